@@ -1,0 +1,361 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func open(t *testing.T, url string, change func(*Options)) *Buffer {
+	t.Helper()
+	o := Options{Connection: Connection{URL: url}}
+	if change != nil {
+		change(&o)
+	}
+	b, err := Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func TestOpenAsksWhatTheServerIs(t *testing.T) {
+	s := redistest.Start(t)
+	b := open(t, s.URL(), nil)
+	if got := b.Server(); got.Name != "redis" || got.Mode != "standalone" || got.Role != "master" || !got.AtLeast(6, 2) {
+		t.Errorf("the server is %+v", got)
+	}
+	if err := b.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	m := miniredis.RunT(t)
+	if got := open(t, "redis://"+m.Addr(), nil).Server().Name; got != "miniredis" {
+		t.Errorf("the server is %q", got)
+	}
+}
+
+func TestServersBefore62AreRefused(t *testing.T) {
+	for version, want := range map[string]bool{"6.2.0": true, "6.0.16": false, "5.0.7": false, "7.0.15": true, "8.4.0": true, "10.1": true} {
+		if got := (Server{Version: version}).AtLeast(6, 2); got != want {
+			t.Errorf("%s is at least 6.2: %v", version, got)
+		}
+	}
+}
+
+func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	_ = l.Close()
+	for name, addr := range map[string]string{"nobody listens": l.Addr().String(), "nobody answers": silent.Addr().String()} {
+		t.Run(name, func(t *testing.T) {
+			started := time.Now()
+			_, err := Open(t.Context(), Options{Connection: Connection{URL: "redis://user:hush@" + addr, Timeout: time.Second}})
+			if err == nil {
+				t.Fatal("it opened")
+			}
+			if took := time.Since(started); took > time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if !strings.Contains(err.Error(), addr) || strings.Contains(err.Error(), "hush") {
+				t.Errorf("the error is %q", err)
+			}
+			if class := ClassOf(err); class != ClassConnection && class != ClassTimeout {
+				t.Errorf("the class is %q", class)
+			}
+		})
+	}
+}
+
+func TestConnectionErrorsNeverHoldThePassword(t *testing.T) {
+	for _, url := range []string{
+		"redis://:hush/word@host:6379/0", "redis://user:hush@host:port/0", "http://user:hush@host", "redis://u:hush@h/x?y=z",
+		"redis://u:hush@h/0?bogus=1", "hush", "redis://h:1/hush", "redis://u:hu%zzsh@h",
+	} {
+		c := Connection{URL: url}
+		err := c.Validate()
+		if err == nil {
+			t.Errorf("%s is valid", url)
+		} else if strings.Contains(err.Error(), "hush") {
+			t.Errorf("the error of %s shows the password: %v", url, err)
+		}
+	}
+	ok := Connection{URL: "redis://u:hush@h:1/2?master_name=m&addr=h2:2"}
+	if err := ok.Validate(); err != nil {
+		t.Error(err)
+	}
+	if got := ok.Redacted(); got != "redis://h:1,h2:2/2?master_name=m" {
+		t.Errorf("redacted: %s", got)
+	}
+}
+
+func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
+	s := redistest.Start(t)
+	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
+	ctx := t.Context()
+	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: "5-1", Values: []string{"id", "1"}})
+	s.Client.SAdd(ctx, "streams", "a")
+	if err := s.ResetCalls(ctx); err != nil {
+		t.Fatal(err)
+	}
+	writes := map[string]func() error{
+		"trim": func() error { return firstOutcome(b.Trims(ctx, []Trim{{Stream: "a", MaxLen: 0, Limit: 10}})) },
+		"scripted": func() error {
+			return firstOutcome(b.Trims(ctx, []Trim{{Stream: "a", Exact: true, Limit: 10}}))
+		},
+		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, 0); return err },
+		"restore": func() error { return b.Restore(ctx, "a") },
+		"expire": func() error {
+			_, err := b.Expire(ctx, []Session{{Identity: "x", Layout: LayoutObject}})
+			return err
+		},
+		"lease": func() error { _, err := b.Lease().Acquire(ctx, "x", time.Second); return err },
+		"left":  func() error { return b.SetLeft(ctx, Facts{"a": 1}) },
+	}
+	for name, write := range writes {
+		if err := write(); !errors.Is(err, ErrReadOnly) {
+			t.Errorf("%s: %v, want %v", name, err, ErrReadOnly)
+		}
+	}
+	if _, err := b.Infos(ctx, []string{"a"}); err != nil {
+		t.Errorf("a read is refused: %v", err)
+	}
+	calls, err := s.CommandCalls(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, write := range []string{"xtrim", "eval", "evalsha", "unlink", "sadd", "srem", "set", "hset", "zadd"} {
+		if calls[write] > 0 {
+			t.Errorf("%s was called %d times", write, calls[write])
+		}
+	}
+}
+
+func firstOutcome(outcomes []Trimmed, err error) error {
+	if err == nil {
+		err = outcomes[0].Err
+	}
+	return err
+}
+
+func TestTheReadOnlyGuardWorksBefore70Too(t *testing.T) {
+	s := redistest.Start(t)
+	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
+	b.server.Version = "6.2.14"
+	if _, err := b.Infos(t.Context(), []string{"a"}); err != nil {
+		t.Errorf("a read is refused: %v", err)
+	}
+	if err := b.SetLeft(t.Context(), Facts{"a": 1}); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a write: %v", err)
+	}
+}
+
+func TestErrorsAreSortedAndCounted(t *testing.T) {
+	s := redistest.Start(t)
+	var seen []Class
+	b := open(t, s.URL(), func(o *Options) { o.OnError = func(c Class) { seen = append(seen, c) } })
+	ctx := t.Context()
+	s.Client.Set(ctx, "stream:text", "x", 0)
+	lengths, err := b.Lengths(ctx, []string{"text", "none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ClassOf(lengths[0].Err) != ClassWrongType || lengths[1].Err != nil || lengths[1].Entries != 0 {
+		t.Errorf("lengths: %+v", lengths)
+	}
+	if !slices.Equal(seen, []Class{ClassWrongType}) {
+		t.Errorf("seen: %v", seen)
+	}
+	s.Kill()
+	if _, err := b.Lengths(ctx, []string{"text"}); ClassOf(err) != ClassConnection {
+		t.Errorf("class %q of %v", ClassOf(err), err)
+	}
+}
+
+func TestClassOf(t *testing.T) {
+	for text, want := range map[string]Class{
+		"READONLY You can't write against a read only replica.":             ClassReadOnly,
+		"LOADING Redis is loading the dataset in memory":                    ClassLoading,
+		"MASTERDOWN Link with MASTER is down":                               ClassLoading,
+		"BUSY Redis is busy running a script.":                              ClassLoading,
+		"OOM command not allowed when used memory > 'maxmemory'.":           ClassOOM,
+		"NOAUTH Authentication required.":                                   ClassAuth,
+		"NOPERM this user has no permissions to run the 'xtrim' command":    ClassAuth,
+		"WRONGPASS invalid username-password pair":                          ClassAuth,
+		"CLUSTERDOWN The cluster is down":                                   ClassMoved,
+		"TRYAGAIN Multiple keys request during rehashing of slot":           ClassMoved,
+		"NOSCRIPT No matching script.":                                      ClassNoScript,
+		"WRONGTYPE Operation against a key holding the wrong kind of value": ClassWrongType,
+		"ERR syntax error": ClassOther,
+		"ERR Error running script (call to f_1): @user_script:3: WRONGTYPE Opx": ClassWrongType,
+	} {
+		if got := ClassOf(fmt.Errorf("doing it: %w", replyError(text))); got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+	for err, want := range map[error]Class{
+		context.DeadlineExceeded: ClassTimeout, redis.Nil: "", context.Canceled: "", ErrClock: ClassClock, net.ErrClosed: ClassConnection,
+	} {
+		if got := ClassOf(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
+
+type replyError string
+
+func (e replyError) Error() string { return string(e) }
+func (replyError) RedisError()     {}
+
+func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
+	m := miniredis.RunT(t)
+	there := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	m.SetTime(there)
+	here := there.Add(59 * time.Minute)
+	b := open(t, "redis://"+m.Addr(), func(o *Options) { o.Now = func() time.Time { return here } })
+	if now, err := b.Now(t.Context()); err != nil || !now.Equal(there) {
+		t.Errorf("it is %s, %v", now, err)
+	}
+	for _, d := range []time.Duration{61 * time.Minute, -61 * time.Minute} {
+		here = there.Add(d)
+		if _, err := b.Now(t.Context()); !errors.Is(err, ErrClock) || ClassOf(err) != ClassClock {
+			t.Errorf("apart by %s: %v", d, err)
+		}
+	}
+}
+
+func TestTheLeaseIsOnes(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	l := open(t, s.URL(), nil).Lease()
+	steps := []struct {
+		name string
+		do   func() (bool, error)
+		want bool
+	}{
+		{"a takes it", func() (bool, error) { return l.Acquire(ctx, "a", time.Minute) }, true},
+		{"b does not", func() (bool, error) { return l.Acquire(ctx, "b", time.Minute) }, false},
+		{"b cannot renew", func() (bool, error) { return l.Renew(ctx, "b", time.Minute) }, false},
+		{"a renews", func() (bool, error) { return l.Renew(ctx, "a", time.Minute) }, true},
+		{"b's release changes nothing", func() (bool, error) { err := l.Release(ctx, "b"); h, _ := l.Holder(ctx); return h == "a", err }, true},
+		{"a releases", func() (bool, error) { err := l.Release(ctx, "a"); h, _ := l.Holder(ctx); return h == "", err }, true},
+		{"b takes it", func() (bool, error) { return l.Acquire(ctx, "b", time.Minute) }, true},
+	}
+	for _, step := range steps {
+		if got, err := step.do(); got != step.want || err != nil {
+			t.Errorf("%s: %v, %v", step.name, got, err)
+		}
+	}
+}
+
+func TestScriptsAreSentAgainWhenTheServerForgotThem(t *testing.T) {
+	s := redistest.Start(t)
+	b := open(t, s.URL(), nil)
+	ctx := t.Context()
+	for range 3 {
+		s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", Values: []string{"id", "1"}})
+		if err := s.Client.ScriptFlush(ctx).Err(); err != nil {
+			t.Fatal(err)
+		}
+		infos, err := b.Infos(ctx, []string{"a", "b"})
+		if err != nil || infos[0].Length == 0 || infos[1].Type != "none" {
+			t.Fatalf("%+v, %v", infos, err)
+		}
+	}
+}
+
+func TestInfosTellAllButPayloads(t *testing.T) {
+	s := redistest.Start(t)
+	m := miniredis.RunT(t)
+	for name, client := range map[string]*redis.Client{"real": s.Client, "miniredis": redis.NewClient(&redis.Options{Addr: m.Addr()})} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			add := func(id string) {
+				client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: id, Values: []string{"id", "1", "data", strings.Repeat("x", 10_000)}})
+			}
+			add("1700000000000-1")
+			add("1700000000001-0")
+			add("1700000000002-5")
+			client.XDel(ctx, "stream:a", "1700000000002-5")
+			client.XGroupCreateMkStream(ctx, "stream:never", "g", "$")
+			client.Set(ctx, "stream:text", "x", 0)
+			b := open(t, "redis://"+client.Options().Addr, nil)
+			infos, err := b.Infos(ctx, []string{"a", "never", "text", "none"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := infos[0]
+			if !a.Exists() || a.Length != 2 || a.LastID != (ID{1700000000002, 5}) || a.First != (ID{1700000000000, 1}) || a.Newest != (ID{1700000000001, 0}) || a.ActiveAgo >= 0 {
+				t.Errorf("a: %+v", a)
+			}
+			if n := infos[1]; !n.Exists() || !n.LastID.IsZero() || n.Length != 0 {
+				t.Errorf("never: %+v", n)
+			}
+			if infos[2].Type != "string" || infos[3].Type != "none" || infos[3].Exists() {
+				t.Errorf("text and none: %+v", infos[2:])
+			}
+			client.XGroupCreate(ctx, "stream:a", "g", "0")
+			client.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:a", ">"}, Count: 1})
+			infos, err = b.Infos(ctx, []string{"a"})
+			if err != nil || infos[0].ActiveAgo < 0 || infos[0].ActiveAgo > time.Minute {
+				t.Errorf("an active group: %+v, %v", infos, err)
+			}
+		})
+	}
+}
+
+func TestWalkStreamsVisitsOursOnce(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	want := map[string]bool{"": true, "odd: name": true, "\xff\xfe": true, "glob*[x]?": true, "line\nbreak": true}
+	for i := range 3000 {
+		want[fmt.Sprintf("car-%d", i)] = true
+	}
+	for name := range want {
+		s.Client.SAdd(ctx, "streams", name)
+	}
+	s.Client.SAdd(ctx, "streams", "theirs-1", "theirs-2")
+	exclude, err := ParsePatterns("theirs-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, s.URL(), func(o *Options) { o.Exclude = exclude })
+	seen := make(map[string]int)
+	if err := b.WalkStreams(ctx, func(names []string) error {
+		for _, name := range names {
+			seen[name]++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for name := range want {
+		if seen[name] != 1 {
+			t.Errorf("%q was visited %d times", name, seen[name])
+		}
+	}
+	if len(seen) != len(want) {
+		t.Errorf("%d names were visited, want %d", len(seen), len(want))
+	}
+	stop := errors.New("stop")
+	if err := b.WalkStreams(ctx, func([]string) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("the visitor's error became %v", err)
+	}
+}

@@ -1,0 +1,194 @@
+package buffer
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+var errNotJSON = errors.New("not a JSON object")
+
+// scanObject walks the top level of a JSON object without decoding it, and
+// hands each member's key and raw value to visit. It looks into a nested
+// value only as far as is needed to find its end; what follows the object
+// must be white space. The session registry is scanned so, where a decoder
+// would take three times as long as Redis needs to send it.
+func scanObject(data []byte, visit func(key, value []byte)) error {
+	i := skipSpace(data, 0)
+	if i >= len(data) || data[i] != '{' {
+		return errNotJSON
+	}
+	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
+		return onlySpace(data, i+1)
+	}
+	for {
+		keyEnd := skipString(data, i)
+		if keyEnd < 0 {
+			return errNotJSON
+		}
+		key := data[i+1 : keyEnd-1]
+		if i = skipSpace(data, keyEnd); i >= len(data) || data[i] != ':' {
+			return errNotJSON
+		}
+		i = skipSpace(data, i+1)
+		end := skipValue(data, i)
+		if end < 0 {
+			return errNotJSON
+		}
+		visit(key, data[i:end])
+		if i = skipSpace(data, end); i >= len(data) {
+			return errNotJSON
+		}
+		switch data[i] {
+		case ',':
+			i = skipSpace(data, i+1)
+		case '}':
+			return onlySpace(data, i+1)
+		default:
+			return errNotJSON
+		}
+	}
+}
+
+func onlySpace(data []byte, i int) error {
+	if skipSpace(data, i) != len(data) {
+		return errNotJSON
+	}
+	return nil
+}
+
+func skipSpace(data []byte, i int) int {
+	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipString returns the index behind the closing quote of the string that
+// begins at i, or -1.
+func skipString(data []byte, i int) int {
+	if i >= len(data) || data[i] != '"' {
+		return -1
+	}
+	for i++; i < len(data); i++ {
+		quote := bytes.IndexByte(data[i:], '"')
+		if quote < 0 {
+			return -1
+		}
+		escape := bytes.IndexByte(data[i:i+quote], '\\')
+		if escape < 0 {
+			return i + quote + 1
+		}
+		i += escape + 1
+	}
+	return -1
+}
+
+// skipValue returns the index behind the value that begins at i, or -1.
+func skipValue(data []byte, i int) int {
+	if i >= len(data) {
+		return -1
+	}
+	switch data[i] {
+	case '"':
+		return skipString(data, i)
+	case '{', '[':
+		return skipNested(data, i)
+	}
+	start := i
+	for i < len(data) && isScalar(data[i]) {
+		i++
+	}
+	if i == start {
+		return -1
+	}
+	return i
+}
+
+func isScalar(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
+}
+
+func skipNested(data []byte, i int) int {
+	for depth := 0; i < len(data); i++ {
+		switch data[i] {
+		case '"':
+			end := skipString(data, i)
+			if end < 0 {
+				return -1
+			}
+			i = end - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// jsonString is the content of a raw JSON string, byte for byte where it has
+// no escapes: a stream's name need not be UTF-8, and encoding/json would
+// replace what is not.
+func jsonString(raw []byte) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	raw = raw[1 : len(raw)-1]
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw), true
+	}
+	out := make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' || i+1 >= len(raw) {
+			out = append(out, raw[i])
+			continue
+		}
+		i++
+		if raw[i] == 'u' {
+			r, used := unicodeEscape(raw[i-1:])
+			if used == 0 {
+				return "", false
+			}
+			out = utf8.AppendRune(out, r)
+			i += used - 2
+			continue
+		}
+		c := bytes.IndexByte([]byte(`"\/bfnrt`), raw[i])
+		if c < 0 {
+			return "", false
+		}
+		out = append(out, "\"\\/\b\f\n\r\t"[c])
+	}
+	return string(out), true
+}
+
+// unicodeEscape reads \uXXXX, or two of them that make one character, and
+// says how many bytes that took.
+func unicodeEscape(raw []byte) (r rune, used int) {
+	one, ok := hex4(raw)
+	if !ok {
+		return 0, 0
+	}
+	if utf16.IsSurrogate(one) {
+		if two, ok := hex4(raw[6:]); ok {
+			if both := utf16.DecodeRune(one, two); both != utf8.RuneError {
+				return both, 12
+			}
+		}
+		return utf8.RuneError, 6
+	}
+	return one, 6
+}
+
+func hex4(raw []byte) (rune, bool) {
+	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(raw[2:6]), 16, 32)
+	return rune(n), err == nil
+}

@@ -1,0 +1,210 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Keys under the state prefix. All of it is best effort: at maxmemory Redis
+// takes none of it, and nothing is then removed that would need it.
+const (
+	// stateRetired is a Sorted Set of the names of retired streams, by time:
+	// a producer does not list its stream again when it comes back.
+	stateRetired = "retired"
+	// stateSighted is a Sorted Set of the names that were seen without an
+	// entry, by the time of the first sighting.
+	stateSighted = "sighted"
+	// stateLeft is a Hash of what the last clean-up left behind.
+	stateLeft = "left"
+	// stateBrake is a Hash of the decision that the brake holds back.
+	stateBrake = "brake"
+)
+
+// MaxRemembered is how many names of retired streams are kept; the oldest are
+// forgotten first.
+const MaxRemembered = 100_000
+
+func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
+
+// remember notes a name before its stream is removed; false if Redis has no
+// memory left for it.
+func (b *Buffer) remember(ctx context.Context, stream string) (bool, error) {
+	key := b.stateKey(stateRetired)
+	err := b.rdb.ZAdd(ctx, key, redis.Z{Score: float64(b.clock().UnixMilli()), Member: stream}).Err()
+	if ClassOf(err) == ClassOOM {
+		return false, nil
+	}
+	if err == nil {
+		err = b.rdb.ZRemRangeByRank(ctx, key, 0, -MaxRemembered-1).Err()
+	}
+	if err != nil {
+		return false, fmt.Errorf("remembering stream %q before it is removed: %w", Escape(stream), err)
+	}
+	return true, nil
+}
+
+func (b *Buffer) forget(ctx context.Context, stream string) error {
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateRetired), stream).Err(); err != nil {
+		return fmt.Errorf("forgetting that stream %q was retired: %w", Escape(stream), err)
+	}
+	return nil
+}
+
+// Retired reports, for each name, whether it is remembered as retired.
+func (b *Buffer) Retired(ctx context.Context, names []string) ([]bool, error) {
+	times, err := b.scores(ctx, stateRetired, names)
+	retired := make([]bool, len(names))
+	for i := range times {
+		retired[i] = !times[i].IsZero()
+	}
+	return retired, err
+}
+
+// Sightings gives, for each name, when it was first seen without an entry;
+// zero if it was not seen so yet.
+func (b *Buffer) Sightings(ctx context.Context, names []string) ([]time.Time, error) {
+	return b.scores(ctx, stateSighted, names)
+}
+
+func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]time.Time, error) {
+	times := make([]time.Time, len(names))
+	if len(names) == 0 {
+		return times, nil
+	}
+	// A member that is not there has score 0.
+	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), names...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("reading what is remembered of streams: %w", err)
+	}
+	for i, score := range scores {
+		if score > 0 {
+			times[i] = time.UnixMilli(int64(score)).UTC()
+		}
+	}
+	return times, nil
+}
+
+// Sight notes names that have no entry, as first seen now unless they were
+// noted before. It reports false if Redis has no memory left for it.
+func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool, error) {
+	if len(names) == 0 {
+		return true, nil
+	}
+	members := make([]redis.Z, len(names))
+	for i, name := range names {
+		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: name}
+	}
+	err := b.rdb.ZAddNX(ctx, b.stateKey(stateSighted), members...).Err()
+	if ClassOf(err) == ClassOOM {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("noting streams without entries: %w", err)
+	}
+	return true, nil
+}
+
+// Unsight forgets sightings, of streams that have entries or are gone.
+func (b *Buffer) Unsight(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	members := make([]any, len(names))
+	for i, name := range names {
+		members[i] = name
+	}
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateSighted), members...).Err(); err != nil {
+		return fmt.Errorf("forgetting streams without entries: %w", err)
+	}
+	return nil
+}
+
+// WalkSighted visits the names that are noted as seen without an entry.
+func (b *Buffer) WalkSighted(ctx context.Context, visit func(names []string) error) error {
+	return b.walkState(ctx, stateSighted, func(members []member) error {
+		names := make([]string, len(members))
+		for i, m := range members {
+			names[i] = m.name
+		}
+		return visit(names)
+	})
+}
+
+// member is one name of a Sorted Set of ours.
+type member struct {
+	name string
+	at   time.Time
+}
+
+func (b *Buffer) walkState(ctx context.Context, state string, visit func([]member) error) error {
+	key := b.stateKey(state)
+	fetch := func(ctx context.Context, cursor uint64) ([]member, uint64, error) {
+		pairs, next, err := b.rdb.ZScan(ctx, key, cursor, "", namePage).Result()
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading %q: %w", key, err)
+		}
+		members := make([]member, 0, len(pairs)/2)
+		for i := 0; i+1 < len(pairs); i += 2 {
+			ms, _ := strconv.ParseFloat(pairs[i+1], 64)
+			members = append(members, member{pairs[i], time.UnixMilli(int64(ms))})
+		}
+		return members, next, nil
+	}
+	return walkPages(ctx, fetch, func(members []member) error {
+		if len(members) == 0 {
+			return nil
+		}
+		return visit(members)
+	})
+}
+
+// Facts is a small Hash of numbers under the state prefix.
+type Facts map[string]int64
+
+// Left is what the last complete clean-up left behind.
+func (b *Buffer) Left(ctx context.Context) (Facts, error) { return b.facts(ctx, stateLeft) }
+
+// SetLeft notes what a clean-up left behind.
+func (b *Buffer) SetLeft(ctx context.Context, f Facts) error { return b.setFacts(ctx, stateLeft, f) }
+
+// Held is the decision that the brake holds back, empty if there is none.
+func (b *Buffer) Held(ctx context.Context) (Facts, error) { return b.facts(ctx, stateBrake) }
+
+// SetHeld notes the decision that the brake holds back; empty when it let go.
+func (b *Buffer) SetHeld(ctx context.Context, f Facts) error { return b.setFacts(ctx, stateBrake, f) }
+
+func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
+	all, err := b.rdb.HGetAll(ctx, b.stateKey(state)).Result()
+	if err != nil {
+		return nil, fmt.Errorf("reading %q: %w", b.stateKey(state), err)
+	}
+	f := make(Facts, len(all))
+	for k, v := range all {
+		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
+			f[k] = n
+		}
+	}
+	return f, nil
+}
+
+func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
+	key := b.stateKey(state)
+	var err error
+	if len(f) == 0 {
+		err = b.rdb.Unlink(ctx, key).Err()
+	} else {
+		values := make([]any, 0, 2*len(f))
+		for k, v := range f {
+			values = append(values, k, v)
+		}
+		err = b.rdb.HSet(ctx, key, values...).Err()
+	}
+	if err != nil && ClassOf(err) != ClassOOM {
+		return fmt.Errorf("writing %q: %w", key, err)
+	}
+	return nil
+}

@@ -1,0 +1,255 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Page sizes. A page costs the server a stall, so each stays near half a
+// millisecond as measured.
+const (
+	namePage  = 500
+	infoBatch = 8
+)
+
+// WalkStreams visits the names in the set of streams that are ours, a page at
+// a time, in no order; a name may come twice if the set changes meanwhile.
+// The page is the visitor's only during the call. An error, of Redis or of
+// the visitor, means that the walk is not complete.
+func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) error) error {
+	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
+		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", namePage).Result()
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the stream names in %q: %w", b.names.Streams, err)
+		}
+		return names, next, nil
+	}
+	return walkPages(ctx, fetch, func(names []string) error {
+		ours := names[:0]
+		for _, name := range names {
+			if b.Owns(name) {
+				ours = append(ours, name)
+			}
+		}
+		if len(ours) == 0 {
+			return nil
+		}
+		return visit(ours)
+	})
+}
+
+// walkPages visits pages in turn and fetches the next one meanwhile.
+func walkPages[T any](ctx context.Context,
+	fetch func(ctx context.Context, cursor uint64) (page T, next uint64, err error),
+	visit func(page T) error,
+) error {
+	type fetched struct {
+		page T
+		next uint64
+		err  error
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	pages := make(chan fetched)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for cursor := uint64(0); ; {
+			var f fetched
+			f.page, f.next, f.err = fetch(ctx, cursor)
+			select {
+			case pages <- f:
+			case <-ctx.Done():
+				return
+			}
+			if f.err != nil || f.next == 0 {
+				return
+			}
+			cursor = f.next
+		}
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	for {
+		select {
+		case f := <-pages:
+			if f.err != nil {
+				return f.err
+			}
+			if err := visit(f.page); err != nil {
+				return err
+			}
+			if f.next == 0 {
+				return nil
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// CountStreams is how many names the set of streams holds, ours and others'.
+func (b *Buffer) CountStreams(ctx context.Context) (int64, error) {
+	n, err := b.rdb.SCard(ctx, b.names.Streams).Result()
+	if err != nil {
+		return 0, fmt.Errorf("counting the stream names: %w", err)
+	}
+	return n, nil
+}
+
+// Listed reports, for each name, whether the set of streams holds it.
+func (b *Buffer) Listed(ctx context.Context, names []string) ([]bool, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	members := make([]any, len(names))
+	for i, name := range names {
+		members[i] = name
+	}
+	listed, err := b.rdb.SMIsMember(ctx, b.names.Streams, members...).Result()
+	if err != nil {
+		return nil, fmt.Errorf("looking up stream names: %w", err)
+	}
+	return listed, nil
+}
+
+// Length is how many entries a stream has, or why that could not be learnt.
+type Length struct {
+	Entries int64
+	Err     error
+}
+
+// Lengths asks for the length of each stream in one pipeline; 0 where there
+// is no key. The error is the first one that broke the pipeline.
+func (b *Buffer) Lengths(ctx context.Context, names []string) ([]Length, error) {
+	pipe := b.rdb.Pipeline()
+	cmds := make([]*redis.IntCmd, len(names))
+	for i, name := range names {
+		cmds[i] = pipe.XLen(ctx, b.names.StreamKey(name))
+	}
+	_, err := pipe.Exec(ctx)
+	if IsLost(err) {
+		return nil, fmt.Errorf("asking for the lengths of %d streams: %w", len(names), err)
+	}
+	lengths := make([]Length, len(names))
+	for i, cmd := range cmds {
+		lengths[i].Entries, lengths[i].Err = cmd.Result()
+	}
+	return lengths, nil
+}
+
+// StreamInfo is what there is to know of a stream without its payloads.
+type StreamInfo struct {
+	// Type is the key's type: "stream", "none" where there is no key, or
+	// another, which makes the rest meaningless.
+	Type string
+	// Length in entries.
+	Length int64
+	// LastID is the last generated id: it stays when entries go. 0-0 means
+	// that there never was one.
+	LastID ID
+	// First and Newest are the ids of the outermost entries, 0-0 if none.
+	First, Newest ID
+	// Nodes is the number of macro nodes, 0 if the server does not say.
+	Nodes int64
+	// ActiveAgo is how long ago a consumer of any group was active, in
+	// whole milliseconds; negative if no group has a consumer.
+	ActiveAgo time.Duration
+	// Err is why the stream could not be asked.
+	Err error
+}
+
+// Exists reports whether there is a key and it is a stream.
+func (i StreamInfo) Exists() bool { return i.Type == "stream" }
+
+// infoScript keeps the payloads that XINFO STREAM returns on the server.
+//
+// KEYS[1] stream
+// returns {type} unless it is a stream, else
+// {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1}
+var infoScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1])
+kind = kind.ok or kind
+if kind ~= 'stream' then return {kind} end
+local length, last, first, newest, nodes = 0, '0-0', '0-0', '0-0', 0
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local seen = false
+for i = 1, #info, 2 do
+  local k, v = info[i], info[i + 1]
+  if k == 'length' then length = v
+  elseif k == 'last-generated-id' then last = v
+  elseif k == 'radix-tree-keys' then nodes = v
+  elseif k == 'first-entry' then seen = true; if type(v) == 'table' and v[1] then first = v[1] end
+  elseif k == 'last-entry' then if type(v) == 'table' and v[1] then newest = v[1] end
+  end
+end
+if not seen and length > 0 then
+  first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
+  newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+end
+local active = -1
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local name, consumers
+  for i = 1, #group, 2 do
+    if group[i] == 'name' then name = group[i + 1] elseif group[i] == 'consumers' then consumers = group[i + 1] end
+  end
+  if consumers > 0 then
+    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], name)) do
+      for i = 1, #consumer, 2 do
+        if consumer[i] == 'idle' and (active < 0 or consumer[i + 1] < active) then active = consumer[i + 1] end
+      end
+    end
+  end
+end
+return {'stream', length, last, first, newest, nodes, active}
+`)
+
+// Infos asks for each stream's state, in small pipelines: the server touches
+// two payloads a stream for it. An error means that the rest was not asked.
+func (b *Buffer) Infos(ctx context.Context, names []string) ([]StreamInfo, error) {
+	infos := make([]StreamInfo, 0, len(names))
+	for len(infos) < len(names) {
+		part := names[len(infos):min(len(names), len(infos)+infoBatch)]
+		calls := make([]scriptCall, len(part))
+		for i, name := range part {
+			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+		}
+		for i, cmd := range b.evalRead(ctx, infoScript, calls) {
+			reply, err := cmd.Slice()
+			if IsLost(err) {
+				return infos, fmt.Errorf("asking for the state of stream %q: %w", Escape(part[i]), err)
+			}
+			infos = append(infos, parseInfo(reply, err))
+		}
+	}
+	return infos, nil
+}
+
+func parseInfo(reply []any, err error) StreamInfo {
+	if err != nil {
+		return StreamInfo{Err: err}
+	}
+	if len(reply) < 7 {
+		kind := "none"
+		if len(reply) > 0 {
+			kind, _ = reply[0].(string)
+		}
+		return StreamInfo{Type: kind}
+	}
+	info := StreamInfo{Type: "stream"}
+	info.Length, _ = reply[1].(int64)
+	for i, into := range []*ID{&info.LastID, &info.First, &info.Newest} {
+		text, _ := reply[2+i].(string)
+		if *into, err = ParseID(text); err != nil {
+			return StreamInfo{Err: fmt.Errorf("reading XINFO STREAM: %w", err)}
+		}
+	}
+	info.Nodes, _ = reply[5].(int64)
+	ms, _ := reply[6].(int64)
+	info.ActiveAgo = time.Duration(ms) * time.Millisecond
+	return info
+}

@@ -1,0 +1,132 @@
+// Package redistest starts real redis-servers for tests and benchmarks.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Server is a redis-server of the test's own on a free port of the loopback
+// interface, with its data in a temporary folder.
+type Server struct {
+	// Addr is host:port.
+	Addr string
+	// Client speaks to the server as the test does.
+	Client *redis.Client
+
+	dir  string
+	args []string
+	cmd  *exec.Cmd
+	out  bytes.Buffer
+}
+
+// Start starts a server that ends with the test. The arguments are added to
+// redis-server's command line: "--maxmemory", "4mb". A test without a
+// redis-server fails: skipping would hide that it is missing.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s, err := Launch(t.TempDir(), args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Launch is Start without a test; the caller stops the server.
+func Launch(dir string, args ...string) (*Server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dir: dir, args: args}
+	s.Client = redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2, ReadTimeout: 30 * time.Second})
+	return s, s.Run()
+}
+
+// Run starts the server again after [Server.Kill], on the same port.
+func (s *Server) Run() error {
+	_, port, _ := net.SplitHostPort(s.Addr)
+	args := append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
+		"--loglevel", "warning", "--daemonize", "no",
+	}, s.args...)
+	s.cmd = exec.Command("redis-server", args...)
+	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
+	if err := s.cmd.Start(); err != nil {
+		return fmt.Errorf("starting redis-server (make test installs it): %w", err)
+	}
+	deadline := time.Now().Add(10 * time.Second)
+	for time.Now().Before(deadline) {
+		conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
+		if err == nil {
+			_ = conn.Close()
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.Kill()
+	return fmt.Errorf("redis-server did not come up: %s", s.out.String())
+}
+
+// URL is the server's address for streamkeeper.
+func (s *Server) URL() string { return "redis://" + s.Addr + "/0" }
+
+// PID is the server's process id.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
+
+// Kill ends the server at once, as a crash does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+// Stop ends the server and the client.
+func (s *Server) Stop() {
+	_ = s.Client.Close()
+	s.Kill()
+}
+
+// CommandCalls is how often each command was called since the last reset.
+func (s *Server) CommandCalls(ctx context.Context) (map[string]int64, error) {
+	info, err := s.Client.InfoMap(ctx, "commandstats").Result()
+	if err != nil {
+		return nil, fmt.Errorf("asking for the command statistics: %w", err)
+	}
+	calls := make(map[string]int64)
+	for name, stats := range info["Commandstats"] {
+		var n int64
+		if _, err := fmt.Sscanf(stats, "calls=%d", &n); err == nil {
+			calls[name[len("cmdstat_"):]] = n
+		}
+	}
+	return calls, nil
+}
+
+// ResetCalls sets the command statistics to nothing.
+func (s *Server) ResetCalls(ctx context.Context) error { return s.Client.ConfigResetStat(ctx).Err() }
+
+// Socket is the path for a unix socket of the server, if one is asked for by
+// "--unixsocket".
+func (s *Server) Socket() string { return filepath.Join(s.dir, "redis.sock") }
+
+// Dir is where the server keeps its data.
+func (s *Server) Dir() string { return s.dir }
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("looking for a free port: %w", err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
