@@ -1,0 +1,109 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// Result says how a run ended.
+type Result string
+
+const (
+	// OK is a run that returned nil.
+	OK Result = "ok"
+	// Failed is a run that returned an error, panicked or overran its deadline.
+	Failed Result = "error"
+	// Skipped is a run that did not start because the one before was still going.
+	Skipped Result = "skipped"
+	// Stopped is a run that stopping or a lost lease cut short. It appears in the
+	// status alone: it neither succeeded nor failed.
+	Stopped Result = "stopped"
+)
+
+// Outcome tells of one run.
+type Outcome struct {
+	Job      string
+	Started  time.Time // UTC
+	Duration time.Duration
+	Result   Result // OK, Failed or Skipped
+	// Err is set when Result is Failed; a [*PanicError] after a panic.
+	Err error
+}
+
+// PanicError is the failure of a run that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+var errDeadline = errors.New("the run overran its deadline")
+
+// run runs the job once. Its context ends with ctx, which is when this replica
+// stops or loses the lease, or at the deadline.
+func (s *Scheduler) run(ctx context.Context, j *job) {
+	deadline, cancel := context.WithTimeoutCause(ctx, j.deadline(), errDeadline)
+	defer cancel()
+	o := Outcome{Job: j.Name, Started: s.wall(), Result: OK}
+	s.noteStart(j, o.Started)
+	begun := time.Now()
+	o.Err = guard(deadline, j.Run)
+	o.Duration = time.Since(begun)
+
+	_, panicked := errors.AsType[*PanicError](o.Err)
+	switch {
+	case o.Err == nil:
+	case ctx.Err() != nil && !panicked:
+		o.Result = Stopped
+	default:
+		o.Result = Failed
+		if errors.Is(context.Cause(deadline), errDeadline) {
+			o.Err = fmt.Errorf("%w: %w", errDeadline, o.Err)
+		}
+	}
+	s.noteEnd(j, o)
+	s.logRun(o)
+	if s.opts.OnRun != nil && o.Result != Stopped {
+		s.opts.OnRun(o)
+	}
+}
+
+// guard turns a panic of run into an error.
+func guard(ctx context.Context, run func(context.Context) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return run(ctx)
+}
+
+func (s *Scheduler) skip(j *job) {
+	o := Outcome{Job: j.Name, Started: s.wall(), Result: Skipped}
+	s.logRun(o)
+	if s.opts.OnRun != nil {
+		s.opts.OnRun(o)
+	}
+}
+
+// logRun leaves a run that went well to the job, which knows what was done.
+func (s *Scheduler) logRun(o Outcome) {
+	log := s.log.With(keyJob, o.Job)
+	switch o.Result {
+	case OK:
+		log.Debug("run done", keyDuration, o.Duration)
+	case Skipped:
+		log.Warn("run skipped, the one before is still going")
+	case Stopped:
+		log.Info("run cut short", keyDuration, o.Duration, keyError, o.Err)
+	case Failed:
+		if p, ok := errors.AsType[*PanicError](o.Err); ok {
+			log = log.With(keyStack, string(p.Stack))
+		}
+		log.Error("run failed", keyDuration, o.Duration, keyError, o.Err)
+	}
+}

@@ -1,0 +1,123 @@
+package schedule
+
+import "time"
+
+// Status is a snapshot of a Scheduler.
+type Status struct {
+	Leader   bool
+	Lease    LeaseState
+	Stopping bool // the context of Run has ended
+	Jobs     []JobStatus
+}
+
+// JobStatus is a snapshot of one job. Times are UTC, and zero for never.
+type JobStatus struct {
+	Name     string
+	Schedule string
+	Running  bool
+	// Result, LastDuration: of the last run that ended; empty before the first.
+	Result       Result
+	LastStart    time.Time
+	LastDuration time.Duration
+	LastSuccess  time.Time
+	// LastFailure and LastError stay when a later run goes well.
+	LastFailure time.Time
+	LastError   error
+	// NextRun is zero while the job is not scheduled here, as on a follower.
+	NextRun time.Time
+	// Overdue says that three scheduled times have passed since the last success, or
+	// since this replica took the job on. A follower has no overdue job of the leader's.
+	Overdue bool
+}
+
+// record is what is kept of a job between snapshots.
+type record struct {
+	JobStatus
+	// These are on the clock of the job's schedule.
+	since     time.Time // when this replica took the job on
+	succeeded time.Time // when its last successful run ended
+	next      time.Time
+}
+
+// Status tells how the Scheduler and its jobs are. It may be called at any time.
+func (s *Scheduler) Status() Status {
+	lease := LeaseNone
+	if s.elector != nil {
+		lease, _ = s.elector.current()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status := Status{Leader: s.term != nil, Lease: lease, Stopping: s.stopping}
+	for _, j := range s.jobs {
+		status.Jobs = append(status.Jobs, s.jobStatus(j))
+	}
+	return status
+}
+
+// Overdue names the jobs that are overdue.
+func (s Status) Overdue() []string {
+	var names []string
+	for _, j := range s.Jobs {
+		if j.Overdue {
+			names = append(names, j.Name)
+		}
+	}
+	return names
+}
+
+// jobStatus is called with mu held.
+func (s *Scheduler) jobStatus(j *job) JobStatus {
+	status := j.JobStatus
+	status.Name, status.Schedule = j.Name, j.Schedule
+	if !j.next.IsZero() {
+		// By the difference, since the wall clock may have been set meanwhile.
+		status.NextRun = s.wall().Add(j.next.Sub(j.now()))
+	}
+	ours := !j.since.IsZero() && (!j.Leader || s.term != nil)
+	status.Overdue = ours && j.overdue()
+	return status
+}
+
+// overdue is called with mu held.
+func (j *job) overdue() bool {
+	due := j.since
+	if j.succeeded.After(due) {
+		due = j.succeeded
+	}
+	for range 3 {
+		due = j.schedule.Next(due)
+		if due.IsZero() {
+			return false // not within the next years
+		}
+	}
+	return j.now().After(due)
+}
+
+// announce notes when the job is to run next; zero is never.
+func (s *Scheduler) announce(j *job, next time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.next = next
+}
+
+func (s *Scheduler) noteStart(j *job, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.Running = true
+	j.LastStart = at
+}
+
+func (s *Scheduler) noteEnd(j *job, o Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.Running = false
+	j.Result, j.LastDuration = o.Result, o.Duration
+	switch o.Result {
+	case OK:
+		j.LastSuccess = s.wall()
+		j.succeeded = j.now()
+	case Failed:
+		j.LastFailure = s.wall()
+		j.LastError = o.Err
+	}
+}
