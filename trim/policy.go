@@ -1,0 +1,78 @@
+// Package trim decides what has to go from a stream, and removes it so that
+// neither producers nor viewers notice.
+//
+// The decision is a pure function of a [Policy] and a few facts. The removal
+// works in slices, each so small that Redis is never held up for longer than
+// is allowed, and drains whatever backlog there is in one run.
+package trim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Policy says what stays in a stream. The zero value keeps everything.
+type Policy struct {
+	// MaxLength is how many of the newest entries stay; 0 means any number.
+	MaxLength int64
+	// MaxAge is how old an entry may become; 0 means any age.
+	MaxAge time.Duration
+	// MinAge is the age below which an entry stays, whatever MaxLength says.
+	MinAge time.Duration
+	// Exact keeps not one entry more; otherwise up to one macro node more may
+	// stay.
+	Exact bool
+	// KeepAll keeps everything, whatever the rest says.
+	KeepAll bool
+}
+
+// KeepsAll reports whether the policy never removes anything.
+func (p Policy) KeepsAll() bool { return p.KeepAll || p.MaxLength <= 0 && p.MaxAge <= 0 }
+
+// String is the policy as a sentence's end: "keep the newest 10000 entries …".
+func (p Policy) String() string {
+	if p.KeepsAll() {
+		return "keep everything"
+	}
+	var parts []string
+	if p.MaxLength > 0 {
+		parts = append(parts, fmt.Sprintf("the newest %d entries", p.MaxLength))
+	}
+	if p.MaxAge > 0 {
+		if p.MaxLength > 0 {
+			parts = append(parts, "that are not older than "+human.Duration(p.MaxAge))
+		} else {
+			parts = append(parts, "the entries that are not older than "+human.Duration(p.MaxAge))
+		}
+	}
+	if p.MinAge > 0 {
+		parts = append(parts, "and all that are younger than "+human.Duration(p.MinAge))
+	}
+	how := "approximately"
+	if p.Exact {
+		how = "exactly"
+	}
+	return "keep " + strings.Join(parts, " ") + ", " + how
+}
+
+// ageLimit is the id below which entries are too old, 0-0 if the policy knows
+// no age.
+func (p Policy) ageLimit(now time.Time) buffer.ID {
+	if p.KeepsAll() || p.MaxAge <= 0 {
+		return buffer.ID{}
+	}
+	return buffer.TimeID(now.Add(-max(p.MaxAge, p.MinAge)))
+}
+
+// floor is the id from which on nothing goes because it is too young, 0-0 if
+// the policy protects no age.
+func (p Policy) floor(now time.Time) buffer.ID {
+	if p.MinAge <= 0 {
+		return buffer.ID{}
+	}
+	return buffer.TimeID(now.Add(-p.MinAge))
+}

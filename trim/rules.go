@@ -1,0 +1,159 @@
+package trim
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// Rule gives the streams that match a pattern a policy of their own.
+type Rule struct {
+	Pattern buffer.Pattern
+	Policy  Policy
+}
+
+// Policies are the policies of all streams: the first rule that matches a
+// name, else the default.
+type Policies struct {
+	Default Policy
+	Rules   []Rule
+}
+
+// For is the policy of the stream with that name.
+func (ps Policies) For(stream string) Policy {
+	for _, r := range ps.Rules {
+		if r.Pattern.Match(stream) {
+			return r.Policy
+		}
+	}
+	return ps.Default
+}
+
+// Sentences says what is kept where, one sentence a rule, the default last.
+func (ps Policies) Sentences() []string {
+	var all []string
+	for _, r := range ps.Rules {
+		all = append(all, fmt.Sprintf("%s: %s", r.Pattern, r.Policy))
+	}
+	if len(all) == 0 {
+		return []string{"all streams: " + ps.Default.String()}
+	}
+	return append(all, "all others: "+ps.Default.String())
+}
+
+// uses reports whether any policy has the property.
+func (ps Policies) uses(property func(Policy) bool) bool {
+	for _, r := range ps.Rules {
+		if property(r.Policy) {
+			return true
+		}
+	}
+	return property(ps.Default)
+}
+
+// ParseRules reads "pattern: key=value, …; pattern: …" with the keys
+// max_length, max_age, min_age, exact and keep=all; a pattern is a Redis glob
+// or a quoted Go string. What a rule does not name comes from base. All faults
+// are reported at once.
+func ParseRules(text string, base Policy) ([]Rule, error) {
+	var rules []Rule
+	var faults []error
+	for _, part := range buffer.SplitUnquoted(text, ";") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		r, err := parseRule(part, base)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%q: %w", strings.TrimSpace(part), err))
+		}
+		rules = append(rules, r)
+	}
+	return rules, errors.Join(faults...)
+}
+
+func parseRule(text string, base Policy) (Rule, error) {
+	r := Rule{Policy: base}
+	// The settings hold no colon, so a pattern may.
+	pieces := buffer.SplitUnquoted(text, ":")
+	if len(pieces) < 2 {
+		return r, errors.New("want <pattern>: <key>=<value>, …")
+	}
+	last := pieces[len(pieces)-1]
+	pattern := strings.TrimSpace(strings.TrimSuffix(text, ":"+last))
+	var err error
+	if r.Pattern, err = buffer.ParsePattern(pattern); err != nil {
+		return r, err
+	}
+	named := 0
+	for setting := range strings.SplitSeq(last, ",") {
+		if strings.TrimSpace(setting) == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(setting, "=")
+		if err := r.Policy.set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
+			return r, err
+		}
+		named++
+	}
+	if named == 0 {
+		return r, errors.New("names no limit: want max_length, max_age, min_age, exact or keep=all")
+	}
+	return r, nil
+}
+
+func (p *Policy) set(key, value string) error {
+	var err error
+	switch key {
+	case "max_length":
+		if p.MaxLength, err = strconv.ParseInt(value, 10, 64); err != nil || p.MaxLength < 0 {
+			return fmt.Errorf("max_length=%s: want a whole number of entries, 0 for no limit", value)
+		}
+	case "max_age", "min_age":
+		into := &p.MaxAge
+		if key == "min_age" {
+			into = &p.MinAge
+		}
+		if *into, err = time.ParseDuration(value); err != nil || *into < 0 {
+			return fmt.Errorf("%s=%s: want a duration such as 10m, 0 for none", key, value)
+		}
+	case "exact":
+		if p.Exact, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("exact=%s: want true or false", value)
+		}
+	case "keep":
+		if value != "all" {
+			return fmt.Errorf("keep=%s: want keep=all", value)
+		}
+		p.KeepAll = true
+	default:
+		return fmt.Errorf("%q is no key: want max_length, max_age, min_age, exact or keep=all", key)
+	}
+	return nil
+}
+
+// The smallest limits that are taken for a wish rather than a slip, unless
+// tiny ones are allowed.
+const (
+	MinLength = 10
+	MinMaxAge = time.Minute
+)
+
+// Validate reports what makes no sense in a policy; tiny allows limits so
+// small that they are more likely a typing error.
+func (p Policy) Validate(tiny bool) error {
+	var faults []error
+	if !tiny && p.MaxLength > 0 && p.MaxLength < MinLength {
+		faults = append(faults, fmt.Errorf("max_length=%d keeps next to nothing: want 0 for no limit, at least %d, or TRIM_ALLOW_TINY=true", p.MaxLength, MinLength))
+	}
+	if !tiny && p.MaxAge > 0 && p.MaxAge < MinMaxAge {
+		faults = append(faults, fmt.Errorf("max_age=%s keeps next to nothing: want 0 for no limit, at least %s, or TRIM_ALLOW_TINY=true", p.MaxAge, MinMaxAge))
+	}
+	if p.MaxAge > 0 && p.MinAge > p.MaxAge {
+		faults = append(faults, fmt.Errorf("min_age=%s is more than max_age=%s: an entry cannot have to stay and have to go", p.MinAge, p.MaxAge))
+	}
+	return errors.Join(faults...)
+}

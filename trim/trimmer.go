@@ -1,0 +1,150 @@
+package trim
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// Store is what trimming needs of the stream buffer.
+type Store interface {
+	Now(context.Context) (time.Time, error)
+	NodeLimits(context.Context) buffer.NodeLimits
+	WalkStreams(ctx context.Context, visit func(names []string) error) error
+	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
+	Sizes(ctx context.Context, names []string) ([]int64, error)
+	FirstSights(ctx context.Context, names []string, now time.Time) ([]buffer.FirstSight, error)
+	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
+	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
+	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
+}
+
+// Reason says which limit removed an entry; it is a metric's label.
+type Reason string
+
+// The reasons.
+const (
+	ByLength   Reason = "length"
+	ByAge      Reason = "age"
+	ByPressure Reason = "pressure"
+)
+
+// Reasons lists every reason, for metrics that start at 0.
+var Reasons = []Reason{ByLength, ByAge, ByPressure}
+
+// DefaultGroupIdleAfter is how long a consumer group may be idle and still
+// hold trimming back.
+const DefaultGroupIdleAfter = time.Hour
+
+// Options of a [Trimmer]. Functions may be nil.
+type Options struct {
+	Policies Policies
+	// MaxStall is how long one call may hold up Redis; 0 means
+	// [DefaultMaxStall].
+	MaxStall time.Duration
+	// Budget is how long a run may take before it leaves the rest to the
+	// next one; 0 means as long as it takes.
+	Budget time.Duration
+	// RespectGroups keeps what a consumer group still needs, unless all its
+	// consumers are idle for longer than GroupIdleAfter.
+	RespectGroups  bool
+	GroupIdleAfter time.Duration
+
+	// OnRemoved is told of entries that went from a stream.
+	OnRemoved func(stream string, reason Reason, entries int64)
+	// OnCall is told how long a call took that removed something.
+	OnCall func(time.Duration)
+	// OnMalformed is told the kind of what cannot be trimmed as it should.
+	OnMalformed func(kind string)
+	// OnProgress is told how far a run is, now and then.
+	OnProgress func(Progress)
+	Log        *slog.Logger
+}
+
+// Progress is how far a run is.
+type Progress struct {
+	// Streams looked at, and entries removed, so far.
+	Streams, Entries int64
+	// Waiting is how many streams still have a backlog.
+	Waiting int
+}
+
+// Report is what one run did.
+type Report struct {
+	Streams        int64 // looked at
+	StreamsTrimmed int64 // that lost an entry
+	EntriesRemoved int64
+	Errors         int64 // streams that could not be trimmed
+	Left           int   // streams whose backlog is left to the next run
+}
+
+// Trimmer trims all streams, run after run. It is not safe for concurrent use.
+type Trimmer struct {
+	store Store
+	o     Options
+	nodes buffer.NodeLimits
+	pace  *pace
+	// sights is what was learnt of a stream when it was first seen.
+	sights *sights
+	// lonely is since when groups of a stream were seen without consumers.
+	lonely map[string]map[string]time.Time
+	// left are the streams whose backlog the last run did not finish.
+	left []backlog
+}
+
+// New makes a trimmer over a store.
+func New(store Store, o Options) *Trimmer {
+	if o.MaxStall <= 0 {
+		o.MaxStall = DefaultMaxStall
+	}
+	if o.GroupIdleAfter <= 0 {
+		o.GroupIdleAfter = DefaultGroupIdleAfter
+	}
+	if o.OnRemoved == nil {
+		o.OnRemoved = func(string, Reason, int64) {}
+	}
+	if o.OnCall == nil {
+		o.OnCall = func(time.Duration) {}
+	}
+	if o.OnMalformed == nil {
+		o.OnMalformed = func(string) {}
+	}
+	if o.OnProgress == nil {
+		o.OnProgress = func(Progress) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Trimmer{store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), lonely: make(map[string]map[string]time.Time)}
+}
+
+// Run looks at every stream once and removes what its policy does not keep.
+// The error says what broke the run off, or that Redis's clock cannot be
+// trusted and so nothing was removed by age; streams that could not be trimmed
+// are counted in the report.
+func (t *Trimmer) Run(ctx context.Context) (Report, error) {
+	now, err := t.store.Now(ctx)
+	clockErr := err
+	if err != nil && !errors.Is(err, buffer.ErrClock) {
+		return Report{}, err
+	}
+	if t.nodes == (buffer.NodeLimits{}) {
+		t.nodes = t.store.NodeLimits(ctx)
+	}
+	r := newRun(t, now, clockErr == nil)
+	err = t.store.WalkStreams(ctx, func(names []string) error { return r.page(ctx, names) })
+	if drainErr := r.drain(ctx); err == nil {
+		err = drainErr
+	}
+	t.left, r.report.Left = r.waiting, len(r.waiting)
+	r.progress(true)
+	r.logErrors()
+	if err == nil {
+		err = clockErr
+	}
+	return r.report, err
+}
