@@ -1,0 +1,241 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/schedule"
+)
+
+// The types of settings.
+type (
+	// Text is any text.
+	Text = setting[string, textSyntax]
+	// Secret is any text, and is never shown.
+	Secret = setting[string, secretSyntax]
+	// File is the path of a file that can be read.
+	File = setting[string, fileSyntax]
+	// Bool is a switch.
+	Bool = setting[bool, boolSyntax]
+	// Count is a whole number from 0.
+	Count = setting[int64, countSyntax]
+	// Share is a number from 0 to 1.
+	Share = setting[float64, shareSyntax]
+	// Size is a number of bytes.
+	Size = setting[int64, sizeSyntax]
+	// Duration is not negative.
+	Duration = setting[time.Duration, durationSyntax]
+	// Schedule is what [schedule.ParseSchedule] takes.
+	Schedule = setting[string, scheduleSyntax]
+	// Patterns choose streams by name.
+	Patterns = setting[buffer.Patterns, patternsSyntax]
+	// Layouts are the places where sessions lie; "auto" stands alone.
+	Layouts = setting[[]string, layoutsSyntax]
+	// Encoding is how LZ4 bytes are packed, or "auto".
+	Encoding = setting[string, encodingSyntax]
+	// Listen is host:port, or empty.
+	Listen = setting[string, listenSyntax]
+	// Level is the least severe level that is logged.
+	Level = setting[slog.Level, levelSyntax]
+	// LogFormat is "auto", "text" or "json".
+	LogFormat = setting[string, logFormatSyntax]
+)
+
+type textSyntax struct{ plain[string] }
+
+func (textSyntax) parse(text string) (string, error) { return text, nil }
+
+type secretSyntax struct{ textSyntax }
+
+func (secretSyntax) format(value string) string {
+	if value == "" {
+		return ""
+	}
+	return masked
+}
+
+func (s secretSyntax) mask(text string) string { return s.format(text) }
+
+type fileSyntax struct{ plain[string] }
+
+func (fileSyntax) parse(text string) (string, error) {
+	info, err := os.Stat(text)
+	if err != nil {
+		return "", fmt.Errorf("%w; allowed: the path of a file", errors.Unwrap(err))
+	}
+	if info.IsDir() {
+		return "", errors.New("is a directory; allowed: the path of a file")
+	}
+	return text, nil
+}
+
+type boolSyntax struct{ plain[bool] }
+
+func (boolSyntax) parse(text string) (bool, error) {
+	value, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, errors.New("not a switch; allowed: true or false")
+	}
+	return value, nil
+}
+
+type countSyntax struct{ plain[int64] }
+
+func (countSyntax) parse(text string) (int64, error) {
+	value, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("out of range; allowed: 0 to %d", int64(math.MaxInt64))
+	case err != nil:
+		return 0, errors.New("not a whole number; allowed: digits only, such as 10000")
+	case value < 0:
+		return 0, errors.New("negative; allowed: 0 or more")
+	}
+	return value, nil
+}
+
+type shareSyntax struct{ plain[float64] }
+
+func (shareSyntax) parse(text string) (float64, error) {
+	value, err := strconv.ParseFloat(text, 64)
+	// Written so that NaN fails too.
+	if err != nil || !(value >= 0 && value <= 1) {
+		return 0, errors.New("not a share; allowed: a number from 0 to 1, such as 0.5")
+	}
+	return value, nil
+}
+
+type durationSyntax struct{ plain[time.Duration] }
+
+func (durationSyntax) parse(text string) (time.Duration, error) {
+	value, err := time.ParseDuration(text)
+	switch {
+	case err != nil:
+		return 0, errors.New("not a duration; allowed: numbers with the units ms, s, m and h, such as 90s, 1h30m or 168h")
+	case value < 0:
+		return 0, errors.New("negative; allowed: 0 or more")
+	}
+	return value, nil
+}
+
+func (durationSyntax) format(value time.Duration) string {
+	if value == 0 {
+		return "0"
+	}
+	text := value.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+type scheduleSyntax struct{ plain[string] }
+
+func (scheduleSyntax) parse(text string) (string, error) {
+	_, err := schedule.ParseSchedule(text)
+	return text, err
+}
+
+type patternsSyntax struct{ plain[buffer.Patterns] }
+
+func (patternsSyntax) parse(text string) (buffer.Patterns, error) {
+	patterns, err := buffer.ParsePatterns(text)
+	if err == nil && len(patterns) == 0 {
+		err = errors.New("no pattern in it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf(`%w; allowed: globs and quoted names separated by commas, such as rocket-*, "odd, name"`, err)
+	}
+	return patterns, nil
+}
+
+func (patternsSyntax) format(value buffer.Patterns) string {
+	var parts []string
+	for _, p := range value {
+		parts = append(parts, p.String())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// word reads one of several words in any letter case.
+func word(text string, words ...string) (string, error) {
+	if w := strings.ToLower(text); slices.Contains(words, w) {
+		return w, nil
+	}
+	return "", fmt.Errorf("unknown; allowed: %s", strings.Join(words, ", "))
+}
+
+type layoutsSyntax struct{ plain[[]string] }
+
+func (layoutsSyntax) parse(text string) ([]string, error) {
+	var layouts []string
+	for part := range strings.SplitSeq(text, ",") {
+		layout, err := word(strings.TrimSpace(part), "auto", "keys", "object", "fields")
+		if err != nil {
+			return nil, fmt.Errorf("%w, or several joined by commas", err)
+		}
+		if !slices.Contains(layouts, layout) {
+			layouts = append(layouts, layout)
+		}
+	}
+	if len(layouts) > 1 && slices.Contains(layouts, "auto") {
+		return nil, errors.New("auto with others; allowed: auto alone, or some of keys, object, fields joined by commas")
+	}
+	return layouts, nil
+}
+
+func (layoutsSyntax) format(value []string) string { return strings.Join(value, ",") }
+
+type encodingSyntax struct{ plain[string] }
+
+func (encodingSyntax) parse(text string) (string, error) {
+	return word(text, "auto", "frame", "legacy-frame", "pickle", "size-prefixed-block", "wrap", "block")
+}
+
+type listenSyntax struct{ plain[string] }
+
+// readsEmpty makes empty text a value: no HTTP.
+func (listenSyntax) readsEmpty() {}
+
+func (listenSyntax) parse(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	host, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil || strings.ContainsAny(host, " /") {
+		return "", errors.New("not an address; allowed: host:port such as :8080, 127.0.0.1:8080 or [::1]:8080, or empty for none")
+	}
+	return text, nil
+}
+
+type levelSyntax struct{ plain[slog.Level] }
+
+func (levelSyntax) parse(text string) (slog.Level, error) {
+	name, err := word(text, "debug", "info", "warn", "error")
+	if err != nil {
+		return 0, err
+	}
+	var level slog.Level
+	return level, level.UnmarshalText([]byte(name))
+}
+
+func (levelSyntax) format(value slog.Level) string { return strings.ToLower(value.String()) }
+
+type logFormatSyntax struct{ plain[string] }
+
+func (logFormatSyntax) parse(text string) (string, error) { return word(text, "auto", "text", "json") }

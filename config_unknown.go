@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// kubernetesName matches the variables that Kubernetes injects for a Service
+// named streamkeeper or streamkeeper-something.
+var kubernetesName = regexp.MustCompile(
+	`^` + envPrefix + `(_.*)?_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
+
+// unknownVariables reports variables with our prefix that are no setting. Their
+// values are not shown: a misspelt password is one of them.
+func unknownVariables(environ, settings []string) (faults []string) {
+	for _, pair := range slices.Sorted(slices.Values(environ)) {
+		name, _, _ := strings.Cut(pair, "=")
+		setting, ours := strings.CutPrefix(name, envPrefix+"_")
+		// What is known comes first: no Service may hide a setting.
+		if !ours || slices.Contains(settings, setting) || kubernetesName.MatchString(name) {
+			continue
+		}
+		faults = append(faults, fmt.Sprintf("%s: unknown setting; did you mean %s_%s?",
+			buffer.Escape(name), envPrefix, nearest(setting, settings)))
+	}
+	return faults
+}
+
+// nearest is the candidate that takes the fewest edits to reach, whatever the
+// letter case.
+func nearest(name string, candidates []string) string {
+	name = strings.ToLower(name)
+	return slices.MinFunc(candidates, func(a, b string) int {
+		return editDistance(name, strings.ToLower(a)) - editDistance(name, strings.ToLower(b))
+	})
+}
+
+// editDistance counts the bytes to insert, delete or replace (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replace := diagonal
+			if a[i] != b[j] {
+				replace++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// masked stands where a secret was.
+const masked = "***"
+
+// RedisURL says where Redis is; its user part may hold a password.
+type RedisURL = setting[string, redisURLSyntax]
+
+type redisURLSyntax struct{}
+
+func (redisURLSyntax) parse(text string) (string, error) {
+	if err := checkRedisURL(text); err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+func (redisURLSyntax) format(value string) string { return maskURL(value) }
+func (redisURLSyntax) mask(text string) string    { return maskURL(text) }
+
+func checkRedisURL(text string) error {
+	const allowed = "; allowed: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, " +
+		"with ?master_name=name&addr=host:port for Sentinel or ?addr=host:port for a cluster"
+	if !strings.Contains(text, "://") {
+		return errors.New("not a URL" + allowed)
+	}
+	u, ok := readURL(text)
+	if !ok {
+		return errors.New("not a URL; characters such as / ? # @ , in a user or password must be percent-encoded")
+	}
+	if !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
+		return errors.New("unknown scheme" + allowed)
+	}
+	if err := (buffer.Connection{URL: text}).Validate(); err != nil {
+		return err
+	}
+	query, database := u.Query(), strings.Trim(u.Path, "/")
+	if query.Has("addr") && query.Get("master_name") == "" && database != "" && database != "0" {
+		return errors.New("several addresses are a cluster, which has database 0 only")
+	}
+	return nil
+}
+
+// readURL parses a URL and reports whether it is beyond doubt where the password
+// stands. A password with unencoded delimiters can look like a host, a path or a
+// query, and so can a connection string of another kind.
+func readURL(text string) (*url.URL, bool) {
+	u, err := url.Parse(text)
+	if err != nil || u.Fragment != "" || u.Opaque != "" {
+		return nil, false
+	}
+	_, rest, _ := strings.Cut(text, "://")
+	end := strings.IndexAny(rest, "/?")
+	if end < 0 {
+		end = len(rest)
+	}
+	if strings.Contains(rest[end:], "@") || strings.ContainsAny(u.Host+u.EscapedPath(), ",=") {
+		return nil, false
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, false
+	}
+	for _, values := range query {
+		if strings.ContainsAny(strings.Join(values, ""), ",=") {
+			return nil, false
+		}
+	}
+	return u, true
+}
+
+// maskURL hides what is, or could be, a password.
+func maskURL(text string) string {
+	scheme, rest, found := strings.Cut(text, "://")
+	if !found {
+		if strings.ContainsAny(text, "@,=? ") {
+			return masked
+		}
+		return text
+	}
+	u, ok := readURL(text)
+	if !ok {
+		return schemeOrMask(scheme) + "://" + masked
+	}
+	if at := strings.LastIndex(rest, "@"); at >= 0 {
+		user, _, hasPassword := strings.Cut(rest[:at], ":")
+		if hasPassword {
+			rest = user + ":" + masked + rest[at:]
+		}
+	}
+	if before, query, found := strings.Cut(rest, "?"); found {
+		rest = before + "?" + maskQuery(query)
+	}
+	return u.Scheme + "://" + rest
+}
+
+// schemeOrMask shows a scheme only if it is one.
+func schemeOrMask(scheme string) string {
+	for _, r := range scheme {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
+			return masked
+		}
+	}
+	return scheme
+}
+
+// maskQuery hides the values of parameters that are about passwords.
+func maskQuery(query string) string {
+	pairs := strings.Split(query, "&")
+	for i, pair := range pairs {
+		key, _, _ := strings.Cut(pair, "=")
+		if strings.Contains(strings.ToLower(key), "pass") {
+			pairs[i] = key + "=" + masked
+		}
+	}
+	return strings.Join(pairs, "&")
+}

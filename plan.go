@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/report"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Print what once trim cleanup would do, and why; change nothing",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return a.plan(c.Context(), all) },
+	}
+	a.outputFlag(c)
+	a.redisFlag(c)
+	c.Flags().BoolVar(&all, "all", false, "list every action, not only the first 1000 of each kind")
+	return c
+}
+
+func (a *app) plan(ctx context.Context, all bool) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	config, log, err := a.load()
+	if err != nil {
+		return err
+	}
+	options, err := config.trimOptions(log)
+	if err != nil {
+		return err
+	}
+	b, err := a.open(ctx, config, log, true, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }()
+
+	plan := report.NewPlan(redisReport(b), all)
+	plan.Policies = options.Policies.Sentences()
+	progress := report.NewProgress(a.stderr, isTerminal(a.stderr))
+	options.OnProgress = func(p trim.Progress) { progress.Trim(p.Streams, p.Entries, p.Waiting) }
+	trimErr := planTrim(ctx, b, options, plan)
+	progress.Done()
+	cleanupErr := planCleanup(ctx, b, config.cleanupOptions(log, false), plan)
+	if err := report.WritePlan(a.stdout, format, plan); err != nil {
+		return err
+	}
+	return errors.Join(trimErr, cleanupErr)
+}
+
+func planTrim(ctx context.Context, b *buffer.Buffer, o trim.Options, plan *report.Plan) error {
+	r, err := trim.New(b, o).Plan(ctx, func(t trim.Action) {
+		plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason})
+	})
+	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
+	return err
+}
+
+func planCleanup(ctx context.Context, b *buffer.Buffer, o cleanup.Options, plan *report.Plan) error {
+	r, err := cleanup.New(b, o).Plan(ctx, func(c cleanup.Action) {
+		action := report.Action{Action: string(c.Kind), Stream: c.Stream, Reason: c.Reason}
+		if c.Kind == cleanup.Expire || c.Kind == cleanup.Abandon {
+			action.Session = &c.Session
+		}
+		plan.Add(action)
+	})
+	s := &plan.Summary
+	s.Streams, s.Sessions, s.Brake = max(s.Streams, r.Streams), r.Sessions, r.Brake
+	s.ExpireSessions, s.AbandonSessions = r.SessionsExpired, r.SessionsAbandoned
+	s.RetireStreams, s.RestoreStreams, s.DropNames = r.StreamsRetired, r.StreamsRestored, r.NamesDropped
+	return err
+}

@@ -1,0 +1,160 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Listed is how many actions of each kind a plan lists unless all are asked
+// for; the summary counts all.
+const Listed = 1000
+
+// Plan is what once trim cleanup would do.
+type Plan struct {
+	Redis   Redis    `json:"redis"`
+	Summary Summary  `json:"summary"`
+	Actions []Action `json:"actions"`
+
+	// Policies says in sentences what is kept.
+	Policies []string `json:"-"`
+	all      bool
+	counts   map[string]int
+}
+
+// Summary counts what a plan would do.
+type Summary struct {
+	Streams         int64  `json:"streams"`
+	Sessions        int64  `json:"sessions"`
+	TrimStreams     int64  `json:"trim_streams"`
+	TrimEntries     int64  `json:"trim_entries"`
+	ExpireSessions  int64  `json:"expire_sessions"`
+	AbandonSessions int64  `json:"abandon_sessions"`
+	RetireStreams   int64  `json:"retire_streams"`
+	RestoreStreams  int64  `json:"restore_streams"`
+	DropNames       int64  `json:"drop_names"`
+	Brake           string `json:"brake"`
+}
+
+// Action is one line of a plan. Names are escaped when it is added.
+type Action struct {
+	Action    string  `json:"action"`
+	Session   *string `json:"session,omitempty"`
+	Stream    string  `json:"stream"`
+	Entries   int64   `json:"entries,omitempty"`
+	Estimated bool    `json:"estimated,omitempty"`
+	Reason    string  `json:"reason"`
+}
+
+// NewPlan makes an empty plan that lists the first [Listed] actions of each
+// kind, or all.
+func NewPlan(r Redis, all bool) *Plan {
+	return &Plan{Redis: r, Actions: []Action{}, all: all, counts: make(map[string]int)}
+}
+
+// Add takes an action into the list if there is room for it.
+func (p *Plan) Add(a Action) {
+	p.counts[a.Action]++
+	if !p.all && p.counts[a.Action] > Listed {
+		return
+	}
+	a.Stream = buffer.Escape(a.Stream)
+	if a.Session != nil {
+		escaped := buffer.Escape(*a.Session)
+		a.Session = &escaped
+	}
+	p.Actions = append(p.Actions, a)
+}
+
+// WritePlan writes a plan.
+func WritePlan(w io.Writer, f Format, p *Plan) error {
+	if f == JSON {
+		return writeJSON(w, p)
+	}
+	pw := &printer{w: w}
+	for _, sentence := range p.Policies {
+		pw.line("%s", sentence)
+	}
+	s := p.Summary
+	pw.line("%s and %s looked at.", plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	if len(p.Actions) == 0 {
+		pw.line("Nothing to do.")
+		return pw.err
+	}
+	pw.line("")
+	rows := [][]string{{"ACTION", "STREAM", "SESSION", "ENTRIES", "REASON"}}
+	for _, a := range p.Actions {
+		session, entries := "", ""
+		if a.Session != nil {
+			session = *a.Session
+		}
+		if a.Action == "trim" {
+			entries = human.Count(a.Entries)
+			if a.Estimated {
+				entries = "~" + entries
+			}
+		}
+		rows = append(rows, []string{a.Action, cut(a.Stream, 30), cut(session, 24), entries, a.Reason})
+	}
+	if pw.err == nil {
+		pw.err = writeTable(w, dropEmptyColumns(rows))
+	}
+	if more := p.unlisted(); more > 0 {
+		pw.line("… and %s more; --all lists them.", human.Count(more))
+	}
+	pw.line("")
+	pw.line("Would trim %s (%s), expire %s, retire %s, restore %s, drop %s.",
+		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
+		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
+	if s.Brake != "" {
+		pw.line("The brake would stop the clean-up: %s. To do it all the same: streamkeeper once --force cleanup", s.Brake)
+	}
+	return pw.err
+}
+
+func (p *Plan) unlisted() int64 {
+	more := int64(0)
+	for _, n := range p.counts {
+		more += int64(max(0, n-Listed))
+	}
+	if p.all {
+		return 0
+	}
+	return more
+}
+
+// dropEmptyColumns leaves out what no row has.
+func dropEmptyColumns(rows [][]string) [][]string {
+	var keep []int
+	for c := range rows[0] {
+		for _, row := range rows[1:] {
+			if row[c] != "" {
+				keep = append(keep, c)
+				break
+			}
+		}
+	}
+	slim := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, c := range keep {
+			slim[i] = append(slim[i], row[c])
+		}
+	}
+	return slim
+}
+
+// printer writes lines until one fails.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		if _, err := fmt.Fprintf(p.w, format+"\n", args...); err != nil {
+			p.err = fmt.Errorf("writing the report: %w", err)
+		}
+	}
+}
