@@ -95,7 +95,6 @@ func (a *app) command() *cobra.Command {
 		Long:          "streamkeeper trims the streams of an RTA stream buffer, expires its sessions, retires dead\nstreams, and says whether the messages that flow are valid.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			a.started = true
 		},

@@ -1,0 +1,421 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/report"
+)
+
+// command runs streamkeeper as main does and returns its exit code and what it
+// wrote.
+func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// mustRun is command for one that has to succeed.
+func mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	code, out, errs := command(t, args...)
+	if code != exitOK {
+		t.Fatalf("streamkeeper %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// cleanEnvironment takes from the test what the developer's shell may hold.
+func cleanEnvironment(t *testing.T) {
+	t.Helper()
+	for _, pair := range os.Environ() {
+		name, _, _ := strings.Cut(pair, "=")
+		if upper := strings.ToUpper(name); strings.HasPrefix(upper, "STREAMKEEPER_") || strings.HasPrefix(upper, "RTA_") {
+			t.Setenv(name, "")
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// world is a stream buffer with something of everything in it.
+type world struct {
+	*redistest.Server
+	now time.Time
+	// entries are each stream's entries as they were put in.
+	entries map[string][]redis.XMessage
+}
+
+func newWorld(t *testing.T, layout string) *world {
+	t.Helper()
+	cleanEnvironment(t)
+	w := &world{Server: redistest.Start(t), now: time.Now(), entries: make(map[string][]redis.XMessage)}
+	t.Setenv("STREAMKEEPER_REDIS_URL", w.URL())
+	t.Setenv("STREAMKEEPER_TRIM_MAX_LENGTH", "1000")
+	t.Setenv("STREAMKEEPER_TRIM_POLICIES", `aged: max_age=1h; "exact: one": exact=true`)
+	ctx := t.Context()
+	w.Client.Set(ctx, "lastStreamSessionId", 42, 0)
+
+	w.stream(t, "busy", 2500, 0, 10*time.Millisecond)
+	w.stream(t, "exact: one", 1777, 0, 10*time.Millisecond)
+	w.stream(t, "short*", 990, 0, 10*time.Millisecond)
+	w.stream(t, "aged", 600, 0, time.Minute) // 540 of them older than an hour
+	w.stream(t, "dead", 10, 50*time.Hour, time.Second)
+	w.stream(t, "orphan\xff", 10, 30*time.Hour, time.Second)
+	w.stream(t, "idle", 10, 50*time.Hour, time.Second)
+	w.Client.SAdd(ctx, "streams", "missing")
+	w.Client.Set(ctx, "stream:text", "no stream", 0)
+	w.Client.SAdd(ctx, "streams", "text")
+
+	w.session(t, layout, "live: 1", "busy", time.Minute)
+	w.session(t, layout, "live-2", "idle", 23*time.Hour)
+	w.session(t, layout, "stale \xfe", "dead", 26*time.Hour)
+	w.session(t, layout, "stale-2", "busy", 25*time.Hour)
+	w.session(t, layout, "odd", "aged", -48*time.Hour) // in the future: malformed
+	if err := w.ResetCalls(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// stream adds n entries, the newest one ago old, one each step.
+func (w *world) stream(t *testing.T, name string, n int, ago, step time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	pipe := w.Client.Pipeline()
+	pipe.SAdd(ctx, "streams", name)
+	for i := range n {
+		id := fmt.Sprintf("%d-%d", w.now.Add(-ago-time.Duration(n-1-i)*step).UnixMilli(), i)
+		values := map[string]any{"id": "1", "data": fmt.Sprintf("%s %d \x00\xff", name, i)}
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", values["id"], "data", values["data"]}})
+		w.entries[name] = append(w.entries[name], redis.XMessage{ID: id, Values: values})
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) session(t *testing.T, layout, identity, stream string, ago time.Duration) {
+	t.Helper()
+	updated := fmt.Sprint(w.now.Add(-ago).UnixMilli())
+	ctx := t.Context()
+	fields := []string{"streamSessionId", "1", "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated, "json", `{"identity":"x"}`}
+	var err error
+	switch layout {
+	case "keys":
+		err = w.Client.HSet(ctx, "sessions:"+identity, fields).Err()
+	case "fields":
+		for i := 0; i < len(fields); i += 2 {
+			fields[i] = identity + ":" + fields[i]
+		}
+		err = w.Client.HSet(ctx, "sessions", fields).Err()
+	default:
+		value := fmt.Sprintf(`{"streamSessionId":1,"streamName":"%s","streamPosition":"0-0","lastUpdated":%s,"json":{"identity":"x"}}`, stream, updated)
+		err = w.Client.HSet(ctx, "sessions", identity, value).Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// identities that are in the registry now.
+func (w *world) identities(t *testing.T, layout string) []string {
+	t.Helper()
+	ctx := t.Context()
+	var all []string
+	switch layout {
+	case "keys":
+		for _, key := range w.Client.Keys(ctx, "sessions:*").Val() {
+			all = append(all, strings.TrimPrefix(key, "sessions:"))
+		}
+	case "fields":
+		for _, field := range w.Client.HKeys(ctx, "sessions").Val() {
+			if identity, ok := strings.CutSuffix(field, ":streamName"); ok {
+				all = append(all, identity)
+			}
+		}
+	default:
+		all = w.Client.HKeys(ctx, "sessions").Val()
+	}
+	slices.Sort(all)
+	return all
+}
+
+// left checks that a stream holds exactly its n newest entries, byte for byte.
+func (w *world) left(t *testing.T, name string, n int) {
+	t.Helper()
+	got, err := w.Client.XRange(t.Context(), "stream:"+name, "-", "+").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := w.entries[name][len(w.entries[name])-n:]
+	if len(got) != n {
+		t.Errorf("stream %q has %d entries, want %d", name, len(got), n)
+		return
+	}
+	for i := range got {
+		if got[i].ID != want[i].ID || fmt.Sprint(got[i].Values) != fmt.Sprint(want[i].Values) {
+			t.Errorf("stream %q: entry %d is %v, want %v", name, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+func (w *world) names(t *testing.T) []string {
+	t.Helper()
+	names := w.Client.SMembers(t.Context(), "streams").Val()
+	slices.Sort(names)
+	return names
+}
+
+type planJSON struct {
+	Redis   report.Redis    `json:"redis"`
+	Summary report.Summary  `json:"summary"`
+	Actions []report.Action `json:"actions"`
+}
+
+type onceJSON struct {
+	Redis  report.Redis     `json:"redis"`
+	DryRun bool             `json:"dry_run"`
+	Jobs   []map[string]any `json:"jobs"`
+}
+
+func decode[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	if err := json.Unmarshal([]byte(text), &v); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	return v
+}
+
+// lines are the actions in a form that is easy to compare.
+func (p planJSON) lines() []string {
+	var lines []string
+	for _, a := range p.Actions {
+		line := a.Action + " " + a.Stream
+		if a.Session != nil {
+			line += " / " + *a.Session
+		}
+		if a.Entries > 0 {
+			line += fmt.Sprintf(" %d", a.Entries)
+		}
+		lines = append(lines, line+": "+a.Reason)
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+var readOnlyCommands = []string{
+	"hello", "time", "sscan", "hscan", "scan", "zscan", "xlen", "evalsha_ro", "eval_ro", "hmget", "exists", "zmscore", "scard", "hgetall",
+	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
+}
+
+func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
+	for _, layout := range []string{"object", "fields", "keys"} {
+		t.Run(layout, func(t *testing.T) {
+			w := newWorld(t, layout)
+			plan := decode[planJSON](t, mustRun(t, "plan", "-o", "json"))
+			want := []string{
+				"expire busy / stale-2: not updated for 25h (limit 24h)",
+				`expire dead / stale \xfe: not updated for 26h (limit 24h)`,
+				"retire dead: no session, last entry 2d 2h ago (limit 24h)",
+				`retire orphan\xff: no session, last entry 30h ago (limit 24h)`,
+				"trim aged 500: oldest entry 9h 59m old (limit 1h)",
+				"trim busy 1500: 2 500 entries (limit 1 000)",
+				"trim exact: one 777: 1 777 entries (limit 1 000)",
+			}
+			if got := plan.lines(); !slices.Equal(got, want) {
+				t.Errorf("the plan is\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+			}
+			if s := plan.Summary; s.Streams != 9 || s.Sessions != 5 || s.TrimStreams != 3 || s.TrimEntries != 2777 || s.ExpireSessions != 2 || s.RetireStreams != 2 || s.DropNames != 0 || s.Brake != "" {
+				t.Errorf("the summary is %+v", s)
+			}
+			calls, err := w.CommandCalls(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range calls {
+				if !slices.Contains(readOnlyCommands, name) {
+					t.Errorf("the plan called %s", name)
+				}
+			}
+
+			once := decode[onceJSON](t, mustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			if once.DryRun || once.Redis.Mode != "standalone" || once.Jobs[0]["entries_removed"] != 2777.0 || once.Jobs[1]["sessions_malformed"] != 1.0 {
+				t.Errorf("once says %+v", once)
+			}
+			w.left(t, "busy", 1000)
+			w.left(t, "exact: one", 1000)
+			w.left(t, "short*", 990)
+			w.left(t, "aged", 100)
+			w.left(t, "idle", 10)
+			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
+				t.Errorf("the names are %q, want %q", got, want)
+			}
+			if n := w.Client.Exists(t.Context(), "stream:dead", "stream:orphan\xff").Val(); n != 0 {
+				t.Errorf("%d dead streams still have a key", n)
+			}
+			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+				t.Errorf("the sessions are %q, want %q", got, want)
+			}
+			if got := w.Client.Get(t.Context(), "lastStreamSessionId").Val(); got != "42" {
+				t.Errorf("lastStreamSessionId is %s", got)
+			}
+
+			if again := decode[planJSON](t, mustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
+				t.Errorf("there is still to do: %v", again.lines())
+			}
+			second := decode[onceJSON](t, mustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			for _, job := range second.Jobs {
+				for _, count := range []string{"entries_removed", "sessions_expired", "streams_retired", "names_dropped", "streams_restored", "errors"} {
+					if n, ok := job[count].(float64); ok && n != 0 {
+						t.Errorf("the second run: %s of %s is %v", count, job["job"], n)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
+	for _, layout := range []string{"object", "fields", "keys"} {
+		t.Run(layout, func(t *testing.T) {
+			w := newWorld(t, layout)
+			ctx := t.Context()
+			if err := w.Client.ConfigSet(ctx, "maxmemory", "100kb").Err(); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Client.Set(ctx, "x", "y", 0).Err(); err == nil {
+				t.Fatal("Redis is not out of memory")
+			}
+			mustRun(t, "once", "trim", "cleanup")
+			w.left(t, "busy", 1000)
+			w.left(t, "aged", 100)
+			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+				t.Errorf("the sessions are %q, want %q", got, want)
+			}
+			// What could not be remembered stays listed, for a later run.
+			if got, want := w.names(t), []string{"aged", "busy", "dead", "exact: one", "idle", "missing", "orphan\xff", "short*", "text"}; !slices.Equal(got, want) {
+				t.Errorf("the names are %q, want %q", got, want)
+			}
+			if n := w.Client.Exists(ctx, "stream:dead", "stream:orphan\xff").Val(); n != 0 {
+				t.Errorf("%d dead streams still have a key", n)
+			}
+			w.Client.ConfigSet(ctx, "maxmemory", "0")
+			mustRun(t, "once", "cleanup")
+			day := float64(w.now.Add(-25 * time.Hour).UnixMilli())
+			for _, name := range []string{"dead", "orphan\xff"} {
+				w.Client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: name})
+			}
+			mustRun(t, "once", "cleanup")
+			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
+				t.Errorf("a day later the names are %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestDryRunDecidesAndChangesNothing(t *testing.T) {
+	w := newWorld(t, "object")
+	before := dump(t, w.Client)
+	out := decode[onceJSON](t, mustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
+	if !out.DryRun || out.Jobs[0]["entries_removed"] != 2777.0 || out.Jobs[1]["sessions_expired"] != 2.0 || out.Jobs[1]["streams_retired"] != 2.0 {
+		t.Errorf("the dry run says %+v", out)
+	}
+	if after := dump(t, w.Client); after != before {
+		t.Error("the dry run changed something")
+	}
+}
+
+// dump is everything in Redis.
+func dump(t *testing.T, client *redis.Client) string {
+	t.Helper()
+	ctx := context.Background()
+	keys := client.Keys(ctx, "*").Val()
+	slices.Sort(keys)
+	var b strings.Builder
+	for _, key := range keys {
+		fmt.Fprintf(&b, "%q %q\n", key, client.Dump(ctx, key).Val())
+	}
+	return b.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	s := redistest.Start(t)
+	cleanEnvironment(t)
+	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
+	for _, c := range []struct {
+		name string
+		args []string
+		env  map[string]string
+		want int
+		says string
+	}{
+		{"nothing wrong", []string{"once", "trim"}, nil, exitOK, ""},
+		{"help", []string{"--help"}, nil, exitOK, ""},
+		{"help for a command", []string{"once", "--help"}, nil, exitOK, ""},
+		{"no such command", []string{"trim"}, nil, exitUsage, "unknown command"},
+		{"no such flag", []string{"once", "--frce"}, nil, exitUsage, "--frce"},
+		{"no such job", []string{"once", "prune"}, nil, exitUsage, `"prune" is no job`},
+		{"no such format", []string{"plan", "-o", "yaml"}, nil, exitUsage, "table or json"},
+		{"an argument too many", []string{"plan", "x"}, nil, exitUsage, "x"},
+		{"a bad setting", []string{"config"}, map[string]string{"TRIM_MAX_LENGTH": "lots"}, exitUsage, `STREAMKEEPER_TRIM_MAX_LENGTH="lots"`},
+		{"an unknown setting", []string{"once"}, map[string]string{"TRIM_MAX_LENGHT": "1000"}, exitUsage, "STREAMKEEPER_TRIM_MAX_LENGTH"},
+		{"two faults at once", []string{"once"}, map[string]string{"TRIM_MAX_AGE": "x", "LISTEN": "y"}, exitUsage, "STREAMKEEPER_LISTEN"},
+		{"no Redis", []string{"once", "--redis-url", "redis://127.0.0.1:1"}, nil, exitFailure, "127.0.0.1:1"},
+		{"plan without Redis", []string{"plan", "--redis-url", "redis://127.0.0.1:1"}, nil, exitFailure, "127.0.0.1:1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for name, value := range c.env {
+				t.Setenv("STREAMKEEPER_"+name, value)
+			}
+			started := time.Now()
+			code, out, errs := command(t, c.args...)
+			if code != c.want {
+				t.Errorf("exit %d, want %d\n%s%s", code, c.want, out, errs)
+			}
+			if !strings.Contains(errs, c.says) {
+				t.Errorf("stderr does not say %q:\n%s", c.says, errs)
+			}
+			if c.want != exitOK && out != "" {
+				t.Errorf("stdout says %s", out)
+			}
+			if took := time.Since(started); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
+	w := newWorld(t, "object")
+	for i := range 30 {
+		w.session(t, "object", fmt.Sprintf("old-%d", i), "short*", 40*time.Hour)
+	}
+	code, out, _ := command(t, "once", "cleanup")
+	if code != exitBrake || !strings.Contains(out, "32 of 35 sessions would expire") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	if n := len(w.identities(t, "object")); n != 35 {
+		t.Errorf("%d sessions are left", n)
+	}
+	plan := mustRun(t, "plan")
+	if !strings.Contains(plan, "streamkeeper once --force cleanup") {
+		t.Errorf("the plan does not say how to force it:\n%s", plan)
+	}
+	mustRun(t, "once", "--force", "cleanup")
+	if n := len(w.identities(t, "object")); n != 3 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
