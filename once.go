@@ -12,6 +12,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -108,7 +109,7 @@ func (o *oneShot) do(ctx context.Context, name string) report.Job {
 	case jobCleanup:
 		job, failed, err = o.cleanup(ctx)
 	default:
-		job = &report.InspectJob{Head: report.Head{Job: jobInspect}}
+		job, failed, err = o.inspect(ctx)
 	}
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d items failed", failed)
@@ -161,5 +162,16 @@ func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
 			o.outcome = errBrake
 		}
 	}
+	return job, r.Errors, err
+}
+
+func (o *oneShot) inspect(ctx context.Context) (report.Job, int64, error) {
+	job := &report.InspectJob{Head: report.Head{Job: jobInspect}}
+	options, err := o.config.inspectOptions(o.log)
+	if err != nil {
+		return job, 0, err
+	}
+	r, err := inspect.New(o.buffer, options).Run(ctx, func(inspect.Message) {})
+	job.Messages, job.Valid, job.Warn, job.Invalid, job.Bytes = r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes
 	return job, r.Errors, err
 }

@@ -28,16 +28,27 @@ func NewProgress(w io.Writer, on bool) *Progress {
 // Trim shows the streams looked at, the entries removed, and how many streams
 // still have a backlog.
 func (p *Progress) Trim(streams, entries int64, waiting int) {
-	since := time.Since(p.started)
-	if !p.on || since < progressAfter {
-		return
-	}
-	p.shown = true
-	rate := int64(float64(entries) / since.Seconds())
-	text := fmt.Sprintf("%s, %s removed, %s/s", plural(streams, "stream"), plural(entries, "entry"), human.Count(rate))
+	text := fmt.Sprintf("%s, %s removed, %s/s", plural(streams, "stream"), plural(entries, "entry"), human.Count(p.rate(entries)))
 	if waiting > 0 {
 		text += fmt.Sprintf(", %s with a backlog", human.Count(waiting))
 	}
+	p.show(text)
+}
+
+// Inspect shows the streams and messages looked at.
+func (p *Progress) Inspect(streams, messages int64) {
+	p.show(fmt.Sprintf("%s, %s", plural(streams, "stream"), plural(messages, "message")))
+}
+
+func (p *Progress) rate(n int64) int64 {
+	return int64(float64(n) / max(time.Since(p.started).Seconds(), 0.001))
+}
+
+func (p *Progress) show(text string) {
+	if !p.on || time.Since(p.started) < progressAfter {
+		return
+	}
+	p.shown = true
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", text)
 }
 

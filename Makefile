@@ -1,0 +1,75 @@
+# What a developer types. Every tool is pinned in tools/ and built with Go; what only the
+# system can give (redis-server, protoc, a C compiler) is installed by scripts/need.
+
+VERSION  ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo dev)
+REVISION ?= $(shell git rev-parse --quiet --verify HEAD)
+FUZZTIME ?= 10s
+
+# The oldest and the newest Kubernetes that the chart is checked for.
+KUBERNETES := 1.34.4 1.37.2
+
+BIN     := .tools/bin
+SCHEMAS := .tools/schemas
+
+.PHONY: help
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+
+.PHONY: build
+build: ## a static binary with its version, the same for everybody who builds this revision
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+		-ldflags '-s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)' -o streamkeeper .
+
+.PHONY: demo
+demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
+	go run . demo
+
+# Prometheus is a lot to install for one check, so only CI insists on it.
+.PHONY: test
+test: ## everything with the race detector, on an embedded Redis and on real ones that the tests start
+	scripts/need cc redis-server $(if $(CI),promtool)
+	go test -race ./...
+
+.PHONY: bench
+bench: ## throughput and stalls against a real Redis
+	scripts/need redis-server
+	go run ./bench
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint ## faults, style, formatting and the layers between packages
+	$(BIN)/golangci-lint run
+
+PROTOC := protoc --plugin=$(BIN)/protoc-gen-go --go_opt=paths=source_relative $(wildcard burst/pb/*.proto)
+
+.PHONY: generate
+generate: $(BIN)/protoc-gen-go ## the Go code of the protobuf messages
+	scripts/need protoc
+	$(PROTOC) --go_out=.
+
+.PHONY: generate-check
+generate-check: $(BIN)/protoc-gen-go ## that the generated code in the repository is current
+	scripts/need protoc
+	rm -rf .tools/generated && mkdir -p .tools/generated
+	$(PROTOC) --go_out=.tools/generated
+	scripts/same-code .tools/generated .
+
+.PHONY: chart
+chart: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/kubeconform $(KUBERNETES:%=$(SCHEMAS)/%) ## lint, render, validate and test the Helm chart
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check-chart helm/streamkeeper $(SCHEMAS) $(KUBERNETES)
+
+.PHONY: clean
+clean: ## forget the binary and the tools
+	rm -rf streamkeeper .tools
+
+# Each tool has a module of its own, so that no two have to agree on a dependency.
+$(BIN)/%: tools/%/go.mod tools/%/go.sum
+	cd tools/$* && GOBIN="$(CURDIR)/$(BIN)" go install tool
+	@touch $@
+
+$(SCHEMAS)/%: $(wildcard tools/kubeschemas/*.go)
+	go run ./tools/kubeschemas $(SCHEMAS) $*
+	@touch $@

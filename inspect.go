@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/report"
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	var files []string
+	var content bool
+	c := &cobra.Command{
+		Use:   "inspect [STREAM…]",
+		Short: "Sample messages and say whether they are valid",
+		Long: "Samples messages of every stream, or of those named, and says whether a client could read them.\n" +
+			"With --file it judges payloads that lie in files instead, without Redis.\n" +
+			"Exits with 4 if a message is invalid.",
+		RunE: func(c *cobra.Command, streams []string) error {
+			if len(files) > 0 && len(streams) > 0 {
+				return usageError{errors.New("--file judges files and takes no stream")}
+			}
+			return a.inspect(c.Context(), streams, files, content)
+		},
+	}
+	a.outputFlag(c)
+	a.redisFlag(c)
+	c.Flags().StringArrayVar(&files, "file", nil, "judge the payload in this file, - for standard input; repeatable")
+	c.Flags().BoolVar(&content, "decode", false, "print the content of the messages as JSON too")
+	return c
+}
+
+func (a *app) inspect(ctx context.Context, streams, files []string, content bool) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	if content {
+		format = report.JSON
+	}
+	for i, text := range streams {
+		if streams[i], err = buffer.Unescape(text); err != nil {
+			return usageError{err}
+		}
+	}
+	config, log, err := a.load()
+	if err != nil {
+		return err
+	}
+	options, err := config.inspectOptions(log)
+	if err != nil {
+		return err
+	}
+	if content {
+		decoder := &burst.Checker{MaxBurst: options.MaxBurst}
+		options.Content = func(data []byte, enc burst.Encoding) (any, error) {
+			_, content := decoder.Decode(data, enc)
+			return content, nil
+		}
+	}
+	result := report.NewInspection(len(files) > 0)
+	var found inspect.Report
+	if len(files) > 0 {
+		found, err = inspect.CheckFiles(ctx, options, files, a.stdin, result.Add)
+	} else {
+		options.CrossCheck = true
+		found, err = a.inspectStreams(ctx, config, options, log, streams, result.Add)
+	}
+	if err != nil && found.Messages == 0 {
+		return err
+	}
+	result.Finish(found)
+	if err := report.WriteInspection(a.stdout, format, result); err != nil {
+		return err
+	}
+	switch {
+	case err != nil:
+		return err
+	case found.Errors > 0:
+		return fmt.Errorf("%d streams could not be read", found.Errors)
+	case found.Invalid > 0:
+		return errInvalid
+	}
+	return nil
+}
+
+// inspectStreams samples the streams named, or all.
+func (a *app) inspectStreams(ctx context.Context, config Config, o inspect.Options, log *slog.Logger, streams []string,
+	visit func(inspect.Message),
+) (inspect.Report, error) {
+	b, err := a.open(ctx, config, log, true, nil)
+	if err != nil {
+		return inspect.Report{}, err
+	}
+	defer func() { _ = b.Close() }()
+	progress := report.NewProgress(a.stderr, isTerminal(a.stderr))
+	defer progress.Done()
+	o.OnProgress = func(p inspect.Progress) { progress.Inspect(p.Streams, p.Messages) }
+	inspector := inspect.New(b, o)
+	if len(streams) == 0 {
+		return inspector.Run(ctx, visit)
+	}
+	return inspector.Inspect(ctx, streams, visit)
+}
+
+// inspectOptions are what inspect needs of the configuration.
+func (c *Config) inspectOptions(log *slog.Logger) (inspect.Options, error) {
+	o := inspect.Options{
+		Samples: int(c.Inspect.Samples.Value), MaxBytes: c.Inspect.MaxBytes.Value, MaxBurst: int(c.Inspect.MaxBurst.Value),
+		Log: log.With("job", jobInspect),
+	}
+	var err error
+	if o.Encoding, err = burst.ParseEncoding(c.Inspect.Encoding.Value); err != nil {
+		return o, fmt.Errorf("reading INSPECT_ENCODING: %w", err)
+	}
+	return o, nil
+}

@@ -1,0 +1,200 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Inspection is what inspect found.
+type Inspection struct {
+	Summary  InspectSummary    `json:"summary"`
+	Messages []inspect.Message `json:"messages"`
+
+	files bool
+	found inspect.Report
+}
+
+// InspectSummary counts verdicts.
+type InspectSummary struct {
+	Messages int64 `json:"messages"`
+	OK       int64 `json:"ok"`
+	Warn     int64 `json:"warn"`
+	Invalid  int64 `json:"invalid"`
+	Bytes    int64 `json:"bytes"`
+}
+
+// NewInspection makes an empty inspection, of files or of streams.
+func NewInspection(files bool) *Inspection {
+	return &Inspection{files: files, Messages: []inspect.Message{}}
+}
+
+// Add takes the judgement of one message in.
+func (i *Inspection) Add(m inspect.Message) { i.Messages = append(i.Messages, m) }
+
+// Finish takes the counts in.
+func (i *Inspection) Finish(r inspect.Report) {
+	i.found = r
+	i.Summary = InspectSummary{r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes}
+}
+
+// WriteInspection writes what inspect found: a row a stream, or a file, and a
+// line for each message that is not ok.
+func WriteInspection(w io.Writer, f Format, i *Inspection) error {
+	if f == JSON {
+		return writeJSON(w, i)
+	}
+	p := &printer{w: w}
+	switch {
+	case len(i.Messages) == 0:
+		p.line("No message to look at.")
+	case i.files:
+		p.table(i.fileRows())
+	default:
+		p.table(i.streamRows())
+		i.writeFindings(p)
+	}
+	i.writeHints(p)
+	s := i.Summary
+	p.line("")
+	p.line("%s looked at, %s: %s ok, %s with warnings, %s invalid.", plural(s.Messages, "message"), human.Bytes(s.Bytes),
+		human.Count(s.OK), human.Count(s.Warn), human.Count(s.Invalid))
+	if i.found.StreamsLeft > 0 {
+		p.line("%s were not reached: INSPECT_MAX_BYTES bounds what one run reads.", plural(i.found.StreamsLeft, "stream"))
+	}
+	return p.err
+}
+
+func (p *printer) table(rows [][]string) {
+	if p.err == nil {
+		p.err = writeTable(p.w, rows)
+	}
+}
+
+func (i *Inspection) streamRows() [][]string {
+	rows := [][]string{{"STREAM", "SEEN", "OK", "WARN", "INVALID", "PACKING", "SIZE", "RATIO", "RATE", "KINDS"}}
+	for _, s := range i.found.Summaries {
+		rows = append(rows, []string{
+			cut(buffer.Escape(s.Stream), 28), human.Count(s.Messages), count(s.OK), count(s.Warn), count(s.Invalid),
+			packings(s.Encodings), size(s.Size), ratio(s.Ratio), rate(s.Rate), kinds(s.Kinds),
+		})
+	}
+	return rows
+}
+
+func (i *Inspection) fileRows() [][]string {
+	rows := [][]string{{"FILE", "VERDICT", "PACKING", "SIZE", "KINDS", "WHY"}}
+	for _, m := range i.Messages {
+		rows = append(rows, []string{
+			cut(buffer.Escape(m.File), 40), m.Verdict.String(), m.Encoding.String(), size(m.Size), kinds(m.Kinds), reasons(m),
+		})
+	}
+	return rows
+}
+
+// maxFindings is how many messages that are not ok get a line of their own.
+const maxFindings = 50
+
+func (i *Inspection) writeFindings(p *printer) {
+	rows := [][]string{{"MESSAGE", "STREAM", "VERDICT", "WHY"}}
+	more := 0
+	for _, m := range i.Messages {
+		if m.Verdict == burst.OK {
+			continue
+		}
+		if len(rows) > maxFindings {
+			more++
+			continue
+		}
+		rows = append(rows, []string{m.ID.String(), cut(buffer.Escape(m.Stream), 28), m.Verdict.String(), reasons(m)})
+	}
+	if len(rows) > 1 {
+		p.line("")
+		p.table(rows)
+	}
+	if more > 0 {
+		p.line("… and %s more; -o json lists them.", human.Count(more))
+	}
+}
+
+func (i *Inspection) writeHints(p *printer) {
+	var lines []string
+	for _, s := range i.found.Summaries {
+		for _, hint := range s.Hints {
+			lines = append(lines, fmt.Sprintf("hint: %s: %s", buffer.Escape(s.Stream), hint))
+		}
+	}
+	for _, hint := range i.found.Hints {
+		lines = append(lines, "hint: "+hint)
+	}
+	if len(lines) > 0 {
+		p.line("")
+	}
+	for _, line := range lines {
+		p.line("%s", line)
+	}
+}
+
+func reasons(m inspect.Message) string {
+	words := make([]string, len(m.Reasons))
+	for i, r := range m.Reasons {
+		words[i] = string(r)
+	}
+	return strings.Join(words, ", ")
+}
+
+func packings(all []burst.Encoding) string {
+	words := make([]string, len(all))
+	for i, e := range all {
+		words[i] = e.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// kinds names the kinds in the few letters that a column has room for.
+func kinds(counts map[string]int) string {
+	short := map[string]string{
+		"session_json": "session", "time_range": "range", "timestamped_data": "timestamped",
+		"periodic_data": "periodic", "row_data": "row", "event": "event",
+	}
+	var words []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		words = append(words, short[kind])
+	}
+	return strings.Join(words, " ")
+}
+
+func count(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return human.Count(n)
+}
+
+func size(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return human.Bytes(n)
+}
+
+func ratio(r float64) string {
+	if r == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f", r)
+}
+
+func rate(r float64) string {
+	if r == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f/s", r)
+}
