@@ -1,0 +1,107 @@
+package burst
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// The readers of the protobuf wire format below take the bytes of a whole burst,
+// an index, and where the message ends that is being read. They return the index
+// behind what they read, or -1 if no parser would take the bytes. They know the
+// short cases and leave the long ones to protowire.
+
+// goesOn is the bit of each byte of a number that says that another follows.
+const goesOn = 0x8080808080808080
+
+// readVarint reads a base-128 number.
+func readVarint(b []byte, i, end int) (uint64, int) {
+	if i < end && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
+	}
+	x, n := protowire.ConsumeVarint(b[i:end])
+	if n < 0 {
+		return 0, -1
+	}
+	return x, i + n
+}
+
+// shortVarint returns the length of the base-128 number at i if it has at most
+// four bytes and the end of the burst is not near, else 0. How long a number is
+// cannot be guessed, so this finds it without a branch. The caller checks that it
+// lies within its message.
+func shortVarint(b []byte, i int) int {
+	if i < 0 || i > len(b)-8 {
+		return 0
+	}
+	ends := ^binary.LittleEndian.Uint64(b[i:i+8]) & (goesOn & math.MaxUint32)
+	return (bits.TrailingZeros64(ends) + 1) / 8 & 7
+}
+
+// readLength reads the length before bytes, a string, a message or packed
+// scalars, and returns where these begin and end.
+func readLength(b []byte, i, end int) (from, to int) {
+	var x uint64
+	switch {
+	case i < end-1 && b[i] < 0x80:
+		x, from = uint64(b[i]), i+1
+	case i < end-1 && b[i+1] < 0x80:
+		x, from = uint64(b[i]&0x7f)|uint64(b[i+1])<<7, i+2
+	default:
+		if x, from = readVarint(b, i, end); from < 0 {
+			return -1, -1
+		}
+	}
+	if x > uint64(end-from) {
+		return -1, -1
+	}
+	return from, from + int(x)
+}
+
+// skipUnknown skips the value of a field that the schema does not have.
+func skipUnknown(b []byte, i, end int, tag uint64) int {
+	number := tag >> 3
+	if number < uint64(protowire.MinValidNumber) || number > uint64(protowire.MaxValidNumber) {
+		return -1
+	}
+	n := protowire.ConsumeFieldValue(protowire.Number(number), protowire.Type(tag&7), b[i:end])
+	if n < 0 {
+		return -1
+	}
+	return i + n
+}
+
+// countVarints returns how many numbers a packed list holds, false if no parser
+// would take it. It counts the bytes that end a number, eight at a time; at the
+// end of the list it may load what follows it in the burst, but leaves it out.
+func countVarints(b []byte) (int, bool) {
+	n := 0
+	for i := 0; i < len(b); i += 8 {
+		if i > cap(b)-8 {
+			return countLongVarints(b)
+		}
+		ends := ^binary.LittleEndian.Uint64(b[i:i+8]) & goesOn
+		// A number that is too long has nine bytes in a row that do not end it,
+		// the whole of some half of a word among them.
+		if uint32(ends) == 0 || ends>>32 == 0 {
+			return countLongVarints(b)
+		}
+		if rest := len(b) - i; rest < 8 {
+			ends &= 1<<(8*rest) - 1
+		}
+		n += bits.OnesCount64(ends)
+	}
+	return n, len(b) == 0 || b[len(b)-1] < 0x80
+}
+
+func countLongVarints(b []byte) (int, bool) {
+	n := 0
+	for i := 0; i < len(b); n++ {
+		if _, i = readVarint(b, i, len(b)); i < 0 {
+			return 0, false
+		}
+	}
+	return n, true
+}

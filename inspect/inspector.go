@@ -1,0 +1,200 @@
+// Package inspect looks at a few messages of each stream and says whether what
+// flows is valid.
+//
+// It reads little: the newest message of a stream, the oldest and some between,
+// none of them twice, and never more bytes in a run than it was given. Each
+// message gets a verdict from package burst. What looks odd, but breaks no
+// rule, becomes a hint: something for a person to look at, never for a program
+// to act on.
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+)
+
+// Store is what inspection needs of the stream buffer. It only reads.
+type Store interface {
+	Now(context.Context) (time.Time, error)
+	Owns(stream string) bool
+	WalkStreams(ctx context.Context, visit func(names []string) error) error
+	WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error
+	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
+	Sizes(ctx context.Context, names []string) ([]int64, error)
+	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+	Peeks(context.Context, []buffer.Peek) ([]buffer.Peeked, error)
+}
+
+// Defaults of [Options].
+const (
+	// DefaultSamples are the newest message, the oldest, and one between.
+	DefaultSamples = 3
+	// DefaultMaxBytes reads a thousand bursts of the recommended size.
+	DefaultMaxBytes = 64 << 20
+)
+
+// Options of an [Inspector]. Functions may be nil.
+type Options struct {
+	// Samples is how many messages of each stream are looked at; 0 means
+	// [DefaultSamples].
+	Samples int
+	// MaxBytes is the most that one run reads, in bytes; 0 means
+	// [DefaultMaxBytes].
+	MaxBytes int64
+	// Encoding is the only packing to try, unless it is [burst.Auto].
+	Encoding burst.Encoding
+	// MaxBurst is the length in bytes past which an uncompressed burst is
+	// invalid; 0 means [burst.DefaultMaxBurst].
+	MaxBurst int
+	// Decode adds the content of each burst that can be read to its judgement.
+	Decode bool
+	// Summaries asks for a summary of each stream in the report.
+	Summaries bool
+	// CrossCheck compares what was read with the sessions; it asks for
+	// summaries too.
+	CrossCheck bool
+
+	// OnMessage is told of each message of a stream that was judged.
+	OnMessage func(Message)
+	// OnMalformed is told the kind of what cannot be inspected as it should.
+	OnMalformed func(kind string)
+	// OnProgress is told how far a run is, after each few streams.
+	OnProgress func(Progress)
+	Log        *slog.Logger
+}
+
+// Progress is how far a run is.
+type Progress struct{ Streams, Messages int64 }
+
+// Report is what one run found.
+type Report struct {
+	Messages, OK, Warn, Invalid int64
+	// Bytes of payloads that were read, as they lie in Redis.
+	Bytes int64
+	// Streams that were looked into.
+	Streams int64
+	// StreamsLeft were not looked into, or not as far as wanted, because
+	// MaxBytes was reached.
+	StreamsLeft int64
+	// Errors is how many streams or files could not be read.
+	Errors int64
+	// Summaries of the streams by name, if they were asked for.
+	Summaries []Summary
+	// Hints that belong to none of the streams.
+	Hints []string
+}
+
+func (r *Report) count(m Message) {
+	r.Messages++
+	switch m.Verdict {
+	case burst.OK:
+		r.OK++
+	case burst.Warn:
+		r.Warn++
+	default:
+		r.Invalid++
+	}
+}
+
+// Inspector inspects streams, run after run, and remembers how each was
+// packed. It is not safe for concurrent use.
+type Inspector struct {
+	store    Store
+	o        Options
+	judge    *judge
+	packings *packings
+}
+
+// New makes an inspector over a store.
+func New(store Store, o Options) *Inspector {
+	if o.Samples <= 0 {
+		o.Samples = DefaultSamples
+	}
+	if o.MaxBytes <= 0 {
+		o.MaxBytes = DefaultMaxBytes
+	}
+	if o.OnMessage == nil {
+		o.OnMessage = func(Message) {}
+	}
+	if o.OnMalformed == nil {
+		o.OnMalformed = func(string) {}
+	}
+	if o.OnProgress == nil {
+		o.OnProgress = func(Progress) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.Summaries = o.Summaries || o.CrossCheck
+	return &Inspector{store: store, o: o, judge: newJudge(o), packings: newPackings()}
+}
+
+// Run looks into every stream that is ours and hands each judgement to visit.
+// If MaxBytes does not reach all, the most recently active streams come first.
+// The error says what broke the run off; streams that could not be read are
+// counted in the report.
+func (i *Inspector) Run(ctx context.Context, visit func(Message)) (Report, error) {
+	return newRun(i, visit).all(ctx, i.store.WalkStreams, true)
+}
+
+// Why [Inspector.Inspect] refuses a name.
+var (
+	ErrNoStream  = errors.New("there is no such stream")
+	ErrNotStream = errors.New("the key does not hold a stream")
+	ErrNotOurs   = errors.New("the stream is not among those included")
+)
+
+// Inspect is [Inspector.Run] over the streams with the given names. The error
+// names each that cannot be looked into; the others are inspected all the
+// same.
+func (i *Inspector) Inspect(ctx context.Context, names []string, visit func(Message)) (Report, error) {
+	there, refused, err := i.choose(ctx, names)
+	if err != nil {
+		return Report{}, err
+	}
+	report, err := newRun(i, visit).all(ctx, pagesOf(there), false)
+	report.Errors += int64(len(refused))
+	return report, errors.Join(append(refused, err)...)
+}
+
+// choose sorts out the names that cannot be inspected, with the reasons.
+func (i *Inspector) choose(ctx context.Context, names []string) (there []string, refused []error, err error) {
+	refuse := func(name string, err error) {
+		refused = append(refused, fmt.Errorf("stream %q: %w", buffer.Escape(name), err))
+	}
+	var ours []string
+	for _, name := range names {
+		switch {
+		case slices.Contains(ours, name):
+		case i.store.Owns(name):
+			ours = append(ours, name)
+		default:
+			refuse(name, ErrNotOurs)
+		}
+	}
+	infos, err := i.store.Infos(ctx, ours)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n, name := range ours {
+		switch info := infos[n]; {
+		case info.Err != nil:
+			refuse(name, info.Err)
+		case info.Type == "none":
+			refuse(name, ErrNoStream)
+		case !info.Exists():
+			i.o.OnMalformed(malformedType)
+			refuse(name, ErrNotStream)
+		default:
+			there = append(there, name)
+		}
+	}
+	return there, refused, nil
+}

@@ -1,0 +1,227 @@
+// Package metrics names every series of streamkeeper in one place, and reads the
+// figures of the streams.
+//
+// Every metric is there from the first scrape, on followers too: labels with a
+// fixed list of values start at 0, and those with a stream start as [Other].
+// Only the longest streams get a label of their own, so that the number of
+// series is bounded whatever the number of streams.
+package metrics
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// DefaultMaxStreams is a number of labels that a Prometheus server carries with
+// ease.
+const DefaultMaxStreams = 500
+
+// Options of [New].
+type Options struct {
+	// Version and Revision of the build; GoVersion is the running one if empty.
+	Version, Revision, GoVersion string
+	// MaxStreams is how many streams get a label of their own, 0 for none.
+	MaxStreams int
+	// Jobs are the values of the label job.
+	Jobs []string
+	// Reasons are the values of the label reason of the inspector's findings.
+	Reasons []string
+	// Limit is how many entries the policy lets a stream have, 0 for any number;
+	// nil if no stream has a limit.
+	Limit func(stream string) int64
+	// Now is this machine's clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Metrics are all series. The methods may be called by several goroutines at
+// once, and take the arguments that the callbacks of trim, cleanup and buffer
+// give.
+type Metrics struct {
+	// ours holds streamkeeper's own series, and process those of the Go runtime,
+	// which node_exporter has of itself under the same names.
+	ours, process *prometheus.Registry
+	now           func() time.Time
+
+	redis   redisSeries
+	jobs    jobSeries
+	trims   trimSeries
+	cleanup cleanupSeries
+	inspect inspectSeries
+	streams *streamTable
+	// count is the number of streams.
+	count prometheus.Gauge
+
+	// mu makes leading and what only a leader shows change together.
+	mu      sync.Mutex
+	leading bool
+	leader  prometheus.Gauge
+}
+
+// New makes the metrics, in registries of their own.
+func New(o Options) *Metrics {
+	if o.GoVersion == "" {
+		o.GoVersion = runtime.Version()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Limit == nil {
+		o.Limit = func(string) int64 { return 0 }
+	}
+	m := &Metrics{ours: prometheus.NewRegistry(), process: prometheus.NewRegistry(), now: o.Now}
+	m.process.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	f := newFactory(m.ours)
+	f.build(o.Version, o.Revision, o.GoVersion)
+	m.leader = f.gauge("leader", "1 where this replica leads, which is the one that works.")
+	m.count = f.gauge("streams", "Names in the set of streams, at the last reading; 0 on a follower.")
+	m.redis = newRedisSeries(f)
+	m.jobs = newJobSeries(f, o.Jobs)
+	m.trims = newTrimSeries(f)
+	m.cleanup = newCleanupSeries(f, o.Jobs)
+	m.inspect = newInspectSeries(f, o.Reasons)
+	m.streams = newStreamTable(o.MaxStreams, o.Limit)
+	m.ours.MustRegister(m.streams)
+	return m
+}
+
+// Leader notes whether this replica leads. Figures that only the leader reads
+// (streams, sessions, the brake) are taken while it does, and go when it ends:
+// two replicas would otherwise tell of the same streams, one of them old news.
+func (m *Metrics) Leader(leads bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.leading = leads
+	m.leader.Set(number(leads))
+	if leads {
+		return
+	}
+	m.count.Set(0)
+	m.cleanup.forget()
+	m.streams.show(reading{})
+}
+
+// whileLeading calls show unless this replica is a follower.
+func (m *Metrics) whileLeading(show func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.leading {
+		show()
+	}
+}
+
+// RedisUp notes whether Redis answers.
+func (m *Metrics) RedisUp(up bool) { m.redis.up.Set(number(up)) }
+
+// RedisError counts an error of Redis or of the way to it.
+func (m *Metrics) RedisError(class buffer.Class) {
+	m.redis.errors.WithLabelValues(string(class)).Inc()
+}
+
+// RedisMemory notes what Redis's data take and may take, in bytes; a limit of 0
+// is none, or not known.
+func (m *Metrics) RedisMemory(used, limit int64) {
+	m.redis.memoryUsed.Set(float64(used))
+	m.redis.memoryMax.Set(float64(limit))
+}
+
+// The results of a run.
+const (
+	ResultOK      = "ok"
+	ResultError   = "error"
+	ResultSkipped = "skipped"
+)
+
+// JobRun notes a run of a job that ended, or that was skipped and so took no
+// time.
+func (m *Metrics) JobRun(job, result string, took time.Duration) {
+	m.jobs.runs.WithLabelValues(job, result).Inc()
+	if result == ResultSkipped {
+		return
+	}
+	m.jobs.duration.WithLabelValues(job).Observe(took.Seconds())
+	if result == ResultOK {
+		m.jobs.success.WithLabelValues(job).Set(float64(m.now().UnixMilli()) / 1000)
+	}
+}
+
+// Malformed counts something that is not as the protocol says; kind is one of
+// [cleanup.Kinds].
+func (m *Metrics) Malformed(kind string) { m.cleanup.malformed.WithLabelValues(kind).Inc() }
+
+// TrimStarted tells that what is trimmed from now on belongs to a new run.
+func (m *Metrics) TrimStarted() { m.streams.startTrim() }
+
+// TrimRemoved counts entries that went from a stream.
+func (m *Metrics) TrimRemoved(stream string, reason trim.Reason, entries int64) {
+	m.streams.removed(stream, reason, entries, m.now())
+}
+
+// TrimCall notes the round trip of one trimming command.
+func (m *Metrics) TrimCall(took time.Duration) { m.trims.call.Observe(took.Seconds()) }
+
+// CleanedUp counts one action that clean-up carried out.
+func (m *Metrics) CleanedUp(a cleanup.Action) {
+	if counter, ok := m.cleanup.actions[a.Kind]; ok {
+		counter.Inc()
+	}
+}
+
+// StillFlowing counts a session that is about to expire while its messages flow.
+func (m *Metrics) StillFlowing(buffer.Session) { m.cleanup.flowing.Inc() }
+
+// Sessions notes how many sessions are in a state.
+func (m *Metrics) Sessions(state cleanup.Life, n int64) {
+	m.whileLeading(func() { m.cleanup.sessions.WithLabelValues(string(state)).Set(float64(n)) })
+}
+
+// Brake notes whether the brake stopped the last run of a job.
+func (m *Metrics) Brake(job string, tripped bool) {
+	m.whileLeading(func() { m.cleanup.brake.WithLabelValues(job).Set(number(tripped)) })
+}
+
+// Message is what the inspector found out about one message.
+type Message struct {
+	Stream  string
+	Verdict burst.Verdict
+	Reasons []string
+	// Encoding is how the LZ4 bytes were packed, empty if that is not known.
+	Encoding string
+	// Size and Compressed are in bytes; a Size of 0 was not learnt.
+	Size, Compressed int64
+}
+
+// InspectStarted tells that messages from now on belong to a new run.
+func (m *Metrics) InspectStarted() { m.streams.startInspection() }
+
+// Inspected notes one message.
+func (m *Metrics) Inspected(msg Message) {
+	m.streams.inspected(msg, m.now())
+	for _, reason := range msg.Reasons {
+		m.inspect.reasons.WithLabelValues(reason).Inc()
+	}
+	if msg.Size > 0 {
+		m.inspect.size.Observe(float64(msg.Size))
+	}
+	if msg.Size > 0 && msg.Compressed > 0 {
+		m.inspect.ratio.Observe(float64(msg.Size) / float64(msg.Compressed))
+	}
+}
+
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}

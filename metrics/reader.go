@@ -1,0 +1,118 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// Store is what a reading needs of the stream buffer.
+type Store interface {
+	Now(context.Context) (time.Time, error)
+	WalkStreams(ctx context.Context, visit func(names []string) error) error
+	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
+	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+}
+
+// Reader reads the figures of the streams: the length of each, and the outermost
+// ids of the longest, never a payload. Its memory grows with the number of
+// labels, not of streams.
+type Reader struct {
+	store Store
+	m     *Metrics
+}
+
+// NewReader makes a reader whose readings appear in the metrics.
+func NewReader(store Store, m *Metrics) *Reader { return &Reader{store, m} }
+
+// reading is what one walk over the streams found.
+type reading struct {
+	at      time.Time // by this machine's clock
+	streams int64
+	// chosen are the longest streams; the others have so many entries in all.
+	chosen       []chosen
+	otherEntries int64
+}
+
+type chosen struct {
+	name string
+	figures
+}
+
+// Read reads once and shows the figures, unless this replica is a follower. If
+// it fails the figures stay as they were.
+func (r *Reader) Read(ctx context.Context) error {
+	// Nothing is removed here, so Redis's time will do even where the clocks of
+	// Redis and of this machine disagree.
+	now, err := r.store.Now(ctx)
+	if err != nil && !errors.Is(err, buffer.ErrClock) {
+		return err
+	}
+	longest := newTop(r.m.streams.max, r.m.streams.labelled())
+	if err := r.walk(ctx, longest); err != nil {
+		return err
+	}
+	found := reading{at: r.m.now().UTC(), streams: longest.streams, otherEntries: longest.otherEntries}
+	if found.chosen, err = r.look(ctx, longest.kept, now); err != nil {
+		return err
+	}
+	r.m.whileLeading(func() {
+		r.m.count.Set(float64(found.streams))
+		r.m.streams.show(found)
+	})
+	return nil
+}
+
+// walk asks for the length of every stream. A key of another type has none, and
+// is counted as the jobs come upon it.
+func (r *Reader) walk(ctx context.Context, longest *top) error {
+	return r.store.WalkStreams(ctx, func(names []string) error {
+		lengths, err := r.store.Lengths(ctx, names)
+		if err != nil {
+			return err
+		}
+		for i, name := range names {
+			longest.offer(name, lengths[i].Entries)
+		}
+		return nil
+	})
+}
+
+// look asks for the ids of the chosen streams.
+func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]chosen, error) {
+	names := make([]string, len(longest))
+	for i, l := range longest {
+		names[i] = l.stream
+	}
+	infos, err := r.store.Infos(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]chosen, len(longest))
+	for i, l := range longest {
+		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now)}
+	}
+	return all, nil
+}
+
+// figuresOf takes the length from the later look, to which the ids belong, where
+// there was one.
+func figuresOf(entries int64, info buffer.StreamInfo, now time.Time) figures {
+	if info.Err != nil || !info.Exists() {
+		return figures{entries: entries}
+	}
+	f := figures{entries: info.Length, timed: info.LastID.IsTime(now)}
+	if info.Length > 0 {
+		f.timed = f.timed && info.First.IsTime(now) && info.Newest.IsTime(now)
+	}
+	if !f.timed {
+		return f
+	}
+	f.idle = max(0, now.Sub(info.LastID.Time()))
+	if info.Length > 0 {
+		f.coverage = info.Newest.Time().Sub(info.First.Time())
+	}
+	return f
+}

@@ -1,0 +1,238 @@
+package metrics
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// Other is the label under which the streams without one of their own are
+// summed: entries, removals and verdicts. Their ids are not read, so coverage,
+// idle time and limit are always 0 there.
+const Other = "_other"
+
+// Label is the value of the label stream for a stream's name, which may be any
+// bytes. It is written as [buffer.Escape] writes it, and [buffer.Unescape]
+// reverses it; a stream that is itself named [Other] is \x5fother.
+func Label(stream string) string {
+	if stream == Other {
+		return `\x5f` + Other[1:]
+	}
+	return buffer.Escape(stream)
+}
+
+// figures are what a reading learns of a stream.
+type figures struct {
+	entries, limit int64
+	// timed reports that the ids are times, without which coverage and idle mean
+	// nothing.
+	timed          bool
+	coverage, idle time.Duration
+}
+
+// series are the values under one label stream, and what the status page says
+// besides.
+type series struct {
+	figures
+	removed  []int64 // by trim.Reasons
+	verdicts []int64 // by burst.Verdicts
+
+	trimmed   trimmed
+	inspected inspected
+}
+
+// trimmed is what the last run that took something from a stream took.
+type trimmed struct {
+	run     int
+	at      time.Time
+	entries int64
+}
+
+// inspected is what the last run that looked at a stream saw.
+type inspected struct {
+	run      int
+	at       time.Time
+	encoding string
+	verdicts []int64
+}
+
+func newSeries() *series {
+	return &series{
+		removed:  make([]int64, len(trim.Reasons)),
+		verdicts: make([]int64, len(burst.Verdicts())),
+	}
+}
+
+// streamTable is everything that is kept by stream. It is one collector rather
+// than a vector for each metric, so that a scrape sees the streams as one
+// reading left them: nothing is counted under its own label and under Other.
+type streamTable struct {
+	max   int
+	limit func(stream string) int64
+	descs streamDescs
+
+	mu    sync.Mutex
+	last  reading
+	own   map[string]*series // by name, at most max
+	other *series
+	// Numbers of the runs under way, which tell what belongs to the same run.
+	trimRun, inspectRun int
+}
+
+func newStreamTable(most int, limit func(string) int64) *streamTable {
+	return &streamTable{max: most, limit: limit, descs: newStreamDescs(), own: make(map[string]*series), other: newSeries()}
+}
+
+// show gives labels to the streams of a reading and takes them from all others.
+// A label that a stream had before keeps its counts. Those of a label that ends
+// end with it; adding them to Other would count them twice in a rate.
+func (t *streamTable) show(r reading) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := make(map[string]*series, len(r.chosen))
+	for _, c := range r.chosen {
+		s, ok := t.own[c.name]
+		if !ok {
+			s = newSeries()
+		}
+		s.figures = c.figures
+		s.limit = t.limit(c.name)
+		own[c.name] = s
+	}
+	t.own, t.last = own, r
+	t.other.entries = r.otherEntries
+	t.last.chosen = nil
+}
+
+// labelled reports, as of now, which streams have a label of their own.
+func (t *streamTable) labelled() func(stream string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.own // replaced as a whole, never changed
+	return func(stream string) bool { return own[stream] != nil }
+}
+
+// of is called with mu held.
+func (t *streamTable) of(stream string) *series {
+	if s, ok := t.own[stream]; ok {
+		return s
+	}
+	return t.other
+}
+
+func (t *streamTable) startTrim() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.trimRun++
+}
+
+func (t *streamTable) startInspection() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.inspectRun++
+}
+
+func (t *streamTable) removed(stream string, reason trim.Reason, entries int64, now time.Time) {
+	i := slices.Index(trim.Reasons, reason)
+	if i < 0 || entries <= 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.of(stream)
+	s.removed[i] += entries
+	if s.trimmed.run != t.trimRun {
+		s.trimmed = trimmed{run: t.trimRun}
+	}
+	s.trimmed.at = now.UTC()
+	s.trimmed.entries += entries
+}
+
+func (t *streamTable) inspected(msg Message, now time.Time) {
+	i := slices.Index(burst.Verdicts(), msg.Verdict)
+	if i < 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.of(msg.Stream)
+	s.verdicts[i]++
+	if s.inspected.verdicts == nil || s.inspected.run != t.inspectRun {
+		s.inspected = inspected{run: t.inspectRun, encoding: s.inspected.encoding, verdicts: make([]int64, len(s.verdicts))}
+	}
+	s.inspected.at = now.UTC()
+	s.inspected.verdicts[i]++
+	s.inspected.encoding = cmp.Or(msg.Encoding, s.inspected.encoding)
+}
+
+type streamDescs struct {
+	entries, limit, coverage, idle, removed, verdicts *prometheus.Desc
+}
+
+func newStreamDescs() streamDescs {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, append([]string{"stream"}, labels...), nil)
+	}
+	return streamDescs{
+		entries: desc("stream_entries", "Entries in the stream; _other is the sum of all without a label of their own."),
+		limit:   desc("stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
+		coverage: desc("stream_coverage_seconds",
+			"Newest minus oldest entry's time: how much of the recent past can still be given; not read for _other, which is 0."),
+		idle:     desc("stream_idle_seconds", "Time since the newest entry; not read for _other, which is 0."),
+		removed:  desc("trim_entries_removed_total", "Entries removed from streams.", "reason"),
+		verdicts: desc("inspect_messages_total", "Sampled messages by what they were found to be.", "verdict"),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (t *streamTable) Describe(to chan<- *prometheus.Desc) {
+	d := t.descs
+	for _, desc := range []*prometheus.Desc{d.entries, d.limit, d.coverage, d.idle, d.removed, d.verdicts} {
+		to <- desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (t *streamTable) Collect(to chan<- prometheus.Metric) {
+	for _, metric := range t.metrics() {
+		to <- metric
+	}
+}
+
+// metrics is all series at one instant.
+func (t *streamTable) metrics() []prometheus.Metric {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	perStream := 4 + len(trim.Reasons) + len(burst.Verdicts())
+	all := t.append(make([]prometheus.Metric, 0, perStream*(1+len(t.own))), Other, t.other, true)
+	for name, s := range t.own {
+		all = t.append(all, Label(name), s, s.timed)
+	}
+	return all
+}
+
+func (t *streamTable) append(all []prometheus.Metric, label string, s *series, timed bool) []prometheus.Metric {
+	add := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+		all = append(all, prometheus.MustNewConstMetric(desc, kind, value, append([]string{label}, labels...)...))
+	}
+	add(t.descs.entries, prometheus.GaugeValue, float64(s.entries))
+	add(t.descs.limit, prometheus.GaugeValue, float64(s.limit))
+	if timed {
+		add(t.descs.coverage, prometheus.GaugeValue, s.coverage.Seconds())
+		add(t.descs.idle, prometheus.GaugeValue, s.idle.Seconds())
+	}
+	for i, reason := range trim.Reasons {
+		add(t.descs.removed, prometheus.CounterValue, float64(s.removed[i]), string(reason))
+	}
+	for i, verdict := range burst.Verdicts() {
+		add(t.descs.verdicts, prometheus.CounterValue, float64(s.verdicts[i]), verdict.String())
+	}
+	return all
+}
