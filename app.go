@@ -81,16 +81,13 @@ func isTerminal(w any) bool {
 func (a *app) open(ctx context.Context, c Config, log *slog.Logger, readOnly bool, onError func(buffer.Class)) (*buffer.Buffer, error) {
 	return buffer.Open(ctx, buffer.Options{
 		Connection: c.connection(),
-		Names: buffer.Names{
-			Streams: c.StreamsKey.Value, StreamPrefix: c.StreamPrefix.Value,
-			Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,
-		},
-		Layouts:  c.layouts(),
-		Include:  c.StreamsInclude.Value,
-		Exclude:  c.StreamsExclude.Value,
-		ReadOnly: readOnly,
-		OnError:  onError,
-		Log:      log,
+		Names:      c.keys(),
+		Layouts:    c.layouts(),
+		Include:    c.StreamsInclude.Value,
+		Exclude:    c.StreamsExclude.Value,
+		ReadOnly:   readOnly,
+		OnError:    onError,
+		Log:        log,
 	})
 }
 
@@ -103,6 +100,13 @@ func (c *Config) connection() buffer.Connection {
 		CAFile:               r.TLS.CAFile.Value, CertFile: r.TLS.CertFile.Value, KeyFile: r.TLS.KeyFile.Value,
 		ServerName: r.TLS.ServerName.Value,
 		Timeout:    r.Timeout.Value,
+	}
+}
+
+func (c *Config) keys() buffer.Names {
+	return buffer.Names{
+		Streams: c.StreamsKey.Value, StreamPrefix: c.StreamPrefix.Value,
+		Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,
 	}
 }
 

@@ -58,13 +58,7 @@ func (a *app) inspect(ctx context.Context, streams, files []string, content bool
 	if err != nil {
 		return err
 	}
-	if content {
-		decoder := &burst.Checker{MaxBurst: options.MaxBurst}
-		options.Content = func(data []byte, enc burst.Encoding) (any, error) {
-			_, content := decoder.Decode(data, enc)
-			return content, nil
-		}
-	}
+	options.Decode = content
 	result := report.NewInspection(len(files) > 0)
 	var found inspect.Report
 	if len(files) > 0 {

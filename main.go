@@ -102,7 +102,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.onceCommand(), a.planCommand(), a.inspectCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.inspectCommand(), a.demoCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

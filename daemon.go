@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/metrics"
+	"github.com/streamkeeper/streamkeeper/schedule"
+	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/web"
+)
+
+// jobMetrics is the job that reads the streams' figures.
+const jobMetrics = "metrics"
+
+// daemonOptions are what distinguishes run from demo.
+type daemonOptions struct {
+	dryRun bool
+	// spread scatters the first runs over a few seconds.
+	spread bool
+	// anyPort takes a free port if the one that is asked for is taken.
+	anyPort  bool
+	onListen func(net.Addr)
+	// Who else hears of what the jobs do; nil for nobody.
+	onTrimmed   func(stream string, entries int64)
+	onCleanedUp func(cleanup.Action)
+	onInspected func(inspect.Message)
+	onFigures   func(metrics.Snapshot)
+}
+
+// daemon is the rooms, wired together.
+type daemon struct {
+	config  Config
+	o       daemonOptions
+	log     *slog.Logger
+	started time.Time
+	address string
+
+	buffer    *buffer.Buffer
+	metrics   *metrics.Metrics
+	reader    *metrics.Reader
+	trimmer   *trim.Trimmer
+	cleaner   *cleanup.Cleaner
+	inspector *inspect.Inspector
+	scheduler *schedule.Scheduler
+	recent    web.Recent
+
+	mu sync.Mutex
+	// What the last runs did, for the page.
+	summaries map[string]string
+	cleaned   cleanup.Report
+	cleanedAt time.Time
+	pending   []cleanup.Action
+	used, max int64
+}
+
+func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o daemonOptions) (*daemon, error) {
+	d := &daemon{config: config, o: o, log: log, started: time.Now(), address: config.connection().Redacted(), summaries: make(map[string]string)}
+	policies, err := config.policies()
+	if err != nil {
+		return nil, fmt.Errorf("reading the policies: %w", err)
+	}
+	d.metrics = metrics.New(metrics.Options{
+		Version: version, Revision: buildRevision(), MaxStreams: int(config.MetricsStreams.Value),
+		Jobs: append([]string{jobMetrics}, allJobs...), Reasons: reasonNames(),
+		Limit: func(stream string) int64 { return policies.For(stream).MaxLength },
+	})
+	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.metrics.RedisError); err != nil {
+		return nil, err
+	}
+	d.reader = metrics.NewReader(d.buffer, d.metrics)
+	if err := d.newRooms(); err != nil {
+		return nil, err
+	}
+	options := schedule.Options{
+		Jobs: d.jobs(), Grace: config.ShutdownGrace.Value, Log: log,
+		OnRun: d.onRun, OnLeader: d.metrics.Leader,
+	}
+	if o.spread {
+		options.Spread = schedule.DefaultSpread
+	}
+	// A dry run writes nothing, and so holds no lease.
+	if config.Lease.Enabled.Value && !o.dryRun {
+		options.Lease, options.LeaseTTL = lease{d.buffer.Lease()}, config.Lease.TTL.Value
+	}
+	d.scheduler, err = schedule.New(options)
+	return d, err
+}
+
+func reasonNames() []string {
+	var names []string
+	for _, r := range inspect.AllReasons() {
+		names = append(names, string(r))
+	}
+	return names
+}
+
+// newRooms makes the rooms that do the jobs, and lets the metrics hear of it.
+func (d *daemon) newRooms() error {
+	trimOptions, err := d.config.trimOptions(d.log)
+	if err != nil {
+		return err
+	}
+	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
+	trimOptions.OnRemoved = func(stream string, reason trim.Reason, entries int64) {
+		d.metrics.TrimRemoved(stream, reason, entries)
+		if d.o.onTrimmed != nil {
+			d.o.onTrimmed(stream, entries)
+		}
+	}
+	trimOptions.OnCall = d.metrics.TrimCall
+	trimOptions.OnMalformed = d.metrics.Malformed
+	d.trimmer = trim.New(d.buffer, trimOptions)
+
+	cleanupOptions := d.config.cleanupOptions(d.log, false)
+	cleanupOptions.OnAction = func(a cleanup.Action) {
+		d.metrics.CleanedUp(a)
+		if d.o.onCleanedUp != nil {
+			d.o.onCleanedUp(a)
+		}
+	}
+	cleanupOptions.OnMalformed = d.metrics.Malformed
+	d.cleaner = cleanup.New(d.buffer, cleanupOptions)
+
+	inspectOptions, err := d.config.inspectOptions(d.log)
+	if err != nil {
+		return err
+	}
+	inspectOptions.OnMessage = d.inspected
+	inspectOptions.OnMalformed = d.metrics.Malformed
+	d.inspector = inspect.New(d.buffer, inspectOptions)
+	return nil
+}
+
+// jobs are the enabled jobs, all of which only the leader does.
+func (d *daemon) jobs() []schedule.Job {
+	c := &d.config
+	jobs := []schedule.Job{{Name: jobMetrics, Schedule: "@every " + c.MetricsInterval.Value.String(), Run: d.read, Leader: true}}
+	if c.Trim.Enabled.Value {
+		jobs = append(jobs, schedule.Job{Name: jobTrim, Schedule: c.Trim.Schedule.Value, Run: d.trim, Leader: true})
+	}
+	if c.Cleanup.Enabled.Value {
+		jobs = append(jobs, schedule.Job{Name: jobCleanup, Schedule: c.Cleanup.Schedule.Value, Run: d.cleanup, Leader: true})
+	}
+	if c.Inspect.Enabled.Value {
+		jobs = append(jobs, schedule.Job{Name: jobInspect, Schedule: c.Inspect.Schedule.Value, Run: d.inspect, Leader: true})
+	}
+	return jobs
+}
+
+// period is the time between two runs of a schedule that is known to be right.
+func period(spec string) time.Duration {
+	s, err := schedule.ParseSchedule(spec)
+	if err != nil {
+		return 0
+	}
+	first := s.Next(time.Now().UTC())
+	return s.Next(first).Sub(first)
+}
+
+func (d *daemon) trim(ctx context.Context) error {
+	d.metrics.TrimStarted()
+	run := d.trimmer.Run
+	if d.o.dryRun {
+		run = func(ctx context.Context) (trim.Report, error) { return d.trimmer.Plan(ctx, func(trim.Action) {}) }
+	}
+	started := time.Now()
+	r, err := run(ctx)
+	summary := fmt.Sprintf("%d of %d streams trimmed, %d entries removed", r.StreamsTrimmed, r.Streams, r.EntriesRemoved)
+	if r.Left > 0 {
+		summary += fmt.Sprintf(", %d streams left to the next run", r.Left)
+	}
+	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
+		"errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
+	return d.ended(jobTrim, summary, r.Errors, err)
+}
+
+func (d *daemon) cleanup(ctx context.Context) error {
+	started := time.Now()
+	var examples []cleanup.Action
+	run := d.cleaner.Run
+	if d.o.dryRun {
+		run = func(ctx context.Context) (cleanup.Report, error) {
+			return d.cleaner.Plan(ctx, func(a cleanup.Action) {
+				if len(examples) < 10 {
+					examples = append(examples, a)
+				}
+			})
+		}
+	}
+	r, err := run(ctx)
+	d.log.Info("cleaned up", "job", jobCleanup, "sessions", r.Sessions, "sessions_expired", r.SessionsExpired,
+		"sessions_malformed", r.SessionsMalformed, "streams", r.Streams, "streams_retired", r.StreamsRetired, "streams_restored", r.StreamsRestored,
+		"names_dropped", r.NamesDropped, "errors", r.Errors, "brake", r.Brake, "duration", time.Since(started), "dry_run", d.o.dryRun)
+	if r.Brake != "" {
+		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
+	}
+	d.metrics.Brake(jobCleanup, r.Brake != "")
+	if err == nil {
+		d.metrics.Sessions(cleanup.Live, r.SessionsLive)
+		d.metrics.Sessions(cleanup.Stale, r.SessionsStale-r.SessionsExpired)
+		d.metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)
+		d.mu.Lock()
+		d.cleaned, d.cleanedAt, d.pending = r, time.Now(), examples
+		d.mu.Unlock()
+	}
+	summary := fmt.Sprintf("%d of %d sessions expired, %d of %d streams retired", r.SessionsExpired, r.Sessions, r.StreamsRetired, r.Streams)
+	if r.Brake != "" {
+		summary = "stopped by the brake: " + r.Brake
+	}
+	return d.ended(jobCleanup, summary, r.Errors, err)
+}
+
+func (d *daemon) inspect(ctx context.Context) error {
+	d.metrics.InspectStarted()
+	started := time.Now()
+	r, err := d.inspector.Run(ctx, func(inspect.Message) {})
+	d.log.Info("inspected", "job", jobInspect, "messages", r.Messages, "ok", r.OK, "warn", r.Warn, "invalid", r.Invalid,
+		"bytes", r.Bytes, "errors", r.Errors, "duration", time.Since(started))
+	return d.ended(jobInspect, fmt.Sprintf("%d messages: %d ok, %d with warnings, %d invalid", r.Messages, r.OK, r.Warn, r.Invalid), r.Errors, err)
+}
+
+// read reads the figures of the streams, and how full Redis is if it says so.
+func (d *daemon) read(ctx context.Context) error {
+	if err := d.reader.Read(ctx); err != nil {
+		return err
+	}
+	if used, limit, err := d.buffer.Memory(ctx); err == nil {
+		d.metrics.RedisMemory(used, limit)
+		d.mu.Lock()
+		d.used, d.max = used, limit
+		d.mu.Unlock()
+	}
+	if d.o.onFigures != nil {
+		d.o.onFigures(d.metrics.Snapshot())
+	}
+	return nil
+}
+
+func (d *daemon) inspected(m inspect.Message) {
+	reasons := make([]string, len(m.Reasons))
+	for i, r := range m.Reasons {
+		reasons[i] = string(r)
+	}
+	d.metrics.Inspected(metrics.Message{
+		Stream: m.Stream, Verdict: m.Verdict, Reasons: reasons, Encoding: m.Encoding.String(), Size: m.Size, Compressed: m.CompressedBytes,
+	})
+	if d.o.onInspected != nil {
+		d.o.onInspected(m)
+	}
+}
+
+// ended notes what a run did, and fails it if single items failed.
+func (d *daemon) ended(job, summary string, failed int64, err error) error {
+	d.mu.Lock()
+	d.summaries[job] = summary
+	d.mu.Unlock()
+	if err == nil && failed > 0 {
+		return fmt.Errorf("%d items failed", failed)
+	}
+	return err
+}
+
+func (d *daemon) onRun(o schedule.Outcome) {
+	d.metrics.JobRun(o.Job, string(o.Result), o.Duration)
+	if o.Err != nil {
+		d.recent.Add(time.Now(), o.Job, o.Err)
+	}
+}
+
+// metricsHandler asks Redis for a sign of life at each scrape.
+func (d *daemon) metricsHandler() http.Handler {
+	handler := d.metrics.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
+		d.metrics.RedisUp(d.buffer.Ping(ctx) == nil)
+		cancel()
+		handler.ServeHTTP(w, r)
+	})
+}
+
+const pingTimeout = time.Second
+
+// hostname tells replicas apart on the page.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	return name
+}

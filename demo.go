@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/demo"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/metrics"
+)
+
+func (a *app) demoCommand() *cobra.Command {
+	var length time.Duration
+	var producersOnly bool
+	c := &cobra.Command{
+		Use:   "demo",
+		Short: "Show the whole thing on an embedded Redis with synthetic producers",
+		Long: "Starts a Redis inside the program and producers that fill it as real ones would, and looks\n" +
+			"after it with short limits. With --producers it only fills the Redis at --redis-url.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx := c.Context()
+			if length < 0 {
+				return usageError{fmt.Errorf("--for %s: want a duration such as 20s", length)}
+			}
+			if length > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, length)
+				defer cancel()
+			}
+			if producersOnly {
+				return a.demoProducers(ctx)
+			}
+			if a.redisURL != "" {
+				return usageError{errors.New("--redis-url goes with --producers: the demo itself runs on a Redis of its own")}
+			}
+			return a.demo(ctx)
+		},
+	}
+	c.Flags().DurationVar(&length, "for", 0, "stop by itself after this long, with a summary")
+	c.Flags().BoolVar(&producersOnly, "producers", false, "run the producers alone, against a real Redis")
+	c.Flags().StringVar(&a.redisURL, "redis-url", "", "the Redis that --producers fill")
+	return c
+}
+
+// demo runs producers and the daemon on an embedded Redis.
+func (a *app) demo(ctx context.Context) error {
+	server, err := demo.StartRedis()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	overrides := []override{{"REDIS_URL", server.URL(), "demo"}}
+	for _, s := range demo.Limits() {
+		overrides = append(overrides, override{s.Name, s.Value, "demo"})
+	}
+	config, _, err := a.load(overrides...)
+	if err != nil {
+		return err
+	}
+	client, err := config.connection().Client()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	producers := demo.NewProducers(client, demo.Options{Names: config.keys()})
+	if err := producers.Seed(ctx); err != nil {
+		return err
+	}
+	story := demo.NewStory(a.stdout)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return producers.Run(ctx) })
+	// The story tells what happens; the log would only say it again.
+	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	group.Go(func() error { return a.serve(ctx, config, log, a.told(story)) })
+	err = group.Wait()
+	fmt.Fprint(a.stdout, story.Summary())
+	return err
+}
+
+// told lets the story hear of everything.
+func (a *app) told(story *demo.Story) daemonOptions {
+	var once sync.Once
+	return daemonOptions{
+		anyPort: true,
+		onListen: func(address net.Addr) {
+			once.Do(func() { fmt.Fprintf(a.stdout, "The status page is at http://%s/\n", local(address)) })
+		},
+		onTrimmed:   story.Trimmed,
+		onCleanedUp: func(c cleanup.Action) { story.Cleaned(string(c.Kind), c.Session, c.Stream, c.Reason) },
+		onInspected: func(m inspect.Message) {
+			reasons := make([]string, len(m.Reasons))
+			for i, r := range m.Reasons {
+				reasons[i] = string(r)
+			}
+			story.Inspected(m.Stream, m.Verdict.String(), reasons)
+		},
+		onFigures: func(s metrics.Snapshot) {
+			for _, f := range s.Chosen {
+				story.Holds(f.Label, f.Entries)
+			}
+		},
+	}
+}
+
+// local is an address that a browser on this machine can open.
+func local(address net.Addr) string {
+	tcp, ok := address.(*net.TCPAddr)
+	if !ok || !tcp.IP.IsUnspecified() {
+		return address.String()
+	}
+	return fmt.Sprintf("localhost:%d", tcp.Port)
+}
+
+// demoProducers fills a real Redis until ctx ends.
+func (a *app) demoProducers(ctx context.Context) error {
+	config, log, err := a.load()
+	if err != nil {
+		return err
+	}
+	client, err := config.connection().Client()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close() }()
+	producers := demo.NewProducers(client, demo.Options{Names: config.keys(), Log: log})
+	if err := producers.CheckOurs(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "Producing into %s; Ctrl-C stops it.\n", config.connection().Redacted())
+	return producers.Run(ctx)
+}

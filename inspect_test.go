@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// sample is one message of the corpus; testdata of burst/ says where it comes
+// from.
+type sample struct {
+	Name, Expect, Encoding string
+	Size                   *int64
+	Kinds                  map[string]int
+	Data                   []byte
+}
+
+func corpus(t *testing.T) []sample {
+	t.Helper()
+	f, err := os.Open("burst/testdata/bursts.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []sample
+	lines := bufio.NewScanner(z)
+	lines.Buffer(nil, 64<<20)
+	for lines.Scan() {
+		var s sample
+		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, s)
+	}
+	if err := lines.Err(); err != nil || len(all) == 0 {
+		t.Fatal(err, len(all))
+	}
+	return all
+}
+
+type inspectJSON struct {
+	Summary  map[string]int64
+	Messages []struct {
+		Stream, File, ID, Verdict, Encoding string
+		SessionID                           string `json:"session_id"`
+		Reasons                             []string
+		Size, CompressedBytes               int64
+		Kinds                               map[string]int
+		Content                             any
+	}
+}
+
+func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
+	cleanEnvironment(t)
+	dir := t.TempDir()
+	args := []string{"inspect", "-o", "json"}
+	all := corpus(t)
+	for _, s := range all {
+		path := filepath.Join(dir, strings.ReplaceAll(s.Name, "/", "_"))
+		if err := os.WriteFile(path, s.Data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--file", path)
+	}
+	code, out, errs := command(t, args...)
+	if code != exitInvalid {
+		t.Fatalf("exit %d\n%s", code, errs)
+	}
+	got := decode[inspectJSON](t, out)
+	if len(got.Messages) != len(all) || got.Summary["messages"] != int64(len(all)) {
+		t.Fatalf("%d messages, summary %v", len(got.Messages), got.Summary)
+	}
+	for i, s := range all {
+		m := got.Messages[i]
+		if m.Verdict != s.Expect {
+			t.Errorf("%s: %s %v, want %s", s.Name, m.Verdict, m.Reasons, s.Expect)
+		}
+		if s.Expect == "invalid" {
+			continue
+		}
+		if m.Encoding != s.Encoding || m.Size != *s.Size || len(m.Kinds) != len(s.Kinds) {
+			t.Errorf("%s: %s, %d bytes, %v; want %s, %d, %v", s.Name, m.Encoding, m.Size, m.Kinds, s.Encoding, *s.Size, s.Kinds)
+		}
+		for kind, n := range s.Kinds {
+			if m.Kinds[kind] != n {
+				t.Errorf("%s: %d of %s, want %d", s.Name, m.Kinds[kind], kind, n)
+			}
+		}
+	}
+}
+
+func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
+	cleanEnvironment(t)
+	s := redistest.Start(t)
+	ctx := t.Context()
+	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
+	t.Setenv("STREAMKEEPER_INSPECT_SAMPLES", "100")
+	want := make(map[string]string)
+	for _, c := range corpus(t) {
+		if c.Encoding != "block" && c.Encoding != "frame" || len(c.Data) > 200_000 {
+			continue
+		}
+		id := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:car 7: \xff", Values: []any{"id", "12", "data", c.Data}}).Val()
+		want[id] = c.Expect
+	}
+	s.Client.SAdd(ctx, "streams", "car 7: \xff")
+	bad := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:car 7: \xff", Values: []any{"data", "rubbish"}}).Val()
+	want[bad] = "invalid"
+
+	code, out, errs := command(t, "inspect", `car 7: \xff`, "--decode")
+	if code != exitInvalid {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	got := decode[inspectJSON](t, out)
+	if len(got.Messages) != len(want) {
+		t.Errorf("%d messages, want %d", len(got.Messages), len(want))
+	}
+	for _, m := range got.Messages {
+		if m.Verdict != want[m.ID] || m.Stream != `car 7: \xff` {
+			t.Errorf("%s of %s: %s %v, want %s", m.ID, m.Stream, m.Verdict, m.Reasons, want[m.ID])
+		}
+		if m.Verdict == "ok" && (m.Content == nil || m.SessionID != "12") {
+			t.Errorf("%s: session %q, content %v", m.ID, m.SessionID, m.Content)
+		}
+	}
+	if code, _, errs := command(t, "inspect", "nobody"); code != exitFailure || !strings.Contains(errs, `nobody`) {
+		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
+	}
+	if code, _, _ := command(t, "inspect"); code != exitInvalid {
+		t.Errorf("all streams: exit %d", code)
+	}
+	if code, _, _ := command(t, "once", "inspect"); code != exitOK {
+		t.Errorf("once never fails for an invalid message: exit %d", code)
+	}
+}
+
+func TestInspectReadsStandardInput(t *testing.T) {
+	cleanEnvironment(t)
+	for _, s := range corpus(t) {
+		if s.Expect != "ok" {
+			continue
+		}
+		var out, errs strings.Builder
+		code := run([]string{"inspect", "--file", "-", "-o", "json"}, strings.NewReader(string(s.Data)), &out, &errs)
+		if code != exitOK {
+			t.Errorf("%s: exit %d, %s", s.Name, code, errs.String())
+		}
+		return
+	}
+}
+
+func TestDemoStopsByItselfWithASummary(t *testing.T) {
+	cleanEnvironment(t)
+	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
+	out := mustRun(t, "demo", "--for", "4s")
+	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 4s"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the demo does not say %q:\n%s", want, out)
+		}
+	}
+}

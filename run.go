@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/streamkeeper/streamkeeper/schedule"
+	"github.com/streamkeeper/streamkeeper/web"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon: every enabled job on its schedule, until SIGTERM or SIGINT",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			config, log, err := a.load()
+			if err != nil {
+				return err
+			}
+			return a.serve(c.Context(), config, log, daemonOptions{dryRun: a.dryRun, spread: true})
+		},
+	}
+	a.redisFlag(c)
+	a.dryRunFlag(c)
+	return c
+}
+
+// serve runs the daemon until ctx ends, and then stops gracefully.
+func (a *app) serve(ctx context.Context, config Config, log *slog.Logger, o daemonOptions) error {
+	d, err := a.newDaemon(ctx, config, log, o)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.buffer.Close() }()
+	group, ctx := errgroup.WithContext(ctx)
+	// HTTP outlives the jobs, so that /health can say that they are stopping.
+	httpCtx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHTTP()
+	if address := config.Listen.Value; address != "" {
+		listener, err := web.Listen(ctx, address)
+		if err != nil && o.anyPort {
+			listener, err = web.Listen(ctx, "127.0.0.1:0")
+		}
+		if err != nil {
+			return err
+		}
+		log.Info("listening", "address", listener.Addr().String())
+		if o.onListen != nil {
+			o.onListen(listener.Addr())
+		}
+		server := web.New(web.Options{Version: version, Status: d.status, Metrics: d.metricsHandler(), Log: log})
+		group.Go(func() error { return server.Serve(httpCtx, listener) })
+	}
+	group.Go(func() error {
+		defer stopHTTP()
+		err := d.scheduler.Run(ctx)
+		if errors.Is(err, schedule.ErrGraceExceeded) {
+			return fmt.Errorf("stopping: %w", err)
+		}
+		return err
+	})
+	log.Info("streamkeeper runs", "version", version, "redis", d.address, "redis_version", d.buffer.Server().Version,
+		"mode", d.buffer.Server().Mode, "jobs", config.enabledJobs(), "dry_run", o.dryRun)
+	err = group.Wait()
+	log.Info("streamkeeper has stopped")
+	return err
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/metrics"
+	"github.com/streamkeeper/streamkeeper/schedule"
+	"github.com/streamkeeper/streamkeeper/web"
+)
+
+// status is what the page shows; it asks Redis for a sign of life.
+func (d *daemon) status(ctx context.Context) web.Status {
+	now := time.Now()
+	jobs := d.scheduler.Status()
+	s := web.Status{
+		Version: version, Revision: buildRevision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
+		DryRun: d.o.dryRun, Stopping: jobs.Stopping,
+		Leader:  web.Leader{Leading: jobs.Leader, Lease: string(jobs.Lease)},
+		Streams: streamsStatus(d.metrics.Snapshot()),
+		Errors:  d.recent.Errors(),
+	}
+	server := d.buffer.Server()
+	s.Redis = web.Redis{Address: d.address, Version: server.Version, Mode: server.Mode}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := d.buffer.Ping(ctx); err != nil {
+		s.Redis.Error = err.Error()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s.Redis.MemoryUsed, s.Redis.MemoryMax = d.used, d.max
+	for _, j := range jobs.Jobs {
+		s.Jobs = append(s.Jobs, jobStatus(j, d.summaries[j.Name]))
+	}
+	if !d.cleanedAt.IsZero() {
+		s.Sessions, s.NextCleanup = d.cleanupStatus()
+	}
+	return s
+}
+
+func jobStatus(j schedule.JobStatus, summary string) web.Job {
+	out := web.Job{
+		Name: j.Name, Schedule: j.Schedule, Running: j.Running, Result: string(j.Result), LastStart: j.LastStart,
+		Seconds: j.LastDuration.Seconds(), LastSuccess: j.LastSuccess, LastFailure: j.LastFailure,
+		Summary: summary, NextRun: j.NextRun, Overdue: j.Overdue,
+	}
+	if j.LastError != nil {
+		out.Error = j.LastError.Error()
+	}
+	return out
+}
+
+// cleanupStatus is what the last clean-up counted, and what is left to do.
+func (d *daemon) cleanupStatus() (web.Sessions, web.NextCleanup) {
+	r := d.cleaned
+	sessions := web.Sessions{
+		Read: d.cleanedAt.UTC(), Live: r.SessionsLive, Stale: r.SessionsStale, Malformed: r.SessionsMalformed,
+	}
+	next := web.NextCleanup{Decided: d.cleanedAt.UTC(), Brake: r.Brake}
+	if d.o.dryRun {
+		next.Expire, next.Abandon, next.Retire = r.SessionsExpired, r.SessionsAbandoned, r.StreamsRetired
+		next.Restore, next.Drop = r.StreamsRestored, r.NamesDropped
+	} else {
+		sessions.Stale -= r.SessionsExpired
+		next.Expire = r.SessionsStale - r.SessionsExpired
+	}
+	for _, a := range d.pending {
+		next.Examples = append(next.Examples, actionStatus(a))
+	}
+	return sessions, next
+}
+
+func actionStatus(a cleanup.Action) web.Action {
+	return web.Action{Action: string(a.Kind), Session: buffer.Escape(a.Session), Stream: buffer.Escape(a.Stream), Reason: a.Reason}
+}
+
+func streamsStatus(snapshot metrics.Snapshot) web.Streams {
+	out := web.Streams{
+		Read: snapshot.Read, Total: snapshot.Streams, Others: snapshot.OtherStreams, OtherEntries: snapshot.OtherEntries,
+	}
+	for _, f := range snapshot.Chosen {
+		stream := web.Stream{
+			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Trimmed: f.Trimmed, Removed: f.Removed,
+			Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
+		}
+		if f.Timed {
+			stream.Coverage, stream.Idle = new(f.Coverage.Seconds()), new(f.Idle.Seconds())
+		}
+		out.Longest = append(out.Longest, stream)
+	}
+	return out
+}

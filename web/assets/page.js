@@ -1,0 +1,59 @@
+// Keeps the page fresh without losing the reader's place: it fetches the page
+// again and replaces what is in <main>. Without it the page works too, and is
+// loaded anew as a whole.
+"use strict";
+
+const every = 10_000;
+const stale = document.getElementById("stale");
+let newest = 0;
+
+async function show(url) {
+  const turn = ++newest;
+  let fresh;
+  try {
+    const answer = await fetch(url, { headers: { Accept: "text/html" }, signal: AbortSignal.timeout(every) });
+    if (!answer.ok) throw new Error(answer.statusText);
+    fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    if (turn === newest) stale.hidden = false;
+    return;
+  }
+  if (turn !== newest) return;
+  const main = fresh.querySelector("main");
+  for (const open of document.querySelectorAll("main details[open]")) {
+    main.querySelector("#" + open.id)?.setAttribute("open", "");
+  }
+  const focus = focused();
+  document.querySelector("main").replaceWith(main);
+  document.title = fresh.title;
+  stale.replaceChildren(...fresh.getElementById("stale").childNodes);
+  stale.hidden = true;
+  if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
+}
+
+// focused finds the link or summary with the focus again on the next page.
+function focused() {
+  const element = document.activeElement;
+  const heading = element?.closest("main thead th");
+  if (heading) return `main .streams thead th.${heading.className} a`;
+  const details = element?.closest("main details");
+  return details ? `#${details.id} summary` : "";
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("main thead a");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  const url = new URL(link.href);
+  url.hash = "";
+  history.pushState(null, "", url);
+  show(url);
+});
+addEventListener("popstate", () => show(location.href));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) show(location.href);
+});
+setInterval(() => {
+  // Nobody looks, or somebody is about to copy a name.
+  if (!document.hidden && getSelection().isCollapsed) show(location.href);
+}, every);

@@ -1,0 +1,155 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Health is whether the daemon does what it is there for.
+type Health struct {
+	OK     bool    `json:"ok"`
+	Checks []Check `json:"checks"`
+	// Attention is what somebody should look at although every check is passed.
+	Attention []string `json:"attention"`
+}
+
+// Check is one check and why it was passed or not.
+type Check struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason"`
+}
+
+// healthOf checks a status.
+func healthOf(s Status) Health {
+	h := Health{OK: true, Checks: []Check{processCheck(s), redisCheck(s.Redis)}, Attention: attention(s)}
+	for _, j := range s.Jobs {
+		h.Checks = append(h.Checks, jobCheck(s, j))
+	}
+	for _, c := range h.Checks {
+		h.OK = h.OK && c.OK
+	}
+	return h
+}
+
+func processCheck(s Status) Check {
+	if s.Stopping {
+		return Check{"process", false, "is stopping"}
+	}
+	return Check{"process", true, "runs"}
+}
+
+func redisCheck(r Redis) Check {
+	if r.Error != "" {
+		return Check{"redis", false, "does not answer: " + r.Error}
+	}
+	return Check{"redis", true, "answers"}
+}
+
+func jobCheck(s Status, j Job) Check {
+	name := "job " + j.Name
+	switch {
+	case j.Overdue && j.LastSuccess.IsZero():
+		return Check{name, false, "overdue: not one good run yet" + lastError(j)}
+	case j.Overdue:
+		return Check{name, false, "overdue: last good run " + ago(s.Time, j.LastSuccess) + lastError(j)}
+	case j.Running:
+		return Check{name, true, "running since " + human.Duration(since(s.Time, j.LastStart))}
+	case j.NextRun.IsZero():
+		return Check{name, true, "not run by this replica"}
+	case j.LastSuccess.IsZero():
+		return Check{name, true, "first good run awaited" + lastError(j)}
+	}
+	return Check{name, true, "last good run " + ago(s.Time, j.LastSuccess)}
+}
+
+func lastError(j Job) string {
+	if j.Error == "" {
+		return ""
+	}
+	return "; last error: " + j.Error
+}
+
+// attention lists what a person should know of.
+func attention(s Status) []string {
+	all := []string{}
+	for _, j := range s.Jobs {
+		if j.Result == "error" {
+			all = append(all, fmt.Sprintf("The last run of %s failed.", j.Name))
+		}
+	}
+	if s.NextCleanup.Brake != "" {
+		all = append(all, "The brake holds the clean-up back.")
+	}
+	if s.Leader.Lease == "unwritable" {
+		all = append(all, "Redis has no memory left for the lease: several replicas may work at once.")
+	}
+	var invalid, over int64
+	for _, stream := range s.Streams.Longest {
+		if stream.Invalid > 0 {
+			invalid++
+		}
+		if stream.overLimit() {
+			over++
+		}
+	}
+	if invalid > 0 {
+		all = append(all, plural(invalid, "stream has", "streams have")+" invalid messages.")
+	}
+	if over > 0 {
+		all = append(all, plural(over, "stream is", "streams are")+" well over the limit.")
+	}
+	return all
+}
+
+// tolerated is how far a stream may be over its limit before that is worth a
+// word: approximate trimming leaves up to a macro node of entries, 100 by
+// default, and producers go on between two runs.
+func tolerated(limit int64) int64 { return limit + max(100, limit/5) }
+
+func (s Stream) overLimit() bool { return s.Limit > 0 && s.Entries > tolerated(s.Limit) }
+
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return human.Count(n) + " " + many
+}
+
+// since is never negative, whatever the clocks say.
+func since(now, t time.Time) time.Duration { return max(0, now.Sub(t)).Round(time.Second) }
+
+// ago says how long ago something was: "12s ago", or "never".
+func ago(now, t time.Time) string {
+	switch d := since(now, t); {
+	case t.IsZero():
+		return "never"
+	case d == 0:
+		return "just now"
+	default:
+		return human.Duration(d) + " ago"
+	}
+}
+
+// in says how soon something is to be: "in 12s".
+func in(now, t time.Time) string {
+	switch d := since(t, now); {
+	case t.IsZero():
+		return ""
+	case d == 0:
+		return "now"
+	default:
+		return "in " + human.Duration(d)
+	}
+}
+
+// capital makes the first letter of an English sentence a large one.
+func capital(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}

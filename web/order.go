@@ -1,0 +1,123 @@
+package web
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// sortKey orders streams by one column.
+type sortKey struct {
+	name, title string
+	compare     func(a, b Stream) int
+	// ascending is the order that comes first when the column is chosen.
+	ascending bool
+}
+
+// sortKeys are the columns of the table in their order.
+func sortKeys() []sortKey {
+	return []sortKey{
+		{name: "name", title: "Stream", ascending: true, compare: func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) }},
+		{name: "length", title: "Length", compare: func(a, b Stream) int { return cmp.Compare(a.Entries, b.Entries) }},
+		{name: "limit", title: "Of limit", compare: func(a, b Stream) int { return cmp.Compare(a.fill(), b.fill()) }},
+		{name: "coverage", title: "Coverage", compare: func(a, b Stream) int { return compareKnown(a.Coverage, b.Coverage) }},
+		{name: "idle", title: "Idle", compare: func(a, b Stream) int { return compareKnown(a.Idle, b.Idle) }},
+		{name: "trim", title: "Last trim", compare: func(a, b Stream) int { return compareTimes(a.Trimmed, b.Trimmed) }},
+		{name: "packing", title: "Packing", ascending: true, compare: func(a, b Stream) int { return cmp.Compare(a.Encoding, b.Encoding) }},
+		{name: "verdict", title: "Verdicts", compare: compareVerdicts},
+	}
+}
+
+func (s Stream) fill() float64 {
+	if s.Limit <= 0 {
+		return 0
+	}
+	return float64(s.Entries) / float64(s.Limit)
+}
+
+// compareKnown puts what is not known below all that is.
+func compareKnown(a, b *float64) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return cmp.Compare(*a, *b)
+}
+
+func compareTimes(a, b time.Time) int { return a.Compare(b) }
+
+func compareVerdicts(a, b Stream) int {
+	return cmp.Or(cmp.Compare(a.Invalid, b.Invalid), cmp.Compare(a.Warn, b.Warn), cmp.Compare(a.OK, b.OK))
+}
+
+// order is how the table is sorted.
+type order struct {
+	key  string
+	desc bool
+}
+
+// parseOrder reads ?sort= and ?order=; what it does not know means the longest
+// streams first.
+func parseOrder(key, direction string) order {
+	for _, k := range sortKeys() {
+		if k.name == key {
+			desc := !k.ascending
+			if direction == "asc" || direction == "desc" {
+				desc = direction == "desc"
+			}
+			return order{key, desc}
+		}
+	}
+	return order{"length", true}
+}
+
+func (o order) sort(streams []Stream) {
+	for _, k := range sortKeys() {
+		if k.name != o.key {
+			continue
+		}
+		slices.SortStableFunc(streams, func(a, b Stream) int {
+			by := k.compare(a, b)
+			if o.desc {
+				by = -by
+			}
+			return cmp.Or(by, cmp.Compare(a.Name, b.Name))
+		})
+	}
+}
+
+// column is a heading of the table.
+type column struct {
+	Name, Title string
+	// Link sorts by the column, the other way round if it is sorted by already.
+	Link string
+	// Sorted is `ascending`, `descending` or empty, as aria-sort has it.
+	Sorted string
+}
+
+func (o order) columns() []column {
+	var all []column
+	for _, k := range sortKeys() {
+		c := column{Name: k.name, Title: k.title}
+		desc := !k.ascending
+		if k.name == o.key {
+			desc = !o.desc
+			c.Sorted = "ascending"
+			if o.desc {
+				c.Sorted = "descending"
+			}
+		}
+		direction := "asc"
+		if desc {
+			direction = "desc"
+		}
+		c.Link = "?" + url.Values{"sort": {k.name}, "order": {direction}}.Encode() + "#streams"
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,159 @@
+package web
+
+import "time"
+
+// Status is what the daemon says of itself: what the page shows, and what
+// status.json gives. Names and identities are escaped already. Times are zero,
+// and left out of the JSON, for never.
+type Status struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	// Instance tells replicas apart.
+	Instance string    `json:"instance,omitempty"`
+	Time     time.Time `json:"time"`
+	Started  time.Time `json:"started,omitzero"`
+	DryRun   bool      `json:"dry_run"`
+	Stopping bool      `json:"stopping"`
+
+	// Health is worked out of the rest by the server.
+	Health Health `json:"health"`
+
+	Redis       Redis       `json:"redis"`
+	Leader      Leader      `json:"leader"`
+	Jobs        []Job       `json:"jobs"`
+	Streams     Streams     `json:"streams"`
+	Sessions    Sessions    `json:"sessions"`
+	NextCleanup NextCleanup `json:"next_cleanup"`
+	Errors      []Error     `json:"errors"`
+}
+
+// Redis is how it stands with Redis.
+type Redis struct {
+	// Address holds no secret.
+	Address string `json:"address,omitempty"`
+	// Error is why Redis does not answer, empty if it does.
+	Error   string `json:"error,omitempty"`
+	Version string `json:"version,omitempty"`
+	Mode    string `json:"mode,omitempty"`
+	// MemoryUsed and MemoryMax are in bytes, 0 for not known or no limit.
+	MemoryUsed int64 `json:"memory_used_bytes,omitempty"`
+	MemoryMax  int64 `json:"memory_max_bytes,omitempty"`
+}
+
+// Leader is how this replica stands to the lease.
+type Leader struct {
+	// Leading reports that it is this replica that works.
+	Leading bool `json:"leading"`
+	// Lease is `none`, `standby`, `held` or `unwritable`.
+	Lease string `json:"lease"`
+}
+
+// Job is one job and its last run.
+type Job struct {
+	Name     string `json:"name"`
+	Schedule string `json:"schedule"`
+	Running  bool   `json:"running"`
+	// Result of the last run: `ok`, `error`, `skipped` or `stopped`; empty before
+	// the first.
+	Result      string    `json:"result,omitempty"`
+	LastStart   time.Time `json:"last_start,omitzero"`
+	Seconds     float64   `json:"seconds,omitempty"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastFailure time.Time `json:"last_failure,omitzero"`
+	// Error is that of the last failure.
+	Error string `json:"error,omitempty"`
+	// Summary says in words what the last run did.
+	Summary string `json:"summary,omitempty"`
+	// NextRun is zero where another replica runs the job.
+	NextRun time.Time `json:"next_run,omitzero"`
+	Overdue bool      `json:"overdue"`
+}
+
+// Streams are the figures of the streams, as the leader reads them.
+type Streams struct {
+	// Read is when, zero where they were not: on a follower.
+	Read  time.Time `json:"read,omitzero"`
+	Total int64     `json:"total"`
+	// Longest are the streams that have figures of their own.
+	Longest []Stream `json:"longest"`
+	// Others are the rest, which together have so many entries.
+	Others       int64 `json:"others"`
+	OtherEntries int64 `json:"other_entries"`
+}
+
+// Stream is one stream.
+type Stream struct {
+	Name    string `json:"name"`
+	Entries int64  `json:"entries"`
+	// Limit is how many entries the policy lets it have, 0 for any number.
+	Limit int64 `json:"limit,omitempty"`
+	// Coverage and Idle are in seconds, nil where ids are not times.
+	Coverage *float64 `json:"coverage_seconds,omitempty"`
+	Idle     *float64 `json:"idle_seconds,omitempty"`
+	// Trimmed is when it last lost entries, and Removed is how many in that run.
+	Trimmed time.Time `json:"trimmed,omitzero"`
+	Removed int64     `json:"removed,omitempty"`
+	// Inspected is when its messages were last sampled; the rest is what that
+	// run found.
+	Inspected time.Time `json:"inspected,omitzero"`
+	Encoding  string    `json:"encoding,omitempty"`
+	OK        int64     `json:"ok"`
+	Warn      int64     `json:"warn"`
+	Invalid   int64     `json:"invalid"`
+}
+
+// Sessions are how many sessions are in each state.
+type Sessions struct {
+	// Read is when the last clean-up counted them, zero if none did here.
+	Read      time.Time `json:"read,omitzero"`
+	Live      int64     `json:"live"`
+	Stale     int64     `json:"stale"`
+	Malformed int64     `json:"malformed"`
+}
+
+// NextCleanup is what the next clean-up would do, as things were at Decided.
+type NextCleanup struct {
+	Decided time.Time `json:"decided,omitzero"`
+	// Brake is why it would remove nothing, empty if the brake does not hold it.
+	Brake   string `json:"brake,omitempty"`
+	Expire  int64  `json:"expire_sessions"`
+	Abandon int64  `json:"abandon_sessions"`
+	Retire  int64  `json:"retire_streams"`
+	Restore int64  `json:"restore_streams"`
+	Drop    int64  `json:"drop_names"`
+	// Examples are some of the actions.
+	Examples []Action `json:"examples"`
+}
+
+// Removals is how many sessions, streams and names would go.
+func (n NextCleanup) Removals() int64 { return n.Expire + n.Retire + n.Drop }
+
+// Actions is how many actions there would be of all kinds.
+func (n NextCleanup) Actions() int64 { return n.Removals() + n.Abandon + n.Restore }
+
+// Action is one action of a clean-up.
+type Action struct {
+	Action  string `json:"action"`
+	Session string `json:"session,omitempty"`
+	Stream  string `json:"stream,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+// Error is something that went wrong.
+type Error struct {
+	Time time.Time `json:"time"`
+	// Source is the job, or the part, that had it.
+	Source string `json:"source"`
+	Text   string `json:"text"`
+	// Count is how often in a row.
+	Count int `json:"count"`
+}
+
+// withoutNull makes every list one, so that JSON never has null for it.
+func (s Status) withoutNull() Status {
+	s.Jobs = append([]Job{}, s.Jobs...)
+	s.Streams.Longest = append([]Stream{}, s.Streams.Longest...)
+	s.NextCleanup.Examples = append([]Action{}, s.NextCleanup.Examples...)
+	s.Errors = append([]Error{}, s.Errors...)
+	return s
+}
