@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -341,7 +340,7 @@ func TestDryRunDecidesAndChangesNothing(t *testing.T) {
 // dump is everything in Redis.
 func dump(t *testing.T, client *redis.Client) string {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	keys := client.Keys(ctx, "*").Val()
 	slices.Sort(keys)
 	var b strings.Builder

@@ -3,8 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -57,8 +55,10 @@ func WriteInspection(w io.Writer, f Format, i *Inspection) error {
 		p.line("No message to look at.")
 	case i.files:
 		p.table(i.fileRows())
+		p.line("%s", kindLegend())
 	default:
 		p.table(i.streamRows())
+		p.line("%s", kindLegend())
 		i.writeFindings(p)
 	}
 	i.writeHints(p)
@@ -79,10 +79,10 @@ func (p *printer) table(rows [][]string) {
 }
 
 func (i *Inspection) streamRows() [][]string {
-	rows := [][]string{{"STREAM", "SEEN", "OK", "WARN", "INVALID", "PACKING", "SIZE", "RATIO", "RATE", "KINDS"}}
+	rows := [][]string{{"STREAM", "OK", "WARN", "INVALID", "PACKING", "SIZE", "RATIO", "RATE", "KINDS"}}
 	for _, s := range i.found.Summaries {
 		rows = append(rows, []string{
-			cut(buffer.Escape(s.Stream), 28), human.Count(s.Messages), count(s.OK), count(s.Warn), count(s.Invalid),
+			cut(buffer.Escape(s.Stream), 26), count(s.OK), count(s.Warn), count(s.Invalid),
 			packings(s.Encodings), size(s.Size), ratio(s.Ratio), rate(s.Rate), kinds(s.Kinds),
 		})
 	}
@@ -158,17 +158,33 @@ func packings(all []burst.Encoding) string {
 	return strings.Join(words, ", ")
 }
 
-// kinds names the kinds in the few letters that a column has room for.
+// kindCodes shorten the kinds to what a column has room for.
+var kindCodes = []struct{ kind, code string }{
+	{"session_json", "sj"},
+	{"time_range", "tr"},
+	{"timestamped_data", "td"},
+	{"periodic_data", "pd"},
+	{"row_data", "rd"},
+	{"event", "ev"},
+}
+
 func kinds(counts map[string]int) string {
-	short := map[string]string{
-		"session_json": "session", "time_range": "range", "timestamped_data": "timestamped",
-		"periodic_data": "periodic", "row_data": "row", "event": "event",
+	var codes []string
+	for _, k := range kindCodes {
+		if counts[k.kind] > 0 {
+			codes = append(codes, k.code)
+		}
 	}
+	return strings.Join(codes, " ")
+}
+
+// kindLegend says what the codes mean.
+func kindLegend() string {
 	var words []string
-	for _, kind := range slices.Sorted(maps.Keys(counts)) {
-		words = append(words, short[kind])
+	for _, k := range kindCodes {
+		words = append(words, k.code+" "+k.kind)
 	}
-	return strings.Join(words, " ")
+	return "Kinds: " + strings.Join(words, ", ") + "."
 }
 
 func count(n int64) string {

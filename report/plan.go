@@ -84,19 +84,9 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		return pw.err
 	}
 	pw.line("")
-	rows := [][]string{{"ACTION", "STREAM", "SESSION", "ENTRIES", "REASON"}}
+	rows := [][]string{{"ACTION", "STREAM OR SESSION", "ENTRIES", "WHY"}}
 	for _, a := range p.Actions {
-		session, entries := "", ""
-		if a.Session != nil {
-			session = *a.Session
-		}
-		if a.Action == "trim" {
-			entries = human.Count(a.Entries)
-			if a.Estimated {
-				entries = "~" + entries
-			}
-		}
-		rows = append(rows, []string{a.Action, cut(a.Stream, 30), cut(session, 24), entries, a.Reason})
+		rows = append(rows, a.row())
 	}
 	if pw.err == nil {
 		pw.err = writeTable(w, dropEmptyColumns(rows))
@@ -109,9 +99,24 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
 		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
 	if s.Brake != "" {
-		pw.line("The brake would stop the clean-up: %s. To do it all the same: streamkeeper once --force cleanup", s.Brake)
+		pw.line("The brake would stop the clean-up: %s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake)
 	}
 	return pw.err
+}
+
+// row is an action on one line of 100 columns, if its reason is as usual.
+func (a Action) row() []string {
+	name, entries := a.Stream, ""
+	if a.Session != nil {
+		name = *a.Session
+	}
+	if a.Action == "trim" {
+		entries = human.Count(a.Entries)
+		if a.Estimated {
+			entries = "~" + entries
+		}
+	}
+	return []string{a.Action, cut(name, 32), entries, a.Reason}
 }
 
 func (p *Plan) unlisted() int64 {

@@ -110,21 +110,26 @@ func (j *CleanupJob) what(dryRun bool) string {
 	if j.Brake != "" && !dryRun {
 		return "stopped by the brake: " + j.Brake
 	}
-	text := fmt.Sprintf("%s of %s expired, %s of %s retired", human.Count(j.SessionsExpired), plural(j.Sessions, "session"),
-		human.Count(j.StreamsRetired), plural(j.Streams, "stream"))
+	parts := []string{
+		fmt.Sprintf("%s of %s expired", human.Count(j.SessionsExpired), plural(j.Sessions, "session")),
+		fmt.Sprintf("%s of %s retired", human.Count(j.StreamsRetired), plural(j.Streams, "stream")),
+	}
 	for _, more := range []struct {
 		n    int64
 		text string
 	}{
-		{j.SessionsAbandoned, "abandoned"}, {j.StreamsRestored, "restored"}, {j.NamesDropped, "names dropped"}, {j.SessionsMalformed, "malformed"},
+		{j.SessionsAbandoned, "abandoned"},
+		{j.StreamsRestored, "restored"},
+		{j.NamesDropped, "names dropped"},
+		{j.SessionsMalformed, "malformed"},
 	} {
 		if more.n > 0 {
-			text += fmt.Sprintf(", %s %s", human.Count(more.n), more.text)
+			parts = append(parts, human.Count(more.n)+" "+more.text)
 		}
 	}
-	text += failures(j.Errors)
+	text := strings.Join(parts, ", ") + failures(j.Errors)
 	if j.Brake != "" {
-		text += "; the brake would stop this: " + j.Brake
+		text += "; the brake would stop it"
 	}
 	return text
 }
@@ -182,10 +187,18 @@ func WriteOnce(w io.Writer, f Format, o Once) error {
 				what += "; " + h.Error
 			}
 		}
-		took := human.Duration(time.Duration(h.Seconds * float64(time.Second)))
-		rows = append(rows, []string{h.Job, result, took, what})
+		rows = append(rows, []string{h.Job, result, h.took(), what})
 	}
 	return writeTable(w, rows)
+}
+
+// took is how long the job took, to a tenth of a second if it was short.
+func (h *Head) took() string {
+	d := time.Duration(h.Seconds * float64(time.Second))
+	if d >= time.Second && d < 10*time.Second {
+		return fmt.Sprintf("%.1fs", h.Seconds)
+	}
+	return human.Duration(d)
 }
 
 func writeJSON(w io.Writer, v any) error {

@@ -21,17 +21,17 @@ func Duration(d time.Duration) string {
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	}
-	d = d.Round(time.Second)
+	seconds := int64(d.Round(time.Second) / time.Second)
 	var parts []string
 	for _, u := range []struct {
-		size time.Duration
-		name string
-	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
-		if u.name == "d" && d < 48*time.Hour {
+		seconds int64
+		name    string
+	}{{86400, "d"}, {3600, "h"}, {60, "m"}, {1, "s"}} {
+		if u.name == "d" && seconds < 2*u.seconds {
 			continue
 		}
-		n := d / u.size
-		d -= n * u.size
+		n := seconds / u.seconds
+		seconds -= n * u.seconds
 		if n > 0 {
 			parts = append(parts, fmt.Sprintf("%d%s", n, u.name))
 		}

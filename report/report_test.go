@@ -1,0 +1,159 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/inspect"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares with testdata/name.golden, and sees that no line of it is
+// wider than a terminal.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(path, got, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
+	}
+	for line := range strings.Lines(string(got)) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
+			t.Errorf("%s: %d columns: %s", name, n, line)
+		}
+	}
+}
+
+func examplePlan(all bool) *Plan {
+	p := NewPlan(Redis{"7.0.15", "standalone"}, all)
+	p.Policies = []string{"all streams: keep the newest 10000 entries, approximately"}
+	p.Summary = Summary{Streams: 12, Sessions: 1, TrimStreams: 2, TrimEntries: 7000, ExpireSessions: 1, RetireStreams: 1}
+	p.Add(Action{Action: "trim", Stream: "rocket-7", Entries: 5000, Reason: "15 000 entries (limit 10 000)"})
+	p.Add(Action{Action: "trim", Stream: "a stream whose name is much too long for a table \xff", Entries: 2000, Estimated: true, Reason: "oldest entry 3h old (limit 1h)"})
+	p.Add(Action{Action: "expire", Stream: "rocket-7", Session: new("car 7\n"), Reason: "not updated for 26h 3m (limit 24h)"})
+	p.Add(Action{Action: "retire", Stream: "old", Reason: "no session, last entry 3d ago (limit 24h)"})
+	return p
+}
+
+func TestPlanAsATable(t *testing.T) {
+	for name, p := range map[string]*Plan{
+		"plan": examplePlan(false),
+		"plan-brake": func() *Plan {
+			p := examplePlan(false)
+			p.Summary.Brake = "30 of 40 sessions would expire"
+			return p
+		}(),
+		"plan-empty": NewPlan(Redis{}, false),
+	} {
+		var out bytes.Buffer
+		if err := WritePlan(&out, Table, p); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, out.Bytes())
+	}
+}
+
+func TestPlanListsAThousandOfEachActionOrAll(t *testing.T) {
+	for all, want := range map[bool]int{false: Listed + 1, true: Listed + 501} {
+		p := NewPlan(Redis{}, all)
+		for range Listed + 500 {
+			p.Add(Action{Action: "trim", Stream: "x", Entries: 1})
+		}
+		p.Add(Action{Action: "retire", Stream: "x"})
+		if len(p.Actions) != want {
+			t.Errorf("all %v: %d actions are listed, want %d", all, len(p.Actions), want)
+		}
+		var out bytes.Buffer
+		if err := WritePlan(&out, Table, p); err != nil {
+			t.Fatal(err)
+		}
+		if says := strings.Contains(out.String(), "500 more"); says == all {
+			t.Errorf("all %v: says that there are more: %v", all, says)
+		}
+	}
+}
+
+func TestPlanAsJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := WritePlan(&out, JSON, examplePlan(false)); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "plan-json", out.Bytes())
+}
+
+func TestOnceAsATableAndAsJSON(t *testing.T) {
+	trim := &TrimJob{Head: Head{Job: "trim"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, Errors: 2}
+	Finish(trim, 1500*time.Millisecond, errors.New("2 items failed"))
+	cleanup := &CleanupJob{Head: Head{Job: "cleanup"}, Sessions: 40, Streams: 120, SessionsMalformed: 1, Brake: "30 of 40 sessions would expire"}
+	Finish(cleanup, 20*time.Millisecond, nil)
+	inspected := &InspectJob{Head: Head{Job: "inspect"}, Messages: 3, Valid: 2, Invalid: 1, Bytes: 4096}
+	Finish(inspected, 3*time.Millisecond, nil)
+	once := Once{Version: "1.0.0", Redis: Redis{"7.0.15", "cluster"}, Jobs: []Job{trim, cleanup, inspected}}
+	for format, name := range map[Format]string{Table: "once", JSON: "once-json"} {
+		var out bytes.Buffer
+		if err := WriteOnce(&out, format, once); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, out.Bytes())
+		if format == JSON && !json.Valid(out.Bytes()) {
+			t.Error("not JSON")
+		}
+	}
+	once.DryRun = true
+	var out bytes.Buffer
+	if err := WriteOnce(&out, Table, once); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "once-dry-run", out.Bytes())
+}
+
+func TestInspectionAsATable(t *testing.T) {
+	i := NewInspection(false)
+	i.Add(inspect.Message{Stream: "car 7 \xff", ID: buffer.ID{Ms: 1700000000000, Seq: 3}, Verdict: burst.Invalid, Reasons: []inspect.Reason{inspect.IDMissing, inspect.DataMissing}})
+	i.Add(inspect.Message{Stream: "car 7 \xff", ID: buffer.ID{Ms: 1700000000100}, Verdict: burst.OK, Encoding: burst.Block, Size: 65536, CompressedBytes: 9000})
+	i.Finish(inspect.Report{
+		Messages: 2, OK: 1, Invalid: 1, Bytes: 9000, Streams: 1, StreamsLeft: 4,
+		Summaries: []inspect.Summary{{
+			Stream: "car 7 \xff", Messages: 2, OK: 1, Invalid: 1, Encodings: []burst.Encoding{burst.Block}, Size: 65536, Ratio: 7.28, Rate: 10,
+			Kinds: map[string]int{"session_json": 1, "time_range": 1, "timestamped_data": 3, "periodic_data": 2, "row_data": 4, "event": 1},
+			Hints: []string{"a message's id 12 belongs to no session"},
+		}},
+	})
+	var out bytes.Buffer
+	if err := WriteInspection(&out, Table, i); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "inspect", out.Bytes())
+}
+
+func TestProgressIsSilentUnlessOnATerminal(t *testing.T) {
+	var out bytes.Buffer
+	for _, on := range []bool{false, true} {
+		p := NewProgress(&out, on)
+		p.started = time.Now().Add(-time.Minute)
+		p.Trim(1000, 5_000_000, 3)
+		p.Done()
+		if got := out.String(); on != strings.Contains(got, "5 000 000 entries removed") {
+			t.Errorf("on %v: %q", on, got)
+		}
+	}
+}
