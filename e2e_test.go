@@ -337,7 +337,7 @@ func TestDryRunDecidesAndChangesNothing(t *testing.T) {
 	}
 }
 
-// dump is everything in Redis.
+// dump is everything in Redis; the order within a set or a hash is not.
 func dump(t *testing.T, client *redis.Client) string {
 	t.Helper()
 	ctx := t.Context()
@@ -345,7 +345,17 @@ func dump(t *testing.T, client *redis.Client) string {
 	slices.Sort(keys)
 	var b strings.Builder
 	for _, key := range keys {
-		fmt.Fprintf(&b, "%q %q\n", key, client.Dump(ctx, key).Val())
+		switch kind := client.Type(ctx, key).Val(); kind {
+		case "set":
+			members := client.SMembers(ctx, key).Val()
+			slices.Sort(members)
+			fmt.Fprintf(&b, "%q %q\n", key, members)
+		case "hash":
+			// Printed in the order of the fields.
+			fmt.Fprintf(&b, "%q %q\n", key, client.HGetAll(ctx, key).Val())
+		default:
+			fmt.Fprintf(&b, "%q %q\n", key, client.Dump(ctx, key).Val())
+		}
 	}
 	return b.String()
 }

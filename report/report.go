@@ -107,8 +107,12 @@ type CleanupJob struct {
 }
 
 func (j *CleanupJob) what(dryRun bool) string {
-	if j.Brake != "" && !dryRun {
-		return "stopped by the brake: " + j.Brake
+	if j.Brake != "" {
+		verb := "stopped by the brake: "
+		if dryRun {
+			verb = "the brake would stop it: "
+		}
+		return verb + j.Brake
 	}
 	parts := []string{
 		fmt.Sprintf("%s of %s expired", human.Count(j.SessionsExpired), plural(j.Sessions, "session")),
@@ -127,11 +131,7 @@ func (j *CleanupJob) what(dryRun bool) string {
 			parts = append(parts, human.Count(more.n)+" "+more.text)
 		}
 	}
-	text := strings.Join(parts, ", ") + failures(j.Errors)
-	if j.Brake != "" {
-		text += "; the brake would stop it"
-	}
-	return text
+	return strings.Join(parts, ", ") + failures(j.Errors)
 }
 
 // InspectJob is what inspection found.
