@@ -312,3 +312,50 @@ func TestACheckerTakesNothingFromOneMessageToTheNext(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyAMessageCannotBeUnpacked(t *testing.T) {
+	burst := newTelemetry(7).burst(2000)
+	frame, err := Pack(Frame, nil, burst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := append([]byte{}, frame...)
+	damaged[len(damaged)-1] ^= 1
+	for _, test := range []struct {
+		name string
+		data []byte
+		want Reason
+	}{
+		{"nothing is there", nil, Empty},
+		{"no encoding fits", []byte("neither LZ4 nor protobuf"), Unreadable},
+		{"a checksum does not fit", damaged, ChecksumMismatch},
+		{"a frame is cut off", frame[:len(frame)/2], Unreadable},
+		{"something follows a frame", append(frame[:len(frame):len(frame)], 0), TrailingBytes},
+		{"it is a bomb", longBlock(DefaultMaxBurst + 1)[4:], TooLarge},
+		{"it is a burst that is not packed", burst, Unreadable},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var c Checker
+			got := c.Check(test.data, Auto)
+			if want := (Result{Verdict: Invalid, Reasons: 1 << test.want, Compressed: len(test.data)}); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestAPinnedEncodingIsTheOnlyOneThatIsTried(t *testing.T) {
+	burst := newTelemetry(8).burst(2000)
+	for _, packed := range Encodings() {
+		data, err := Pack(packed, nil, burst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pinned := range Encodings() {
+			c := Checker{Pinned: pinned}
+			if got := c.Check(data, packed); (got.Verdict == OK) != (pinned == packed) {
+				t.Errorf("packed as %s, pinned to %s: %s", packed, pinned, got.Verdict)
+			}
+		}
+	}
+}

@@ -74,26 +74,36 @@ func skipUnknown(b []byte, i, end int, tag uint64) int {
 }
 
 // countVarints returns how many numbers a packed list holds, false if no parser
-// would take it. It counts the bytes that end a number, eight at a time; at the
-// end of the list it may load what follows it in the burst, but leaves it out.
+// would take it. It counts the bytes that do not end a number, several at a time;
+// at the end of the list it may load what follows it in the burst, but leaves it
+// out.
 func countVarints(b []byte) (int, bool) {
-	n := 0
-	for i := 0; i < len(b); i += 8 {
+	// A number that is too long has nine bytes in a row that do not end it, the
+	// whole of some half of a word among them. Shifted down and added to this,
+	// such a half, and no other, gets its highest bit.
+	const toHighest = 0x7efefeff7efefeff
+	const highest = 0x8000000080000000
+	var halves uint64
+	more, i := 0, 0
+	for ; i <= len(b)-16; i += 16 {
+		x := binary.LittleEndian.Uint64(b[i:i+8]) & goesOn
+		y := binary.LittleEndian.Uint64(b[i+8:i+16]) & goesOn
+		halves |= (x>>7 + toHighest) | (y>>7 + toHighest)
+		more += bits.OnesCount64(x | y>>1)
+	}
+	for ; i < len(b); i += 8 {
 		if i > cap(b)-8 {
 			return countLongVarints(b)
 		}
-		ends := ^binary.LittleEndian.Uint64(b[i:i+8]) & goesOn
-		// A number that is too long has nine bytes in a row that do not end it,
-		// the whole of some half of a word among them.
-		if uint32(ends) == 0 || ends>>32 == 0 {
-			return countLongVarints(b)
-		}
-		if rest := len(b) - i; rest < 8 {
-			ends &= 1<<(8*rest) - 1
-		}
-		n += bits.OnesCount64(ends)
+		x := binary.LittleEndian.Uint64(b[i:i+8]) & goesOn
+		x &= 1<<(8*min(len(b)-i, 8)) - 1
+		halves |= x>>7 + toHighest
+		more += bits.OnesCount64(x)
 	}
-	return n, len(b) == 0 || b[len(b)-1] < 0x80
+	if halves&highest != 0 {
+		return countLongVarints(b)
+	}
+	return len(b) - more, len(b) == 0 || b[len(b)-1] < 0x80
 }
 
 func countLongVarints(b []byte) (int, bool) {
