@@ -15,6 +15,8 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -82,8 +84,10 @@ type Buffer struct {
 	timeout time.Duration
 	clock   func() time.Time
 	log     *slog.Logger
-	// scanPause makes room for others between two pages of a keyspace walk.
-	scanPause time.Duration
+	// enforceReads has the server refuse writes in scripts that only read.
+	enforceReads atomic.Bool
+	// probes are keys of all slots of a cluster, for each prefix.
+	probes sync.Map
 }
 
 // Open connects to Redis and asks what it is. It fails within the
@@ -117,13 +121,13 @@ func (b *Buffer) connect(ctx context.Context, o Options) error {
 	defer cancel()
 	quietClient()
 	var err error
-	if b.rdb, err = o.Connection.client(); err != nil {
+	if b.rdb, err = o.Connection.client(o.hooks()); err != nil {
 		return err
 	}
-	addHooks(b.rdb, o)
 	if b.server, err = hello(ctx, b.rdb); err == nil && b.server.Mode == "cluster" {
 		err = b.reconnectAsCluster(o)
 	}
+	b.enforceReads.Store(b.mayEnforceReads(o))
 	if err == nil && !b.server.AtLeast(6, 2) {
 		err = fmt.Errorf("%w: it is %s %s, and %s or later is needed", ErrTooOld, b.server.Name, b.server.Version, MinVersion)
 	}
@@ -146,13 +150,12 @@ func (b *Buffer) reconnectAsCluster(o Options) error {
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		return nil
 	}
-	cluster, err := o.Connection.clusterClient()
+	cluster, err := o.Connection.clusterClient(o.hooks())
 	if err != nil {
 		return err
 	}
 	_ = b.rdb.Close()
 	b.rdb = cluster
-	addHooks(b.rdb, o)
 	return nil
 }
 

@@ -311,6 +311,9 @@ func TestInfosTellAllButPayloads(t *testing.T) {
 			if infos[2].Type != "string" || infos[3].Type != "none" || infos[3].Exists() {
 				t.Errorf("text and none: %+v", infos[2:])
 			}
+			if name == "miniredis" {
+				return // it does not know when a consumer was active
+			}
 			client.XGroupCreate(ctx, "stream:a", "g", "0")
 			client.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:a", ">"}, Count: 1})
 			infos, err = b.Infos(ctx, []string{"a"})

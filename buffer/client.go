@@ -7,5 +7,5 @@ import "github.com/redis/go-redis/v9"
 func (c Connection) Client() (redis.UniversalClient, error) {
 	quietClient()
 	c.Timeout = orDefault(c.Timeout, DefaultTimeout)
-	return c.client()
+	return c.client(nil)
 }

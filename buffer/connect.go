@@ -2,10 +2,9 @@ package buffer
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -52,19 +51,54 @@ type Connection struct {
 // Validate reports what is wrong with the URL without connecting. The error
 // never holds the URL's text, which may hold a password.
 func (c Connection) Validate() error {
-	u, err := c.parse()
-	if err != nil {
-		return err
-	}
+	shape, u, err := c.shape()
 	switch {
-	case u.Query().Get("master_name") != "":
-		_, err = redis.ParseFailoverURL(c.URL)
-	case len(u.Query()["addr"]) > 0:
+	case err != nil:
+	case shape == ofCluster:
 		_, err = redis.ParseClusterURL(c.URL)
 	default:
-		_, err = redis.ParseURL(c.URL)
+		_, err = redis.ParseURL(withoutAddresses(u))
 	}
-	return hideURL(err)
+	if err != nil || shape == ofServer {
+		return hideURL(err)
+	}
+	for _, addr := range u.Query()["addr"] {
+		if host, port, err := net.SplitHostPort(addr); err != nil || host == "" || port == "" {
+			return errors.New("each addr must be host:port")
+		}
+	}
+	return nil
+}
+
+// shape is what a URL leads to, as far as it says so itself.
+type shape int
+
+const (
+	ofServer shape = iota
+	ofSentinels
+	ofCluster
+)
+
+func (c Connection) shape() (shape, *url.URL, error) {
+	u, err := c.parse()
+	switch {
+	case err != nil:
+		return ofServer, nil, err
+	case u.Query().Get("master_name") != "":
+		return ofSentinels, u, nil
+	case len(u.Query()["addr"]) > 0:
+		return ofCluster, u, nil
+	}
+	return ofServer, u, nil
+}
+
+// withoutAddresses is the URL of one server with the parameters of this one.
+func withoutAddresses(u *url.URL) string {
+	one, query := *u, u.Query()
+	query.Del("master_name")
+	query.Del("addr")
+	one.RawQuery = query.Encode()
+	return one.String()
 }
 
 func (c Connection) parse() (*url.URL, error) {
@@ -76,13 +110,18 @@ func (c Connection) parse() (*url.URL, error) {
 	case "redis", "rediss", "unix":
 		return u, nil
 	}
-	return nil, errors.New("want redis://, rediss:// or unix://")
+	return nil, errScheme
 }
+
+var errScheme = errors.New("want redis://, rediss:// or unix://")
 
 // hideURL keeps of an error only what cannot hold a part of a password.
 func hideURL(err error) error {
 	if err == nil {
 		return nil
+	}
+	if errors.Is(err, errScheme) {
+		return err
 	}
 	if text := strings.TrimPrefix(err.Error(), "redis: "); strings.HasPrefix(text, "unexpected option: ") {
 		return errors.New(text)
@@ -104,31 +143,41 @@ func (c Connection) Redacted() string {
 	return where
 }
 
-// client opens what the URL asks for; no connection is made yet.
-func (c Connection) client() (redis.UniversalClient, error) {
-	if err := c.Validate(); err != nil {
+// client opens what the URL asks for; no connection is made yet. Each client
+// that speaks to one server gets the hooks.
+func (c Connection) client(hooks []redis.Hook) (redis.UniversalClient, error) {
+	shape, u, err := c.shape()
+	if err != nil {
 		return nil, fmt.Errorf("reading the Redis URL: %w", err)
 	}
-	u, err := c.parse()
+	if shape == ofCluster {
+		return c.clusterClient(hooks)
+	}
+	o, err := c.options(u)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case u.Query().Get("master_name") != "":
-		return c.failoverClient()
-	case len(u.Query()["addr"]) > 0:
-		return c.clusterClient()
-	default:
-		return c.singleClient()
+	if shape == ofSentinels {
+		o.Dialer = newSentinels(c, u, o).dial
 	}
+	return newClient(o, hooks), nil
 }
 
-func (c Connection) singleClient() (redis.UniversalClient, error) {
-	o, err := redis.ParseURL(c.URL)
-	if err != nil {
-		return nil, hideURL(err)
+func newClient(o *redis.Options, hooks []redis.Hook) *redis.Client {
+	client := redis.NewClient(o)
+	for _, hook := range hooks {
+		client.AddHook(hook)
 	}
-	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig); err != nil {
+	return client
+}
+
+// options are those of one server, or of the one that Sentinels name.
+func (c Connection) options(u *url.URL) (*redis.Options, error) {
+	o, err := redis.ParseURL(withoutAddresses(u))
+	if err != nil {
+		return nil, fmt.Errorf("reading the Redis URL: %w", hideURL(err))
+	}
+	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig, u.Hostname()); err != nil {
 		return nil, err
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
@@ -138,22 +187,27 @@ func (c Connection) singleClient() (redis.UniversalClient, error) {
 	o.DialerRetries = dialTries
 	o.MaintNotificationsConfig = noMaintNotifications()
 	o.CredentialsProviderContext = c.credentials(o.Username, o.Password)
-	return redis.NewClient(o), nil
+	return o, nil
 }
 
-func (c Connection) clusterClient() (redis.UniversalClient, error) {
+// clusterClient makes a client of the cluster that the URL's servers belong
+// to.
+func (c Connection) clusterClient(hooks []redis.Hook) (*redis.ClusterClient, error) {
 	u, err := c.parse()
 	if err != nil {
 		return nil, err
 	}
-	if db := strings.Trim(u.Path, "/"); db != "" && db != "0" {
+	if u.Scheme == "unix" {
+		return nil, errors.New("a Redis Cluster cannot be reached through a unix socket: its nodes name each other by host and port")
+	}
+	if db := strings.Trim(u.Path, "/") + u.Query().Get("db"); db != "" && db != "0" {
 		return nil, fmt.Errorf("a Redis Cluster has database 0 only, and the URL asks for %s", db)
 	}
 	o, err := redis.ParseClusterURL(c.URL)
 	if err != nil {
-		return nil, hideURL(err)
+		return nil, fmt.Errorf("reading the Redis URL: %w", hideURL(err))
 	}
-	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig); err != nil {
+	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig, u.Hostname()); err != nil {
 		return nil, err
 	}
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
@@ -163,35 +217,30 @@ func (c Connection) clusterClient() (redis.UniversalClient, error) {
 	o.DialerRetries = dialTries
 	o.MaintNotificationsConfig = noMaintNotifications()
 	o.CredentialsProviderContext = c.credentials(o.Username, o.Password)
-	return redis.NewClusterClient(o), nil
-}
-
-func (c Connection) failoverClient() (redis.UniversalClient, error) {
-	o, err := redis.ParseFailoverURL(c.URL)
-	if err != nil {
-		return nil, hideURL(err)
-	}
-	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig); err != nil {
-		return nil, err
-	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
-	o.ContextTimeoutEnabled = true
-	o.Protocol = 2
-	o.DisableIdentity = true
-	o.DialerRetries = dialTries
-	// go-redis reads the URL's user and password as the Sentinels'.
-	o.CredentialsProviderContext = c.credentials(o.SentinelUsername, o.SentinelPassword)
-	o.SentinelUsername = c.SentinelUsername
-	if o.SentinelPassword, err = secret(c.SentinelPassword, c.SentinelPasswordFile); err != nil {
-		return nil, err
-	}
-	return redis.NewFailoverClient(o), nil
+	// A replica's answer is of the past, and what is removed depends on it.
+	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
+	// Commands go where their key is; asking COMMAND for more takes a right.
+	o.DisableRoutingPolicies = true
+	o.NewClient = func(node *redis.Options) *redis.Client { return newClient(node, hooks) }
+	client := redis.NewClusterClient(o)
+	// Each node bounds its own tries, and this one the way from node to node.
+	client.AddHook(bound{c.Timeout})
+	return client, nil
 }
 
 // noMaintNotifications keeps go-redis from sending CLIENT MAINT_NOTIFICATIONS,
 // which a narrow ACL user may not.
 func noMaintNotifications() *maintnotifications.Config {
 	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}
+
+// user is the name that the connection signs in with, empty for none.
+func (c Connection) user() string {
+	u, err := c.parse()
+	if err != nil {
+		return c.Username
+	}
+	return orDefault(c.Username, u.User.Username())
 }
 
 // credentials are looked up for each new connection.
@@ -213,43 +262,4 @@ func secret(text, file string) (string, error) {
 		return "", fmt.Errorf("reading a password file: %w", err)
 	}
 	return strings.TrimRight(string(content), "\r\n"), nil
-}
-
-// tlsConfig adds the files to what the URL says.
-func (c Connection) tlsConfig(config *tls.Config) (*tls.Config, error) {
-	if c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" && c.ServerName == "" {
-		return config, nil
-	}
-	if config == nil {
-		u, err := c.parse()
-		if err != nil {
-			return nil, err
-		}
-		config = &tls.Config{ServerName: u.Hostname()}
-	}
-	config.MinVersion = tls.VersionTLS12
-	if c.ServerName != "" {
-		config.ServerName = c.ServerName
-	}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("reading the CA certificates: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", c.CAFile)
-		}
-	}
-	if c.CertFile != "" || c.KeyFile != "" {
-		if _, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile); err != nil {
-			return nil, fmt.Errorf("reading the client certificate: %w", err)
-		}
-		// Read again at each handshake, as certificates are renewed in place.
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(c.CertFile, c.KeyFile)
-			return &pair, err
-		}
-	}
-	return config, nil
 }

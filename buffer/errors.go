@@ -2,7 +2,9 @@ package buffer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -43,6 +45,9 @@ var (
 	ErrClock = errors.New("the clocks of Redis and of this machine disagree")
 	// ErrReadOnly is returned for a write through a read-only buffer.
 	ErrReadOnly = errors.New("this connection only reads")
+	// ErrResharding is returned when slots of a cluster moved so much during a
+	// walk of the keyspace that keys may have been missed.
+	ErrResharding = errors.New("the cluster's slots are on the move: the walk of the keyspace may have missed keys")
 	// ErrTooOld is returned by Open for a server before [MinVersion].
 	ErrTooOld = errors.New("the Redis server is too old")
 )
@@ -72,8 +77,11 @@ func ClassOf(err error) Class {
 	if err == nil || errors.Is(err, redis.Nil) || errors.Is(err, context.Canceled) {
 		return ""
 	}
-	if errors.Is(err, ErrClock) {
+	switch {
+	case errors.Is(err, ErrClock):
 		return ClassClock
+	case errors.Is(err, ErrResharding):
+		return ClassMoved
 	}
 	var reply redis.Error
 	if errors.As(err, &reply) {
@@ -108,8 +116,10 @@ func afterCall(text string) string {
 func replyClass(text string) Class {
 	switch {
 	case strings.Contains(text, "invalid password"), strings.Contains(text, "without any password"),
-		strings.Contains(text, "ACL"):
+		strings.Contains(text, "ACL"), strings.Contains(text, "user executing the script"):
 		return ClassAuth
+	case strings.Contains(text, "max number of clients"):
+		return ClassConnection
 	case strings.Contains(text, "OOM"):
 		return ClassOOM
 	}
@@ -124,6 +134,8 @@ func networkClass(err error) Class {
 		return ClassTimeout
 	case errors.As(err, &network) && network.Timeout():
 		return ClassTimeout
+	case isHandshake(err):
+		return ClassConnection
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, redis.ErrClosed),
 		errors.As(err, &network):
 		return ClassConnection
@@ -131,12 +143,72 @@ func networkClass(err error) Class {
 	return ClassOther
 }
 
-// IsLost reports whether an error means that the way to Redis is broken, so
-// that asking for the next item is of no use.
+// isHandshake reports whether the two sides could not agree on TLS.
+func isHandshake(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	return errors.As(err, &certificate) || errors.As(err, &record)
+}
+
+// IsLost reports whether an error means that the way to Redis is broken, or
+// that it takes no writes at all, so that going on to the next item is of no
+// use.
 func IsLost(err error) bool {
 	switch ClassOf(err) {
 	case ClassConnection, ClassTimeout, ClassAuth, ClassLoading, ClassReadOnly:
 		return true
 	}
-	return err != nil && errors.Is(err, context.Canceled)
+	return err != nil && (errors.Is(err, context.Canceled) || refusesWrites(err))
+}
+
+// refusesWrites reports whether Redis takes no write from anybody: it cannot
+// save to its disk, or has too few replicas.
+func refusesWrites(err error) bool {
+	var reply redis.Error
+	if !errors.As(err, &reply) {
+		return false
+	}
+	for _, word := range []string{firstWord(reply.Error()), afterCall(reply.Error())} {
+		if word = strings.TrimPrefix(word, "-"); word == "MISCONF" || word == "NOREPLICAS" {
+			return true
+		}
+	}
+	return false
+}
+
+// missingRight names the ACL rule's word that would have let a command pass;
+// "" if an error is about something else.
+func missingRight(cmd redis.Cmder, err error) string {
+	var reply redis.Error
+	if !errors.As(err, &reply) || ClassOf(err) != ClassAuth {
+		return ""
+	}
+	text := reply.Error()
+	switch {
+	case strings.Contains(text, " key"):
+		return "to the key in " + strings.ToUpper(commandName(cmd)) + keyOf(cmd)
+	case !strings.Contains(text, "permission") && !strings.Contains(text, "can't run this command"):
+		return ""
+	}
+	// "… to run the 'config|get' command"; 6.2 leaves the subcommand out, and
+	// of a script that it stops it says nothing at all.
+	if _, quoted, ok := strings.Cut(text, "the '"); ok && !strings.Contains(text, "or its subcommand") {
+		name, _, _ := strings.Cut(quoted, "'")
+		return "+" + name
+	}
+	return "+" + strings.ReplaceAll(commandName(cmd), " ", "|")
+}
+
+func keyOf(cmd redis.Cmder) string {
+	args, at := cmd.Args(), 1
+	switch cmd.Name() {
+	case "eval", "evalsha", "eval_ro", "evalsha_ro":
+		at = 3
+	case "xinfo", "memory":
+		at = 2
+	}
+	if len(args) <= at {
+		return ""
+	}
+	return fmt.Sprintf(" %q", Escape(fmt.Sprint(args[at])))
 }

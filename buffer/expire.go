@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Bounds of one call that removes sessions, so that it stays short.
@@ -69,15 +70,16 @@ return '0'
 `)
 
 // Expire removes sessions, each only if it was not updated since it was read:
-// the server compares. It reports for each whether it was removed. After an
-// error those behind it were not tried.
+// the server compares. It reports for each whether it was removed; after an
+// error, not all were tried.
 func (b *Buffer) Expire(ctx context.Context, sessions []Session) ([]bool, error) {
 	removed := make([]bool, len(sessions))
 	byLayout := make(map[Layout][]int)
 	for i, s := range sessions {
 		byLayout[s.Layout] = append(byLayout[s.Layout], i)
 	}
-	for layout, indexes := range byLayout {
+	for _, layout := range AllLayouts {
+		indexes := byLayout[layout]
 		for len(indexes) > 0 {
 			n := expireChunk(sessions, indexes)
 			if err := b.expireSome(ctx, layout, sessions, indexes[:n], removed); err != nil {
@@ -102,58 +104,82 @@ func expireChunk(sessions []Session, indexes []int) int {
 }
 
 func (b *Buffer) expireSome(ctx context.Context, layout Layout, sessions []Session, indexes []int, removed []bool) error {
-	var script script
-	calls := []scriptCall{{key: b.names.Sessions}}
+	var err error
 	switch layout {
 	case LayoutObject:
-		script = expireObjectsScript
+		var args []any
 		for _, i := range indexes {
-			calls[0].args = append(calls[0].args, sessions[i].Identity, sessions[i].value)
+			args = append(args, sessions[i].Identity, sessions[i].value)
 		}
+		err = b.expireInHash(ctx, expireObjectsScript, args, indexes, removed)
 	case LayoutFields:
-		script = expireFieldsScript
+		var args []any
 		for _, i := range indexes {
 			s := sessions[i]
-			calls[0].args = append(calls[0].args, s.Identity, s.updated.arg(), s.altTime.arg())
+			args = append(args, s.Identity, s.updated.arg(), s.altTime.arg())
 		}
+		err = b.expireInHash(ctx, expireFieldsScript, args, indexes, removed)
 	default:
-		script = expireKeyScript
-		calls = calls[:0]
-		for _, i := range indexes {
-			s := sessions[i]
-			calls = append(calls, scriptCall{b.names.SessionPrefix() + s.Identity, []any{s.updated.arg(), s.altTime.arg()}})
-		}
+		err = b.expireKeys(ctx, sessions, indexes, removed)
+	}
+	if err != nil {
+		return fmt.Errorf("removing sessions of the %s layout: %w", layout, err)
+	}
+	return nil
+}
+
+// expireInHash removes entries of the one Hash in one call.
+func (b *Buffer) expireInHash(ctx context.Context, s script, args []any, indexes []int, removed []bool) error {
+	done, err := b.evalWrite(ctx, s, []scriptCall{{key: b.names.Sessions, args: args}})[0].Text()
+	for k := range min(len(done), len(indexes)) {
+		removed[indexes[k]] = done[k] == '1'
+	}
+	return err
+}
+
+// expireKeys removes keys that hold a session each, in one pipeline.
+func (b *Buffer) expireKeys(ctx context.Context, sessions []Session, indexes []int, removed []bool) error {
+	calls := make([]scriptCall, len(indexes))
+	for k, i := range indexes {
+		s := sessions[i]
+		calls[k] = scriptCall{key: b.names.SessionPrefix() + s.Identity, args: []any{s.updated.arg(), s.altTime.arg()}}
 	}
 	var failed error
-	next := indexes
-	for _, cmd := range b.evalWrite(ctx, script, calls) {
+	for k, cmd := range b.evalWrite(ctx, expireKeyScript, calls) {
 		done, err := cmd.Text()
-		if err != nil {
-			failed = fmt.Errorf("removing sessions of the %s layout: %w", layout, err)
-			next = next[1:]
-			continue
-		}
-		for _, c := range done {
-			removed[next[0]] = c == '1'
-			next = next[1:]
+		removed[indexes[k]] = done == "1"
+		// A key of another type has taken the session's place: not ours.
+		if err != nil && ClassOf(err) != ClassWrongType {
+			failed = err
 		}
 	}
 	return failed
 }
 
+// existBatch is how many sessions are looked for in one pipeline.
+const existBatch = 500
+
 // SessionsExist reports whether one of the sessions is in the registry, in
 // whatever state.
 func (b *Buffer) SessionsExist(ctx context.Context, sessions []Session) (bool, error) {
+	for part := range slices.Chunk(sessions, existBatch) {
+		found, err := b.someExist(ctx, part)
+		if found || err != nil {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+func (b *Buffer) someExist(ctx context.Context, sessions []Session) (bool, error) {
 	pipe := b.rdb.Pipeline()
 	found := make([]func() bool, len(sessions))
 	for i, s := range sessions {
 		switch s.Layout {
 		case LayoutObject:
-			cmd := pipe.HExists(ctx, b.names.Sessions, s.Identity)
-			found[i] = cmd.Val
+			found[i] = pipe.HExists(ctx, b.names.Sessions, s.Identity).Val
 		case LayoutFields:
-			cmd := pipe.HExists(ctx, b.names.Sessions, s.Identity+":"+fieldStream)
-			found[i] = cmd.Val
+			found[i] = pipe.HExists(ctx, b.names.Sessions, s.Identity+":"+fieldStream).Val
 		default:
 			cmd := pipe.Exists(ctx, b.names.SessionPrefix()+s.Identity)
 			found[i] = func() bool { return cmd.Val() > 0 }
@@ -162,10 +188,5 @@ func (b *Buffer) SessionsExist(ctx context.Context, sessions []Session) (bool, e
 	if _, err := pipe.Exec(ctx); err != nil {
 		return false, fmt.Errorf("looking for %d sessions once more: %w", len(sessions), err)
 	}
-	for _, f := range found {
-		if f() {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.ContainsFunc(found, func(f func() bool) bool { return f() }), nil
 }

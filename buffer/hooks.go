@@ -2,35 +2,123 @@ package buffer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// addHooks puts the observer and, for a read-only buffer, the guard between
-// go-redis's commands and the connection.
-func addHooks(rdb redis.UniversalClient, o Options) {
+// hooks stand between go-redis's commands and the connection to one server,
+// the outermost first.
+func (o Options) hooks() []redis.Hook {
+	hooks := []redis.Hook{bound{o.Connection.Timeout}, rights{}}
 	if o.OnError != nil {
-		rdb.AddHook(observer{o.OnError})
+		hooks = append(hooks, observer{o.OnError})
 	}
 	if o.ReadOnly {
-		rdb.AddHook(readGuard{})
+		hooks = append(hooks, readGuard{})
 	}
+	return hooks
+}
+
+// bound lets a command, with all its retries, take no longer than the one
+// timeout there is.
+type bound struct{ timeout time.Duration }
+
+func (bound) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b bound) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		ctx, cancel := context.WithTimeout(ctx, b.timeout)
+		defer cancel()
+		return inWords(cmd, next(ctx, cmd))
+	}
+}
+
+func (b bound) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		ctx, cancel := context.WithTimeout(ctx, b.timeout)
+		defer cancel()
+		err := next(ctx, cmds)
+		return each(cmds, err, inWords)
+	}
+}
+
+// inWords says of a bare deadline what was not in time.
+func inWords(cmd redis.Cmder, err error) error {
+	if err == context.DeadlineExceeded { //nolint:errorlint // only the bare one says too little
+		return fmt.Errorf("no answer to %s in time: %w", strings.ToUpper(commandName(cmd)), err)
+	}
+	return err
+}
+
+// each lets say improve the errors of a pipeline that failed.
+func each(cmds []redis.Cmder, err error, say func(redis.Cmder, error) error) error {
+	if err == nil {
+		return nil
+	}
+	for _, cmd := range cmds {
+		if failed := cmd.Err(); failed != nil {
+			cmd.SetErr(say(cmd, failed))
+		}
+	}
+	return say(cmds[0], err)
+}
+
+// rights names the right that the user lacks.
+type rights struct{}
+
+func (rights) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (rights) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return nameRight(cmd, next(ctx, cmd)) }
+}
+
+func (rights) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { return each(cmds, next(ctx, cmds), nameRight) }
+}
+
+func nameRight(cmd redis.Cmder, err error) error {
+	if right := missingRight(cmd, err); right != "" {
+		return fmt.Errorf("the Redis user lacks the right %s (streamkeeper acl prints all that are needed): %w", right, err)
+	}
+	return err
+}
+
+// commandName is a command with its subcommand, if it has any.
+func commandName(cmd redis.Cmder) string {
+	switch name := cmd.Name(); name {
+	case "config", "cluster", "memory", "xinfo", "script", "client", "command":
+		if args := cmd.Args(); len(args) > 1 {
+			return name + " " + strings.ToLower(fmt.Sprint(args[1]))
+		}
+	}
+	return cmd.Name()
 }
 
 // observer counts what goes wrong, once a command, or once a pipeline if the
 // connection broke under it.
 type observer struct{ tell func(Class) }
 
+// dispensable are commands that may be denied at the cost of a feature.
+var dispensable = map[string]bool{"info": true, "config get": true, "cluster slots": true}
+
+func (o observer) see(cmd redis.Cmder, err error) {
+	class := ClassOf(err)
+	if class == "" || class == ClassAuth && dispensable[commandName(cmd)] {
+		return
+	}
+	o.tell(class)
+}
+
 func (observer) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (o observer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if class := ClassOf(err); class != "" {
-			o.tell(class)
-		}
+		o.see(cmd, err)
 		return err
 	}
 }
@@ -41,16 +129,13 @@ func (o observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		if err == nil {
 			return nil
 		}
-		if IsLost(err) {
-			if class := ClassOf(err); class != "" {
-				o.tell(class)
-			}
+		var reply redis.Error
+		if !errors.As(err, &reply) {
+			o.see(cmds[0], err)
 			return err
 		}
 		for _, cmd := range cmds {
-			if class := ClassOf(cmd.Err()); class != "" {
-				o.tell(class)
-			}
+			o.see(cmd, cmd.Err())
 		}
 		return err
 	}
@@ -63,7 +148,7 @@ type readGuard struct{}
 
 var readCommands = map[string]bool{
 	"hello": true, "auth": true, "select": true, "ping": true, "time": true, "info": true, "config get": true,
-	"cluster slots": true, "cluster shards": true, "cluster info": true, "command": true, "readonly": true,
+	"cluster slots": true, "asking": true, "command": true, "readonly": true,
 	"type": true, "exists": true, "scan": true, "sscan": true, "hscan": true, "zscan": true, "scard": true,
 	"sismember": true, "smismember": true, "hget": true, "hmget": true, "hlen": true, "hstrlen": true, "hexists": true,
 	"zmscore": true, "zcard": true, "get": true, "mget": true, "hgetall": true, "memory usage": true,
@@ -78,11 +163,7 @@ func isRead(cmd redis.Cmder) bool {
 		_, marked := cmd.(*readScript)
 		return marked
 	}
-	if readCommands[cmd.Name()] {
-		return true
-	}
-	args := cmd.Args()
-	return len(args) > 1 && readCommands[cmd.Name()+" "+strings.ToLower(fmt.Sprint(args[1]))]
+	return readCommands[commandName(cmd)]
 }
 
 func (readGuard) DialHook(next redis.DialHook) redis.DialHook { return next }

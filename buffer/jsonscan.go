@@ -1,9 +1,9 @@
 package buffer
 
 import (
-	"bytes"
 	"errors"
 	"strconv"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -11,11 +11,11 @@ import (
 var errNotJSON = errors.New("not a JSON object")
 
 // scanObject walks the top level of a JSON object without decoding it, and
-// hands each member's key and raw value to visit. It looks into a nested
-// value only as far as is needed to find its end; what follows the object
-// must be white space. The session registry is scanned so, where a decoder
-// would take three times as long as Redis needs to send it.
-func scanObject(data []byte, visit func(key, value []byte)) error {
+// hands each member's key and raw value to visit. It takes every valid object,
+// and looks into a nested value only as far as is needed to find its end; what
+// follows the object must be white space. The session registry is scanned so,
+// where a decoder would take three times as long as Redis needs to send it.
+func scanObject(data string, visit func(key, value string)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNotJSON
@@ -28,8 +28,8 @@ func scanObject(data []byte, visit func(key, value []byte)) error {
 		if keyEnd < 0 {
 			return errNotJSON
 		}
-		key := data[i+1 : keyEnd-1]
-		if i = skipSpace(data, keyEnd); i >= len(data) || data[i] != ':' {
+		key, ok := jsonString(data[i:keyEnd])
+		if i = skipSpace(data, keyEnd); !ok || i >= len(data) || data[i] != ':' {
 			return errNotJSON
 		}
 		i = skipSpace(data, i+1)
@@ -52,14 +52,14 @@ func scanObject(data []byte, visit func(key, value []byte)) error {
 	}
 }
 
-func onlySpace(data []byte, i int) error {
+func onlySpace(data string, i int) error {
 	if skipSpace(data, i) != len(data) {
 		return errNotJSON
 	}
 	return nil
 }
 
-func skipSpace(data []byte, i int) int {
+func skipSpace(data string, i int) int {
 	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
 		i++
 	}
@@ -68,26 +68,30 @@ func skipSpace(data []byte, i int) int {
 
 // skipString returns the index behind the closing quote of the string that
 // begins at i, or -1.
-func skipString(data []byte, i int) int {
+func skipString(data string, i int) int {
 	if i >= len(data) || data[i] != '"' {
 		return -1
 	}
-	for i++; i < len(data); i++ {
-		quote := bytes.IndexByte(data[i:], '"')
+	start := i + 1
+	for i = start; ; {
+		quote := strings.IndexByte(data[i:], '"')
 		if quote < 0 {
 			return -1
 		}
-		escape := bytes.IndexByte(data[i:i+quote], '\\')
-		if escape < 0 {
-			return i + quote + 1
+		// A quote behind an odd number of backslashes is escaped.
+		i += quote + 1
+		slashes := 0
+		for k := i - 2; k >= start && data[k] == '\\'; k-- {
+			slashes++
 		}
-		i += escape + 1
+		if slashes%2 == 0 {
+			return i
+		}
 	}
-	return -1
 }
 
 // skipValue returns the index behind the value that begins at i, or -1.
-func skipValue(data []byte, i int) int {
+func skipValue(data string, i int) int {
 	if i >= len(data) {
 		return -1
 	}
@@ -107,11 +111,12 @@ func skipValue(data []byte, i int) int {
 	return i
 }
 
+// isScalar takes the bytes of numbers, true, false and null.
 func isScalar(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
 }
 
-func skipNested(data []byte, i int) int {
+func skipNested(data string, i int) int {
 	for depth := 0; i < len(data); i++ {
 		switch data[i] {
 		case '"':
@@ -134,21 +139,23 @@ func skipNested(data []byte, i int) int {
 // jsonString is the content of a raw JSON string, byte for byte where it has
 // no escapes: a stream's name need not be UTF-8, and encoding/json would
 // replace what is not.
-func jsonString(raw []byte) (string, bool) {
+func jsonString(raw string) (string, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
 	}
 	raw = raw[1 : len(raw)-1]
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw), true
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw, true
 	}
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' || i+1 >= len(raw) {
+		if raw[i] != '\\' {
 			out = append(out, raw[i])
 			continue
 		}
-		i++
+		if i++; i == len(raw) {
+			return "", false
+		}
 		if raw[i] == 'u' {
 			r, used := unicodeEscape(raw[i-1:])
 			if used == 0 {
@@ -158,7 +165,7 @@ func jsonString(raw []byte) (string, bool) {
 			i += used - 2
 			continue
 		}
-		c := bytes.IndexByte([]byte(`"\/bfnrt`), raw[i])
+		c := strings.IndexByte(`"\/bfnrt`, raw[i])
 		if c < 0 {
 			return "", false
 		}
@@ -169,7 +176,7 @@ func jsonString(raw []byte) (string, bool) {
 
 // unicodeEscape reads \uXXXX, or two of them that make one character, and
 // says how many bytes that took.
-func unicodeEscape(raw []byte) (r rune, used int) {
+func unicodeEscape(raw string) (r rune, used int) {
 	one, ok := hex4(raw)
 	if !ok {
 		return 0, 0
@@ -185,10 +192,10 @@ func unicodeEscape(raw []byte) (r rune, used int) {
 	return one, 6
 }
 
-func hex4(raw []byte) (rune, bool) {
+func hex4(raw string) (rune, bool) {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(raw[2:6]), 16, 32)
+	n, err := strconv.ParseUint(raw[2:6], 16, 32)
 	return rune(n), err == nil
 }

@@ -13,11 +13,10 @@ import (
 //
 // KEYS[1] stream; ARGV[1] last id, ARGV[2] ms that every consumer must have
 // been idle for
-// returns 1 removed, 0 changed, -1 no such key
+// returns 1 if removed, 0 if it changed or is gone
 var unlinkScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1])
 kind = kind.ok or kind
-if kind == 'none' then return -1 end
 if kind ~= 'stream' then return 0 end
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for i = 1, #info, 2 do
@@ -66,35 +65,32 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time
 	if err != nil {
 		return Kept, err
 	}
-	cmd := b.evalWrite(ctx, unlinkScript, []scriptCall{{b.names.StreamKey(stream), []any{lastID.String(), idle.Milliseconds()}}})[0]
-	gone, err := cmd.Int()
+	call := scriptCall{key: b.names.StreamKey(stream), args: []any{lastID.String(), idle.Milliseconds()}}
+	removed, err := b.evalWrite(ctx, unlinkScript, []scriptCall{call})[0].Int()
 	switch {
 	case err != nil:
 		return Kept, fmt.Errorf("removing stream %q: %w", Escape(stream), err)
-	case gone == 0:
-		return Kept, b.forget(ctx, stream)
-	case !remembered:
+	case removed == 0:
+		return Kept, b.takeBack(ctx, stream, remembered)
+	case remembered == nil:
 		return RetiredListed, nil
 	}
 	return b.unlist(ctx, stream)
 }
 
 // DropName takes the name of a stream that has no key from the set; the name
-// is remembered like a retired stream's.
+// is remembered like a retired stream's, and stays where it cannot be.
 func (b *Buffer) DropName(ctx context.Context, stream string) (Retirement, error) {
 	remembered, err := b.remember(ctx, stream)
-	if err != nil {
+	if err != nil || remembered == nil {
 		return Kept, err
-	}
-	if !remembered {
-		return Kept, nil
 	}
 	back, err := b.keyExists(ctx, stream)
 	if err != nil {
 		return Kept, err
 	}
 	if back {
-		return Kept, b.forget(ctx, stream)
+		return Kept, b.takeBack(ctx, stream, remembered)
 	}
 	return b.unlist(ctx, stream)
 }
@@ -125,10 +121,19 @@ func (b *Buffer) keyExists(ctx context.Context, stream string) (bool, error) {
 // Restore puts the name of a stream that has come back into the set, and
 // forgets that it was retired.
 func (b *Buffer) Restore(ctx context.Context, stream string) error {
+	// Asked for first: once the name is listed, another keeper may retire the
+	// stream anew, and what that one notes must stay.
+	retired, err := b.scores(ctx, stateRetired, []string{stream})
+	if err != nil {
+		return err
+	}
 	if err := b.rdb.SAdd(ctx, b.names.Streams, stream).Err(); err != nil {
 		return fmt.Errorf("putting the name of stream %q back into %q: %w", Escape(stream), b.names.Streams, err)
 	}
-	return b.forget(ctx, stream)
+	if retired[0].IsZero() {
+		return nil
+	}
+	return b.forget(ctx, stream, retired[0])
 }
 
 // Returned gives, a page at a time, the remembered names whose stream has a

@@ -1,9 +1,9 @@
 package buffer
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,9 +54,12 @@ const (
 	fieldJSON       = "json"
 )
 
-// sessionFields are all properties, the one that decides about a session's
-// life first.
-var sessionFields = []string{fieldUpdated, fieldUpdatedOld, fieldStream, fieldID, fieldJSON, "streamPosition", "tStart", "tEnd"}
+// sessionFields are all properties. The first four are those that clean-up
+// reads; the stream's name leads, so that the walk of the fields layout, which
+// goes by the first property that a session has, never misses an owner.
+var sessionFields = []string{fieldStream, fieldUpdated, fieldUpdatedOld, fieldID, "streamPosition", "tStart", "tEnd", fieldJSON}
+
+const readFields = 4
 
 // Session is one entry of the registry, as far as clean-up needs it.
 type Session struct {
@@ -78,6 +81,15 @@ type Session struct {
 	// others both names of the time, absent or not.
 	value            string
 	updated, altTime optional
+}
+
+// Forget returns the session without what it was read from, to be kept in mind
+// in great number: it can be looked for, but no longer be removed.
+func (s Session) Forget() Session {
+	return Session{
+		Identity: strings.Clone(s.Identity), Layout: s.Layout,
+		Stream: strings.Clone(s.Stream), HasStream: s.HasStream,
+	}
 }
 
 // Why a session is malformed.
@@ -145,14 +157,15 @@ func parseMillis(text string) (int64, bool) {
 func objectSession(identity, value string) Session {
 	s := Session{Identity: identity, Layout: LayoutObject, value: value}
 	var updated, alt optional
-	err := scanObject([]byte(value), func(key, raw []byte) {
-		switch string(key) {
+	err := scanObject(value, func(key, raw string) {
+		switch key {
 		case fieldUpdated:
 			updated = scalar(raw)
 		case fieldUpdatedOld:
 			alt = scalar(raw)
 		case fieldStream:
-			s.Stream, s.HasStream = jsonString(raw)
+			stream := scalar(raw)
+			s.Stream, s.HasStream = stream.text, stream.set
 		case fieldID:
 			s.ID = scalar(raw).text
 		}
@@ -167,15 +180,15 @@ func objectSession(identity, value string) Session {
 }
 
 // scalar is a JSON number or string as text; null is none.
-func scalar(raw []byte) optional {
-	if len(raw) > 0 && raw[0] == '"' {
+func scalar(raw string) optional {
+	if strings.HasPrefix(raw, `"`) {
 		text, ok := jsonString(raw)
 		return optional{text, ok}
 	}
-	if bytes.Equal(raw, []byte("null")) {
+	if raw == "null" {
 		return optional{}
 	}
-	return optional{string(raw), true}
+	return optional{raw, true}
 }
 
 // cutField splits a field of the fields layout at the property's name, which
@@ -185,28 +198,27 @@ func cutField(field string) (identity, property string, ok bool) {
 	if i < 0 {
 		return "", "", false
 	}
-	property = field[i+1:]
-	for _, known := range sessionFields {
-		if property == known {
-			return field[:i], property, true
-		}
+	if !slices.Contains(sessionFields, field[i+1:]) {
+		return "", "", false
 	}
-	return "", "", false
+	return field[:i], field[i+1:], true
 }
 
 // looksLikeEntry reports whether a value is an entry of the object layout
-// rather than a property of the fields layout. Only the Session JSON is an
-// object too, and it has none of these members.
+// rather than a property of the fields layout. Of the properties only the
+// Session JSON is an object too, and that must have an identity.
 func looksLikeEntry(value string) bool {
 	if !strings.HasPrefix(strings.TrimLeft(value, " \t\r\n"), "{") {
 		return false
 	}
-	found := false
-	_ = scanObject([]byte(value), func(key, _ []byte) {
-		switch string(key) {
+	entry, sessionJSON := false, false
+	_ = scanObject(value, func(key, _ string) {
+		switch key {
 		case fieldUpdated, fieldUpdatedOld, fieldStream, fieldID:
-			found = true
+			entry = true
+		case "identity":
+			sessionJSON = true
 		}
 	})
-	return found
+	return entry && !sessionJSON
 }

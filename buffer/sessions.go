@@ -11,8 +11,12 @@ import (
 
 // Page sizes of the walks over sessions; see namePage.
 const (
-	sessionPage = 200
+	sessionPage = 300
 	keyPage     = 1000
+	// pageBytes is what a page of the Hash should not exceed: where the
+	// entries are big, the pages get fewer of them; the first shows how big.
+	pageBytes = 512 << 10
+	firstPage = 20
 )
 
 // WalkSessions visits every session in every layout that is in use, a page at
@@ -21,10 +25,8 @@ const (
 // that the walk is not complete, so nothing may be concluded from what was
 // not seen.
 func (b *Buffer) WalkSessions(ctx context.Context, visit func([]Session) error) error {
-	if b.looksFor(LayoutObject) || b.looksFor(LayoutFields) {
-		if err := b.walkHash(ctx, visit); err != nil {
-			return err
-		}
+	if err := b.WalkHashSessions(ctx, visit); err != nil {
+		return err
 	}
 	if b.looksFor(LayoutKeys) {
 		return b.walkKeys(ctx, visit)
@@ -32,22 +34,15 @@ func (b *Buffer) WalkSessions(ctx context.Context, visit func([]Session) error) 
 	return nil
 }
 
-func (b *Buffer) looksFor(l Layout) bool {
-	return len(b.layouts) == 0 || slices.Contains(b.layouts, l)
-}
-
-// walkHash reads the one Hash of the object and fields layouts.
-func (b *Buffer) walkHash(ctx context.Context, visit func([]Session) error) error {
-	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", sessionPage).Result()
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
-		}
-		return pairs, next, nil
+// WalkHashSessions is WalkSessions without the keys layout, which takes a
+// walk of the whole keyspace.
+func (b *Buffer) WalkHashSessions(ctx context.Context, visit func([]Session) error) error {
+	if !b.looksFor(LayoutObject) && !b.looksFor(LayoutFields) {
+		return nil
 	}
 	var page []Session
 	var flat fieldsPage
-	return walkPages(ctx, fetch, func(pairs []string) error {
+	return walkPages(ctx, b.fetchHash(), func(pairs []string) error {
 		page, flat = page[:0], flat.reset()
 		for i := 0; i+1 < len(pairs); i += 2 {
 			field, value := pairs[i], pairs[i+1]
@@ -58,11 +53,39 @@ func (b *Buffer) walkHash(ctx context.Context, visit func([]Session) error) erro
 			}
 		}
 		var err error
-		if page, err = b.readFlat(ctx, flat, page); err != nil {
+		if page, err = b.readFlat(ctx, flat, page); err != nil || len(page) == 0 {
 			return err
 		}
 		return visit(page)
 	})
+}
+
+// DetectsLayouts reports whether no layout is pinned, so that the keyspace
+// need not be walked each time.
+func (b *Buffer) DetectsLayouts() bool { return len(b.layouts) == 0 }
+
+func (b *Buffer) looksFor(l Layout) bool {
+	return b.DetectsLayouts() || slices.Contains(b.layouts, l)
+}
+
+// fetchHash reads the one Hash of the object and fields layouts page by page.
+func (b *Buffer) fetchHash() func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
+	count := int64(firstPage)
+	return func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
+		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", count).Result()
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
+		}
+		bytes := 0
+		for _, text := range pairs {
+			bytes += len(text)
+		}
+		count = sessionPage
+		if entries := len(pairs) / 2; bytes > 0 {
+			count = int64(min(sessionPage, max(1, entries*pageBytes/bytes)))
+		}
+		return pairs, next, nil
+	}
 }
 
 // isFlat decides whether a field of the Hash belongs to the fields layout.
@@ -104,26 +127,60 @@ func (p *fieldsPage) add(identity, property string) {
 // walk comes upon its first property in the order of sessionFields, so that it
 // is visited once although its fields come in several pages.
 func (b *Buffer) readFlat(ctx context.Context, flat fieldsPage, page []Session) ([]Session, error) {
-	if len(flat.identities) == 0 {
-		return page, nil
+	identities, err := b.withoutLaterTurn(ctx, flat)
+	if err != nil || len(identities) == 0 {
+		return page, err
 	}
+	// All but the Session JSON, which may be big and comes last anyway.
+	ask := sessionFields[:len(sessionFields)-1]
 	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.SliceCmd, len(flat.identities))
-	for i, identity := range flat.identities {
-		cmds[i] = pipe.HMGet(ctx, b.names.Sessions, identity+":"+fieldUpdated, identity+":"+fieldUpdatedOld,
-			identity+":"+fieldStream, identity+":"+fieldID)
+	cmds := make([]*redis.SliceCmd, len(identities))
+	for i, identity := range identities {
+		fields := make([]string, len(ask))
+		for k, property := range ask {
+			fields[k] = identity + ":" + property
+		}
+		cmds[i] = pipe.HMGet(ctx, b.names.Sessions, fields...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
 	}
-	for i, identity := range flat.identities {
-		values := cmds[i].Val()
-		if !isTurn(values, flat.seen[identity]) {
-			continue
+	for i, identity := range identities {
+		if values := cmds[i].Val(); isTurn(values, flat.seen[identity]) {
+			page = append(page, flatSession(identity, LayoutFields, values))
 		}
-		page = append(page, flatSession(identity, LayoutFields, values))
 	}
 	return page, nil
+}
+
+// withoutLaterTurn leaves out, at little cost, the sessions whose turn comes
+// with another page: those that have a stream's name, and not in this one.
+func (b *Buffer) withoutLaterTurn(ctx context.Context, flat fieldsPage) ([]string, error) {
+	var now, maybe []string
+	for _, identity := range flat.identities {
+		if slices.Contains(flat.seen[identity], fieldStream) {
+			now = append(now, identity)
+		} else {
+			maybe = append(maybe, identity)
+		}
+	}
+	if len(maybe) == 0 {
+		return now, nil
+	}
+	pipe := b.rdb.Pipeline()
+	cmds := make([]*redis.BoolCmd, len(maybe))
+	for i, identity := range maybe {
+		cmds[i] = pipe.HExists(ctx, b.names.Sessions, identity+":"+fieldStream)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
+	}
+	for i, identity := range maybe {
+		if !cmds[i].Val() {
+			now = append(now, identity)
+		}
+	}
+	return now, nil
 }
 
 // isTurn reports whether the page held the first property that the session has.
@@ -133,16 +190,16 @@ func isTurn(values []any, seen []string) bool {
 			return slices.Contains(seen, sessionFields[i])
 		}
 	}
-	// None of the four that are read: any other will do, at worst twice.
-	return true
+	// Nothing but the Session JSON, or gone meanwhile.
+	return slices.Contains(seen, fieldJSON)
 }
 
-// flatSession makes a session of its four values in the order of sessionFields.
+// flatSession makes a session of its values in the order of sessionFields.
 func flatSession(identity string, layout Layout, values []any) Session {
 	s := Session{Identity: identity, Layout: layout}
-	s.setTime(newOptional(values[0]), newOptional(values[1]))
-	stream := newOptional(values[2])
+	stream := newOptional(values[0])
 	s.Stream, s.HasStream = stream.text, stream.set
+	s.setTime(newOptional(values[1]), newOptional(values[2]))
 	s.ID = newOptional(values[3]).text
 	return s
 }
@@ -170,7 +227,7 @@ func (b *Buffer) walkKeys(ctx context.Context, visit func([]Session) error) erro
 }
 
 // readKeys reads the sessions of one page of keys; one that has expired
-// meanwhile is left out.
+// meanwhile, or is no Hash any more, is left out.
 func readKeys(ctx context.Context, node *redis.Client, prefix string, keys []string) ([]Session, error) {
 	if len(keys) == 0 {
 		return nil, nil
@@ -178,16 +235,24 @@ func readKeys(ctx context.Context, node *redis.Client, prefix string, keys []str
 	pipe := node.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(keys))
 	for i, key := range keys {
-		cmds[i] = pipe.HMGet(ctx, key, fieldUpdated, fieldUpdatedOld, fieldStream, fieldID)
+		cmds[i] = pipe.HMGet(ctx, key, sessionFields[:readFields]...)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && (IsLost(err) || ClassOf(err) != ClassWrongType) {
-		return nil, fmt.Errorf("reading %d session keys: %w", len(keys), err)
-	}
+	// Every command holds its own error.
+	_, _ = pipe.Exec(ctx)
 	page := make([]Session, 0, len(keys))
 	for i, key := range keys {
 		values, err := cmds[i].Result()
-		if err != nil || slices.Equal(values, []any{nil, nil, nil, nil}) && node.Exists(ctx, key).Val() == 0 {
+		if err == nil && !slices.ContainsFunc(values, func(v any) bool { return v != nil }) {
+			var n int64
+			if n, err = node.Exists(ctx, key).Result(); err == nil && n == 0 {
+				continue
+			}
+		}
+		if ClassOf(err) == ClassWrongType {
 			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading session key %q: %w", Escape(key), err)
 		}
 		page = append(page, flatSession(strings.TrimPrefix(key, prefix), LayoutKeys, values))
 	}

@@ -30,25 +30,65 @@ const MaxRemembered = 100_000
 
 func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
 
-// remember notes a name before its stream is removed; false if Redis has no
-// memory left for it.
-func (b *Buffer) remember(ctx context.Context, stream string) (bool, error) {
-	key := b.stateKey(stateRetired)
-	err := b.rdb.ZAdd(ctx, key, redis.Z{Score: float64(b.clock().UnixMilli()), Member: stream}).Err()
-	if ClassOf(err) == ClassOOM {
-		return false, nil
-	}
-	if err == nil {
-		err = b.rdb.ZRemRangeByRank(ctx, key, 0, -MaxRemembered-1).Err()
-	}
-	if err != nil {
-		return false, fmt.Errorf("remembering stream %q before it is removed: %w", Escape(stream), err)
-	}
-	return true, nil
+// rememberScript notes a name by the server's time, and lets the oldest go.
+//
+// KEYS[1] Sorted Set; ARGV name, how many to keep
+// returns {1 if nobody had noted it before, its time in ms}
+var rememberScript = newScript(`
+local t = redis.call('TIME')
+local ms = t[1] * 1000 + math.floor(t[2] / 1000)
+local new = redis.call('ZADD', KEYS[1], string.format('%.0f', ms), ARGV[1])
+redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+return {new, ms}
+`)
+
+// note is that a name was remembered. Where it is not new, an earlier run or
+// another keeper may rely on it.
+type note struct {
+	new bool
+	at  time.Time
 }
 
-func (b *Buffer) forget(ctx context.Context, stream string) error {
-	if err := b.rdb.ZRem(ctx, b.stateKey(stateRetired), stream).Err(); err != nil {
+// remember notes a name before its stream is removed; nil if Redis has no
+// memory left for it.
+func (b *Buffer) remember(ctx context.Context, stream string) (*note, error) {
+	call := scriptCall{key: b.stateKey(stateRetired), args: []any{stream, MaxRemembered}}
+	reply, err := b.evalWrite(ctx, rememberScript, []scriptCall{call})[0].Int64Slice()
+	if ClassOf(err) == ClassOOM {
+		return nil, nil
+	}
+	if err == nil && len(reply) != 2 {
+		err = fmt.Errorf("%d values instead of 2", len(reply))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("remembering stream %q before it is removed: %w", Escape(stream), err)
+	}
+	return &note{new: reply[0] == 1, at: time.UnixMilli(reply[1])}, nil
+}
+
+// takeBack forgets a name that was not retired after all, unless somebody
+// else had noted it.
+func (b *Buffer) takeBack(ctx context.Context, stream string, n *note) error {
+	if n == nil || !n.new {
+		return nil
+	}
+	return b.forget(ctx, stream, n.at)
+}
+
+// forgetScript forgets a name that was not noted again since: another keeper
+// that retires the same stream relies on what it noted.
+//
+// KEYS[1] Sorted Set; ARGV name, score
+// returns 1 if it was forgotten
+var forgetScript = newScript(`
+local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if score and tonumber(score) == tonumber(ARGV[2]) then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+return 0
+`)
+
+func (b *Buffer) forget(ctx context.Context, stream string, noted time.Time) error {
+	call := scriptCall{key: b.stateKey(stateRetired), args: []any{stream, noted.UnixMilli()}}
+	if err := b.evalWrite(ctx, forgetScript, []scriptCall{call})[0].Err(); err != nil {
 		return fmt.Errorf("forgetting that stream %q was retired: %w", Escape(stream), err)
 	}
 	return nil
@@ -168,14 +208,28 @@ type Facts map[string]int64
 // Left is what the last complete clean-up left behind.
 func (b *Buffer) Left(ctx context.Context) (Facts, error) { return b.facts(ctx, stateLeft) }
 
-// SetLeft notes what a clean-up left behind.
-func (b *Buffer) SetLeft(ctx context.Context, f Facts) error { return b.setFacts(ctx, stateLeft, f) }
+// SetLeft notes what a clean-up left behind. Where Redis has no memory left for
+// it, nothing is known: an older note would make the registry look shrunken.
+func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
+	err := b.setFacts(ctx, stateLeft, f)
+	if ClassOf(err) == ClassOOM {
+		return b.setFacts(ctx, stateLeft, nil)
+	}
+	return err
+}
 
 // Held is the decision that the brake holds back, empty if there is none.
 func (b *Buffer) Held(ctx context.Context) (Facts, error) { return b.facts(ctx, stateBrake) }
 
 // SetHeld notes the decision that the brake holds back; empty when it let go.
-func (b *Buffer) SetHeld(ctx context.Context, f Facts) error { return b.setFacts(ctx, stateBrake, f) }
+// Where Redis has no memory left for it, it is held without a note.
+func (b *Buffer) SetHeld(ctx context.Context, f Facts) error {
+	err := b.setFacts(ctx, stateBrake, f)
+	if ClassOf(err) == ClassOOM {
+		return nil
+	}
+	return err
+}
 
 func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
 	all, err := b.rdb.HGetAll(ctx, b.stateKey(state)).Result()
@@ -203,7 +257,7 @@ func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
 		}
 		err = b.rdb.HSet(ctx, key, values...).Err()
 	}
-	if err != nil && ClassOf(err) != ClassOOM {
+	if err != nil {
 		return fmt.Errorf("writing %q: %w", key, err)
 	}
 	return nil

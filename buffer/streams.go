@@ -191,6 +191,7 @@ if not seen and length > 0 then
   first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
   newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
 end
+if last == '' then last = '0-0' end
 local active = -1
 for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
   local name, consumers

@@ -3,9 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
-	"math"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -33,15 +31,6 @@ type Trim struct {
 	Exact bool
 }
 
-// GroupGuard says which consumer groups hold trimming back.
-type GroupGuard struct {
-	// IdleAfter is how long all consumers of a group must have been idle for
-	// the group to count no longer.
-	IdleAfter time.Duration
-	// Ignore names groups without consumers that count no longer.
-	Ignore []string
-}
-
 // Trimmed is the outcome of a [Trim].
 type Trimmed struct {
 	// Removed is a number of entries.
@@ -53,57 +42,6 @@ type Trimmed struct {
 	Lonely []string
 	Err    error
 }
-
-// groupFloorLua finds the first id that a consumer group still needs: what was
-// not delivered to it, and what was delivered and not acknowledged. It wants
-// key, floor and idle, reads the groups to ignore from ARGV[7…], and sets
-// floor, holder (the group that set it) and lonely (groups without consumers).
-const groupFloorLua = `
-local function bigger(a, b) return #a > #b or (#a == #b and a > b) end
-local function less(a, b)
-  local ams, aseq = a:match('(%d+)-(%d+)')
-  local bms, bseq = b:match('(%d+)-(%d+)')
-  if ams ~= bms then return bigger(bms, ams) end
-  return bigger(bseq, aseq)
-end
-local function after(id)
-  local ms, seq = id:match('(%d+)-(%d+)')
-  if #seq > 15 then return id end
-  return ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
-end
-local function fields(list)
-  local t = {}
-  for i = 1, #list, 2 do t[list[i]] = list[i + 1] end
-  return t
-end
-
-local holder, lonely = '', {}
-if idle >= 0 then
-  local ignore = {}
-  for i = 7, #ARGV do ignore[ARGV[i]] = true end
-  for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    local group = fields(g)
-    local counts = true
-    if group.consumers == 0 then
-      counts = not ignore[group.name]
-      lonely[#lonely + 1] = group.name
-    else
-      counts = false
-      for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', key, group.name)) do
-        if fields(c).idle <= idle then counts = true end
-      end
-    end
-    if counts then
-      local need = after(group['last-delivered-id'])
-      if group.pending > 0 then
-        local first = redis.call('XPENDING', key, group.name)[2]
-        if first and less(first, need) then need = first end
-      end
-      if floor == '' or less(need, floor) then floor, holder = need, group.name end
-    end
-  end
-end
-`
 
 // trimScript trims where the answer depends on more than XTRIM can look at:
 // length together with a floor, consumer groups, and the entries of a macro
@@ -248,133 +186,6 @@ func (t Trim) scriptArgs() []any {
 	return args
 }
 
-// GroupFloor is what the consumer groups of a stream need.
-type GroupFloor struct {
-	// Group is the one that needs the oldest entry; empty if none holds
-	// trimming back.
-	Group string
-	// Needed is the first id it needs.
-	Needed ID
-	Err    error
-}
-
-// floorScript finds what trimScript would not go beyond. KEYS and ARGV are
-// trimScript's; returns {group, first id that it needs}, both empty for none.
-var floorScript = newScript(`
-local key, floor, idle = KEYS[1], '', tonumber(ARGV[6])
-if redis.call('EXISTS', key) == 0 then return {'', ''} end
-` + groupFloorLua + `
-return {holder, floor}
-`)
-
-// GroupFloors asks what the consumer groups of each stream need.
-func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupGuard) ([]GroupFloor, error) {
-	calls := make([]scriptCall, len(streams))
-	for i, stream := range streams {
-		calls[i] = scriptCall{b.names.StreamKey(stream), Trim{Groups: &guard}.scriptArgs()}
-	}
-	floors := make([]GroupFloor, len(streams))
-	for i, cmd := range b.evalRead(ctx, floorScript, calls) {
-		reply, err := cmd.StringSlice()
-		if IsLost(err) {
-			return nil, fmt.Errorf("asking for the consumer groups of stream %q: %w", Escape(streams[i]), err)
-		}
-		floors[i].Err = err
-		if len(reply) == 2 && reply[1] != "" {
-			floors[i].Group = reply[0]
-			floors[i].Needed, floors[i].Err = ParseID(reply[1])
-		}
-	}
-	return floors, nil
-}
-
-// FirstSight is what trimming has to know of a stream before it trims it by
-// age for the first time.
-type FirstSight struct {
-	// TimeIDs reports that no entry's id is outside of what counts as a time.
-	TimeIDs bool
-	// Bytes is roughly what the stream takes in memory, 0 if not known.
-	Bytes int64
-	// Err is why the stream could not be asked.
-	Err error
-}
-
-// FirstSights looks at streams in one pipeline. For a stream whose ids are
-// times no payload is sent; of another one entry is.
-func (b *Buffer) FirstSights(ctx context.Context, names []string, now time.Time) ([]FirstSight, error) {
-	pipe := b.rdb.Pipeline()
-	type asked struct {
-		early, late *redis.XMessageSliceCmd
-		bytes       *redis.IntCmd
-	}
-	cmds := make([]asked, len(names))
-	tooEarly := strconv.Itoa(MinTimeMs - 1)
-	tooLate := strconv.FormatInt(now.Add(MaxTimeAhead).UnixMilli()+1, 10)
-	for i, name := range names {
-		key := b.names.StreamKey(name)
-		cmds[i] = asked{
-			pipe.XRangeN(ctx, key, "-", tooEarly, 1),
-			pipe.XRangeN(ctx, key, tooLate, "+", 1),
-			pipe.MemoryUsage(ctx, key, 1),
-		}
-	}
-	if _, err := pipe.Exec(ctx); IsLost(err) {
-		return nil, fmt.Errorf("looking at %d streams: %w", len(names), err)
-	}
-	sights := make([]FirstSight, len(names))
-	for i, c := range cmds {
-		sights[i] = FirstSight{
-			TimeIDs: len(c.early.Val()) == 0 && len(c.late.Val()) == 0,
-			Bytes:   c.bytes.Val(),
-			Err:     firstError(c.early.Err(), c.late.Err()),
-		}
-	}
-	return sights, nil
-}
-
-// Sizes is roughly what each stream takes in memory, in bytes; 0 where it is
-// not known.
-func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
-	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(names))
-	for i, name := range names {
-		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name), 1)
-	}
-	if _, err := pipe.Exec(ctx); IsLost(err) {
-		return nil, fmt.Errorf("asking for the sizes of %d streams: %w", len(names), err)
-	}
-	sizes := make([]int64, len(names))
-	for i, cmd := range cmds {
-		sizes[i] = cmd.Val()
-	}
-	return sizes, nil
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// olderScript counts the oldest entries below an id without sending them.
-//
-// KEYS[1] stream; ARGV[1] id; ARGV[2] most that are counted
-// returns the count
-var olderScript = newScript(`return #redis.call('XRANGE', KEYS[1], '-', '(' .. ARGV[1], 'COUNT', ARGV[2])`)
-
-// CountBefore counts the entries below id, up to most; the server reads their
-// payloads, so most is to be small.
-func (b *Buffer) CountBefore(ctx context.Context, stream string, id ID, most int64) (int64, error) {
-	n, err := b.evalRead(ctx, olderScript, []scriptCall{{b.names.StreamKey(stream), []any{id.String(), most}}})[0].Int64()
-	if err != nil {
-		return 0, fmt.Errorf("counting old entries of stream %q: %w", Escape(stream), err)
-	}
-	return n, nil
-}
-
 func texts(v any) []string {
 	list, _ := v.([]any)
 	var out []string
@@ -384,39 +195,4 @@ func texts(v any) []string {
 		}
 	}
 	return out
-}
-
-// NodeLimits is when Redis begins a new macro node of a stream.
-type NodeLimits struct{ Bytes, Entries int64 }
-
-// DefaultNodeLimits are Redis's own.
-var DefaultNodeLimits = NodeLimits{Bytes: 4096, Entries: 100}
-
-// NodeLimits asks Redis for its limits; where it may not be asked, Redis's
-// defaults are assumed.
-func (b *Buffer) NodeLimits(ctx context.Context) NodeLimits {
-	limits := DefaultNodeLimits
-	config, err := b.rdb.ConfigGet(ctx, "stream-node-max-*").Result()
-	if err != nil {
-		return limits
-	}
-	for name, into := range map[string]*int64{"stream-node-max-bytes": &limits.Bytes, "stream-node-max-entries": &limits.Entries} {
-		if n, err := strconv.ParseInt(config[name], 10, 64); err == nil {
-			*into = n
-		}
-	}
-	return limits
-}
-
-// EntriesPerNode is the most entries of the given size that a macro node
-// holds, at least 1.
-func (n NodeLimits) EntriesPerNode(entryBytes int64) int64 {
-	most := int64(math.MaxInt32)
-	if n.Entries > 0 {
-		most = n.Entries
-	}
-	if n.Bytes > 0 && entryBytes > 0 {
-		most = min(most, n.Bytes/entryBytes+1)
-	}
-	return max(1, most)
 }

@@ -8,64 +8,34 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// memory is what the last run left behind, and the decision that the brake
-// holds back.
-func (r *run) memory(ctx context.Context) (sessions, streams int64, held buffer.Facts, err error) {
-	left, err := r.store.Left(ctx)
-	if err != nil {
-		return 0, 0, nil, err
-	}
-	held, err = r.store.Held(ctx)
-	return left[leftSessions], left[leftStreams], held, err
-}
-
-// brake reports whether the run has to stop before it removes anything.
-func (r *run) brake(ctx context.Context) (stopped bool, err error) {
-	counts := r.counts()
-	var held buffer.Facts
-	if counts.LeftSessions, counts.LeftStreams, held, err = r.memory(ctx); err != nil {
-		return true, err
-	}
-	why := r.o.Brake.Judge(counts)
-	if why == "" || r.o.Force {
-		if why != "" {
-			r.o.Log.Warn("the brake is overridden", "why", why)
-		}
-		if len(held) > 0 {
-			err = r.store.SetHeld(ctx, nil)
-		}
-		return false, err
-	}
-	since := r.o.Brake.stands(counts, held, r.now)
-	if r.o.Brake.letsGo(since, r.now) {
-		r.o.Log.Warn("the brake lets go: the decision has stood for long enough", "why", why, "since", since)
-		return false, r.store.SetHeld(ctx, nil)
-	}
-	r.report.Brake = why
-	return true, r.store.SetHeld(ctx, buffer.Facts{heldSince: since.UnixMilli(), heldRemovals: counts.Expire + counts.Retire})
-}
-
 // act removes what the first walk decided on, and nothing beyond its counts.
 func (r *run) act(ctx context.Context) error {
 	if r.report.SessionsStale+r.retirable+r.droppable == 0 {
 		return nil
+	}
+	// Noted before the first removal: what a run that is killed has removed
+	// must not look like a loss to the next.
+	if err := r.setLeft(ctx, r.hashSessions-r.hashStale, r.report.Streams-r.retirable-r.droppable); err != nil {
+		return err
 	}
 	// The owners are learnt anew, so that a session that came meanwhile, or
 	// did not expire after all, keeps its stream.
 	if err := r.newOwners(ctx); err != nil {
 		return err
 	}
-	if err := r.store.WalkSessions(ctx, func(page []buffer.Session) error { return r.expirePage(ctx, page) }); err != nil {
+	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.expirePage(ctx, page) }); err != nil {
 		return fmt.Errorf("no stream retired, as not all sessions could be read: %w", err)
 	}
+	if r.retirable+r.droppable == 0 {
+		return nil
+	}
 	if err := r.store.WalkStreams(ctx, func(names []string) error {
-		return r.decideStreams(ctx, names, func(name string, info buffer.StreamInfo, fate Fate, reason string) error {
-			return r.retire(ctx, name, info, fate, reason)
+		return r.decideStreams(ctx, names, func(f StreamFacts, fate Fate, reason string) error {
+			return r.retire(ctx, f, fate, reason)
 		})
 	}); err != nil {
 		return fmt.Errorf("retiring streams: %w", err)
 	}
-	r.summary()
 	return nil
 }
 
@@ -113,152 +83,136 @@ func (r *run) remember(s buffer.Session) {
 	if !s.HasStream {
 		return
 	}
-	if len(r.expired) >= maxRemembered {
+	if r.remembered >= maxRemembered {
 		r.owned.add(s.Stream)
 		return
 	}
+	r.remembered++
+	s = s.Forget()
 	r.expired[s.Stream] = append(r.expired[s.Stream], s)
 }
 
 // retire carries out one stream's fate.
-func (r *run) retire(ctx context.Context, name string, info buffer.StreamInfo, fate Fate, reason string) error {
+func (r *run) retire(ctx context.Context, f StreamFacts, fate Fate, reason string) error {
 	if fate != Retirable && fate != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.retirable+r.droppable {
 		return nil
 	}
-	if known := r.expired[name]; len(known) > 0 {
-		back, err := r.store.SessionsExist(ctx, known)
-		if err != nil {
-			return err
-		}
-		if back {
-			return nil
-		}
+	if back, err := r.store.SessionsExist(ctx, r.expired[f.Name]); err != nil || back {
+		return err
 	}
 	var end buffer.Retirement
 	var err error
 	if fate == Droppable {
-		end, err = r.store.DropName(ctx, name)
+		end, err = r.store.DropName(ctx, f.Name)
 	} else {
-		end, err = r.store.Retire(ctx, name, info.LastID, r.o.Limits.RetireAfter)
+		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, r.o.Limits.RetireAfter)
 	}
-	action := streamAction(name, info, fate, reason)
+	r.ended(r.streamAction(f, fate, reason), end)
+	if err != nil {
+		return r.failed(f.Name, err)
+	}
+	return nil
+}
+
+// ended counts what became of a stream, and leaves the record.
+func (r *run) ended(a Action, end buffer.Retirement) {
 	switch {
-	case end == buffer.Kept || end == buffer.CameBack:
-	case fate == Droppable:
+	case end == buffer.Kept, a.Kind == DropName && end != buffer.Retired:
+		return
+	case a.Kind == DropName:
 		r.report.NamesDropped++
-		r.done(action)
 	default:
 		r.report.StreamsRetired++
-		r.done(action)
 	}
+	r.done(a)
+	if end == buffer.CameBack {
+		r.report.StreamsRestored++
+		r.done(Action{Kind: Restore, Stream: a.Stream, Reason: "its key returned while it was retired"})
+	}
+}
+
+// leave notes what a complete run left behind.
+func (r *run) leave(ctx context.Context) error {
+	if r.letGo {
+		if err := r.store.SetHeld(ctx, nil); err != nil {
+			return err
+		}
+	}
+	return r.setLeft(ctx, r.hashSessions-r.hashExpired,
+		r.report.Streams-r.report.StreamsRetired-r.report.NamesDropped+r.report.StreamsRestored)
+}
+
+func (r *run) setLeft(ctx context.Context, sessions, streams int64) error {
+	return r.store.SetLeft(ctx, buffer.Facts{
+		leftSessions: sessions, leftStreams: streams,
+		leftExpireAfter: r.o.Limits.ExpireAfter.Milliseconds(), leftRetireAfter: r.o.Limits.RetireAfter.Milliseconds(),
+	})
+}
+
+// counts are what the brake judges, and what the last run left.
+func (r *run) counts(ctx context.Context) (Counts, buffer.Facts, error) {
+	left, err := r.store.Left(ctx)
+	return Counts{
+		Sessions: r.report.Sessions, Expire: r.report.SessionsStale,
+		Streams: r.report.Streams, Retire: r.retirable + r.droppable,
+		HashSessions: r.hashSessions, HashExpire: r.hashStale,
+		LeftSessions: left[leftSessions], LeftStreams: left[leftStreams],
+	}, left, err
+}
+
+// brake reports whether the run has to stop before it removes anything.
+func (r *run) brake(ctx context.Context) (stopped bool, err error) {
+	counts, left, err := r.counts(ctx)
 	if err != nil {
-		return r.failed(name, err)
+		return true, err
 	}
-	return nil
-}
-
-// failed counts an item that could not be done, and ends the run if the way
-// to Redis is broken.
-func (r *run) failed(stream string, err error) error {
-	if buffer.IsLost(err) {
-		return err
+	held, err := r.store.Held(ctx)
+	if err != nil {
+		return true, err
 	}
-	r.report.Errors++
-	r.o.Log.Warn("stream not cleaned up", "stream", buffer.Escape(stream), "class", string(buffer.ClassOf(err)), "error", err)
-	return nil
-}
-
-// restore lists retired streams again that have come back.
-func (r *run) restore(ctx context.Context) error {
-	return r.returned(ctx, func(name string) error {
-		if err := r.store.Restore(ctx, name); err != nil {
-			return r.failed(name, err)
+	why := r.o.Brake.Judge(counts)
+	if why != "" && !r.o.Force {
+		stopped, err = r.hold(ctx, counts, held, why)
+	} else {
+		if why != "" {
+			r.o.Log.Warn("the brake is overridden", "why", why)
 		}
-		r.report.StreamsRestored++
-		r.done(restoreAction(name))
-		return nil
-	})
-}
-
-func (r *run) planRestores(ctx context.Context, visit func(Action)) error {
-	return r.returned(ctx, func(name string) error {
-		r.report.StreamsRestored++
-		visit(restoreAction(name))
-		return nil
-	})
-}
-
-func restoreAction(name string) Action {
-	return Action{Kind: Restore, Stream: name, Reason: "retired before, and has a key again"}
-}
-
-// returned visits the remembered names that have a key and are not listed.
-func (r *run) returned(ctx context.Context, visit func(name string) error) error {
-	return r.store.Returned(ctx, func(names []string) error {
-		listed, err := r.store.Listed(ctx, names)
-		if err != nil {
-			return err
+		if len(held) > 0 {
+			err = r.store.SetHeld(ctx, nil)
 		}
-		for i, name := range names {
-			if listed[i] {
-				continue
-			}
-			if err := visit(name); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// noteSightings notes the streams that have no entry, and forgets those that
-// got one or are gone. Where Redis has no memory left for it, a later run does.
-func (r *run) noteSightings(ctx context.Context) error {
-	if _, err := r.store.Sight(ctx, r.watched, r.now); err != nil {
-		return err
 	}
-	return r.store.WalkSighted(ctx, func(names []string) error {
-		infos, err := r.store.Infos(ctx, names)
-		if err != nil {
-			return err
-		}
-		listed, err := r.store.Listed(ctx, names)
-		if err != nil {
-			return err
-		}
-		var over []string
-		for i, name := range names {
-			if !listed[i] || infos[i].Err == nil && infos[i].Exists() && !infos[i].LastID.IsZero() {
-				over = append(over, name)
-			}
-		}
-		return r.store.Unsight(ctx, over)
-	})
+	if !stopped {
+		r.warnStricter(counts, left)
+	}
+	return stopped, err
 }
 
-// maxRecords is how many removals of a run leave a line of their own.
-const maxRecords = 1000
+// hold keeps the brake on until the decision has stood for long enough.
+func (r *run) hold(ctx context.Context, counts Counts, held buffer.Facts, why string) (stopped bool, err error) {
+	since, stands := r.o.Brake.stands(counts, held)
+	if !stands {
+		r.report.Brake = why
+		return true, r.store.SetHeld(ctx, counts.held(r.now))
+	}
+	if !r.o.Brake.letsGo(since, r.now) {
+		r.report.Brake = why
+		return true, nil
+	}
+	// The note stays until the decision is carried out: a run that is killed
+	// is followed by one that need not wait again.
+	r.letGo = true
+	r.o.Log.Warn("the brake lets go: the decision has stood for long enough", "why", why, "since", since.Format(time.RFC3339))
+	return false, nil
+}
 
-// done leaves the record of one action.
-func (r *run) done(a Action) {
-	r.o.OnAction(a)
-	if r.records++; r.records > maxRecords {
+// warnStricter says what goes because a limit was lowered since the last run.
+func (r *run) warnStricter(c Counts, left buffer.Facts) {
+	stricter := func(fact string, now time.Duration) bool {
+		before, known := left[fact]
+		return known && now.Milliseconds() < before
+	}
+	if !stricter(leftExpireAfter, r.o.Limits.ExpireAfter) && !stricter(leftRetireAfter, r.o.Limits.RetireAfter) || c.Expire+c.Retire == 0 {
 		return
 	}
-	attrs := []any{"action", string(a.Kind)}
-	if a.Session != "" || a.Kind == Expire || a.Kind == Abandon {
-		attrs = append(attrs, "session", buffer.Escape(a.Session))
-	}
-	attrs = append(attrs, "stream", buffer.Escape(a.Stream))
-	if !a.Updated.IsZero() {
-		attrs = append(attrs, "updated", a.Updated.Format(time.RFC3339))
-	}
-	r.o.Log.Info("cleaned up", append(attrs, "reason", a.Reason)...)
-}
-
-// summary says how many removals left no line of their own.
-func (r *run) summary() {
-	if more := r.records - maxRecords; more > 0 {
-		r.o.Log.Info("cleaned up more, not listed one by one", "count", more)
-	}
+	r.o.Log.Warn("the limits got stricter: this run removes what they no longer keep", "sessions", c.Expire, "streams", c.Retire)
 }

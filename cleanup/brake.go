@@ -30,18 +30,24 @@ var DefaultBrake = Brake{Share: 0.5, Min: 20, Hold: time.Hour}
 type Counts struct {
 	Sessions, Expire int64
 	Streams, Retire  int64 // Retire takes in names to be dropped
-	// HashSessions are the sessions that do not expire by themselves, and
-	// LeftSessions and LeftStreams what the last run left of those and of the
-	// streams; 0 if not known.
-	HashSessions, LeftSessions, LeftStreams int64
+	// HashSessions are the sessions that do not expire by themselves,
+	// HashExpire those of them to be removed, and LeftSessions and LeftStreams
+	// what the last run left of those and of the streams; 0 if not known.
+	HashSessions, HashExpire, LeftSessions, LeftStreams int64
 }
 
 // The members of the Hashes in which a run leaves word for the next.
 const (
-	leftSessions = "sessions"
-	leftStreams  = "streams"
+	leftSessions    = "sessions"
+	leftStreams     = "streams"
+	leftExpireAfter = "expire_after_ms"
+	leftRetireAfter = "retire_after_ms"
+
 	heldSince    = "since_ms"
-	heldRemovals = "removals"
+	heldExpire   = "expire"
+	heldRetire   = "retire"
+	heldSessions = "sessions_kept"
+	heldStreams  = "streams_kept"
 )
 
 // Judge says why the counts are too high, "" if they are not.
@@ -69,15 +75,26 @@ func (b Brake) tooMany(part, whole int64) bool {
 	return part > b.Min && float64(part) > b.Share*float64(whole)
 }
 
-// stands decides, of a decision that the brake judged to be too much, since
-// when it has stood: a decision to remove clearly more is another one.
-func (b Brake) stands(c Counts, held buffer.Facts, now time.Time) time.Time {
-	removals := c.Expire + c.Retire
-	since, ok := held[heldSince]
-	if before := held[heldRemovals]; !ok || removals > before+max(b.Min, before/10) {
-		return now
+// held is the note of a decision that the brake holds back from now on.
+func (c Counts) held(now time.Time) buffer.Facts {
+	return buffer.Facts{
+		heldSince: now.UnixMilli(), heldExpire: c.Expire, heldRetire: c.Retire,
+		heldSessions: c.HashSessions - c.HashExpire, heldStreams: c.Streams - c.Retire,
 	}
-	return time.UnixMilli(since).UTC()
+}
+
+// stands says since when the decision that the brake judged to be too much has
+// stood. One that removes clearly more, or leaves clearly less, is another.
+func (b Brake) stands(c Counts, held buffer.Facts) (since time.Time, ok bool) {
+	ms, ok := held[heldSince]
+	noted := c.held(time.Time{})
+	grown := func(fact string) int64 { return noted[fact] - held[fact] }
+	slack := func(fact string) int64 { return max(b.Min, held[fact]/10) }
+	if !ok || grown(heldExpire) > slack(heldExpire) || grown(heldRetire) > slack(heldRetire) ||
+		-grown(heldSessions) > slack(heldSessions) || -grown(heldStreams) > slack(heldStreams) {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(ms).UTC(), true
 }
 
 // letsGo reports whether a decision has stood for long enough.

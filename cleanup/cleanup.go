@@ -3,7 +3,6 @@ package cleanup
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -15,14 +14,19 @@ type Store interface {
 	Now(context.Context) (time.Time, error)
 	Owns(stream string) bool
 
+	DetectsLayouts() bool
 	WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error
+	WalkHashSessions(ctx context.Context, visit func([]buffer.Session) error) error
 	SessionsExist(context.Context, []buffer.Session) (bool, error)
 	Expire(context.Context, []buffer.Session) ([]bool, error)
 
 	CountStreams(context.Context) (int64, error)
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
+	WalkStreamKeys(ctx context.Context, visit func(names []string) error) error
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+	Newest(ctx context.Context, names []string, n int) ([][]buffer.Mark, error)
 	Listed(ctx context.Context, names []string) ([]bool, error)
+	Retired(ctx context.Context, names []string) ([]bool, error)
 	Returned(ctx context.Context, visit func(names []string) error) error
 	Retire(ctx context.Context, stream string, lastID buffer.ID, idle time.Duration) (buffer.Retirement, error)
 	DropName(ctx context.Context, stream string) (buffer.Retirement, error)
@@ -45,13 +49,32 @@ type Options struct {
 	Brake  Brake
 	// Force carries out what the brake would stop.
 	Force bool
+	// Scan looks in the whole keyspace for streams that are not listed.
+	Scan bool
 
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
-	// OnMalformed is told the kind of what is not as the protocol says.
+	// OnMalformed is told the kind of what is not as the protocol says, once
+	// for each such item of a run: one of [Kinds].
 	OnMalformed func(kind string)
-	Log         *slog.Logger
+	// OnStillFlowing is told of each session that is about to expire while
+	// its messages still flow.
+	OnStillFlowing func(buffer.Session)
+	Log            *slog.Logger
 }
+
+// The kinds of malformed items.
+const (
+	KindSession    = "session"
+	KindStreamType = "stream_type"
+	KindStreamID   = "stream_id"
+	// KindUnlisted is a stream that the set does not list, and that may
+	// belong to another application.
+	KindUnlisted = "unlisted_stream"
+)
+
+// Kinds lists every kind, for metrics that start at 0.
+var Kinds = []string{KindSession, KindStreamType, KindStreamID, KindUnlisted}
 
 // Report is what one run did, or what it would do.
 type Report struct {
@@ -59,6 +82,7 @@ type Report struct {
 	SessionsLive      int64
 	SessionsStale     int64
 	SessionsMalformed int64
+	SessionsFlowing   int64 // stale, and their messages still flow
 	SessionsExpired   int64
 	SessionsAbandoned int64
 	Streams           int64 // names in the set that are ours
@@ -74,6 +98,10 @@ type Report struct {
 type Cleaner struct {
 	store Store
 	o     Options
+	// keysLooked is when the keyspace was last walked for sessions, and
+	// keysFound whether one was found then.
+	keysLooked time.Time
+	keysFound  bool
 }
 
 // New makes a cleaner over a store.
@@ -84,6 +112,9 @@ func New(store Store, o Options) *Cleaner {
 	if o.OnMalformed == nil {
 		o.OnMalformed = func(string) {}
 	}
+	if o.OnStillFlowing == nil {
+		o.OnStillFlowing = func(buffer.Session) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -92,219 +123,60 @@ func New(store Store, o Options) *Cleaner {
 
 // Plan decides, hands each action to visit, and changes nothing.
 func (c *Cleaner) Plan(ctx context.Context, visit func(Action)) (Report, error) {
-	r, err := c.begin(ctx, visit)
+	r, err := c.decide(ctx, true, visit)
 	if err != nil {
 		return r.report, err
 	}
-	counts := r.counts()
-	if counts.LeftSessions, counts.LeftStreams, _, err = r.memory(ctx); err != nil {
+	counts, _, err := r.counts(ctx)
+	if err != nil {
 		return r.report, err
 	}
 	r.report.Brake = c.o.Brake.Judge(counts)
 	r.report.SessionsExpired = r.report.SessionsStale
 	r.report.StreamsRetired, r.report.NamesDropped = r.retirable, r.droppable
-	return r.report, r.planRestores(ctx, visit)
+	err = r.restorable(ctx, func(name, reason string) error {
+		r.report.StreamsRestored++
+		visit(Action{Kind: Restore, Stream: name, Reason: reason})
+		return nil
+	})
+	r.tell()
+	return r.report, err
 }
 
 // Run decides and acts. The error says what broke the run off; single items
 // that failed are counted in the report.
 func (c *Cleaner) Run(ctx context.Context) (Report, error) {
-	r, err := c.begin(ctx, func(Action) {})
+	r, err := c.decide(ctx, false, func(Action) {})
+	if err == nil && !r.allLayouts && r.retirable+r.droppable > 0 {
+		// A stream may be retired only if no layout has a session for it.
+		r, err = c.decide(ctx, true, func(Action) {})
+	}
+	stopped := false
+	if err == nil {
+		stopped, err = r.brake(ctx)
+	}
+	if err == nil && !stopped {
+		err = r.act(ctx)
+	}
+	// What came back is listed again even though the run failed.
+	if !buffer.IsLost(err) {
+		err = errors.Join(err, r.restore(ctx))
+	}
+	r.tell()
 	if err != nil {
-		return r.report, r.restoreAfter(ctx, err)
-	}
-	stopped, err := r.brake(ctx)
-	if err != nil {
-		return r.report, err
-	}
-	if !stopped {
-		if err := r.act(ctx); err != nil {
-			return r.report, r.restoreAfter(ctx, err)
-		}
-	}
-	if err := r.restore(ctx); err != nil {
 		return r.report, err
 	}
 	if err := r.noteSightings(ctx); err != nil || stopped {
 		return r.report, err
 	}
-	return r.report, c.store.SetLeft(ctx, buffer.Facts{
-		leftSessions: r.hashSessions - r.hashExpired,
-		leftStreams:  r.report.Streams - r.report.StreamsRetired - r.report.NamesDropped + r.report.StreamsRestored,
-	})
+	return r.report, r.leave(ctx)
 }
 
-// restoreAfter lists again what came back although the run failed, if Redis
-// can be reached.
-func (r *run) restoreAfter(ctx context.Context, failure error) error {
-	if buffer.IsLost(failure) {
-		return failure
-	}
-	return errors.Join(failure, r.restore(ctx))
-}
+// keysEvery is how often the keyspace is walked for sessions while none was
+// found there.
+const keysEvery = time.Hour
 
-// run is one clean-up.
-type run struct {
-	*Cleaner
-	now    time.Time
-	report Report
-	owned  *owners
-	// What the first walk counted.
-	retirable, droppable      int64
-	hashSessions, hashExpired int64
-	// expired are the sessions that this run removed, by the stream they
-	// named, to be looked for once more before the stream is retired.
-	expired map[string][]buffer.Session
-	// watched are names that were seen without an entry for the first time.
-	watched []string
-	records int
-}
-
-// begin walks sessions and streams once, and decides.
-func (c *Cleaner) begin(ctx context.Context, visit func(Action)) (*run, error) {
-	r := &run{Cleaner: c, expired: make(map[string][]buffer.Session)}
-	var err error
-	if r.now, err = c.store.Now(ctx); err != nil {
-		return r, err
-	}
-	if err := r.newOwners(ctx); err != nil {
-		return r, err
-	}
-	if err := c.store.WalkSessions(ctx, func(page []buffer.Session) error {
-		r.decideSessions(page, visit)
-		return nil
-	}); err != nil {
-		return r, fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
-	}
-	if err := c.store.WalkStreams(ctx, func(names []string) error {
-		r.report.Streams += int64(len(names))
-		return r.decideStreams(ctx, names, func(name string, info buffer.StreamInfo, fate Fate, reason string) error {
-			r.countFate(name, fate)
-			if fate == Retirable || fate == Droppable {
-				visit(streamAction(name, info, fate, reason))
-			}
-			return nil
-		})
-	}); err != nil {
-		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
-	}
-	return r, nil
-}
-
-func (r *run) newOwners(ctx context.Context) error {
-	streams, err := r.store.CountStreams(ctx)
-	if err != nil {
-		return err
-	}
-	r.owned = newOwners(streams)
-	return nil
-}
-
-// ours reports whether a session may be looked at and changed.
-func (r *run) ours(s buffer.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
-
-func (r *run) decideSessions(page []buffer.Session, visit func(Action)) {
-	for _, s := range page {
-		if !r.ours(s) {
-			continue
-		}
-		r.report.Sessions++
-		if s.Layout != buffer.LayoutKeys {
-			r.hashSessions++
-		}
-		life, reason := JudgeSession(s, r.o.Limits, r.now)
-		switch life {
-		case Stale:
-			r.report.SessionsStale++
-			visit(sessionAction(s, reason))
-			continue
-		case Malformed:
-			r.report.SessionsMalformed++
-			r.o.OnMalformed("session")
-			r.o.Log.Debug("malformed session: left alone", "session", buffer.Escape(s.Identity), "reason", reason)
-		default:
-			r.report.SessionsLive++
-		}
-		if s.HasStream {
-			r.owned.add(s.Stream)
-		}
-	}
-}
-
-// decideStreams judges the streams of a page that no session names.
-func (r *run) decideStreams(ctx context.Context, names []string,
-	visit func(name string, info buffer.StreamInfo, fate Fate, reason string) error,
-) error {
-	var alone []string
-	for _, name := range names {
-		if !r.owned.has(name) {
-			alone = append(alone, name)
-		}
-	}
-	if len(alone) == 0 {
-		return nil
-	}
-	infos, err := r.store.Infos(ctx, alone)
-	if err != nil {
-		return err
-	}
-	sighted, err := r.store.Sightings(ctx, alone)
-	if err != nil {
-		return err
-	}
-	for i, name := range alone {
-		if infos[i].Err != nil {
-			r.report.Errors++
-			r.o.Log.Debug("stream not judged", "stream", buffer.Escape(name), "error", infos[i].Err)
-		}
-		fate, reason := JudgeStream(StreamFacts{name, infos[i], sighted[i]}, r.o.Limits, r.now)
-		if err := visit(name, infos[i], fate, reason); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxWatched is how many names one run notes as seen without an entry; those
-// beyond are noted by later runs.
-const maxWatched = 10_000
-
-func (r *run) countFate(name string, fate Fate) {
-	switch fate {
-	case Watch:
-		if len(r.watched) < maxWatched {
-			r.watched = append(r.watched, name)
-		}
-	case Retirable:
-		r.retirable++
-	case Droppable:
-		r.droppable++
-	case WrongType:
-		r.o.OnMalformed("stream_type")
-	case WrongID:
-		r.o.OnMalformed("stream_id")
-	}
-}
-
-func (r *run) counts() Counts {
-	return Counts{
-		Sessions: r.report.Sessions, Expire: r.report.SessionsStale,
-		Streams: r.report.Streams, Retire: r.retirable + r.droppable,
-		HashSessions: r.hashSessions,
-	}
-}
-
-func sessionAction(s buffer.Session, reason string) Action {
-	return Action{Kind: Expire, Session: s.Identity, Stream: s.Stream, Reason: reason, Updated: s.Updated}
-}
-
-func streamAction(name string, info buffer.StreamInfo, fate Fate, reason string) Action {
-	a := Action{Kind: Retire, Stream: name, Reason: reason}
-	if fate == Droppable {
-		a.Kind = DropName
-	}
-	if !info.LastID.IsZero() {
-		a.Updated = info.LastID.Time()
-	}
-	return a
+// keysDue reports whether a run has to walk the keyspace for sessions.
+func (c *Cleaner) keysDue(now time.Time) bool {
+	return !c.store.DetectsLayouts() || c.keysFound || c.keysLooked.IsZero() || now.Sub(c.keysLooked) >= keysEvery
 }

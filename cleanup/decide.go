@@ -116,6 +116,8 @@ const (
 	WrongType
 	// WrongID streams have ids that are not times, and stay.
 	WrongID
+	// Unknown streams could not be asked, and stay.
+	Unknown
 )
 
 // JudgeStream decides about a stream that no session, live or malformed,
@@ -126,10 +128,10 @@ func JudgeStream(f StreamFacts, l Limits, now time.Time) (Fate, string) {
 	ripe := !f.Sighted.IsZero() && seen >= l.RetireAfter
 	switch {
 	case f.Info.Err != nil:
-		return Keep, ""
+		return Unknown, ""
 	case f.Info.Type == "none":
 		if ripe {
-			return Droppable, fmt.Sprintf("no session, no key since %s (limit %s)", human.Duration(seen), limit)
+			return Droppable, fmt.Sprintf("no session, no key for %s (limit %s)", human.Duration(seen), limit)
 		}
 		return Watch, ""
 	case !f.Info.Exists():

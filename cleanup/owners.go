@@ -1,53 +1,59 @@
 package cleanup
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"math/bits"
+)
 
 // owners is the set of the streams that sessions name, as a Bloom filter: its
-// size follows the number of streams, not of sessions. It may take a stream
-// for owned that is not, which keeps the stream until the next run, whose
-// filter has another seed; it never misses one.
+// size, a megabyte at least, follows the number of streams and not of sessions.
+// It may take a stream for owned that is not, which keeps the stream until the
+// next run, whose filter has another seed; it never misses one.
+//
+// The bits of a name lie in one block, the size of a cache line: a million
+// sessions would else wait for memory longer than for Redis.
 type owners struct {
-	seed maphash.Seed
-	bits []uint64
+	seed   maphash.Seed
+	blocks []block
 }
 
+type block [8]uint64
+
 const (
-	bitsPerStream = 16
-	minFilterBits = 1 << 16
+	blockBits     = 512
+	bitsPerStream = 24
+	minFilterBits = 1 << 23
 	filterHashes  = 6
 )
 
 func newOwners(streams int64) *owners {
-	bits := max(minFilterBits, streams*bitsPerStream)
-	return &owners{seed: maphash.MakeSeed(), bits: make([]uint64, (bits+63)/64)}
+	size := max(minFilterBits, streams*bitsPerStream)
+	return &owners{seed: maphash.MakeSeed(), blocks: make([]block, size/blockBits+1)}
 }
 
 func (o *owners) add(stream string) {
-	for i := range o.places(stream) {
-		o.bits[i/64] |= 1 << (i % 64)
+	b, places := o.place(stream)
+	for range filterHashes {
+		b[places%blockBits/64] |= 1 << (places % 64)
+		places /= blockBits
 	}
 }
 
 func (o *owners) has(stream string) bool {
-	for i := range o.places(stream) {
-		if o.bits[i/64]&(1<<(i%64)) == 0 {
+	b, places := o.place(stream)
+	for range filterHashes {
+		if b[places%blockBits/64]&(1<<(places%64)) == 0 {
 			return false
 		}
+		places /= blockBits
 	}
 	return true
 }
 
-// places are the filter's bits for a name, by double hashing.
-func (o *owners) places(stream string) func(func(uint64) bool) {
+// place is a name's block, and its places in it, nine bits each.
+func (o *owners) place(stream string) (*block, uint64) {
 	hash := maphash.String(o.seed, stream)
-	step := hash>>32 | 1
-	size := uint64(len(o.bits)) * 64
-	return func(yield func(uint64) bool) {
-		for range filterHashes {
-			if !yield(hash % size) {
-				return
-			}
-			hash += step
-		}
-	}
+	// The block goes by the upper bits, the places by the lower ones.
+	i, _ := bits.Mul64(hash, uint64(len(o.blocks)))
+	return &o.blocks[i], hash
 }

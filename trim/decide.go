@@ -52,7 +52,7 @@ func Decide(p Policy, f Facts, now time.Time) (Action, bool) {
 	}
 	byAge := int64(0)
 	timeIDs := f.Info.LastID.IsTime(now)
-	if timeIDs {
+	if p.MaxAge > 0 && timeIDs {
 		byAge = f.OldEntries
 	}
 	if byAge > 0 {
@@ -60,7 +60,7 @@ func Decide(p Policy, f Facts, now time.Time) (Action, bool) {
 		reasons = append(reasons, fmt.Sprintf("oldest entry %s old (limit %s)", human.Duration(age), human.Duration(p.MaxAge)))
 	}
 	action.Entries = max(byLength, byAge)
-	action.Estimated = f.Estimated && (byAge > byLength || p.MinAge > 0)
+	action.Estimated = f.Estimated && (byAge > 0 || p.MinAge > 0 || f.HeldBy != "")
 	if spared := length - f.YoungEntries; p.MinAge > 0 && timeIDs && action.Entries > spared {
 		action.Entries = spared
 		reasons = append(reasons, fmt.Sprintf("%s are younger than %s and stay", human.Count(f.YoungEntries), human.Duration(p.MinAge)))

@@ -1,30 +1,49 @@
 package trim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Sizes of a slice, in bytes that one call frees: the time that a call holds
 // Redis up goes with them, and hardly with the number of entries.
 const (
 	firstSlice = 256 << 10
-	minSlice   = 8 << 10
-	maxSlice   = 4 << 20
+	minSlice   = 32 << 10
+	// mostPerStall is what a call may free for each millisecond that it may
+	// hold Redis up. Most calls of that size take a fifth of it; the allocator
+	// makes one in a hundred take it all, too seldom to be learnt in time.
+	mostPerStall = 3 << 19
 )
 
 // DefaultMaxStall is how long one call may hold up Redis.
 const DefaultMaxStall = time.Millisecond
 
 // pace finds how much one call may free so that it stays well under the
-// longest stall that is allowed. It begins small and doubles while calls are
+// longest stall that is allowed. It begins small, and grows while calls are
 // quick. What a call takes on the way to Redis and back is not Redis's time,
-// so the quickest call ever seen is taken off.
+// so the quickest call ever seen is taken off; and as other programs can only
+// make a call seem slower, the middle one of a few calls is believed.
 type pace struct {
 	stall time.Duration
 	slice int64
 	trip  time.Duration
+	// costs are the last calls', in nanoseconds a byte.
+	costs []float64
 }
 
+// calls that are looked at together.
+const paceWindow = 5
+
 func newPace(stall time.Duration) *pace {
-	return &pace{stall: stall, slice: firstSlice, trip: time.Hour}
+	p := &pace{stall: stall, slice: firstSlice, trip: time.Hour}
+	p.slice = min(firstSlice, p.most())
+	return p
+}
+
+// most is the largest slice.
+func (p *pace) most() int64 {
+	return max(minSlice, int64(p.stall.Seconds()*1000*mostPerStall))
 }
 
 // trips tells the pace how long a call took that removed nothing.
@@ -33,13 +52,19 @@ func (p *pace) trips(took time.Duration) { p.trip = min(p.trip, took) }
 // took tells the pace how long a call took that freed about so many bytes.
 func (p *pace) took(took time.Duration, freed int64) {
 	p.trips(took)
-	busy := took - p.trip
-	switch {
-	case busy > p.stall*6/10:
-		p.slice = max(minSlice, p.slice/2)
-	case busy < p.stall*3/10 && freed*2 >= p.slice:
-		p.slice = min(maxSlice, p.slice*2)
+	if freed < p.slice/4 {
+		return // it says more about the way than about Redis
 	}
+	p.costs = append(p.costs, float64(took-p.trip)/float64(freed))
+	if len(p.costs) < paceWindow {
+		return
+	}
+	slices.Sort(p.costs)
+	cost := max(p.costs[paceWindow/2], 1e-9)
+	p.costs = p.costs[:0]
+	fits := float64(p.stall) * 0.4 / cost
+	p.slice = int64(min(max(fits, float64(p.slice)/2), float64(p.slice)*2))
+	p.slice = max(minSlice, min(p.slice, p.most()))
 }
 
 // entries is the slice as a number of entries of the given size, never less
@@ -47,4 +72,16 @@ func (p *pace) took(took time.Duration, freed int64) {
 // with room for only one it could not be told whether more would go.
 func (p *pace) entries(entryBytes, nodeEntries int64) int64 {
 	return max(p.slice/max(1, entryBytes), 2*nodeEntries)
+}
+
+// calls adapts how many calls go into one pipeline, of which most are expected
+// to find nothing, to how long the last one took.
+func (p *pace) calls(n, least, most int, took time.Duration) int {
+	switch busy := took - min(took, p.trip); {
+	case busy < p.stall/2:
+		return min(most, n*2)
+	case busy > p.stall:
+		return max(least, n/2)
+	}
+	return n
 }

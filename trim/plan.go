@@ -10,16 +10,12 @@ import (
 // Plan decides for every stream and hands each action to visit, without
 // removing anything. The report counts what a run would do.
 func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) {
-	now, err := t.store.Now(ctx)
-	clockErr := err
-	if err != nil && !errors.Is(err, buffer.ErrClock) {
-		return Report{}, err
-	}
-	if t.nodes == (buffer.NodeLimits{}) {
-		t.nodes = t.store.NodeLimits(ctx)
+	now, clockErr := t.begin(ctx)
+	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
+		return Report{}, clockErr
 	}
 	r := newRun(t, now, clockErr == nil)
-	err = t.store.WalkStreams(ctx, func(names []string) error { return r.planPage(ctx, names, visit) })
+	err := t.store.WalkStreams(ctx, func(names []string) error { return r.planPage(ctx, names, visit) })
 	r.progress(true)
 	r.logErrors()
 	if err == nil {
@@ -29,13 +25,9 @@ func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 }
 
 func (r *run) planPage(ctx context.Context, all []string, visit func(Action)) error {
-	page := make([]candidate, 0, len(all))
-	for _, name := range all {
-		r.report.Streams++
-		if p := r.o.Policies.For(name); !p.KeepsAll() {
-			page = append(page, candidate{name: name, policy: p})
-		}
-	}
+	page := r.candidates(all)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.learnLengths(ctx, page); err != nil {
 		return err
 	}
@@ -76,7 +68,7 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 	if !r.byAge {
 		policy.MaxAge = 0
 	}
-	if err := r.learnAges(ctx, policy, &f); err != nil {
+	if err := r.countOld(ctx, policy, &f); err != nil {
 		return err
 	}
 	if err := r.learnGroups(ctx, &f); err != nil {
@@ -90,9 +82,9 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 	return nil
 }
 
-// learnAges counts the entries that are too old; exactly where they are few,
+// countOld counts the entries that are too old; exactly where they are few,
 // else by the even growth of the stream.
-func (r *run) learnAges(ctx context.Context, p Policy, f *Facts) error {
+func (r *run) countOld(ctx context.Context, p Policy, f *Facts) error {
 	limit := p.ageLimit(r.now)
 	if f.Info.Length > 0 && f.Info.First.Less(limit) {
 		f.OldEntries = f.Info.Length - above(f.Info, limit)

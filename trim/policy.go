@@ -76,3 +76,12 @@ func (p Policy) floor(now time.Time) buffer.ID {
 	}
 	return buffer.TimeID(now.Add(-p.MinAge))
 }
+
+// oldest is the id below which an entry may go, or must not stay, because of
+// its age: the policy's age limit, or its floor if it knows none.
+func (p Policy) oldest(now time.Time) buffer.ID {
+	if p.MaxAge > 0 {
+		return p.ageLimit(now)
+	}
+	return p.floor(now)
+}

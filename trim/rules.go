@@ -45,16 +45,6 @@ func (ps Policies) Sentences() []string {
 	return append(all, "all others: "+ps.Default.String())
 }
 
-// uses reports whether any policy has the property.
-func (ps Policies) uses(property func(Policy) bool) bool {
-	for _, r := range ps.Rules {
-		if property(r.Policy) {
-			return true
-		}
-	}
-	return property(ps.Default)
-}
-
 // ParseRules reads "pattern: key=value, …; pattern: …" with the keys
 // max_length, max_age, min_age, exact and keep=all; a pattern is a Redis glob
 // or a quoted Go string. What a rule does not name comes from base. All faults
@@ -83,6 +73,11 @@ func parseRule(text string, base Policy) (Rule, error) {
 		return r, errors.New("want <pattern>: <key>=<value>, …")
 	}
 	last := pieces[len(pieces)-1]
+	for _, piece := range pieces[1 : len(pieces)-1] {
+		if key, _, found := strings.Cut(piece, "="); found && isKey(strings.TrimSpace(key)) {
+			return r, fmt.Errorf("%q stands before a colon: want commas between settings", strings.TrimSpace(piece))
+		}
+	}
 	pattern := strings.TrimSpace(strings.TrimSuffix(text, ":"+last))
 	var err error
 	if r.Pattern, err = buffer.ParsePattern(pattern); err != nil {
@@ -103,6 +98,14 @@ func parseRule(text string, base Policy) (Rule, error) {
 		return r, errors.New("names no limit: want max_length, max_age, min_age, exact or keep=all")
 	}
 	return r, nil
+}
+
+func isKey(text string) bool {
+	switch text {
+	case "max_length", "max_age", "min_age", "exact", "keep":
+		return true
+	}
+	return false
 }
 
 func (p *Policy) set(key, value string) error {

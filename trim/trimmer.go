@@ -9,14 +9,16 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// Store is what trimming needs of the stream buffer.
+// Store is what trimming needs of the stream buffer; it is used by two
+// goroutines at once.
 type Store interface {
 	Now(context.Context) (time.Time, error)
 	NodeLimits(context.Context) buffer.NodeLimits
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
-	FirstSights(ctx context.Context, names []string, now time.Time) ([]buffer.FirstSight, error)
+	Heads(ctx context.Context, looks []buffer.Look, now time.Time) ([]buffer.Head, error)
+	HaveCounters(ctx context.Context, names []string) ([]bool, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
@@ -127,16 +129,18 @@ func New(store Store, o Options) *Trimmer {
 // trusted and so nothing was removed by age; streams that could not be trimmed
 // are counted in the report.
 func (t *Trimmer) Run(ctx context.Context) (Report, error) {
-	now, err := t.store.Now(ctx)
-	clockErr := err
-	if err != nil && !errors.Is(err, buffer.ErrClock) {
-		return Report{}, err
+	now, clockErr := t.begin(ctx)
+	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
+		return Report{}, clockErr
 	}
-	if t.nodes == (buffer.NodeLimits{}) {
-		t.nodes = t.store.NodeLimits(ctx)
-	}
+	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
-	err = t.store.WalkStreams(ctx, func(names []string) error { return r.page(ctx, names) })
+	err := r.pass(ctx)
+	if err == nil {
+		r.forgetGroups()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
 		err = drainErr
 	}
@@ -147,4 +151,15 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 		err = clockErr
 	}
 	return r.report, err
+}
+
+// begin asks for the server's time, and for what does not change.
+func (t *Trimmer) begin(ctx context.Context) (now time.Time, err error) {
+	started := time.Now()
+	now, err = t.store.Now(ctx)
+	t.pace.trips(time.Since(started))
+	if t.nodes == (buffer.NodeLimits{}) {
+		t.nodes = t.store.NodeLimits(ctx)
+	}
+	return now, err
 }

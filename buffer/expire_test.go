@@ -1,0 +1,236 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// readAll returns all sessions of the registry.
+func readAll(t *testing.T, b *Buffer) []Session {
+	t.Helper()
+	var all []Session
+	if err := b.WalkSessions(t.Context(), func(page []Session) error {
+		all = append(all, page...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
+	for _, layout := range AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+				ctx := t.Context()
+				for _, odd := range oddNames {
+					layoutWriters[layout](ctx, rdb, odd, "s", 5)
+				}
+				layoutWriters[layout](ctx, rdb, "refreshed", "s", 5)
+				layoutWriters[layout](ctx, rdb, "gone", "s", 5)
+				b := open(t, url, nil)
+				sessions := readAll(t, b)
+				layoutWriters[layout](ctx, rdb, "refreshed", "s", 6)
+				for _, s := range sessions {
+					if s.Identity == "gone" {
+						if removed, err := b.Expire(ctx, []Session{s}); err != nil || !removed[0] {
+							t.Errorf("removed %v, %v", removed, err)
+						}
+					}
+				}
+				removed, err := b.Expire(ctx, sessions)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, s := range sessions {
+					if want := s.Identity != "refreshed" && s.Identity != "gone"; removed[i] != want {
+						t.Errorf("%q was removed: %v", s.Identity, removed[i])
+					}
+				}
+				if left := readAll(t, b); len(left) != 1 || left[0].Identity != "refreshed" || left[0].Updated.UnixMilli() != 6 {
+					t.Errorf("left are %+v", left)
+				}
+			})
+		})
+	}
+}
+
+func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		b := open(t, url, nil)
+		for name, change := range map[string]func(key, prefix string){
+			"another time":      func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", 6) },
+			"a second name":     func(key, prefix string) { rdb.HSet(ctx, key, prefix+"updated", 6) },
+			"a time fewer":      func(key, prefix string) { rdb.HDel(ctx, key, prefix+"lastUpdated") },
+			"the same, as text": func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", "5.0") },
+		} {
+			for layout, place := range map[Layout][2]string{LayoutKeys: {"sessions:i", ""}, LayoutFields: {"sessions", "i:"}} {
+				rdb.FlushAll(ctx)
+				layoutWriters[layout](ctx, rdb, "i", "s", 5)
+				sessions := readAll(t, b)
+				change(place[0], place[1])
+				if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
+					t.Errorf("%s, %s: removed %v, %v", layout, name, removed, err)
+				}
+			}
+		}
+	})
+}
+
+func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	for i := range 3 {
+		layoutWriters[LayoutKeys](ctx, s.Client, strconv.Itoa(i), "s", 5)
+	}
+	b := open(t, s.URL(), nil)
+	sessions := readAll(t, b)
+	s.Client.Set(ctx, "sessions:1", "taken", 0)
+	removed, err := b.Expire(ctx, sessions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, session := range sessions {
+		if removed[i] == (session.Identity == "1") {
+			t.Errorf("%q was removed: %v", session.Identity, removed[i])
+		}
+	}
+}
+
+func TestExpireBoundsEachCall(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	b := open(t, s.URL(), nil)
+	for i := range 1000 {
+		layoutWriters[LayoutObject](ctx, s.Client, strconv.Itoa(i), "s", 5)
+	}
+	for i := range 20 {
+		s.Client.HSet(ctx, "sessions", "big "+strconv.Itoa(i), `{"lastUpdated":5,"json":"`+strings.Repeat("x", 100<<10)+`"}`)
+	}
+	sessions := readAll(t, b)
+	if err := s.ResetCalls(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Expire(ctx, sessions); err != nil {
+		t.Fatal(err)
+	}
+	calls, err := s.CommandCalls(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// No call holds two of the big ones.
+	if calls["evalsha"] < 20 || calls["hdel"] != 1020 {
+		t.Errorf("calls: %v", calls)
+	}
+}
+
+// TestNoRefreshIsEverLost lets refreshes land between reading and deleting,
+// more than 100 000 of them in each layout, while stale reads are expired in a
+// loop. A session that was refreshed must be there afterwards, with its time.
+func TestNoRefreshIsEverLost(t *testing.T) {
+	const (
+		rounds   = 6
+		sessions = 20_000
+	)
+	for _, layout := range AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			b := open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} })
+			var refreshed, lost, overtaken int
+			for round := range rounds {
+				write(t, s.Client, layout, sessions, 5, func(int) bool { return true })
+				stale := readAll(t, b)
+				if len(stale) != sessions {
+					t.Fatalf("%d sessions were read", len(stale))
+				}
+				removed := race(t, s.Client, b, layout, stale, int64(6+round))
+				left := make(map[string]int64)
+				for _, session := range readAll(t, b) {
+					left[session.Identity] = session.Updated.UnixMilli()
+				}
+				for i, session := range stale {
+					refreshed++
+					if left[session.Identity] != int64(6+round) {
+						lost++
+					}
+					// Removed first and then written anew is in order, too.
+					if removed[i] {
+						overtaken++
+					}
+				}
+			}
+			t.Logf("%d refreshes, %d of them after the removal, %d lost", refreshed, overtaken, lost)
+			if lost > 0 {
+				t.Errorf("%d of %d refreshed sessions are gone", lost, refreshed)
+			}
+			if landed := refreshed - overtaken; landed < 100_000 {
+				t.Errorf("only %d refreshes landed between reading and deleting", landed)
+			}
+		})
+	}
+}
+
+// race refreshes all sessions while Expire works on the stale reads of them,
+// close behind, and at times ahead.
+func race(t *testing.T, rdb *redis.Client, b *Buffer, layout Layout, stale []Session, updated int64) []bool {
+	t.Helper()
+	removed := make([]bool, len(stale))
+	written := make(chan int, 4)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(written)
+		const batch = 250
+		for from := 0; from < len(stale); from += batch {
+			pipe := rdb.Pipeline()
+			for _, s := range stale[from : from+batch] {
+				layoutWriters[layout](context.Background(), pipe, s.Identity, "s", updated)
+			}
+			if _, err := pipe.Exec(context.Background()); err != nil {
+				t.Error(err)
+				return
+			}
+			written <- from + batch
+		}
+	})
+	const chunk = 500
+	for from := 0; from < len(stale); from += chunk {
+		for done, ok := 0, true; ok && done < from; {
+			done, ok = <-written
+		}
+		done, err := b.Expire(t.Context(), stale[from:from+chunk])
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(removed[from:], done)
+	}
+	for range written {
+	}
+	wg.Wait()
+	return removed
+}
+
+// write puts sessions 0 to n-1 into the registry in bulk.
+func write(t *testing.T, rdb *redis.Client, layout Layout, n int, updated int64, wanted func(int) bool) {
+	t.Helper()
+	pipe := rdb.Pipeline()
+	for i := range n {
+		if wanted(i) {
+			layoutWriters[layout](t.Context(), pipe, fmt.Sprintf("session %d", i), "s", updated)
+		}
+		if pipe.Len() >= 1000 || i == n-1 {
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

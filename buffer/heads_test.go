@@ -1,0 +1,139 @@
+package buffer
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// onBoth runs a test on a real server and on the embedded one.
+func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client, b *Buffer)) {
+	m := miniredis.RunT(t)
+	mini := redis.NewClient(&redis.Options{Addr: m.Addr(), Protocol: 2})
+	defer mini.Close()
+	s := redistest.Start(t)
+	for name, rdb := range map[string]*redis.Client{"redis": s.Client, "miniredis": mini} {
+		t.Run(name, func(t *testing.T) {
+			b, err := Open(t.Context(), Options{Connection: Connection{URL: "redis://" + rdb.Options().Addr}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			test(t, rdb, b)
+		})
+	}
+}
+
+func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
+		now := time.Now()
+		at := func(ago time.Duration) string { return TimeID(now.Add(-ago)).String() }
+		add := func(stream string, bytes int, ids ...string) {
+			for _, id := range ids {
+				if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, ID: id, Values: []string{"d", strings.Repeat("x", bytes)}}).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		add("old", 5000, at(2*time.Hour), at(0))
+		add("young", 10, at(time.Minute))
+		add("counters", 10, "9-0", "10-0")
+		add("nanoseconds", 10, fmt.Sprintf("%d-0", now.UnixNano()))
+		rdb.Set(t.Context(), "stream:text", "x", 0)
+		names := []string{"old", "young", "counters", "nanoseconds", "text", "gone"}
+		for n := range 2 * headsPerCall {
+			names = append(names, fmt.Sprintf("young-%d", n))
+			add(names[len(names)-1], 10, at(0))
+		}
+		looks := make([]Look, len(names))
+		for i, name := range names {
+			looks[i] = Look{Stream: name, Before: TimeID(now.Add(-time.Hour)), Ahead: true}
+		}
+		heads, err := b.Heads(t.Context(), looks, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range heads {
+			var want Head
+			switch names[i] {
+			case "old":
+				if h.EntryBytes < 5000 || h.EntryBytes > 12_000 {
+					t.Errorf("an entry of 5000 bytes is said to take %d", h.EntryBytes)
+				}
+				want = Head{Length: 2, Old: true, First: TimeID(now.Add(-2 * time.Hour)), EntryBytes: h.EntryBytes}
+			case "counters":
+				want = Head{Length: 2, Old: true, First: ID{Ms: 9}, EntryBytes: h.EntryBytes}
+			case "nanoseconds":
+				want = Head{Length: 1, Ahead: true}
+			case "text":
+				if ClassOf(h.Err) != ClassWrongType {
+					t.Errorf("a text's error is %v", h.Err)
+				}
+				want = Head{Err: h.Err}
+			case "gone":
+			default:
+				want = Head{Length: 1}
+			}
+			if h != want {
+				t.Errorf("%s: %+v, want %+v", names[i], h, want)
+			}
+		}
+		have, err := b.HaveCounters(t.Context(), names[:6])
+		if err != nil || fmt.Sprint(have) != "[false false true false false false]" {
+			t.Errorf("streams with counters: %v, %v", have, err)
+		}
+	})
+}
+
+func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
+	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
+		now := time.Now()
+		fill := func() {
+			rdb.FlushDB(t.Context())
+			for n := range 300 {
+				id := ID{Ms: uint64(now.UnixMilli()) - 300_000 + uint64(n)*1000}
+				if err := rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:car", ID: id.String(), Values: []string{"d", "x"}}).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		floor := TimeID(now.Add(-100 * time.Second)) // 200 entries lie below
+		guard := &GroupGuard{IdleAfter: time.Hour}
+		for _, c := range []struct {
+			name string
+			trim Trim
+			left int64
+		}{
+			{"exact length", Trim{MaxLen: 42, Exact: true, Limit: 1000}, 42},
+			{"exact length, bounded", Trim{MaxLen: 42, Exact: true, Limit: 7}, 293},
+			{"exact length, above a floor", Trim{MaxLen: 42, Exact: true, Limit: 1000, Floor: floor}, 100},
+			{"exact id", Trim{Before: floor, Exact: true, Limit: 1000}, 100},
+			{"exact id, bounded", Trim{Before: floor, Exact: true, Limit: 7}, 293},
+			{"a length that is not reached", Trim{MaxLen: 300, Exact: true, Limit: 1000}, 300},
+			{"length, above a floor", Trim{MaxLen: 100, Limit: 1000, Floor: floor}, 100},
+			{"a limit of nothing is one of 1", Trim{MaxLen: 42, Exact: true}, 299},
+			{"with groups looked at", Trim{MaxLen: 100, Limit: 1000, Groups: guard}, 100},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				fill()
+				rdb.ScriptFlush(t.Context())
+				c.trim.Stream = "car"
+				gone := c.trim
+				gone.Stream = "gone"
+				out, err := b.Trims(t.Context(), []Trim{gone, c.trim})
+				if err != nil || out[0].Err != nil || out[1].Err != nil || out[0].Removed != 0 {
+					t.Fatalf("%+v, %v", out, err)
+				}
+				if left := rdb.XLen(t.Context(), "stream:car").Val(); left != c.left || out[1].Removed != 300-left {
+					t.Errorf("%d are left, want %d; %+v", left, c.left, out[1])
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,123 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+)
+
+// Bounds of a walk of the keyspace.
+const (
+	// nodesAtOnce is how many masters are walked side by side. Each sees one
+	// page at a time, so none is busier than a single server would be.
+	nodesAtOnce = 8
+	// maxRounds is how often the walk goes after slots that moved meanwhile.
+	maxRounds = 4
+)
+
+// walkKeyspace visits all keys of a type with a prefix, a page at a time, on
+// every master; read makes of the keys what is visited, on several masters at
+// once, and visit is called for one page at a time.
+//
+// In a cluster a key may be on its way to another master, and then be missed on
+// both: on one because it has gone, on the other because the walk was past its
+// place. A key only moves one way while its slot does, so a second round that
+// comes after the whole first one finds it; in it only the slots that were on
+// the move are visited.
+func walkKeyspace[T any](ctx context.Context, b *Buffer, prefix, kind string,
+	read func(ctx context.Context, keys []string) ([]T, error), visit func([]T) error,
+) error {
+	w := keyspaceWalk[T]{match: escapeGlob(prefix) + "*", kind: kind, read: read, visit: visit}
+	cluster, ok := b.rdb.(*redis.ClusterClient)
+	if !ok {
+		return w.node(ctx, b.rdb.(*redis.Client))
+	}
+	before, err := b.slots(ctx, cluster, prefix)
+	if err != nil {
+		return err
+	}
+	seen := make(map[int]bool)
+	for range maxRounds {
+		if err := w.round(ctx, b); err != nil {
+			return err
+		}
+		after, err := b.slots(ctx, cluster, prefix)
+		if err != nil {
+			return err
+		}
+		w.only = make(map[int]bool)
+		for slot := range shifting(before, after) {
+			if !seen[slot] {
+				w.only[slot], seen[slot] = true, true
+			}
+		}
+		if len(w.only) == 0 {
+			return nil
+		}
+		before = after
+	}
+	return ErrResharding
+}
+
+type keyspaceWalk[T any] struct {
+	match, kind string
+	read        func(ctx context.Context, keys []string) ([]T, error)
+	// only are the slots that are of interest; nil for all.
+	only map[int]bool
+
+	mu    sync.Mutex
+	visit func([]T) error
+}
+
+// round walks all masters once.
+func (w *keyspaceWalk[T]) round(ctx context.Context, b *Buffer) error {
+	nodes, ctx := errgroup.WithContext(ctx)
+	nodes.SetLimit(nodesAtOnce)
+	err := b.masters(ctx, func(_ context.Context, node *redis.Client) error {
+		nodes.Go(func() error { return w.node(ctx, node) })
+		return ctx.Err()
+	})
+	if failed := nodes.Wait(); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// node walks one master.
+func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
+	fetch := func(ctx context.Context, cursor uint64) ([]T, uint64, error) {
+		keys, next, err := node.ScanType(ctx, cursor, w.match, keyPage, w.kind).Result()
+		if err != nil {
+			return nil, 0, fmt.Errorf("looking for keys %q: %w", w.match, err)
+		}
+		if w.only != nil {
+			keys = w.pick(keys)
+		}
+		if len(keys) == 0 {
+			return nil, next, nil
+		}
+		page, err := w.read(ctx, keys)
+		return page, next, err
+	}
+	return walkPages(ctx, fetch, func(page []T) error {
+		if len(page) == 0 {
+			return nil
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.visit(page)
+	})
+}
+
+func (w *keyspaceWalk[T]) pick(keys []string) []string {
+	picked := keys[:0]
+	for _, key := range keys {
+		if w.only[slotOf(key)] {
+			picked = append(picked, key)
+		}
+	}
+	return picked
+}

@@ -1,0 +1,139 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// sentinels find the server that is the master now. They are asked before each
+// new connection: at a failover they end those to the old master, and a server
+// that has become a replica refuses the first write, after which go-redis
+// gives the connection up.
+type sentinels struct {
+	master  string
+	options redis.Options
+	dialer  func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	mu    sync.Mutex
+	addrs []string
+}
+
+// newSentinels takes the Sentinels from the URL, and how to reach them from
+// the options of the data server, except for user and password.
+func newSentinels(c Connection, u *url.URL, data *redis.Options) *sentinels {
+	if data.TLSConfig != nil && c.ServerName == "" {
+		// The URL's host is a Sentinel; each server has a name of its own.
+		data.TLSConfig = data.TLSConfig.Clone()
+		data.TLSConfig.ServerName = ""
+	}
+	s := &sentinels{
+		master: u.Query().Get("master_name"),
+		addrs:  append([]string{withPort(u.Host)}, u.Query()["addr"]...),
+		dialer: redis.NewDialer(data),
+		options: redis.Options{
+			TLSConfig: data.TLSConfig, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
+			ContextTimeoutEnabled: true, Protocol: 2, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
+			MaintNotificationsConfig: noMaintNotifications(),
+			CredentialsProviderContext: func(context.Context) (string, string, error) {
+				password, err := secret(c.SentinelPassword, c.SentinelPasswordFile)
+				return c.SentinelUsername, password, err
+			},
+		},
+	}
+	return s
+}
+
+// withPort adds the Sentinels' usual port where a URL names none.
+func withPort(host string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	return net.JoinHostPort(host, "26379")
+}
+
+// dial connects to the master.
+func (s *sentinels) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	addr, err := s.find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking the Sentinels for the master %q: %w", s.master, err)
+	}
+	return s.dialer(ctx, network, addr)
+}
+
+// find asks all Sentinels at once; the first answer counts.
+func (s *sentinels) find(ctx context.Context) (string, error) {
+	s.mu.Lock()
+	addrs := slices.Clone(s.addrs)
+	s.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		master string
+		others []string
+		err    error
+	}
+	answers := make(chan answer, len(addrs))
+	for _, addr := range addrs {
+		go func() {
+			var a answer
+			a.master, a.others, a.err = s.ask(ctx, addr)
+			answers <- a
+		}()
+	}
+	var failed error
+	for range addrs {
+		a := <-answers
+		if a.err == nil {
+			s.learn(a.others)
+			return a.master, nil
+		}
+		failed = errors.Join(failed, a.err)
+	}
+	return "", failed
+}
+
+// ask asks one Sentinel for the master, and for the other Sentinels.
+func (s *sentinels) ask(ctx context.Context, addr string) (master string, others []string, err error) {
+	o := s.options
+	o.Addr = addr
+	client := redis.NewSentinelClient(&o)
+	defer func() { _ = client.Close() }()
+	reply, err := client.GetMasterAddrByName(ctx, s.master).Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return "", nil, fmt.Errorf("the Sentinel at %s knows no such master", addr)
+	case err != nil:
+		return "", nil, fmt.Errorf("the Sentinel at %s: %w", addr, err)
+	case len(reply) != 2:
+		return "", nil, fmt.Errorf("the Sentinel at %s gave %d words for an address", addr, len(reply))
+	}
+	// Those that the URL does not name are a help, not a need.
+	known, _ := client.Sentinels(ctx, s.master).Result()
+	for _, k := range known {
+		if k["ip"] != "" && k["port"] != "" {
+			others = append(others, net.JoinHostPort(k["ip"], k["port"]))
+		}
+	}
+	return net.JoinHostPort(reply[0], reply[1]), others, nil
+}
+
+// maxSentinels bounds how many are asked.
+const maxSentinels = 9
+
+// learn remembers Sentinels that the URL does not name.
+func (s *sentinels) learn(addrs []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, addr := range addrs {
+		if len(s.addrs) < maxSentinels && !slices.Contains(s.addrs, addr) {
+			s.addrs = append(s.addrs, addr)
+		}
+	}
+}

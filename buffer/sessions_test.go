@@ -1,0 +1,415 @@
+package buffer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// oddNames are names and identities that a careless reader would trip over.
+var oddNames = []string{
+	"plain", "with a space", "a:b:c", "ends:", ":starts", "*", "?[a-z]\\", "\xff\xfe", "é🏎", "", "a:lastUpdated", "x:json", "new\nline", "sessions", "{tag}",
+}
+
+// layoutWriters write a session as producers of each layout do.
+var layoutWriters = map[Layout]func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64){
+	LayoutKeys: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+		rdb.HSet(ctx, "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated)
+	},
+	LayoutObject: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+		rdb.HSet(ctx, "sessions", identity, objectEntry(stream, updated))
+	},
+	LayoutFields: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+		rdb.HSet(ctx, "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":streamPosition", "0-0",
+			identity+":lastUpdated", updated, identity+":json", `{"identity":"`+strings.Repeat("x", 80)+`","state":2}`, identity+":tStart", 1, identity+":tEnd", 2)
+	},
+}
+
+// objectEntry quotes a name byte for byte, as a producer that is not strict
+// about UTF-8 does.
+func objectEntry(stream string, updated int64) string {
+	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(stream)
+	return fmt.Sprintf(`{"streamSessionId":7,"streamName":"%s","lastUpdated":%d,"json":{"state":2,"lastUpdated":1}}`, quoted, updated)
+}
+
+// eachServer runs a test on a real server and on miniredis.
+func eachServer(t *testing.T, test func(t *testing.T, url string, rdb *redis.Client)) {
+	t.Run("redis", func(t *testing.T) {
+		s := redistest.Start(t)
+		test(t, s.URL(), s.Client)
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		m := miniredis.RunT(t)
+		rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), Protocol: 2})
+		t.Cleanup(func() { _ = rdb.Close() })
+		test(t, "redis://"+m.Addr(), rdb)
+	})
+}
+
+// collect walks the sessions and counts the visits to each.
+func collect(t *testing.T, b *Buffer) (sessions map[string]Session, visits map[string]int) {
+	t.Helper()
+	sessions, visits = make(map[string]Session), make(map[string]int)
+	if err := b.WalkSessions(t.Context(), func(page []Session) error {
+		for _, s := range page {
+			key := string(s.Layout) + "|" + s.Identity
+			sessions[key] = s
+			visits[key]++
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return sessions, visits
+}
+
+func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
+	const at = 1763874856000
+	for name, layouts := range map[string][]Layout{
+		"keys": {LayoutKeys}, "object": {LayoutObject}, "fields": {LayoutFields}, "mixed": AllLayouts,
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+				ctx := t.Context()
+				for _, layout := range layouts {
+					for i, odd := range oddNames {
+						layoutWriters[layout](ctx, rdb, odd, oddNames[len(oddNames)-1-i], at+int64(i))
+					}
+				}
+				for _, pinned := range [][]Layout{nil, layouts} {
+					b := open(t, url, func(o *Options) { o.Layouts = pinned })
+					sessions, visits := collect(t, b)
+					for _, layout := range layouts {
+						for i, odd := range oddNames {
+							key := string(layout) + "|" + odd
+							s := sessions[key]
+							if visits[key] != 1 || !s.HasStream || s.Stream != oddNames[len(oddNames)-1-i] || s.Malformed != nil ||
+								s.Updated.UnixMilli() != at+int64(i) || s.ID != "7" {
+								t.Errorf("pinned %v: %q was visited %d times as %+v", pinned, key, visits[key], s)
+							}
+						}
+					}
+					if want := len(layouts) * len(oddNames); len(sessions) != want {
+						t.Errorf("pinned %v: %d sessions, want %d", pinned, len(sessions), want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestWalkSessionsVisitsEachOnceHoweverItsFieldsScatter(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		const n = 3000
+		pipe := rdb.Pipeline()
+		for i := range n {
+			identity := fmt.Sprintf("session %d:a", i)
+			switch i % 6 {
+			case 0: // whole
+				layoutWriters[LayoutFields](ctx, pipe, identity, "s", 5)
+			case 1: // the other name of the time, no stream
+				pipe.HSet(ctx, "sessions", identity+":updated", 5, identity+":tStart", 1, identity+":tEnd", 2, identity+":json", "{}")
+			case 2: // nothing that is read
+				pipe.HSet(ctx, "sessions", identity+":streamPosition", "0-0", identity+":tStart", 1, identity+":tEnd", 2, identity+":json", "{}")
+			case 3:
+				pipe.HSet(ctx, "sessions", identity+":json", "{}")
+			case 4:
+				pipe.HSet(ctx, "sessions", identity+":tEnd", 2, identity+":json", "{}")
+			default: // beside the fields, an entry of the object layout
+				pipe.HSet(ctx, "sessions", identity, objectEntry("s", 5))
+			}
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		_, visits := collect(t, open(t, url, nil))
+		if len(visits) != n {
+			t.Errorf("%d sessions were visited, want %d", len(visits), n)
+		}
+		for key, count := range visits {
+			if count != 1 {
+				t.Errorf("%q was visited %d times", key, count)
+			}
+		}
+	})
+}
+
+func TestMalformedSessionsAreVisitedAndKeepTheirStream(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		for identity, value := range map[string]string{
+			"not json": `hello`, "array": `[]`, "no time": `{"streamName":"s"}`, "text": `{"streamName":"s","lastUpdated":"soon"}`,
+			"negative": `{"streamName":"s","lastUpdated":-5}`, "cut": `{"streamName":"s","lastUpdated":5`,
+		} {
+			rdb.HSet(ctx, "sessions", identity, value)
+		}
+		rdb.HSet(ctx, "sessions", "no time:streamName", "s", "text:lastUpdated", "soon", "text:streamName", "s", "negative:lastUpdated", "-5")
+		rdb.HSet(ctx, "sessions:no time", "streamName", "s", "json", "{}")
+		rdb.HSet(ctx, "sessions:text", "streamName", "s", "lastUpdated", "soon")
+		rdb.HSet(ctx, "sessions:nothing known", "color", "red")
+		rdb.Set(ctx, "sessions:a string", "x", 0)
+		sessions, _ := collect(t, open(t, url, nil))
+		for key, want := range map[string]struct {
+			err   error
+			owned bool
+		}{
+			"object|not json": {ErrNotJSON, false}, "object|array": {ErrNotJSON, false}, "object|no time": {ErrNoTime, true},
+			"object|text": {ErrTimeInvalid, true}, "object|negative": {ErrTimeInvalid, true}, "object|cut": {ErrNotJSON, true},
+			"fields|no time": {ErrNoTime, true}, "fields|text": {ErrTimeInvalid, true}, "fields|negative": {ErrTimeInvalid, false},
+			"keys|no time": {ErrNoTime, true}, "keys|text": {ErrTimeInvalid, true}, "keys|nothing known": {ErrNoTime, false},
+		} {
+			s, ok := sessions[key]
+			if !ok || !errors.Is(s.Malformed, want.err) || s.HasStream != want.owned {
+				t.Errorf("%q: visited %v, %+v", key, ok, s)
+			}
+			delete(sessions, key)
+		}
+		for key := range sessions {
+			t.Errorf("%q is no session", key)
+		}
+	})
+}
+
+func TestAnIdentityThatEndsLikeAPropertyIsReadInItsLayout(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		// An entry of the object layout whose identity ends in ":json", beside
+		// a session of the fields layout whose Session JSON has a member that
+		// is called like a time.
+		rdb.HSet(ctx, "sessions", "car:json", objectEntry("s", 5))
+		rdb.HSet(ctx, "sessions", "van:json", `{"identity":"van","state":2,"updated":3}`, "van:lastUpdated", 6, "van:streamName", "t")
+		sessions, visits := collect(t, open(t, url, nil))
+		if s := sessions["object|car:json"]; s.Stream != "s" || s.Updated.UnixMilli() != 5 {
+			t.Errorf("the entry is %+v", s)
+		}
+		if s := sessions["fields|van"]; s.Stream != "t" || s.Updated.UnixMilli() != 6 {
+			t.Errorf("the session is %+v", s)
+		}
+		if len(visits) != 2 {
+			t.Errorf("visited %v", visits)
+		}
+	})
+}
+
+func TestPinnedLayoutsLeaveTheOthersAlone(t *testing.T) {
+	s := redistest.Start(t)
+	for layout, write := range layoutWriters {
+		write(t.Context(), s.Client, string(layout), "s", 5)
+	}
+	for layout, want := range map[Layout]string{LayoutKeys: "keys|keys", LayoutFields: "fields|fields"} {
+		_, visits := collect(t, open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} }))
+		if len(visits) != 1 || visits[want] != 1 {
+			t.Errorf("%s: visited %v", layout, visits)
+		}
+	}
+	b := open(t, s.URL(), nil)
+	n := 0
+	if err := b.WalkHashSessions(t.Context(), func(page []Session) error {
+		n += len(page)
+		return nil
+	}); err != nil || n != 2 {
+		t.Errorf("the Hash has %d sessions, %v", n, err)
+	}
+}
+
+func TestKeyPrefixesAreTakenLiterally(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.HSet(ctx, "se*[x]:a", "streamName", "s", "lastUpdated", 5)
+	s.Client.HSet(ctx, "seAAx:b", "streamName", "s", "lastUpdated", 5)
+	names := DefaultNames
+	names.Sessions = "se*[x]"
+	if _, visits := collect(t, open(t, s.URL(), func(o *Options) { o.Names = names })); len(visits) != 1 || visits["keys|a"] != 1 {
+		t.Errorf("visited %v", visits)
+	}
+}
+
+func TestBigEntriesComeInSmallPages(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	const n = 400
+	for i := range n {
+		s.Client.HSet(ctx, "sessions", fmt.Sprint(i), `{"lastUpdated":5,"json":"`+strings.Repeat("x", 64<<10)+`"}`)
+	}
+	b := open(t, s.URL(), nil)
+	pages, visits := 0, 0
+	if err := b.WalkSessions(ctx, func(page []Session) error {
+		pages, visits = pages+1, visits+len(page)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if visits != n || pages < n/20 {
+		t.Errorf("%d sessions in %d pages", visits, pages)
+	}
+}
+
+// breaking fails one command by its name, from the nth call on.
+type breaking struct {
+	name string
+	nth  int
+	err  error
+	// before is called instead of failing, if there is no error.
+	before func()
+
+	calls int
+	seen  []string
+}
+
+func (h *breaking) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *breaking) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := h.meet(cmd); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (h *breaking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if err := h.meet(cmd); err != nil {
+				for _, c := range cmds {
+					c.SetErr(err)
+				}
+				return err
+			}
+		}
+		return next(ctx, cmds)
+	}
+}
+
+func (h *breaking) meet(cmd redis.Cmder) error {
+	h.seen = append(h.seen, cmd.Name())
+	if cmd.Name() != h.name {
+		return nil
+	}
+	if h.calls++; h.calls < h.nth {
+		return nil
+	}
+	if h.before != nil {
+		h.before()
+		h.before = nil
+	}
+	return h.err
+}
+
+func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	pipe := s.Client.Pipeline()
+	for i := range 3000 {
+		for _, layout := range AllLayouts {
+			layoutWriters[layout](ctx, pipe, fmt.Sprint(i), "s", 5)
+		}
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	for _, tt := range []struct {
+		command string
+		nth     int
+	}{{"hscan", 1}, {"hscan", 3}, {"hexists", 1}, {"hmget", 2}, {"hmget", 3500}, {"scan", 1}, {"scan", 2}} {
+		b := open(t, s.URL(), nil)
+		b.rdb.AddHook(&breaking{name: tt.command, nth: tt.nth, err: broken})
+		if err := b.WalkSessions(ctx, func([]Session) error { return nil }); !errors.Is(err, broken) {
+			t.Errorf("%s %d: the walk ends with %v", tt.command, tt.nth, err)
+		}
+	}
+	b := open(t, s.URL(), nil)
+	if err := b.WalkSessions(ctx, func([]Session) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("the visitor's error becomes %v", err)
+	}
+}
+
+func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	for _, identity := range []string{"ours", "theirs"} {
+		layoutWriters[LayoutKeys](ctx, s.Client, identity, "s", 5)
+	}
+	s.Client.Do(ctx, "ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~sessions:ours", "~sessions")
+	b := open(t, strings.Replace(s.URL(), "redis://", "redis://narrow:pw@", 1), nil)
+	if err := b.WalkSessions(ctx, func([]Session) error { return nil }); ClassOf(err) != ClassAuth {
+		t.Errorf("the walk ends with %v", err)
+	}
+}
+
+func TestNewestGivesThePlacesWithoutThePayloads(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		for i := 1; i <= 20; i++ {
+			rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: fmt.Sprintf("%d-1", i), Values: []any{"id", i % 2, "data", "x"}})
+		}
+		rdb.Set(ctx, "stream:b", "x", 0)
+		b := open(t, url, func(o *Options) { o.ReadOnly = true })
+		marks, err := b.Newest(ctx, []string{"a", "b", "none", "a"}, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []Mark{{ID{20, 1}, "0"}, {ID{19, 1}, "1"}, {ID{18, 1}, "0"}}
+		if len(marks) != 4 || !slices.Equal(marks[0], want) || len(marks[1])+len(marks[2]) != 0 || !slices.Equal(marks[3], want) {
+			t.Errorf("got %v", marks)
+		}
+	})
+}
+
+func TestWalkStreamKeysVisitsOursListedOrNot(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	for _, name := range oddNames {
+		s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", 1}})
+	}
+	s.Client.Set(ctx, "stream:string", "x", 0)
+	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "other:stream", Values: []any{"id", 1}})
+	exclude, err := ParsePatterns("with*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	if err := open(t, s.URL(), func(o *Options) { o.Exclude = exclude }).WalkStreamKeys(ctx, func(names []string) error {
+		got = append(got, names...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := slices.DeleteFunc(slices.Clone(oddNames), func(name string) bool { return name == "with a space" })
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		b := open(t, url, nil)
+		for layout, write := range layoutWriters {
+			gone := make([]Session, 1200)
+			for i := range gone {
+				gone[i] = Session{Identity: fmt.Sprint("gone ", i), Layout: layout}
+			}
+			if found, err := b.SessionsExist(t.Context(), gone); found || err != nil {
+				t.Errorf("%s: %v, %v", layout, found, err)
+			}
+			write(t.Context(), rdb, "gone 1100", "s", time.Now().UnixMilli())
+			if found, err := b.SessionsExist(t.Context(), gone); !found || err != nil {
+				t.Errorf("%s: %v, %v after it came back", layout, found, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package buffer
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestTheFirstSightingIsKept(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, _ *redis.Client) {
+		ctx := t.Context()
+		b := open(t, url, nil)
+		first := time.UnixMilli(1763874856000).UTC()
+		for _, now := range []time.Time{first, first.Add(time.Hour)} {
+			if ok, err := b.Sight(ctx, []string{"a", "", "\xff"}, now); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+		}
+		if err := b.Unsight(ctx, []string{"a"}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := b.Sightings(ctx, []string{"a", "", "\xff", "never"})
+		if want := []time.Time{{}, first, first, {}}; err != nil || !slices.Equal(got, want) {
+			t.Errorf("got %v, %v, want %v", got, err, want)
+		}
+		var names []string
+		if err := b.WalkSighted(ctx, func(page []string) error {
+			names = append(names, page...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Sort(names); !slices.Equal(names, []string{"", "\xff"}) {
+			t.Errorf("sighted are %q", names)
+		}
+	})
+}
+
+func TestFactsAreReadAsTheyWereWritten(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		b := open(t, url, nil)
+		if f, err := b.Left(ctx); err != nil || len(f) != 0 {
+			t.Errorf("at first there is %v, %v", f, err)
+		}
+		if err := b.SetLeft(ctx, Facts{"sessions": 5, "streams": 0}); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := b.Left(ctx); err != nil || f["sessions"] != 5 || len(f) != 2 {
+			t.Errorf("left is %v, %v", f, err)
+		}
+		if err := b.SetHeld(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := b.Held(ctx); err != nil || len(f) != 0 || rdb.Exists(ctx, "streamkeeper:brake").Val() != 0 {
+			t.Errorf("held is %v, %v", f, err)
+		}
+	})
+}
+
+func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	b := open(t, s.URL(), nil)
+	if err := b.SetLeft(ctx, Facts{"sessions": 5}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s)
+	if err := b.SetLeft(ctx, Facts{"sessions": 4}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := b.Left(ctx); err != nil || len(f) != 0 {
+		t.Errorf("left is %v, %v", f, err)
+	}
+	if err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := b.Sight(ctx, []string{"a"}, time.Now()); err != nil || ok {
+		t.Errorf("sighted %v, %v", ok, err)
+	}
+}
+
+func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	b := open(t, s.URL(), nil)
+	members := make([]redis.Z, 0, 1000)
+	for i := range MaxRemembered {
+		members = append(members, redis.Z{Score: float64(i + 1), Member: fmt.Sprint(i)})
+		if len(members) == cap(members) {
+			if err := s.Client.ZAdd(ctx, "streamkeeper:retired", members...).Err(); err != nil {
+				t.Fatal(err)
+			}
+			members = members[:0]
+		}
+	}
+	makeDead(t, s.Client, "new")
+	if end, err := b.Retire(ctx, "new", deadID, retireAfter); err != nil || end != Retired {
+		t.Fatal(end, err)
+	}
+	got, err := b.Retired(ctx, []string{"0", "1", "new"})
+	if n := s.Client.ZCard(ctx, "streamkeeper:retired").Val(); err != nil || n != MaxRemembered || !slices.Equal(got, []bool{false, true, true}) {
+		t.Errorf("%d are remembered, %v, %v", n, got, err)
+	}
+	// The time is the server's, in milliseconds.
+	score := s.Client.ZScore(ctx, "streamkeeper:retired", "new").Val()
+	if ago := time.Since(time.UnixMilli(int64(score))); ago < -time.Minute || ago > time.Minute {
+		t.Errorf("the stream was retired %s ago", ago)
+	}
+}
+
+func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
+	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
+		ctx := t.Context()
+		exclude, err := ParsePatterns("theirs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := open(t, url, func(o *Options) { o.Exclude = exclude })
+		for _, name := range append([]string{"theirs", "gone"}, oddNames...) {
+			rdb.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: name})
+			if name != "gone" {
+				rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", 1}})
+			}
+		}
+		var got []string
+		if err := b.Returned(ctx, func(names []string) error {
+			got = append(got, names...)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Sorted(slices.Values(oddNames))
+		if slices.Sort(got); !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}

@@ -1,0 +1,186 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+)
+
+// braked is the world of these tests: 40 sessions, of which so many are stale.
+func braked(t *testing.T, stale int) *world {
+	w := newWorld(t)
+	for i := range 40 {
+		age := fresh
+		if i < stale {
+			age = old
+		}
+		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", age)
+	}
+	return w
+}
+
+func withBrake(o *cleanup.Options) { o.Brake = cleanup.DefaultBrake }
+
+// heldFor makes the note of the held decision so old.
+func (w *world) heldFor(age time.Duration) {
+	w.Client.HSet(w.ctx, "streamkeeper:brake", "since_ms", w.now.Add(-age).UnixMilli())
+}
+
+func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
+	w := braked(t, 30)
+	w.entry("came back", fresh)
+	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
+	w.Client.SAdd(w.ctx, "streams", "ghost")
+	w.stream("orphan", older)
+	if plan, actions := w.plan(withBrake); plan.Brake == "" || len(actions) != 32 {
+		t.Errorf("the plan is %+v with %d actions", plan, len(actions))
+	}
+	report := w.run(withBrake)
+	if report.Brake != "30 of 40 sessions would expire" || report.SessionsExpired+report.StreamsRetired != 0 ||
+		report.StreamsRestored != 1 || report.Sessions != 40 || report.SessionsStale != 30 {
+		t.Errorf("the report is %+v", report)
+	}
+	if got := len(w.sessions()); got != 40 {
+		t.Errorf("%d sessions are left", got)
+	}
+	w.expect("listed", w.listed(), "came back", "ghost", "orphan")
+	w.expect("sighted", w.Client.ZRange(w.ctx, "streamkeeper:sighted", 0, -1).Val(), "ghost")
+}
+
+func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
+	w := braked(t, 30)
+	w.run(withBrake)
+	report := w.run(func(o *cleanup.Options) {
+		withBrake(o)
+		o.Force = true
+	})
+	if report.SessionsExpired != 30 || report.Brake != "" || !strings.Contains(w.log.String(), "the brake is overridden") {
+		t.Errorf("the report is %+v\n%s", report, w.log.String())
+	}
+	if n := w.Client.Exists(w.ctx, "streamkeeper:brake").Val(); n != 0 {
+		t.Error("the note of the held decision is still there")
+	}
+	if again := w.run(withBrake); again.Brake != "" {
+		t.Errorf("what was forced looks like a loss: %s", again.Brake)
+	}
+}
+
+func TestTheBrakeLetsGoWhenTheDecisionHasStood(t *testing.T) {
+	w := braked(t, 30)
+	w.run(withBrake)
+	w.heldFor(59 * time.Minute)
+	if report := w.run(withBrake); report.Brake == "" {
+		t.Error("it let go a minute early")
+	}
+	w.heldFor(61 * time.Minute)
+	if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 30 {
+		t.Errorf("it did not let go: %+v", report)
+	}
+	if n := w.Client.Exists(w.ctx, "streamkeeper:brake").Val(); n != 0 {
+		t.Error("the note of the decision outlived it")
+	}
+	if again := w.run(withBrake); again.Brake != "" {
+		t.Errorf("what was let go looks like a loss: %s", again.Brake)
+	}
+}
+
+func TestWithoutAHoldTheBrakeStaysOn(t *testing.T) {
+	w := braked(t, 30)
+	change := func(o *cleanup.Options) {
+		withBrake(o)
+		o.Brake.Hold = 0
+	}
+	w.run(change)
+	w.heldFor(1000 * time.Hour)
+	if report := w.run(change); report.Brake == "" {
+		t.Error("it let go")
+	}
+}
+
+func TestAnotherDecisionHasToStandItself(t *testing.T) {
+	w := braked(t, 30)
+	w.run(withBrake)
+	w.heldFor(2 * time.Hour)
+	// In the meantime far more would go.
+	for i := range 60 {
+		w.session(buffer.LayoutKeys, fmt.Sprint("more ", i), "b", old)
+	}
+	if report := w.run(withBrake); report.Brake == "" || report.SessionsExpired != 0 {
+		t.Errorf("it let go of another decision: %+v", report)
+	}
+	if report := w.run(withBrake); report.Brake == "" {
+		t.Error("the other decision did not have to stand")
+	}
+}
+
+func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
+	w := braked(t, 30)
+	w.run(withBrake)
+	w.heldFor(2 * time.Hour)
+	for i := range 30 {
+		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", fresh)
+	}
+	if report := w.run(withBrake); report.Brake != "" {
+		t.Errorf("it is on without reason: %s", report.Brake)
+	}
+	for i := range 30 {
+		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+	}
+	if report := w.run(withBrake); report.Brake == "" {
+		t.Error("it went by the old decision")
+	}
+}
+
+func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
+	for name, lose := range map[string]func(w *world){
+		"all sessions":  func(w *world) { w.Client.Del(w.ctx, "sessions") },
+		"most sessions": func(w *world) { w.Client.HDel(w.ctx, "sessions", w.sessions()[:25]...) },
+		"all names":     func(w *world) { w.Client.Del(w.ctx, "streams") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := braked(t, 0)
+			for i := range 30 {
+				w.stream(fmt.Sprint("used ", i), older)
+				w.session(buffer.LayoutObject, fmt.Sprint(i), fmt.Sprint("used ", i), fresh)
+			}
+			w.run(withBrake)
+			lose(w)
+			w.stream("orphan", older)
+			report := w.run(withBrake)
+			if !strings.Contains(report.Brake, "the last run left") || report.StreamsRetired != 0 {
+				t.Errorf("the report is %+v", report)
+			}
+			if got := len(w.keys()); got != 31 {
+				t.Errorf("%d streams are left", got)
+			}
+			// It goes on being a loss until the decision has stood.
+			if report := w.run(withBrake); report.Brake == "" {
+				t.Error("the second run took the loss for normal")
+			}
+			w.heldFor(2 * time.Hour)
+			if report := w.run(withBrake); report.Brake != "" {
+				t.Errorf("it did not let go: %s", report.Brake)
+			}
+		})
+	}
+}
+
+func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
+	w := newWorld(t)
+	for i := range 40 {
+		w.session(buffer.LayoutKeys, fmt.Sprint(i), "a", fresh)
+	}
+	w.run(withBrake)
+	for i := range 40 {
+		w.Client.Del(w.ctx, "sessions:"+fmt.Sprint(i))
+	}
+	if report := w.run(withBrake); report.Brake != "" {
+		t.Errorf("the brake is on: %s", report.Brake)
+	}
+}

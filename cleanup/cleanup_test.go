@@ -1,0 +1,393 @@
+package cleanup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+)
+
+func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.session(layout, "stale", "dying", old)
+			w.session(layout, "live", "used", fresh)
+			w.session(layout, "ahead", "owned by one ahead", -48*time.Hour)
+			w.session(layout, "ended", "still written", old)
+			for name, age := range map[string]time.Duration{
+				"dying": older, "used": older, "owned by one ahead": older, "still written": fresh, "orphan": older, "young": fresh,
+			} {
+				w.stream(name, age)
+			}
+			plan, actions := w.plan(nil)
+			if plan.SessionsExpired != 2 || plan.StreamsRetired != 2 || len(actions) != 4 {
+				t.Errorf("the plan is %+v, %+v", plan, actions)
+			}
+			report := w.run(nil)
+			if report.Sessions != 4 || report.SessionsStale != 2 || report.SessionsExpired != 2 || report.SessionsLive != 1 ||
+				report.SessionsMalformed != 1 || report.Streams != 6 || report.StreamsRetired != 2 || report.Errors != 0 {
+				t.Errorf("the report is %+v", report)
+			}
+			w.expect("sessions", w.sessions(), "ahead", "live")
+			w.expect("listed", w.listed(), "owned by one ahead", "still written", "used", "young")
+			w.expect("keys", w.keys(), "owned by one ahead", "still written", "used", "young")
+			if got := strings.Count(w.log.String(), `msg="cleaned up"`); got != 4 {
+				t.Errorf("%d records in the log:\n%s", got, w.log.String())
+			}
+			if again := w.run(nil); again.SessionsExpired+again.StreamsRetired+again.StreamsRestored != 0 {
+				t.Errorf("the next run did %+v", again)
+			}
+		})
+	}
+}
+
+func TestThePlanSaysWhyInWords(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutObject, "s1", "dying", 26*time.Hour+3*time.Minute)
+	w.stream("dying", older)
+	w.stream("orphan", older)
+	w.Client.SAdd(w.ctx, "streams", "ghost")
+	w.sighted("ghost", old)
+	_, actions := w.plan(nil)
+	var got []string
+	for _, a := range actions {
+		got = append(got, string(a.Kind)+" "+a.Session+a.Stream+": "+a.Reason)
+	}
+	slices.Sort(got)
+	for i, want := range []string{
+		"drop-name ghost: no session, no key for 26h", "expire s1dying: not updated for 26h 3m",
+		"retire dying: no session, last entry 3d", "retire orphan: no session, last entry 3d",
+	} {
+		if i >= len(got) || !strings.HasPrefix(got[i], want) || !strings.Contains(got[i], "(limit 24h)") {
+			t.Errorf("got %q, want %q …", got, want)
+		}
+	}
+	if dying := got[2]; !strings.HasSuffix(dying, "(limit 24h), after the expiry of its last session") {
+		t.Errorf("got %q", dying)
+	}
+}
+
+func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"ours", "theirs", "not included"} {
+		w.session(buffer.LayoutKeys, name, name, old)
+		w.stream(name, older)
+	}
+	w.Client.HSet(w.ctx, "sessions:names none", "lastUpdated", w.now.Add(-old).UnixMilli())
+	include, _ := buffer.ParsePatterns("*ours,their*")
+	exclude, _ := buffer.ParsePatterns("theirs")
+	b := w.open(w.URL(), func(o *buffer.Options) { o.Include, o.Exclude = include, exclude })
+	report, err := cleanup.New(b, w.options(nil)).Run(w.ctx)
+	if err != nil || report.Sessions != 2 || report.Streams != 1 || report.StreamsRetired != 1 {
+		t.Errorf("the report is %+v, %v", report, err)
+	}
+	w.expect("sessions", w.sessions(), "not included", "theirs")
+	w.expect("keys", w.keys(), "not included", "theirs")
+}
+
+func TestAStumpExpiresByTheSameClock(t *testing.T) {
+	w := newWorld(t)
+	w.Client.HSet(w.ctx, "sessions:old stump", "lastUpdated", w.now.Add(-old).UnixMilli())
+	w.Client.HSet(w.ctx, "sessions:young stump", "lastUpdated", w.now.UnixMilli())
+	w.run(nil)
+	w.expect("sessions", w.sessions(), "young stump")
+}
+
+func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
+	w := newWorld(t)
+	for i := range 30 {
+		w.Client.HSet(w.ctx, "sessions", fmt.Sprint("bad ", i), "x")
+	}
+	w.Client.SAdd(w.ctx, "streams", "a string", "counted")
+	w.Client.Set(w.ctx, "stream:a string", "x", 0)
+	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:counted", ID: "17-1", Values: []any{"id", 1}})
+	told := make(map[string]int)
+	report := w.run(func(o *cleanup.Options) { o.OnMalformed = func(kind string) { told[kind]++ } })
+	if report.Errors != 0 || told[cleanup.KindSession] != 30 || told[cleanup.KindStreamType] != 1 || told[cleanup.KindStreamID] != 1 {
+		t.Errorf("told %v, report %+v", told, report)
+	}
+	if got := strings.Count(w.log.String(), "\n"); got != 3 {
+		t.Errorf("%d lines in the log:\n%s", got, w.log.String())
+	}
+	w.expect("keys", w.keys(), "a string", "counted")
+}
+
+func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
+	w := newWorld(t)
+	w.stream("comes back", older)
+	w.stream("gets a session", older)
+	w.stream("stays away", older)
+	if report := w.run(nil); report.StreamsRetired != 3 {
+		t.Fatalf("retired: %+v", report)
+	}
+	w.entry("comes back", fresh)
+	w.session(buffer.LayoutObject, "s", "gets a session", fresh)
+	w.entry("never listed", fresh)
+	_, actions := w.plan(nil)
+	if len(actions) != 2 || actions[0].Kind != cleanup.Restore || actions[1].Kind != cleanup.Restore {
+		t.Errorf("the plan is %+v", actions)
+	}
+	report := w.run(nil)
+	if report.StreamsRestored != 2 {
+		t.Errorf("restored: %+v", report)
+	}
+	w.expect("listed", w.listed(), "comes back", "gets a session")
+	w.expect("remembered", w.Client.ZRange(w.ctx, "streamkeeper:retired", 0, -1).Val(), "stays away")
+	if again := w.run(nil); again.StreamsRestored != 0 {
+		t.Errorf("restored again: %+v", again)
+	}
+}
+
+func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
+	w := newWorld(t)
+	w.Client.SAdd(w.ctx, "streams", "ghost", "back", "owned")
+	w.session(buffer.LayoutObject, "s", "owned", fresh)
+	w.Client.XGroupCreateMkStream(w.ctx, "stream:never written", "g", "$")
+	w.Client.SAdd(w.ctx, "streams", "never written")
+	if report := w.run(nil); report.NamesDropped+report.StreamsRetired != 0 {
+		t.Errorf("at the first sighting: %+v", report)
+	}
+	sighted := w.Client.ZRange(w.ctx, "streamkeeper:sighted", 0, -1).Val()
+	slices.Sort(sighted)
+	w.expect("sighted", sighted, "back", "ghost", "never written")
+
+	w.entry("back", fresh)
+	w.run(nil)
+	w.Client.Del(w.ctx, "stream:back")
+	for _, name := range []string{"ghost", "never written"} {
+		w.sighted(name, old)
+	}
+	report := w.run(nil)
+	if report.NamesDropped != 1 || report.StreamsRetired != 1 {
+		t.Errorf("when ripe: %+v", report)
+	}
+	w.expect("listed", w.listed(), "back", "owned")
+
+	// A dropped name is remembered like a retired one.
+	w.entry("ghost", fresh)
+	if report := w.run(nil); report.StreamsRestored != 1 {
+		t.Errorf("when it came back: %+v", report)
+	}
+}
+
+func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
+	w := newWorld(t)
+	w.stream("read", older)
+	w.Client.XGroupCreate(w.ctx, "stream:read", "g", "0")
+	w.Client.XReadGroup(w.ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:read", ">"}})
+	if report := w.run(nil); report.StreamsRetired != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutObject, "stale", "dying", old)
+	w.stream("dying", older)
+	w.entry("came back", fresh)
+	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
+	for _, skew := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		b := w.open(w.URL(), func(o *buffer.Options) { o.Now = func() time.Time { return time.Now().Add(skew) } })
+		_, err := cleanup.New(b, w.options(nil)).Run(w.ctx)
+		if buffer.ClassOf(err) != buffer.ClassClock {
+			t.Errorf("skew %s: the run ends with %v", skew, err)
+		}
+	}
+	w.expect("sessions", w.sessions(), "stale")
+	w.expect("listed", w.listed(), "came back", "dying")
+}
+
+func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
+	w := newWorld(t)
+	for _, layout := range buffer.AllLayouts {
+		w.session(layout, "stale "+string(layout), "dying", old)
+		w.session(layout, "live "+string(layout), "used", fresh)
+	}
+	w.stream("dying", older)
+	w.stream("used", older)
+	w.Client.SAdd(w.ctx, "streams", "ghost", "new ghost")
+	w.sighted("ghost", old)
+	w.Client.ConfigSet(w.ctx, "maxmemory", "1")
+	report := w.run(nil)
+	if report.SessionsExpired != 3 || report.StreamsRetired != 1 || report.NamesDropped != 0 || report.Errors != 0 {
+		t.Errorf("the report is %+v", report)
+	}
+	w.expect("sessions", w.sessions(), "live fields", "live keys", "live object")
+	w.expect("keys", w.keys(), "used")
+	w.expect("listed", w.listed(), "dying", "ghost", "new ghost", "used")
+
+	// With memory again, a later run reaches the end.
+	w.Client.ConfigSet(w.ctx, "maxmemory", "0")
+	w.run(nil)
+	w.sighted("dying", old)
+	w.run(nil)
+	w.expect("listed", w.listed(), "new ghost", "used")
+}
+
+func TestSessionsThatExpireWhileTheirMessagesFlowAreToldLoudly(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutObject, "flowing", "a", old)
+	w.stream("a", fresh)
+	w.session(buffer.LayoutKeys, "ended", "b", old)
+	w.stream("b", old)
+	w.session(buffer.LayoutFields, "another's messages", "c", old)
+	w.Client.SAdd(w.ctx, "streams", "c")
+	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:c", Values: []any{"id", 8}})
+	_, actions := w.plan(nil)
+	for _, a := range actions {
+		if got := strings.HasSuffix(a.Reason, "(limit 24h); but its messages still flow"); got != (a.Session == "flowing") {
+			t.Errorf("the plan says of %q: %s", a.Session, a.Reason)
+		}
+	}
+	w.log.Reset()
+	var told []string
+	report := w.run(func(o *cleanup.Options) {
+		o.OnStillFlowing = func(s buffer.Session) { told = append(told, s.Identity) }
+	})
+	w.expect("told", told, "flowing")
+	if report.SessionsFlowing != 1 || report.SessionsExpired != 3 || strings.Count(w.log.String(), "still flow") != 1 {
+		t.Errorf("%+v\n%s", report, w.log.String())
+	}
+}
+
+func TestAScanListsOnlyStreamsThatAreOurs(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutObject, "s", "named by a session", fresh)
+	w.session(buffer.LayoutObject, "t", "named by a session, no key", fresh)
+	w.entry("named by a session", fresh)
+	w.entry("retired", fresh)
+	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "retired"})
+	w.entry("foreign", older)
+	w.stream("listed", fresh)
+	w.Client.Set(w.ctx, "stream:no stream", "x", 0)
+
+	told := make(map[string]int)
+	change := func(o *cleanup.Options) {
+		o.Scan = true
+		o.OnMalformed = func(kind string) { told[kind]++ }
+	}
+	plan, actions := w.plan(change)
+	if plan.StreamsRestored != 2 || len(actions) != 2 {
+		t.Errorf("the plan is %+v", actions)
+	}
+	clear(told)
+	w.log.Reset()
+	if report := w.run(change); report.StreamsRestored != 2 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("listed", w.listed(), "listed", "named by a session", "retired")
+	w.expect("keys", w.keys(), "foreign", "listed", "named by a session", "no stream", "retired")
+	if told[cleanup.KindUnlisted] != 1 || !strings.Contains(w.log.String(), "foreign") {
+		t.Errorf("told %v:\n%s", told, w.log.String())
+	}
+	if without := w.run(nil); without.StreamsRestored != 0 {
+		t.Errorf("%+v", without)
+	}
+}
+
+// counting counts the walks.
+type counting struct {
+	*buffer.Buffer
+	all, hash int
+	now       time.Time
+}
+
+func (c *counting) Now(ctx context.Context) (time.Time, error) { return c.now, nil }
+
+func (c *counting) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	c.all++
+	return c.Buffer.WalkSessions(ctx, visit)
+}
+
+func (c *counting) WalkHashSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	c.hash++
+	return c.Buffer.WalkHashSessions(ctx, visit)
+}
+
+func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
+	w := newWorld(t)
+	store := &counting{Buffer: w.open(w.URL(), nil), now: w.now}
+	cleaner := cleanup.New(store, w.options(nil))
+	step := func(what string, later time.Duration, all, hash int) {
+		t.Helper()
+		store.now = store.now.Add(later)
+		store.all, store.hash = 0, 0
+		if _, err := cleaner.Run(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+		if store.all != all || store.hash != hash {
+			t.Errorf("%s: %d walks of all, %d of the Hash alone; want %d and %d", what, store.all, store.hash, all, hash)
+		}
+	}
+	step("at start", 0, 1, 0)
+	step("5 minutes later", 5*time.Minute, 0, 1)
+	w.session(buffer.LayoutObject, "stale", "none", old)
+	step("a session expires", 5*time.Minute, 0, 2)
+	step("an hour later", time.Hour, 1, 0)
+	w.session(buffer.LayoutKeys, "live", "named in the keys layout only", -2*time.Hour)
+	w.stream("named in the keys layout only", older)
+	w.stream("orphan", older)
+	step("a stream is to be retired", 5*time.Minute, 2, 1)
+	w.expect("listed", w.listed(), "named in the keys layout only")
+	step("one was found", 5*time.Minute, 1, 0)
+	w.Client.Del(w.ctx, "sessions:live")
+	w.Client.Del(w.ctx, "streams")
+	step("it is gone", 5*time.Minute, 1, 0)
+	step("none was found", 5*time.Minute, 0, 1)
+
+	pinned := &counting{Buffer: w.open(w.URL(), func(o *buffer.Options) { o.Layouts = []buffer.Layout{buffer.LayoutKeys} }), now: w.now}
+	cleaner = cleanup.New(pinned, w.options(nil))
+	for range 2 {
+		if _, err := cleaner.Run(w.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if pinned.all != 2 || pinned.hash != 0 {
+		t.Errorf("pinned: %d walks of all, %d of the Hash alone", pinned.all, pinned.hash)
+	}
+}
+
+func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutObject, "s", "a", 10*time.Hour)
+	w.run(nil)
+	for _, want := range []int{1, 1} {
+		w.run(func(o *cleanup.Options) { o.Limits.ExpireAfter = time.Hour })
+		if got := strings.Count(w.log.String(), "the limits got stricter"); got != want {
+			t.Errorf("told %d times:\n%s", got, w.log.String())
+		}
+	}
+}
+
+func TestTheRecordEndsAtAThousandLines(t *testing.T) {
+	w := newWorld(t)
+	for i := range 1200 {
+		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+	}
+	seen := 0
+	w.run(func(o *cleanup.Options) { o.OnAction = func(cleanup.Action) { seen++ } })
+	if got := strings.Count(w.log.String(), `msg="cleaned up"`); got != 1000 || seen != 1200 || !strings.Contains(w.log.String(), "count=200") {
+		t.Errorf("%d lines, %d actions", got, seen)
+	}
+}
+
+func TestAFailureOfRedisEndsTheRun(t *testing.T) {
+	w := newWorld(t)
+	b := w.open(w.URL(), nil)
+	w.Kill()
+	if _, err := cleanup.New(b, w.options(nil)).Run(w.ctx); !buffer.IsLost(err) {
+		t.Errorf("the run ends with %v", err)
+	}
+	if err := errors.Join(w.Run()); err != nil {
+		t.Fatal(err)
+	}
+}

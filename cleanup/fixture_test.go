@@ -1,0 +1,157 @@
+package cleanup_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// The ages that these tests use; limits are a day.
+const (
+	fresh = time.Minute
+	old   = 26 * time.Hour
+	older = 72 * time.Hour
+)
+
+// noBrake is for tests whose registries are too small to judge.
+var noBrake = cleanup.Brake{Share: 1}
+
+// world is a Redis with the means to fill it and to clean it up.
+type world struct {
+	*redistest.Server
+	t   *testing.T
+	ctx context.Context
+	now time.Time
+	log bytes.Buffer
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	return &world{Server: redistest.Start(t), t: t, ctx: t.Context(), now: time.Now()}
+}
+
+func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
+	w.t.Helper()
+	o := buffer.Options{Connection: buffer.Connection{URL: url, Timeout: 10 * time.Second}}
+	if change != nil {
+		change(&o)
+	}
+	b, err := buffer.Open(w.ctx, o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+func (w *world) options(change func(*cleanup.Options)) cleanup.Options {
+	o := cleanup.Options{
+		Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
+		Brake:  noBrake,
+		Log:    slog.New(slog.NewTextHandler(&w.log, nil)),
+	}
+	if change != nil {
+		change(&o)
+	}
+	return o
+}
+
+// run cleans up once, with a new cleaner.
+func (w *world) run(change func(*cleanup.Options)) cleanup.Report {
+	w.t.Helper()
+	report, err := cleanup.New(w.open(w.URL(), nil), w.options(change)).Run(w.ctx)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return report
+}
+
+// plan decides over a connection that only reads.
+func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.Action) {
+	w.t.Helper()
+	b := w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true })
+	var actions []cleanup.Action
+	report, err := cleanup.New(b, w.options(change)).Plan(w.ctx, func(a cleanup.Action) { actions = append(actions, a) })
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return report, actions
+}
+
+// session writes a session as a producer of the layout does.
+func (w *world) session(layout buffer.Layout, identity, stream string, age time.Duration) {
+	ms := w.now.Add(-age).UnixMilli()
+	switch layout {
+	case buffer.LayoutObject:
+		w.Client.HSet(w.ctx, "sessions", identity, fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":2}}`, stream, ms))
+	case buffer.LayoutFields:
+		w.Client.HSet(w.ctx, "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":lastUpdated", ms, identity+":json", "{}")
+	default:
+		w.Client.HSet(w.ctx, "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", "{}")
+	}
+}
+
+// stream makes a stream with one entry of that age, and lists it.
+func (w *world) stream(name string, age time.Duration) {
+	w.Client.SAdd(w.ctx, "streams", name)
+	w.entry(name, age)
+}
+
+// entry adds an entry of that age.
+func (w *world) entry(name string, age time.Duration) {
+	id := fmt.Sprintf("%d-1", w.now.Add(-age).UnixMilli())
+	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", 7, "data", age.String()}})
+}
+
+// sighted writes since when a name is known to have no entry.
+func (w *world) sighted(name string, age time.Duration) {
+	w.Client.ZAdd(w.ctx, "streamkeeper:sighted", redis.Z{Score: float64(w.now.Add(-age).UnixMilli()), Member: name})
+}
+
+func (w *world) listed() []string {
+	names := w.Client.SMembers(w.ctx, "streams").Val()
+	slices.Sort(names)
+	return names
+}
+
+// keys are the names of the streams that have a key.
+func (w *world) keys() []string {
+	var names []string
+	for _, key := range w.Client.Keys(w.ctx, "stream:*").Val() {
+		names = append(names, key[len("stream:"):])
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sessions are the identities in the registry, in all layouts.
+func (w *world) sessions() []string {
+	var ids []string
+	if err := w.open(w.URL(), nil).WalkSessions(w.ctx, func(page []buffer.Session) error {
+		for _, s := range page {
+			ids = append(ids, s.Identity)
+		}
+		return nil
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (w *world) expect(what string, got []string, want ...string) {
+	w.t.Helper()
+	if !slices.Equal(got, want) {
+		w.t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}

@@ -1,0 +1,156 @@
+package cleanup_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// proxy stands between clean-up and Redis, and sees each command before Redis
+// does, those in pipelines too.
+type proxy struct {
+	// before is called with the number of the command, from 1, and its name;
+	// an error ends all connections for good, as the death of the process
+	// does.
+	before func(n int, command string) error
+
+	listener net.Listener
+	upstream string
+	mu       sync.Mutex
+	n        int
+	dead     bool
+	conns    []net.Conn
+	wg       sync.WaitGroup
+}
+
+func startProxy(t *testing.T, upstream string, before func(n int, command string) error) *proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{before: before, listener: l, upstream: upstream}
+	p.wg.Go(p.accept)
+	t.Cleanup(func() {
+		p.die()
+		p.wg.Wait()
+	})
+	return p
+}
+
+// url has go-redis not try again.
+func (p *proxy) url() string { return "redis://" + p.listener.Addr().String() + "/0?max_retries=-1" }
+
+// calls is how many commands came so far.
+func (p *proxy) calls() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n
+}
+
+func (p *proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.upstream)
+		if err != nil || !p.keep(client, server) {
+			_ = client.Close()
+			continue
+		}
+		p.wg.Go(func() {
+			_, _ = io.Copy(client, server)
+			_ = client.Close()
+		})
+		p.wg.Go(func() {
+			p.forward(server, bufio.NewReader(client))
+			_ = server.Close()
+		})
+	}
+}
+
+func (p *proxy) keep(conns ...net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, conns...)
+	return !p.dead
+}
+
+func (p *proxy) forward(server io.Writer, client *bufio.Reader) {
+	for {
+		raw, name, err := readCommand(client)
+		if err != nil || p.meet(name) != nil {
+			return
+		}
+		if _, err := server.Write(raw); err != nil {
+			return
+		}
+	}
+}
+
+var errDead = errors.New("dead")
+
+func (p *proxy) meet(command string) error {
+	p.mu.Lock()
+	if p.dead {
+		p.mu.Unlock()
+		return errDead
+	}
+	p.n++
+	err := p.before(p.n, command)
+	p.mu.Unlock()
+	if err != nil {
+		p.die()
+	}
+	return err
+}
+
+func (p *proxy) die() {
+	_ = p.listener.Close()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dead = true
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+// readCommand reads an array of bulk strings, and returns its bytes and the
+// first word.
+func readCommand(r *bufio.Reader) (raw []byte, name string, err error) {
+	line, err := r.ReadString('\n')
+	if err != nil {
+		return nil, "", err
+	}
+	raw = append(raw, line...)
+	var words int
+	if _, err := fmt.Sscanf(line, "*%d", &words); err != nil {
+		return nil, "", err
+	}
+	for i := range words {
+		if line, err = r.ReadString('\n'); err != nil {
+			return nil, "", err
+		}
+		raw = append(raw, line...)
+		size, err := strconv.Atoi(strings.Trim(line, "$\r\n"))
+		if err != nil {
+			return nil, "", err
+		}
+		word := make([]byte, size+2)
+		if _, err := io.ReadFull(r, word); err != nil {
+			return nil, "", err
+		}
+		raw = append(raw, word...)
+		if i == 0 {
+			name = strings.ToLower(string(word[:size]))
+		}
+	}
+	return raw, name, nil
+}

@@ -1,0 +1,243 @@
+package cleanup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+)
+
+// prepare makes the world of these tests: a stream whose only session is
+// stale, one without a session, a name without a key, and two that stay.
+func (w *world) prepare(layout buffer.Layout) {
+	w.Client.FlushAll(w.ctx)
+	w.session(layout, "stale", "dying", old)
+	w.session(layout, "live", "used", fresh)
+	w.Client.HSet(w.ctx, "sessions", "malformed", `{"streamName":"kept"}`)
+	for _, name := range []string{"dying", "orphan", "used", "kept"} {
+		w.stream(name, older)
+	}
+	w.Client.SAdd(w.ctx, "streams", "ghost")
+	w.sighted("ghost", old)
+}
+
+// stepped runs clean-up over a connection on which before is called at each
+// command, and returns how many there were.
+func (w *world) stepped(before func(n int, command string) error) (commands int, err error) {
+	p := startProxy(w.t, w.Addr, before)
+	b, err := buffer.Open(w.ctx, buffer.Options{Connection: buffer.Connection{URL: p.url()}})
+	if err != nil {
+		return p.calls(), err
+	}
+	defer func() { _ = b.Close() }()
+	_, err = cleanup.New(b, w.options(nil)).Run(w.ctx)
+	return p.calls(), err
+}
+
+// steps is how many commands a run takes in the prepared world.
+func (w *world) steps(layout buffer.Layout) int {
+	w.t.Helper()
+	n := 0
+	// The first run sends the scripts.
+	for range 2 {
+		w.prepare(layout)
+		var err error
+		if n, err = w.stepped(func(int, string) error { return nil }); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	w.expect("sessions", w.sessions(), "live", "malformed")
+	w.expect("listed", w.listed(), "kept", "used")
+	w.expect("keys", w.keys(), "kept", "used")
+	return n
+}
+
+func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.steps(layout)
+			for name, event := range map[string]func(stream string){
+				"XADD":             func(stream string) { w.entry(stream, fresh) },
+				"SADD, then XADD":  func(stream string) { w.Client.SAdd(w.ctx, "streams", stream); w.entry(stream, fresh) },
+				"a session":        func(stream string) { w.session(layout, "new", stream, fresh) },
+				"session and XADD": func(stream string) { w.session(layout, "new", stream, fresh); w.entry(stream, fresh) },
+				"a refresh":        func(stream string) { w.session(layout, "stale", stream, fresh) },
+			} {
+				for _, stream := range []string{"dying", "orphan", "ghost"} {
+					for step := range steps {
+						w.prepare(layout)
+						if _, err := w.stepped(func(n int, _ string) error {
+							if n == step+1 {
+								event(stream)
+							}
+							return nil
+						}); err != nil {
+							t.Fatal(err)
+						}
+						w.run(nil)
+						w.check(fmt.Sprintf("%s to %q before command %d", name, stream, step+1), name, stream)
+					}
+				}
+			}
+			t.Logf("%d commands a run", steps)
+		})
+	}
+}
+
+// check looks, after the next run, for what an event brought.
+func (w *world) check(what, event, stream string) {
+	w.t.Helper()
+	if !slices.Contains(w.listed(), stream) {
+		w.t.Errorf("%s: %q is not listed, but %q are", what, stream, w.listed())
+	}
+	if event == "a session" || event == "a refresh" {
+		if want := map[string]string{"a session": "new", "a refresh": "stale"}[event]; !slices.Contains(w.sessions(), want) {
+			w.t.Errorf("%s: the session is gone", what)
+		}
+		return
+	}
+	entries := w.Client.XRevRangeN(w.ctx, "stream:"+stream, "+", "-", 1).Val()
+	if len(entries) == 0 || entries[0].Values["data"] != fresh.String() {
+		w.t.Errorf("%s: the entry is gone", what)
+	}
+}
+
+func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.steps(layout)
+			for step := range steps {
+				w.prepare(layout)
+				if _, err := w.stepped(func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				}); err == nil {
+					t.Fatalf("command %d: the run does not notice that it is dead", step+1)
+				}
+				w.finish(fmt.Sprintf("killed before command %d", step+1))
+			}
+		})
+	}
+}
+
+// broken fails one walk in its middle.
+type broken struct {
+	*buffer.Buffer
+	sessions, streams int
+	err               error
+}
+
+func (b *broken) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	if b.sessions--; b.sessions == 0 {
+		return errors.Join(b.Buffer.WalkSessions(ctx, visit), b.err)
+	}
+	return b.Buffer.WalkSessions(ctx, visit)
+}
+
+func (b *broken) WalkStreams(ctx context.Context, visit func([]string) error) error {
+	if b.streams--; b.streams == 0 {
+		return b.err
+	}
+	return b.Buffer.WalkStreams(ctx, visit)
+}
+
+func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
+	failure := errors.New("broken off")
+	for name, store := range map[string]broken{
+		"the first walk of the sessions":  {sessions: 1},
+		"the second walk of the sessions": {sessions: 2},
+		"the first walk of the streams":   {streams: 1},
+		"the second walk of the streams":  {streams: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.prepare(buffer.LayoutObject)
+			w.entry("came back", fresh)
+			w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
+			store.Buffer, store.err = w.open(w.URL(), nil), failure
+			if _, err := cleanup.New(&store, w.options(nil)).Run(w.ctx); !errors.Is(err, failure) {
+				t.Errorf("the run ends with %v", err)
+			}
+			w.expect("listed", w.listed(), "came back", "dying", "ghost", "kept", "orphan", "used")
+			w.expect("keys", w.keys(), "came back", "dying", "kept", "orphan", "used")
+		})
+	}
+}
+
+// childURL tells the test binary, started once more, where to clean up.
+const childURL = "STREAMKEEPER_TEST_CHILD_URL"
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv(childURL); url != "" {
+		os.Exit(child(url))
+	}
+	os.Exit(m.Run())
+}
+
+// child cleans up once, as a process that can be killed.
+func child(url string) int {
+	ctx := context.Background()
+	b, err := buffer.Open(ctx, buffer.Options{Connection: buffer.Connection{URL: url}})
+	if err != nil {
+		return 1
+	}
+	limits := cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}
+	if _, err := cleanup.New(b, cleanup.Options{Limits: limits, Brake: noBrake}).Run(ctx); err != nil {
+		return 1
+	}
+	return 0
+}
+
+func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
+	w := newWorld(t)
+	steps := w.steps(buffer.LayoutObject)
+	for step := range steps {
+		w.prepare(buffer.LayoutObject)
+		var process *exec.Cmd
+		p := startProxy(t, w.Addr, func(n int, _ string) error {
+			if n < step+1 {
+				return nil
+			}
+			_ = process.Process.Kill()
+			return errDead
+		})
+		process = exec.CommandContext(w.ctx, os.Args[0])
+		process.Env = append(os.Environ(), childURL+"="+p.url())
+		if err := process.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if err := process.Wait(); err == nil {
+			t.Fatalf("command %d: the process ended by itself", step+1)
+		}
+		w.finish(fmt.Sprintf("killed before command %d", step+1))
+	}
+}
+
+// finish has later runs reach the end.
+func (w *world) finish(what string) {
+	w.t.Helper()
+	w.run(nil)
+	// What lost its key but not its name ripens.
+	for _, name := range w.Client.ZRange(w.ctx, "streamkeeper:sighted", 0, -1).Val() {
+		w.sighted(name, old)
+	}
+	w.run(nil)
+	w.expect(what+", sessions", w.sessions(), "live", "malformed")
+	w.expect(what+", listed", w.listed(), "kept", "used")
+	w.expect(what+", keys", w.keys(), "kept", "used")
+	remembered := w.Client.ZRange(w.ctx, "streamkeeper:retired", 0, -1).Val()
+	slices.Sort(remembered)
+	w.expect(what+", remembered", remembered, "dying", "ghost", "orphan")
+}

@@ -1,0 +1,175 @@
+package trim
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// biteLengths takes what is beyond the length of the streams of a page: small
+// surpluses in batches that together free no more than one slice, large ones
+// later, one at a time.
+func (r *run) biteLengths(ctx context.Context, page []candidate) error {
+	due := pick(page, func(c *candidate) bool {
+		return !c.skip && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength && r.mayTrim(c)
+	})
+	if err := r.learnSizes(ctx, due); err != nil {
+		return err
+	}
+	b := batch{run: r, reason: ByLength}
+	for _, c := range due {
+		surplus := c.length - c.policy.MaxLength
+		limit := r.pace.entries(c.entryBytes, r.nodes.EntriesPerNode(c.entryBytes))
+		if surplus > limit {
+			r.wait(c, ByLength, surplus)
+			continue
+		}
+		call := r.call(c, ByLength)
+		call.Limit = limit
+		call.Exact = c.policy.Exact
+		if err := b.add(ctx, c, call, surplus*c.entryBytes); err != nil {
+			return err
+		}
+	}
+	return b.send(ctx)
+}
+
+// fullNodes is how many entries two macro nodes hold at most. A call that may
+// take so many, and took no more than half, has come to the end: whatever the
+// next node holds, it would have fitted.
+func (r *run) fullNodes() int64 { return 2 * min(maxNode, r.nodes.EntriesPerNode(0)) }
+
+// maxNode bounds the entries of a macro node where the server does not.
+const maxNode = 10_000
+
+// ageBite is the limit of a first call by age: as little as can tell whether
+// there is more, but never many large entries.
+func (r *run) ageBite(entryBytes int64) int64 {
+	return max(2, min(r.fullNodes(), firstSlice/max(1, entryBytes)))
+}
+
+// biteAges takes entries that are too old, a little from each stream.
+func (r *run) biteAges(ctx context.Context, page []candidate) error {
+	if !r.byAge {
+		return nil
+	}
+	due := pick(page, func(c *candidate) bool { return !c.skip && c.policy.MaxAge > 0 && c.timeIDs && c.old })
+	var unsure []*candidate
+	for len(due) > 0 {
+		part := due[:min(r.probes, len(due))]
+		due = due[len(part):]
+		b := batch{run: r, reason: ByAge}
+		for _, c := range part {
+			call := r.call(c, ByAge)
+			call.Limit = r.ageBite(c.entryBytes)
+			call.Exact = c.policy.Exact
+			if err := b.add(ctx, c, call, 0); err != nil {
+				return err
+			}
+		}
+		if err := b.send(ctx); err != nil {
+			return err
+		}
+		unsure = append(unsure, b.unsure...)
+	}
+	// Where the limit was too small to tell, the oldest entry now can.
+	if err := r.lookClosely(ctx, unsure); err != nil {
+		return err
+	}
+	for _, c := range unsure {
+		if c.old && !c.skip {
+			r.wait(c, ByAge, -1)
+		}
+	}
+	return nil
+}
+
+// batch gathers calls that together free about one slice.
+type batch struct {
+	run    *run
+	reason Reason
+
+	candidates []*candidate
+	calls      []buffer.Trim
+	bytes      int64
+	// unsure are streams of which the outcome does not say whether there is
+	// more to go.
+	unsure []*candidate
+}
+
+// maxBatch bounds a batch of calls that remove, however little.
+const maxBatch = 128
+
+// add takes one call into the batch and sends the batch first if it would
+// free too much.
+func (b *batch) add(ctx context.Context, c *candidate, call buffer.Trim, bytes int64) error {
+	if len(b.calls) > 0 && (b.bytes+bytes > b.run.pace.slice || len(b.calls) >= maxBatch) {
+		if err := b.send(ctx); err != nil {
+			return err
+		}
+	}
+	b.candidates = append(b.candidates, c)
+	b.calls = append(b.calls, call)
+	b.bytes += bytes
+	return nil
+}
+
+// send carries the calls out.
+func (b *batch) send(ctx context.Context) error {
+	if len(b.calls) == 0 {
+		return nil
+	}
+	r := b.run
+	outcomes, took, err := r.trims(ctx, b.calls)
+	if err != nil {
+		return err
+	}
+	var freed, entries int64
+	for i, out := range outcomes {
+		c := b.candidates[i]
+		if out.Err != nil {
+			r.failed(c.name, out.Err)
+			continue
+		}
+		freed += out.Removed * c.entryBytes
+		entries += out.Removed
+		r.removed(c, b.reason, out.Removed)
+		r.seeGroups(c.name, out)
+		if b.reason == ByAge {
+			b.whatIsLeft(c, b.calls[i], out.Removed)
+		}
+	}
+	if entries > 0 {
+		r.o.OnCall(took)
+		r.pace.took(took, freed)
+	}
+	if b.reason == ByAge {
+		r.probes = r.pace.calls(r.probes, 1, maxProbes, took)
+	}
+	b.candidates, b.calls, b.bytes = b.candidates[:0], b.calls[:0], 0
+	return nil
+}
+
+// whatIsLeft queues a stream that has more to lose by its age.
+func (b *batch) whatIsLeft(c *candidate, call buffer.Trim, removed int64) {
+	r := b.run
+	switch {
+	case call.Exact && removed < call.Limit, removed+r.fullNodes()/2 <= call.Limit:
+	case removed > call.Limit/2:
+		r.wait(c, ByAge, -1)
+	default:
+		b.unsure = append(b.unsure, c)
+	}
+}
+
+// trims carries calls out and says how long that took.
+func (r *run) trims(ctx context.Context, calls []buffer.Trim) (outcomes []buffer.Trimmed, took time.Duration, err error) {
+	err = r.yield(func() (err error) {
+		started := time.Now()
+		outcomes, err = r.store.Trims(ctx, calls)
+		took = time.Since(started)
+		return err
+	})
+	return outcomes, took, err
+}

@@ -1,0 +1,201 @@
+package trim
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".golden")
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
+	for i := range min(len(gotLines), len(wantLines)) {
+		if gotLines[i] != wantLines[i] {
+			t.Fatalf("%s:%d (go test ./trim -update writes it anew)\n got %s\nwant %s", file, i+1, gotLines[i], wantLines[i])
+		}
+	}
+	if len(gotLines) != len(wantLines) {
+		t.Fatalf("%s has %d lines, want %d", file, len(wantLines), len(gotLines))
+	}
+}
+
+var someDay = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// named keeps a table in its order.
+type named[T any] struct {
+	name  string
+	value T
+}
+
+func policies() []named[Policy] {
+	return []named[Policy]{
+		{"nothing limited", Policy{}},
+		{"keep all", Policy{MaxLength: 10, KeepAll: true}},
+		{"length", Policy{MaxLength: 1000}},
+		{"exact length", Policy{MaxLength: 1000, Exact: true}},
+		{"age", Policy{MaxAge: time.Hour}},
+		{"exact age", Policy{MaxAge: time.Hour, Exact: true}},
+		{"length and age", Policy{MaxLength: 1000, MaxAge: time.Hour}},
+		{"length, young protected", Policy{MaxLength: 1000, MinAge: 10 * time.Minute}},
+		{"exact length, young protected", Policy{MaxLength: 1000, MinAge: 10 * time.Minute, Exact: true}},
+		{"length and age, young protected", Policy{MaxLength: 1000, MaxAge: 26 * time.Hour, MinAge: 90 * time.Second, Exact: true}},
+	}
+}
+
+func facts() []named[Facts] {
+	at := func(ago time.Duration) buffer.ID { return buffer.TimeID(someDay.Add(-ago)) }
+	info := func(length, nodes int64, first, newest buffer.ID) buffer.StreamInfo {
+		return buffer.StreamInfo{Type: "stream", Length: length, LastID: newest, First: first, Newest: newest, Nodes: nodes}
+	}
+	long := info(5050, 51, at(2*time.Hour), at(0))
+	return []named[Facts]{
+		{"no key", Facts{Info: buffer.StreamInfo{Type: "none"}}},
+		{"a hash", Facts{Info: buffer.StreamInfo{Type: "hash"}}},
+		{"empty", Facts{Info: buffer.StreamInfo{Type: "stream", LastID: at(time.Hour)}}},
+		{"within the limit", Facts{Info: info(1000, 10, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"less than a node too much", Facts{Info: info(1099, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"a node too much", Facts{Info: info(1100, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"long, half of it old", Facts{Info: long, OldEntries: 2525, Estimated: true, YoungEntries: 420, NodeEntries: 100}},
+		{"long, five old ones counted", Facts{Info: long, OldEntries: 5, YoungEntries: 420, NodeEntries: 100}},
+		{"long, one entry a node", Facts{Info: info(5050, 5050, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
+		{"long, all young", Facts{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050, NodeEntries: 100}},
+		{"all old", Facts{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250, NodeEntries: 100}},
+		{"ids are counters", Facts{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050, NodeEntries: 100}},
+		{"held by a group that read half", Facts{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "storage", NeededEntries: 2600}},
+		{"held by a group that read nothing", Facts{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "gro\xffup", NeededEntries: 5050}},
+	}
+}
+
+func TestDecideSaysWhatGoesAndWhy(t *testing.T) {
+	var b strings.Builder
+	for _, f := range facts() {
+		fmt.Fprintf(&b, "%s\n", f.name)
+		for _, p := range policies() {
+			f.value.Stream = "car"
+			action, ok := Decide(p.value, f.value, someDay)
+			outcome := "nothing goes"
+			if ok {
+				outcome = fmt.Sprintf("%d entries go: %s", action.Entries, action.Reason)
+				if action.Estimated {
+					outcome = "about " + outcome
+				}
+			}
+			fmt.Fprintf(&b, "  %-32s %s\n", p.name+":", outcome)
+		}
+	}
+	golden(t, "decide", b.String())
+}
+
+func TestAPolicyPrintsItselfAsASentence(t *testing.T) {
+	var b strings.Builder
+	for _, p := range policies() {
+		fmt.Fprintf(&b, "%-32s %s\n", p.name+":", p.value)
+	}
+	golden(t, "policies", b.String())
+}
+
+func TestRulesAreReadOrRefusedWithAReason(t *testing.T) {
+	base := Policy{MaxLength: 10_000, MinAge: time.Minute}
+	var b strings.Builder
+	for _, text := range []string{
+		``,
+		` ; ;`,
+		`rocket-*: max_length=5000, max_age=10m; "odd: name": keep=all`,
+		`two words: max_length=20`,
+		`a:b:c: exact=true`,
+		`"semi;colon, comma": max_age=1h`,
+		`"say \"so\"": max_length=20`,
+		`"\xff\x00": max_length=20`,
+		`"": max_length=20`,
+		"\xff*: max_length=20",
+		`car-[0-9]*: min_age=0, max_length=0, max_age=2h,`,
+		`*:max_length=5`,
+		`car`,
+		`car:`,
+		`car: ,`,
+		`: max_length=20`,
+		`"car: max_length=20`,
+		`"car"x: max_length=20`,
+		`"\q": max_length=20`,
+		`car: max_lenght=20`,
+		`car: max_length`,
+		`car: max_length=`,
+		`car: max_length=-1`,
+		`car: max_length=1e4`,
+		`car: max_length=99999999999999999999`,
+		`car: max_age=10`,
+		`car: max_age=-10m`,
+		`car: min_age=soon`,
+		`car: exact=maybe`,
+		`car: keep=some`,
+		`car: max_length=20; bus: max_age=x; van: keep=`,
+		`car: max_length=20: max_age=1h`,
+	} {
+		rules, err := ParseRules(text, base)
+		fmt.Fprintf(&b, "%q\n", text)
+		if err != nil {
+			fmt.Fprintf(&b, "  refused: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  refused: "))
+			continue
+		}
+		for _, sentence := range (Policies{Default: base, Rules: rules}).Sentences() {
+			fmt.Fprintf(&b, "  %+q\n", sentence)
+		}
+	}
+	golden(t, "rules", b.String())
+}
+
+func TestPoliciesThatMakeNoSenseAreRefused(t *testing.T) {
+	var b strings.Builder
+	for _, p := range []named[Policy]{
+		{"length 9", Policy{MaxLength: 9}},
+		{"length 10", Policy{MaxLength: 10}},
+		{"age 59s", Policy{MaxAge: 59 * time.Second}},
+		{"age 1m", Policy{MaxAge: time.Minute}},
+		{"both tiny", Policy{MaxLength: 1, MaxAge: time.Second}},
+		{"must stay and must go", Policy{MaxAge: time.Hour, MinAge: 2 * time.Hour}},
+		{"young protected from length alone", Policy{MaxLength: 100, MinAge: 2 * time.Hour}},
+	} {
+		fmt.Fprintf(&b, "%s: %v; tiny allowed: %v\n", p.name, p.value.Validate(false), p.value.Validate(true))
+	}
+	golden(t, "validate", b.String())
+}
+
+func FuzzParseRules(f *testing.F) {
+	f.Add(`rocket-*: max_length=5000, max_age=10m; "odd: name": keep=all`)
+	f.Add(`"\xff;": exact=1;:`)
+	base := Policy{MaxLength: 10_000}
+	f.Fuzz(func(t *testing.T, text string) {
+		rules, err := ParseRules(text, base)
+		if err != nil {
+			return
+		}
+		for _, r := range rules {
+			p := r.Policy
+			if p.MaxLength < 0 || p.MaxAge < 0 || p.MinAge < 0 {
+				t.Errorf("%q gives the limits %+v", text, p)
+			}
+			again, err := ParseRules(fmt.Sprintf("%s: max_length=%d, max_age=%s, min_age=%s, exact=%t", r.Pattern, p.MaxLength, p.MaxAge, p.MinAge, p.Exact), base)
+			if err == nil && len(again) == 1 && !p.KeepAll && again[0] != r {
+				t.Errorf("%q gives %+v, which reads back as %+v", text, r, again[0])
+			}
+		}
+	})
+}

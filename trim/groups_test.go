@@ -1,0 +1,187 @@
+package trim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
+	return context.WithCancel(t.Context())
+}
+
+const aMoment = 20 * time.Millisecond
+
+// read delivers n entries to the group; all but the last unacked ones are acknowledged.
+func (w *world) read(group string, n, unacked int64) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	streams, err := w.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
+		Group: group, Consumer: "c", Streams: []string{"stream:car", ">"}, Count: n, Block: -1,
+	}).Result()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	messages := streams[0].Messages
+	for _, m := range messages[:int64(len(messages))-unacked] {
+		w.rdb.XAck(ctx, "stream:car", group, m.ID)
+	}
+}
+
+func (w *world) group(name, from string) {
+	w.t.Helper()
+	if err := w.rdb.XGroupCreate(w.t.Context(), "stream:car", name, from).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestGroupsHoldBackWhatTheyNeed(t *testing.T) {
+	ids := []string{"9-0", "9-9", "9-10", "9-11", "10-0", "99-1", "100-0", "100-5", "1000-0"}
+	for _, c := range []struct {
+		name   string
+		groups func(w *world)
+		keep   int64 // entries that stay under max_length=1, exactly
+		heldBy string
+	}{
+		{"no group", func(*world) {}, 1, ""},
+		{"a group that never read", func(w *world) { w.group("lazy", "0") }, 9, "lazy"},
+		{"a group that begins at the end", func(w *world) { w.group("new", "$") }, 1, ""},
+		{"a group created at 9-9, which is before 9-10", func(w *world) { w.group("g", "9-9") }, 7, "g"},
+		{"a group created at 9-10, which is after 9-9", func(w *world) { w.group("g", "9-10") }, 6, "g"},
+		{"a group created at 99-1, which is before 100-0", func(w *world) { w.group("g", "99-1") }, 3, "g"},
+		{"two groups, at 9-9 and at 9-8, which is before it", func(w *world) { w.group("a", "9-9"); w.group("b", "9-8") }, 8, "b"},
+		{"read up to 9-10, and 9-9 not acknowledged", func(w *world) {
+			w.group("g", "9-0")
+			w.read("g", 1, 1)
+			w.read("g", 1, 0)
+		}, 8, "g"},
+		{"all read and acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 0) }, 1, ""},
+		{"half read and acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 5, 0) }, 4, "g"},
+		{"all read, 10-0 and younger not acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 5) }, 5, "g"},
+		{"all read, nothing acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 9) }, 9, "g"},
+		{"the slowest of several", func(w *world) {
+			w.group("fast", "0")
+			w.read("fast", 9, 0)
+			w.group("slow", "0")
+			w.read("slow", 4, 2)
+		}, 7, "slow"},
+	} {
+		for _, exact := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, exact %t", c.name, exact), func(t *testing.T) {
+				// Approximate trimming is as precise with one entry a node.
+				w := realWorld(t, "--stream-node-max-entries", "1")
+				w.fill("car", 10, ids...)
+				c.groups(w)
+				respect := func(o *Options) { o.RespectGroups = true }
+				planned := int64(0)
+				reason := ""
+				if _, err := w.trimmer(Policy{MaxLength: 1, Exact: exact}, respect).Plan(t.Context(), func(a Action) { planned, reason = a.Entries, a.Reason }); err != nil {
+					t.Fatal(err)
+				}
+				for range 2 {
+					w.run(w.trimmer(Policy{MaxLength: 1, Exact: exact}, respect))
+				}
+				if n := w.length("car"); n != c.keep {
+					t.Errorf("%d entries stayed, want %d: %q", n, c.keep, w.remaining("car"))
+				}
+				if held := w.heldBy(); held != c.heldBy {
+					t.Errorf("held back by %q, want %q", held, c.heldBy)
+				}
+				if c.heldBy != "" && planned > 0 && !strings.Contains(reason, fmt.Sprintf("consumer group %q", c.heldBy)) {
+					t.Errorf("the plan's reason is %q", reason)
+				}
+			})
+		}
+	}
+}
+
+// heldBy is the group that the last call named.
+func (w *world) heldBy() string {
+	if len(w.store.outcomes) == 0 {
+		return ""
+	}
+	return w.store.outcomes[len(w.store.outcomes)-1].HeldBy
+}
+
+func TestAgeRespectsGroupsToo(t *testing.T) {
+	for _, exact := range []bool{true, false} {
+		t.Run(fmt.Sprintf("exact %t", exact), func(t *testing.T) {
+			w := realWorld(t)
+			ids := times(time.Now().Add(-2*time.Hour), 1000)
+			w.fill("car", 10, ids...)
+			w.group("storage", ids[499])
+			w.run(w.trimmer(Policy{MaxAge: time.Hour, Exact: exact}, func(o *Options) { o.RespectGroups = true }))
+			if n := w.length("car"); n != 500 {
+				t.Errorf("%d entries stayed, want 500", n)
+			}
+			if held := w.heldBy(); held != "storage" {
+				t.Errorf("held back by %q", held)
+			}
+		})
+	}
+}
+
+func TestAnIdleGroupHoldsNothingBackAfterAWhile(t *testing.T) {
+	w := realWorld(t)
+	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
+	w.group("idle", "0")
+	w.read("idle", 10, 10)
+	respect := func(idleAfter time.Duration) func(*Options) {
+		return func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, idleAfter }
+	}
+	w.run(w.trimmer(Policy{MaxLength: 100}, respect(time.Hour)))
+	if n := w.length("car"); n != 1000 {
+		t.Fatalf("%d entries stayed while the group was active", n)
+	}
+	time.Sleep(aMoment) // Redis alone says how long a consumer has been idle
+	w.run(w.trimmer(Policy{MaxLength: 100}, respect(aMoment/4)))
+	if n := w.length("car"); n != 100 {
+		t.Errorf("%d entries stayed, want 100", n)
+	}
+}
+
+func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
+	w := realWorld(t)
+	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
+	w.group("dead", "0")
+	tr := w.trimmer(Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+	now := time.Now()
+	for _, step := range []struct {
+		after time.Duration
+		want  int64
+	}{{0, 1000}, {30 * time.Minute, 1000}, {59 * time.Minute, 1000}, {61 * time.Minute, 100}} {
+		w.store.now = now.Add(step.after)
+		w.run(tr)
+		if n := w.length("car"); n != step.want {
+			t.Fatalf("after %s %d entries stayed, want %d", step.after, n, step.want)
+		}
+	}
+	if len(tr.lonely) != 1 {
+		t.Errorf("lonely groups: %v", tr.lonely)
+	}
+	w.rdb.SRem(t.Context(), "streams", "car")
+	w.run(tr)
+	if len(tr.lonely) != 0 {
+		t.Errorf("the groups of a stream that is gone are remembered: %v", tr.lonely)
+	}
+}
+
+func TestAGroupThatFindsAConsumerCountsAnew(t *testing.T) {
+	w := realWorld(t)
+	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
+	w.group("late", "0")
+	tr := w.trimmer(Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+	now := time.Now()
+	w.store.now = now
+	w.run(tr)
+	w.read("late", 1, 1)
+	w.store.now = now.Add(2 * time.Hour)
+	w.run(tr)
+	if n := w.length("car"); n != 1000 {
+		t.Errorf("%d entries stayed, want 1000", n)
+	}
+}

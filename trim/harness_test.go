@@ -1,0 +1,179 @@
+package trim
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is a server with a producer's client and a watched store.
+type world struct {
+	t     testing.TB
+	rdb   *redis.Client
+	store *watched
+}
+
+func realWorld(t testing.TB, args ...string) *world {
+	t.Helper()
+	s := redistest.Start(t, args...)
+	return newWorld(t, s.Client, s.URL())
+}
+
+func miniWorld(t testing.TB) *world {
+	t.Helper()
+	m := miniredis.RunT(t)
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return newWorld(t, rdb, "redis://"+m.Addr())
+}
+
+func newWorld(t testing.TB, rdb *redis.Client, url string) *world {
+	t.Helper()
+	return &world{t, rdb, &watched{Buffer: openBuffer(t, url)}}
+}
+
+func openBuffer(t testing.TB, url string) *buffer.Buffer {
+	t.Helper()
+	b, err := buffer.Open(t.Context(), buffer.Options{Connection: buffer.Connection{URL: url, Timeout: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// watched is the real store with a clock that can be set, a connection that
+// can be cut, and a memory of what was sent.
+type watched struct {
+	*buffer.Buffer
+	now     time.Time // zero for the server's
+	nowErr  error
+	cutFrom int // Trims fails from this call on; 0 for never
+	cutErr  error
+
+	mu       sync.Mutex
+	trims    int
+	calls    []buffer.Trim
+	outcomes []buffer.Trimmed
+}
+
+func (w *watched) Now(ctx context.Context) (time.Time, error) {
+	now, err := w.Buffer.Now(ctx)
+	if !w.now.IsZero() {
+		now = w.now
+	}
+	if w.nowErr != nil {
+		err = w.nowErr
+	}
+	return now, err
+}
+
+func (w *watched) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.trims++
+	if w.cutFrom > 0 && w.trims >= w.cutFrom {
+		return nil, w.cutErr
+	}
+	outcomes, err := w.Buffer.Trims(ctx, calls)
+	w.calls = append(w.calls, calls...)
+	w.outcomes = append(w.outcomes, outcomes...)
+	return outcomes, err
+}
+
+// list adds names to the set of streams.
+func (w *world) list(names ...string) {
+	w.t.Helper()
+	for _, name := range names {
+		if err := w.rdb.SAdd(w.t.Context(), "streams", name).Err(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// fill lists a stream and adds an entry of so many bytes for each id.
+func (w *world) fill(name string, bytes int, ids ...string) {
+	w.t.Helper()
+	w.list(name)
+	payload := strings.Repeat("x", bytes)
+	for len(ids) > 0 {
+		n := min(1000, len(ids))
+		_, err := w.rdb.Pipelined(w.t.Context(), func(p redis.Pipeliner) error {
+			for _, id := range ids[:n] {
+				p.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []string{"d", payload}})
+			}
+			return nil
+		})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		ids = ids[n:]
+	}
+}
+
+// remaining are the ids that a stream still has.
+func (w *world) remaining(name string) []string {
+	w.t.Helper()
+	messages, err := w.rdb.XRange(w.t.Context(), "stream:"+name, "-", "+").Result()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ids := make([]string, len(messages))
+	for i, m := range messages {
+		ids[i] = m.ID
+	}
+	return ids
+}
+
+func (w *world) length(name string) int64 {
+	w.t.Helper()
+	return w.rdb.XLen(w.t.Context(), "stream:"+name).Val()
+}
+
+// trimmer makes a trimmer with one policy for all.
+func (w *world) trimmer(p Policy, more ...func(*Options)) *Trimmer {
+	o := Options{Policies: Policies{Default: p}}
+	for _, change := range more {
+		change(&o)
+	}
+	return New(w.store, o)
+}
+
+func (w *world) run(tr *Trimmer) Report {
+	w.t.Helper()
+	r, err := tr.Run(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return r
+}
+
+// counters are n ids from first on that are no times.
+func counters(first, n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%d-1", first+i)
+	}
+	return ids
+}
+
+// times are n ids from the given time on, one a millisecond.
+func times(first time.Time, n int) []string {
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("%d-0", first.UnixMilli()+int64(i))
+	}
+	return ids
+}
