@@ -20,6 +20,8 @@ const (
 	stateSighted = "sighted"
 	// stateLeft is a Hash of what the last clean-up left behind.
 	stateLeft = "left"
+	// statePolicy is a Hash of the policies under which was trimmed last.
+	statePolicy = "policy"
 	// stateBrake is a Hash of the decision that the brake holds back.
 	stateBrake = "brake"
 )
@@ -216,6 +218,18 @@ func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
 		return b.setFacts(ctx, stateLeft, nil)
 	}
 	return err
+}
+
+// TrimPolicy is the policy under which was trimmed last, empty if not known.
+func (b *Buffer) TrimPolicy(ctx context.Context) (Facts, error) { return b.facts(ctx, statePolicy) }
+
+// SetTrimPolicy notes the policy under which is trimmed. At maxmemory it is
+// not noted.
+func (b *Buffer) SetTrimPolicy(ctx context.Context, f Facts) error {
+	if err := b.setFacts(ctx, statePolicy, f); ClassOf(err) != ClassOOM {
+		return err
+	}
+	return nil
 }
 
 // Held is the decision that the brake holds back, empty if there is none.

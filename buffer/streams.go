@@ -11,7 +11,7 @@ import (
 // Page sizes. A page costs the server a stall, so each stays near half a
 // millisecond as measured.
 const (
-	namePage  = 500
+	namePage  = 250
 	infoBatch = 8
 )
 

@@ -8,8 +8,8 @@ import (
 )
 
 // biteLengths takes what is beyond the length of the streams of a page: small
-// surpluses in batches that together free no more than one slice, large ones
-// later, one at a time.
+// surpluses in batches that together free no more than one slice, or alone if
+// one is hardly more than that; large ones later, one at a time.
 func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	due := pick(page, func(c *candidate) bool {
 		return !c.skip && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength && r.mayTrim(c)
@@ -21,12 +21,12 @@ func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	for _, c := range due {
 		surplus := c.length - c.policy.MaxLength
 		limit := r.pace.entries(c.entryBytes, r.nodes.EntriesPerNode(c.entryBytes))
-		if surplus > limit {
+		if surplus > 2*limit {
 			r.wait(c, ByLength, surplus)
 			continue
 		}
 		call := r.call(c, ByLength)
-		call.Limit = limit
+		call.Limit = max(limit, surplus)
 		call.Exact = c.policy.Exact
 		if err := b.add(ctx, c, call, surplus*c.entryBytes); err != nil {
 			return err

@@ -2,6 +2,7 @@ package trim
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -18,6 +19,8 @@ type backlog struct {
 	atLeast int64
 	exact   bool
 }
+
+func (b *backlog) key() queueKey { return queueKey{b.name, b.reason} }
 
 type queueKey struct {
 	stream string
@@ -45,14 +48,16 @@ func (r *run) drain(ctx context.Context) error {
 	r.draining = true
 	defer func() { r.draining = false }()
 	for len(r.waiting) > 0 && !r.isLate() {
-		b := r.waiting[0]
-		r.waiting = r.waiting[1:]
-		done, err := r.drainTurn(ctx, &b)
-		if done {
-			delete(r.queued, queueKey{b.name, b.reason})
-		} else {
-			r.waiting = append(r.waiting, b)
+		group := r.waiting[:r.together()]
+		r.waiting = r.waiting[len(group):]
+		left, err := r.drainTurn(ctx, group)
+		for i := range group {
+			delete(r.queued, group[i].key())
 		}
+		for i := range left {
+			r.queued[left[i].key()] = true
+		}
+		r.waiting = append(r.waiting, left...)
 		if err != nil {
 			return err
 		}
@@ -61,19 +66,59 @@ func (r *run) drain(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) isLate() bool { return r.o.Budget > 0 && time.Since(r.start) > r.o.Budget }
-
-func (r *run) drainTurn(ctx context.Context, b *backlog) (done bool, err error) {
-	for started := time.Now(); time.Since(started) < turn; {
-		if done, err = r.drainOnce(ctx, b); done || err != nil {
-			return done, err
+// together is how many streams at the front of the queue lose no more than one
+// slice between them: at least one.
+func (r *run) together() int {
+	n, bytes := 0, int64(0)
+	for n < min(len(r.waiting), maxBatch) {
+		b := &r.waiting[n]
+		bytes += b.surplus * b.entryBytes
+		if b.surplus < 0 || b.exact || bytes > r.pace.slice {
+			break
 		}
+		n++
 	}
-	return false, nil
+	return max(1, n)
 }
 
-// drainOnce takes one slice from a stream.
-func (r *run) drainOnce(ctx context.Context, b *backlog) (done bool, err error) {
+func (r *run) isLate() bool { return r.o.Budget > 0 && time.Since(r.start) > r.o.Budget }
+
+// drainTurn takes slices from a few streams until their turn is over, and
+// returns those that have still more to lose.
+func (r *run) drainTurn(ctx context.Context, group []backlog) (left []backlog, err error) {
+	left = slices.Clone(group)
+	for started := time.Now(); len(left) > 0 && time.Since(started) < turn; {
+		calls := make([]buffer.Trim, len(left))
+		for i := range left {
+			calls[i] = r.slice(&left[i])
+		}
+		outcomes, took, err := r.trims(ctx, calls)
+		if err != nil {
+			return left, err
+		}
+		rest := left[:0]
+		var entries, freed int64
+		for i, out := range outcomes {
+			b := left[i]
+			entries += out.Removed
+			freed += out.Removed * b.entryBytes
+			if done := r.settle(&b, calls[i].Limit, out); !done {
+				rest = append(rest, b)
+			}
+		}
+		left = rest
+		if entries > 0 {
+			r.o.OnCall(took)
+			r.pace.took(took, freed)
+		} else {
+			r.pace.trips(took)
+		}
+	}
+	return left, nil
+}
+
+// slice is the next call for a stream.
+func (r *run) slice(b *backlog) buffer.Trim {
 	node := r.nodes.EntriesPerNode(b.entryBytes)
 	call := r.call(&b.candidate, b.reason)
 	call.Limit = max(b.atLeast, r.pace.entries(b.entryBytes, node))
@@ -81,29 +126,26 @@ func (r *run) drainOnce(ctx context.Context, b *backlog) (done bool, err error) 
 		call.Exact = true
 		call.Limit = min(call.Limit, 2*node)
 	}
-	outcomes, took, err := r.trims(ctx, []buffer.Trim{call})
-	if err != nil {
-		return false, err
-	}
-	out := outcomes[0]
+	return call
+}
+
+// settle notes what came of a call, and whether the stream is done.
+func (r *run) settle(b *backlog, limit int64, out buffer.Trimmed) (done bool) {
 	if out.Err != nil {
 		r.failed(b.name, out.Err)
-		return true, nil
+		return true
 	}
 	r.seeGroups(b.name, out)
 	if out.Removed == 0 {
-		r.pace.trips(took)
-		return r.stuck(b, call.Limit), nil
+		return r.stuck(b, limit)
 	}
-	r.o.OnCall(took)
-	r.pace.took(took, out.Removed*b.entryBytes)
 	r.removed(&b.candidate, b.reason, out.Removed)
 	b.atLeast = 0
 	if b.surplus > 0 {
 		b.surplus = max(0, b.surplus-out.Removed)
 	}
-	toTheEnd := b.surplus < 0 && !b.exact && out.Removed+r.fullNodes()/2 <= call.Limit
-	return (b.surplus == 0 || toTheEnd) && r.finished(b), nil
+	toTheEnd := b.surplus < 0 && !b.exact && out.Removed+r.fullNodes()/2 <= limit
+	return (b.surplus == 0 || toTheEnd) && r.finished(b)
 }
 
 // stuck decides what it means that a call removed nothing: the end, or that

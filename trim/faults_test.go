@@ -247,7 +247,7 @@ func TestATrimmerWorksWhereLimitsAreIgnored(t *testing.T) {
 
 func TestARunCanBeStopped(t *testing.T) {
 	w := realWorld(t)
-	w.fill("giant", 10, times(time.Now().Add(-time.Hour), 20_000)...)
+	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
 	ctx, stop := contextThatEnds(t)
 	tr := w.trimmer(Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(string, Reason, int64) { stop() } })
 	if _, err := tr.Run(ctx); err == nil {

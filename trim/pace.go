@@ -11,9 +11,9 @@ const (
 	firstSlice = 256 << 10
 	minSlice   = 32 << 10
 	// mostPerStall is what a call may free for each millisecond that it may
-	// hold Redis up. Most calls of that size take a fifth of it; the allocator
+	// hold Redis up. Most calls of that size take a tenth of it; the allocator
 	// makes one in a hundred take it all, too seldom to be learnt in time.
-	mostPerStall = 3 << 19
+	mostPerStall = 3 << 18
 )
 
 // DefaultMaxStall is how long one call may hold up Redis.

@@ -23,6 +23,8 @@ type Store interface {
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
+	TrimPolicy(context.Context) (buffer.Facts, error)
+	SetTrimPolicy(context.Context, buffer.Facts) error
 }
 
 // Reason says which limit removed an entry; it is a metric's label.
@@ -96,6 +98,8 @@ type Trimmer struct {
 	lonely map[string]map[string]time.Time
 	// left are the streams whose backlog the last run did not finish.
 	left []backlog
+	// announced: what a stricter policy removes was said.
+	announced bool
 }
 
 // New makes a trimmer over a store.
@@ -132,6 +136,12 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	now, clockErr := t.begin(ctx)
 	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
 		return Report{}, clockErr
+	}
+	if !t.announced && clockErr == nil {
+		t.announced = true
+		if err := t.announce(ctx); err != nil {
+			t.o.Log.Warn("cannot tell whether the policy got stricter", "error", err)
+		}
 	}
 	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
