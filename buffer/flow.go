@@ -3,8 +3,6 @@ package buffer
 import (
 	"context"
 	"fmt"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // Mark is the place of one message: its entry's id, and the session that it
@@ -48,7 +46,7 @@ func (b *Buffer) Newest(ctx context.Context, streams []string, n int) ([][]Mark,
 		for i, cmd := range b.evalRead(ctx, newestScript, calls) {
 			reply, err := cmd.StringSlice()
 			if IsLost(err) {
-				return marks, fmt.Errorf("reading the newest messages of stream %q: %w", Escape(part[i]), err)
+				return marks, fmt.Errorf("reading the newest messages of stream %s: %w", Quote(part[i]), err)
 			}
 			marks = append(marks, parseMarks(reply))
 		}
@@ -71,26 +69,14 @@ func parseMarks(reply []string) []Mark {
 // twice. An error means that the walk is not complete.
 func (b *Buffer) WalkStreamKeys(ctx context.Context, visit func(names []string) error) error {
 	prefix := b.names.StreamPrefix
-	match := escapeGlob(prefix) + "*"
-	return b.masters(ctx, func(ctx context.Context, node *redis.Client) error {
-		fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-			keys, next, err := node.ScanType(ctx, cursor, match, keyPage, "stream").Result()
-			if err != nil {
-				return nil, 0, fmt.Errorf("looking for stream keys %q: %w", match, err)
+	ours := func(_ context.Context, keys []string) ([]string, error) {
+		names := keys[:0]
+		for _, key := range keys {
+			if name := key[len(prefix):]; b.Owns(name) {
+				names = append(names, name)
 			}
-			return keys, next, nil
 		}
-		return walkPages(ctx, fetch, func(keys []string) error {
-			names := keys[:0]
-			for _, key := range keys {
-				if name := key[len(prefix):]; b.Owns(name) {
-					names = append(names, name)
-				}
-			}
-			if len(names) == 0 {
-				return nil
-			}
-			return visit(names)
-		})
-	})
+		return names, nil
+	}
+	return walkKeyspace(ctx, b, prefix, "stream", ours, visit)
 }

@@ -94,7 +94,7 @@ func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupG
 	for i, cmd := range b.evalRead(ctx, floorScript, calls) {
 		reply, err := cmd.StringSlice()
 		if IsLost(err) {
-			return nil, fmt.Errorf("asking for the consumer groups of stream %q: %w", Escape(streams[i]), err)
+			return nil, fmt.Errorf("asking for the consumer groups of stream %s: %w", Quote(streams[i]), err)
 		}
 		floors[i].Err = err
 		if len(reply) == 2 && reply[1] != "" {

@@ -108,7 +108,7 @@ func (b *Buffer) Heads(ctx context.Context, looks []Look, now time.Time) ([]Head
 	for i, cmd := range b.evalRead(ctx, headScript, calls) {
 		replies, err := cmd.Slice()
 		if IsLost(err) {
-			return nil, fmt.Errorf("looking at the oldest entry of stream %q and others: %w", Escape(looks[i*perCall].Stream), err)
+			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[i*perCall].Stream), err)
 		}
 		for n := range min(perCall, len(looks)-i*perCall) {
 			if err != nil {
@@ -192,7 +192,7 @@ var olderScript = newScript(`return #redis.call('XRANGE', KEYS[1], '-', '(' .. A
 func (b *Buffer) CountBefore(ctx context.Context, stream string, id ID, most int64) (int64, error) {
 	n, err := b.evalRead(ctx, olderScript, []scriptCall{{b.names.StreamKey(stream), []any{id.String(), most}}})[0].Int64()
 	if err != nil {
-		return 0, fmt.Errorf("counting old entries of stream %q: %w", Escape(stream), err)
+		return 0, fmt.Errorf("counting old entries of stream %s: %w", Quote(stream), err)
 	}
 	return n, nil
 }

@@ -59,6 +59,9 @@ func Escape(name string) string {
 	return b.String()
 }
 
+// Quote is [Escape] in quotation marks, for errors and sentences.
+func Quote(name string) string { return `"` + Escape(name) + `"` }
+
 func needsEscape(name string) bool {
 	for i := 0; i < len(name); {
 		r, size := utf8.DecodeRuneInString(name[i:])

@@ -69,7 +69,7 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time
 	removed, err := b.evalWrite(ctx, unlinkScript, []scriptCall{call})[0].Int()
 	switch {
 	case err != nil:
-		return Kept, fmt.Errorf("removing stream %q: %w", Escape(stream), err)
+		return Kept, fmt.Errorf("removing stream %s: %w", Quote(stream), err)
 	case removed == 0:
 		return Kept, b.takeBack(ctx, stream, remembered)
 	case remembered == nil:
@@ -100,7 +100,7 @@ func (b *Buffer) DropName(ctx context.Context, stream string) (Retirement, error
 // gone: whoever comes second sees the other.
 func (b *Buffer) unlist(ctx context.Context, stream string) (Retirement, error) {
 	if err := b.rdb.SRem(ctx, b.names.Streams, stream).Err(); err != nil {
-		return RetiredListed, fmt.Errorf("taking the name of stream %q from %q: %w", Escape(stream), b.names.Streams, err)
+		return RetiredListed, fmt.Errorf("taking the name of stream %s from %q: %w", Quote(stream), b.names.Streams, err)
 	}
 	back, err := b.keyExists(ctx, stream)
 	if err != nil || !back {
@@ -113,7 +113,7 @@ func (b *Buffer) unlist(ctx context.Context, stream string) (Retirement, error) 
 func (b *Buffer) keyExists(ctx context.Context, stream string) (bool, error) {
 	n, err := b.rdb.Exists(ctx, b.names.StreamKey(stream)).Result()
 	if err != nil {
-		return false, fmt.Errorf("looking for stream %q: %w", Escape(stream), err)
+		return false, fmt.Errorf("looking for stream %s: %w", Quote(stream), err)
 	}
 	return n > 0, nil
 }
@@ -128,7 +128,7 @@ func (b *Buffer) Restore(ctx context.Context, stream string) error {
 		return err
 	}
 	if err := b.rdb.SAdd(ctx, b.names.Streams, stream).Err(); err != nil {
-		return fmt.Errorf("putting the name of stream %q back into %q: %w", Escape(stream), b.names.Streams, err)
+		return fmt.Errorf("putting the name of stream %s back into %q: %w", Quote(stream), b.names.Streams, err)
 	}
 	if retired[0].IsZero() {
 		return nil

@@ -72,7 +72,7 @@ func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
 	for i, cmd := range b.evalRead(ctx, peekScript, calls) {
 		reply, err := cmd.Slice()
 		if IsLost(err) {
-			return nil, fmt.Errorf("reading a message of stream %q: %w", Escape(peeks[i].Stream), err)
+			return nil, fmt.Errorf("reading a message of stream %s: %w", Quote(peeks[i].Stream), err)
 		}
 		outcomes[i] = parsePeeked(reply, err)
 	}

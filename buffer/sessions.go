@@ -206,33 +206,15 @@ func flatSession(identity string, layout Layout, values []any) Session {
 
 // walkKeys scans the keyspace of every master for one Hash a session.
 func (b *Buffer) walkKeys(ctx context.Context, visit func([]Session) error) error {
-	prefix := b.names.SessionPrefix()
-	match := escapeGlob(prefix) + "*"
-	return b.masters(ctx, func(ctx context.Context, node *redis.Client) error {
-		fetch := func(ctx context.Context, cursor uint64) ([]Session, uint64, error) {
-			keys, next, err := node.ScanType(ctx, cursor, match, keyPage, "hash").Result()
-			if err != nil {
-				return nil, 0, fmt.Errorf("looking for session keys %q: %w", match, err)
-			}
-			page, err := readKeys(ctx, node, prefix, keys)
-			return page, next, err
-		}
-		return walkPages(ctx, fetch, func(page []Session) error {
-			if len(page) == 0 {
-				return nil
-			}
-			return visit(page)
-		})
-	})
+	return walkKeyspace(ctx, b, b.names.SessionPrefix(), "hash", b.readKeys, visit)
 }
 
 // readKeys reads the sessions of one page of keys; one that has expired
-// meanwhile, or is no Hash any more, is left out.
-func readKeys(ctx context.Context, node *redis.Client, prefix string, keys []string) ([]Session, error) {
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	pipe := node.Pipeline()
+// meanwhile, or is no Hash any more, is left out. In a cluster a key may have
+// left the node where it was found.
+func (b *Buffer) readKeys(ctx context.Context, keys []string) ([]Session, error) {
+	prefix := b.names.SessionPrefix()
+	pipe := b.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(keys))
 	for i, key := range keys {
 		cmds[i] = pipe.HMGet(ctx, key, sessionFields[:readFields]...)
@@ -244,7 +226,7 @@ func readKeys(ctx context.Context, node *redis.Client, prefix string, keys []str
 		values, err := cmds[i].Result()
 		if err == nil && !slices.ContainsFunc(values, func(v any) bool { return v != nil }) {
 			var n int64
-			if n, err = node.Exists(ctx, key).Result(); err == nil && n == 0 {
+			if n, err = b.rdb.Exists(ctx, key).Result(); err == nil && n == 0 {
 				continue
 			}
 		}
@@ -252,7 +234,7 @@ func readKeys(ctx context.Context, node *redis.Client, prefix string, keys []str
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading session key %q: %w", Escape(key), err)
+			return nil, fmt.Errorf("reading session key %s: %w", Quote(key), err)
 		}
 		page = append(page, flatSession(strings.TrimPrefix(key, prefix), LayoutKeys, values))
 	}

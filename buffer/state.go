@@ -63,7 +63,7 @@ func (b *Buffer) remember(ctx context.Context, stream string) (*note, error) {
 		err = fmt.Errorf("%d values instead of 2", len(reply))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("remembering stream %q before it is removed: %w", Escape(stream), err)
+		return nil, fmt.Errorf("remembering stream %s before it is removed: %w", Quote(stream), err)
 	}
 	return &note{new: reply[0] == 1, at: time.UnixMilli(reply[1])}, nil
 }
@@ -91,7 +91,7 @@ return 0
 func (b *Buffer) forget(ctx context.Context, stream string, noted time.Time) error {
 	call := scriptCall{key: b.stateKey(stateRetired), args: []any{stream, noted.UnixMilli()}}
 	if err := b.evalWrite(ctx, forgetScript, []scriptCall{call})[0].Err(); err != nil {
-		return fmt.Errorf("forgetting that stream %q was retired: %w", Escape(stream), err)
+		return fmt.Errorf("forgetting that stream %s was retired: %w", Quote(stream), err)
 	}
 	return nil
 }

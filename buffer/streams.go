@@ -222,7 +222,7 @@ func (b *Buffer) Infos(ctx context.Context, names []string) ([]StreamInfo, error
 		for i, cmd := range b.evalRead(ctx, infoScript, calls) {
 			reply, err := cmd.Slice()
 			if IsLost(err) {
-				return infos, fmt.Errorf("asking for the state of stream %q: %w", Escape(part[i]), err)
+				return infos, fmt.Errorf("asking for the state of stream %s: %w", Quote(part[i]), err)
 			}
 			infos = append(infos, parseInfo(reply, err))
 		}

@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -96,9 +97,14 @@ return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, lonely}
 // the connection broke, and the outcomes are unknown.
 func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
 	outcomes := make([]Trimmed, len(calls))
+	calls = slices.Clone(calls)
 	var plain []int
 	var scripted []int
 	for i, t := range calls {
+		if !b.server.trustsMinID() && (!t.Before.IsZero() || !t.Floor.IsZero()) {
+			// The exact way counts the entries, and does without MINID.
+			calls[i].Exact, t.Exact = true, true
+		}
 		if t.Exact || !t.Floor.IsZero() || t.Groups != nil {
 			scripted = append(scripted, i)
 		} else {
@@ -151,7 +157,7 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 	for n, cmd := range b.evalWrite(ctx, trimScript, scripts) {
 		reply, err := cmd.Slice()
 		if IsLost(err) {
-			return fmt.Errorf("trimming stream %q: %w", Escape(calls[indexes[n]].Stream), err)
+			return fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
 		}
 		into := &outcomes[indexes[n]]
 		into.Err = err

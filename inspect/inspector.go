@@ -167,7 +167,7 @@ func (i *Inspector) Inspect(ctx context.Context, names []string, visit func(Mess
 // choose sorts out the names that cannot be inspected, with the reasons.
 func (i *Inspector) choose(ctx context.Context, names []string) (there []string, refused []error, err error) {
 	refuse := func(name string, err error) {
-		refused = append(refused, fmt.Errorf("stream %q: %w", buffer.Escape(name), err))
+		refused = append(refused, fmt.Errorf("stream %s: %w", buffer.Quote(name), err))
 	}
 	var ours []string
 	for _, name := range names {

@@ -82,7 +82,7 @@ func TestStreamsThatWereNamedAreInspectedAndTheOthersNamedInTheError(t *testing.
 	if len(messages) != 1 || messages[0].Stream != "a" || report.Messages != 1 {
 		t.Errorf("messages %+v", messages)
 	}
-	for text, cause := range map[string]error{`no\\x00ne`: ErrNoStream, `"b"`: ErrNotOurs, `"text"`: ErrNotStream} {
+	for text, cause := range map[string]error{`"no\x00ne"`: ErrNoStream, `"b"`: ErrNotOurs, `"text"`: ErrNotStream} {
 		if !errors.Is(err, cause) || !strings.Contains(fmt.Sprint(err), text) {
 			t.Errorf("error %v does not say of %s: %v", err, text, cause)
 		}

@@ -67,7 +67,7 @@ func Decide(p Policy, f Facts, now time.Time) (Action, bool) {
 	}
 	if f.HeldBy != "" && action.Entries > length-f.NeededEntries {
 		action.Entries = length - f.NeededEntries
-		reasons = append(reasons, fmt.Sprintf("consumer group %q still needs %s", buffer.Escape(f.HeldBy), human.Count(f.NeededEntries)))
+		reasons = append(reasons, fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(f.HeldBy), human.Count(f.NeededEntries)))
 	}
 	if !p.Exact && action.Entries < length && f.NodeEntries > 1 {
 		// Approximate trimming removes whole macro nodes only.
