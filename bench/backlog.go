@@ -39,7 +39,7 @@ func (l *lab) measureBacklog(ctx context.Context, b backlog) ([]verdict, error) 
 		return nil, err
 	}
 	work := fmt.Sprintf("backlog of %d × %d B", b.entries, b.bytesEach)
-	stall := r.worse("ours", "p99", work+", neighbour's p99", 1)
+	stall := r.worse("ours", work+", neighbour's p99", 1)
 	stall.note += fmt.Sprintf("; largest beside exact %s", millis(r.max("exact", "max")))
 	rate, exactRate := r.median("ours", "entries/s"), r.median("exact", "entries/s")
 	return []verdict{

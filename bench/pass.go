@@ -23,7 +23,7 @@ const (
 // measurePass is a pass over streams that need nothing.
 func measurePass(ctx context.Context, l *lab) ([]verdict, error) {
 	streams := l.size(passStreams)
-	if err := l.seedStreams(ctx, streams, 3, 100); err != nil {
+	if err := l.seedStreams(ctx, streams, 3); err != nil {
 		return nil, err
 	}
 	policy := trim.Policy{MaxLength: maxLength}
@@ -43,7 +43,7 @@ func measurePass(ctx context.Context, l *lab) ([]verdict, error) {
 		return nil, err
 	}
 	work := fmt.Sprintf("pass over %d streams", streams)
-	neighbour := beside.worse("ours", "p99", work+", neighbour's p99", 0.5)
+	neighbour := beside.worse("ours", work+", neighbour's p99", 0.5)
 	neighbour.note += "; p99 beside the pipe " + millis(beside.median("pipe", "p99"))
 	return []verdict{
 		{work: work, ours: seconds(ours), other: seconds(pipe) + " pipe", ratio: ours / pipe, unit: "×", bound: 2},
@@ -91,9 +91,9 @@ func (l *lab) idleSide(window time.Duration) side {
 
 func (s latencies) figures() figures { return figures{"p50": s.P50, "p99": s.P99, "max": s.Max} }
 
-// worse compares a neighbour beside some work with one on an idle server.
-func (r results) worse(side, figure, work string, bound float64) verdict {
-	ours, idle := r.median(side, figure), r.median("idle", figure)
+// worse compares the p99 of a neighbour beside some work with one on an idle server.
+func (r results) worse(side, work string, bound float64) verdict {
+	ours, idle := r.median(side, "p99"), r.median("idle", "p99")
 	return verdict{
 		work: work, ours: millis(ours), other: millis(idle) + " idle", ratio: ours - idle, unit: "ms worse", bound: bound,
 		note: fmt.Sprintf("largest %s, idle %s", millis(r.max(side, "max")), millis(r.max("idle", "max"))),
@@ -103,7 +103,7 @@ func (r results) worse(side, figure, work string, bound float64) verdict {
 // measurePassAge is the same pass with a policy of age beside that of length.
 func measurePassAge(ctx context.Context, l *lab) ([]verdict, error) {
 	streams := l.size(passStreams)
-	if err := l.seedStreams(ctx, streams, 3, 100); err != nil {
+	if err := l.seedStreams(ctx, streams, 3); err != nil {
 		return nil, err
 	}
 	policy := trim.Policy{MaxLength: maxLength, MaxAge: time.Hour}
@@ -127,7 +127,7 @@ func measurePassAge(ctx context.Context, l *lab) ([]verdict, error) {
 // fresh process whose memory is looked at.
 func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
 	few := l.size(passStreams)
-	if err := l.seedStreams(ctx, 10*few, 1, 100); err != nil {
+	if err := l.seedStreams(ctx, 10*few, 1); err != nil {
 		return nil, err
 	}
 	// The smaller set lists a tenth of the names under the same key name in
@@ -135,7 +135,7 @@ func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
 	if err := l.rdb().Do(ctx, "SWAPDB", 0, 1).Err(); err != nil {
 		return nil, err
 	}
-	if err := l.seedStreams(ctx, few, 1, 100); err != nil {
+	if err := l.seedStreams(ctx, few, 1); err != nil {
 		return nil, err
 	}
 	input := commands(10*few, trimLength)

@@ -112,8 +112,8 @@ func (c *rawConn) bulk() (string, error) {
 }
 
 // skip throws strings away.
-func (c *rawConn) skip(strings int) error {
-	for range strings {
+func (c *rawConn) skip(count int) error {
+	for range count {
 		n, err := c.size()
 		if err == nil && n >= 0 {
 			_, err = c.in.Discard(n + 2)

@@ -26,14 +26,18 @@ for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
   if ARGV[7] ~= '' then redis.call('SADD', ARGV[7], name) end
 end`
 
+// listedEntryBytes is the size of an entry of the streams that need nothing.
+const listedEntryBytes = 100
+
 // seedStreams makes streams that need nothing, all listed.
-func (l *lab) seedStreams(ctx context.Context, streams, entries, bytesEach int) error {
+func (l *lab) seedStreams(ctx context.Context, streams, entries int) error {
 	const chunk = 1000
 	now := time.Now().UnixMilli()
 	seed := redis.NewScript(seedLua)
 	for first := 0; first < streams; first += chunk {
 		last := min(streams, first+chunk) - 1
-		if err := seed.Run(ctx, l.rdb(), nil, "car-", first, last, entries, bytesEach, now, "streams").Err(); ignoreNil(err) != nil {
+		err := seed.Run(ctx, l.rdb(), nil, "car-", first, last, entries, listedEntryBytes, now, "streams").Err()
+		if err = ignoreNil(err); err != nil {
 			return fmt.Errorf("seeding: %w", err)
 		}
 	}

@@ -83,7 +83,7 @@ func (l *lab) measureSessions(ctx context.Context, layout buffer.Layout, walk fu
 	}
 	ours, other, rss := r.median("ours", "s"), r.median("raw", "s"), r.max("ours", "rss MiB")
 	work := fmt.Sprintf("nothing to do in %d sessions, %s", n, layout)
-	neighbour := beside.worse("ours", "p99", work+", neighbour's p99", 1)
+	neighbour := beside.worse("ours", work+", neighbour's p99", 1)
 	neighbour.note += "; p99 beside the raw walk " + millis(beside.median("pipe", "p99"))
 	return []verdict{
 		{work: work, ours: seconds(ours), other: seconds(other) + " raw", ratio: ours / other, unit: "×", bound: 1.3},
@@ -169,7 +169,7 @@ func (l *lab) measureExpire(ctx context.Context, layout buffer.Layout, naive fun
 	return []verdict{
 		{work: work, ours: seconds(ours), other: seconds(other) + " naive", ratio: other / ours, unit: "× faster", bound: 10, atLeast: true,
 			note: "a whole run, with its two walks: " + seconds(r.median("a run", "s"))},
-		r.worse("a run", "p99", work+", neighbour's p99", 1),
+		r.worse("a run", work+", neighbour's p99", 1),
 	}, nil
 }
 

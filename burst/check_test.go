@@ -3,6 +3,7 @@ package burst
 import (
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,7 +160,7 @@ func TestListsOfNumbersAreCountedWhereverTheyEnd(t *testing.T) {
 					if n, ok := countVarints(b); n != 2*length || !ok {
 						t.Fatalf("%d times %d and %d: %d, %t", length, x, y, n, ok)
 					}
-					if n, ok := countVarints(append(b[:len(b):len(b)], 0x80)); ok {
+					if n, ok := countVarints(append(slices.Clip(b), 0x80)); ok {
 						t.Fatalf("%d times %d and %d and half a number: %d", length, x, y, n)
 					}
 				}
@@ -330,7 +331,7 @@ func TestWhyAMessageCannotBeUnpacked(t *testing.T) {
 		{"no encoding fits", []byte("neither LZ4 nor protobuf"), Unreadable},
 		{"a checksum does not fit", damaged, ChecksumMismatch},
 		{"a frame is cut off", frame[:len(frame)/2], Unreadable},
-		{"something follows a frame", append(frame[:len(frame):len(frame)], 0), TrailingBytes},
+		{"something follows a frame", append(slices.Clip(frame), 0), TrailingBytes},
 		{"it is a bomb", longBlock(DefaultMaxBurst + 1)[4:], TooLarge},
 		{"it is a burst that is not packed", burst, Unreadable},
 	} {

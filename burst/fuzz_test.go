@@ -3,6 +3,7 @@ package burst
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"testing"
 
@@ -33,7 +34,7 @@ func FuzzUnpack(f *testing.F) {
 			}
 			used := unpacker{buf: buffer}
 			again, errAgain := used.unpack(enc, data, limit)
-			if !bytes.Equal(got, again) || err != errAgain {
+			if !bytes.Equal(got, again) || !errors.Is(err, errAgain) {
 				t.Fatalf("%s: %d bytes, %v, and with a buffer %d bytes, %v", enc, len(got), err, len(again), errAgain)
 			}
 			if err != nil {

@@ -102,3 +102,6 @@ func newSchema(fields ...role) schema {
 	}
 	return s
 }
+
+// has reports whether the message has a field of that number.
+func (s *schema) has(number uint64) bool { return number > 0 && number <= s.last }

@@ -116,11 +116,10 @@ func (r *run) learnGroups(ctx context.Context, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	if floors[0].Err != nil {
+	switch {
+	case floors[0].Err != nil:
 		r.failed(f.Stream, floors[0].Err)
-		return nil
-	}
-	if floors[0].Group != "" {
+	case floors[0].Group != "":
 		f.HeldBy = floors[0].Group
 		f.NeededEntries = above(f.Info, floors[0].Needed)
 		f.Estimated = f.Estimated || f.NeededEntries > 0 && f.NeededEntries < f.Info.Length

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -161,7 +162,8 @@ type figure struct {
 func figures() []figure {
 	return []figure{
 		{"goroutines", func(s sample) int { return s.goroutines }, 0, 5},
-		{"open files", func(s sample) int { return s.files }, 0, 5},
+		// The pool of connections fills up, to ten a core, and keeps them.
+		{"open files", func(s sample) int { return s.files }, 0, 10 * runtime.GOMAXPROCS(0)},
 		{"series", func(s sample) int { return s.series }, 0, 0},
 		// The collector of garbage lets it breathe.
 		{"resident bytes", func(s sample) int { return s.resident }, .2, 4 << 20},
