@@ -61,6 +61,15 @@ generate-check: $(BIN)/protoc-gen-go ## that the generated code in the repositor
 chart: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/kubeconform $(KUBERNETES:%=$(SCHEMAS)/%) ## lint, render, validate and test the Helm chart
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check-chart helm/streamkeeper $(SCHEMAS) $(KUBERNETES)
 
+.PHONY: rules
+rules: ## check and test the alert rules
+	scripts/need promtool
+	scripts/check-rules helm/streamkeeper/rules
+
+.PHONY: soak
+soak: ## half an hour of accelerated running: goroutines, memory and series must end where they began
+	scripts/soak
+
 .PHONY: clean
 clean: ## forget the binary and the tools
 	rm -rf streamkeeper .tools

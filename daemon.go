@@ -19,9 +19,6 @@ import (
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
-// jobMetrics is the job that reads the streams' figures.
-const jobMetrics = "metrics"
-
 // daemonOptions are what distinguishes run from demo.
 type daemonOptions struct {
 	dryRun bool
@@ -31,10 +28,8 @@ type daemonOptions struct {
 	anyPort  bool
 	onListen func(net.Addr)
 	// Who else hears of what the jobs do; nil for nobody.
-	onTrimmed   func(stream string, entries int64)
-	onCleanedUp func(cleanup.Action)
-	onInspected func(inspect.Message)
-	onFigures   func(metrics.Snapshot)
+	audience  audience
+	onFigures func(metrics.Snapshot)
 }
 
 // daemon is the rooms, wired together.
@@ -46,7 +41,7 @@ type daemon struct {
 	address string
 
 	buffer    *buffer.Buffer
-	metrics   *metrics.Metrics
+	meters    meters
 	reader    *metrics.Reader
 	trimmer   *trim.Trimmer
 	cleaner   *cleanup.Cleaner
@@ -69,21 +64,17 @@ func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o 
 	if err != nil {
 		return nil, fmt.Errorf("reading the policies: %w", err)
 	}
-	d.metrics = metrics.New(metrics.Options{
-		Version: version, Revision: buildRevision(), MaxStreams: int(config.MetricsStreams.Value),
-		Jobs: append([]string{jobMetrics}, allJobs...), Reasons: reasonNames(),
-		Limit: func(stream string) int64 { return policies.For(stream).MaxLength },
-	})
-	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.metrics.RedisError); err != nil {
+	d.meters = config.newMeters(policies, o.audience)
+	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.meters.RedisError); err != nil {
 		return nil, err
 	}
-	d.reader = metrics.NewReader(d.buffer, d.metrics)
+	d.reader = metrics.NewReader(d.buffer, d.meters.Metrics)
 	if err := d.newRooms(); err != nil {
 		return nil, err
 	}
 	options := schedule.Options{
 		Jobs: d.jobs(), Grace: config.ShutdownGrace.Value, Log: log,
-		OnRun: d.onRun, OnLeader: d.metrics.Leader,
+		OnRun: d.onRun, OnLeader: d.meters.leads,
 	}
 	if o.spread {
 		options.Spread = schedule.DefaultSpread
@@ -96,14 +87,6 @@ func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o 
 	return d, err
 }
 
-func reasonNames() []string {
-	var names []string
-	for _, r := range inspect.AllReasons() {
-		names = append(names, string(r))
-	}
-	return names
-}
-
 // newRooms makes the rooms that do the jobs, and lets the metrics hear of it.
 func (d *daemon) newRooms() error {
 	trimOptions, err := d.config.trimOptions(d.log)
@@ -111,32 +94,18 @@ func (d *daemon) newRooms() error {
 		return err
 	}
 	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
-	trimOptions.OnRemoved = func(stream string, reason trim.Reason, entries int64) {
-		d.metrics.TrimRemoved(stream, reason, entries)
-		if d.o.onTrimmed != nil {
-			d.o.onTrimmed(stream, entries)
-		}
-	}
-	trimOptions.OnCall = d.metrics.TrimCall
-	trimOptions.OnMalformed = d.metrics.Malformed
+	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
 
 	cleanupOptions := d.config.cleanupOptions(d.log, false)
-	cleanupOptions.OnAction = func(a cleanup.Action) {
-		d.metrics.CleanedUp(a)
-		if d.o.onCleanedUp != nil {
-			d.o.onCleanedUp(a)
-		}
-	}
-	cleanupOptions.OnMalformed = d.metrics.Malformed
+	d.meters.onCleanup(&cleanupOptions)
 	d.cleaner = cleanup.New(d.buffer, cleanupOptions)
 
 	inspectOptions, err := d.config.inspectOptions(d.log)
 	if err != nil {
 		return err
 	}
-	inspectOptions.OnMessage = d.inspected
-	inspectOptions.OnMalformed = d.metrics.Malformed
+	d.meters.onInspect(&inspectOptions)
 	d.inspector = inspect.New(d.buffer, inspectOptions)
 	return nil
 }
@@ -168,7 +137,7 @@ func period(spec string) time.Duration {
 }
 
 func (d *daemon) trim(ctx context.Context) error {
-	d.metrics.TrimStarted()
+	d.meters.TrimStarted()
 	run := d.trimmer.Run
 	if d.o.dryRun {
 		run = func(ctx context.Context) (trim.Report, error) { return d.trimmer.Plan(ctx, func(trim.Action) {}) }
@@ -204,11 +173,8 @@ func (d *daemon) cleanup(ctx context.Context) error {
 	if r.Brake != "" {
 		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
 	}
-	d.metrics.Brake(jobCleanup, r.Brake != "")
+	d.meters.cleaned(r, d.o.dryRun, err)
 	if err == nil {
-		d.metrics.Sessions(cleanup.Live, r.SessionsLive)
-		d.metrics.Sessions(cleanup.Stale, r.SessionsStale-r.SessionsExpired)
-		d.metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)
 		d.mu.Lock()
 		d.cleaned, d.cleanedAt, d.pending = r, time.Now(), examples
 		d.mu.Unlock()
@@ -221,7 +187,7 @@ func (d *daemon) cleanup(ctx context.Context) error {
 }
 
 func (d *daemon) inspect(ctx context.Context) error {
-	d.metrics.InspectStarted()
+	d.meters.InspectStarted()
 	started := time.Now()
 	r, err := d.inspector.Run(ctx, func(inspect.Message) {})
 	d.log.Info("inspected", "job", jobInspect, "messages", r.Messages, "ok", r.OK, "warn", r.Warn, "invalid", r.Invalid,
@@ -231,32 +197,17 @@ func (d *daemon) inspect(ctx context.Context) error {
 
 // read reads the figures of the streams, and how full Redis is if it says so.
 func (d *daemon) read(ctx context.Context) error {
-	if err := d.reader.Read(ctx); err != nil {
+	used, limit, err := d.meters.figures(ctx, d.reader, d.buffer)
+	if err != nil {
 		return err
 	}
-	if used, limit, err := d.buffer.Memory(ctx); err == nil {
-		d.metrics.RedisMemory(used, limit)
-		d.mu.Lock()
-		d.used, d.max = used, limit
-		d.mu.Unlock()
-	}
+	d.mu.Lock()
+	d.used, d.max = used, limit
+	d.mu.Unlock()
 	if d.o.onFigures != nil {
-		d.o.onFigures(d.metrics.Snapshot())
+		d.o.onFigures(d.meters.Snapshot())
 	}
 	return nil
-}
-
-func (d *daemon) inspected(m inspect.Message) {
-	reasons := make([]string, len(m.Reasons))
-	for i, r := range m.Reasons {
-		reasons[i] = string(r)
-	}
-	d.metrics.Inspected(metrics.Message{
-		Stream: m.Stream, Verdict: m.Verdict, Reasons: reasons, Encoding: m.Encoding.String(), Size: m.Size, Compressed: m.CompressedBytes,
-	})
-	if d.o.onInspected != nil {
-		d.o.onInspected(m)
-	}
 }
 
 // ended notes what a run did, and fails it if single items failed.
@@ -271,7 +222,7 @@ func (d *daemon) ended(job, summary string, failed int64, err error) error {
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
-	d.metrics.JobRun(o.Job, string(o.Result), o.Duration)
+	d.meters.ran(o.Job, string(o.Result), o.Duration, o.Err)
 	if o.Err != nil {
 		d.recent.Add(time.Now(), o.Job, o.Err)
 	}
@@ -279,16 +230,12 @@ func (d *daemon) onRun(o schedule.Outcome) {
 
 // metricsHandler asks Redis for a sign of life at each scrape.
 func (d *daemon) metricsHandler() http.Handler {
-	handler := d.metrics.Handler()
+	handler := d.meters.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pingTimeout)
-		d.metrics.RedisUp(d.buffer.Ping(ctx) == nil)
-		cancel()
+		d.meters.ping(r.Context(), d.buffer)
 		handler.ServeHTTP(w, r)
 	})
 }
-
-const pingTimeout = time.Second
 
 // hostname tells replicas apart on the page.
 func hostname() string {

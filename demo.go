@@ -95,14 +95,10 @@ func (a *app) told(story *demo.Story) daemonOptions {
 		onListen: func(address net.Addr) {
 			once.Do(func() { fmt.Fprintf(a.stdout, "The status page is at http://%s/\n", local(address)) })
 		},
-		onTrimmed:   story.Trimmed,
-		onCleanedUp: func(c cleanup.Action) { story.Cleaned(string(c.Kind), c.Session, c.Stream, c.Reason) },
-		onInspected: func(m inspect.Message) {
-			reasons := make([]string, len(m.Reasons))
-			for i, r := range m.Reasons {
-				reasons[i] = string(r)
-			}
-			story.Inspected(m.Stream, m.Verdict.String(), reasons)
+		audience: audience{
+			onTrimmed:   story.Trimmed,
+			onCleanedUp: func(c cleanup.Action) { story.Cleaned(string(c.Kind), c.Session, c.Stream, c.Reason) },
+			onInspected: func(m inspect.Message) { story.Inspected(m.Stream, m.Verdict.String(), reasonNames(m.Reasons)) },
 		},
 		onFigures: func(s metrics.Snapshot) {
 			for _, f := range s.Chosen {

@@ -217,7 +217,7 @@ func (p planJSON) lines() []string {
 
 var readOnlyCommands = []string{
 	"hello", "time", "sscan", "hscan", "scan", "zscan", "xlen", "evalsha_ro", "eval_ro", "hmget", "exists", "zmscore", "scard", "hgetall",
-	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
+	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "xrevrange", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
 }
 
 func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
@@ -226,9 +226,9 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 			w := newWorld(t, layout)
 			plan := decode[planJSON](t, mustRun(t, "plan", "-o", "json"))
 			want := []string{
-				"expire busy / stale-2: not updated for 25h (limit 24h)",
+				"expire busy / stale-2: not updated for 25h (limit 24h); but its messages still flow",
 				`expire dead / stale \xfe: not updated for 26h (limit 24h)`,
-				"retire dead: no session, last entry 2d 2h ago (limit 24h)",
+				"retire dead: no session, last entry 2d 2h ago (limit 24h), after the expiry of its last session",
 				`retire orphan\xff: no session, last entry 30h ago (limit 24h)`,
 				"trim aged 500: oldest entry 9h 59m old (limit 1h)",
 				"trim busy 1500: 2 500 entries (limit 1 000)",

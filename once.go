@@ -13,6 +13,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -28,7 +29,7 @@ const (
 var allJobs = []string{jobTrim, jobCleanup, jobInspect}
 
 func (a *app) onceCommand() *cobra.Command {
-	var force bool
+	var o onceOptions
 	c := &cobra.Command{
 		Use:       "once [JOB…]",
 		Short:     "Do each job, or those named (trim, cleanup, inspect), one time and exit",
@@ -39,17 +40,26 @@ func (a *app) onceCommand() *cobra.Command {
 					return usageError{fmt.Errorf("%q is no job: want trim, cleanup or inspect", job)}
 				}
 			}
-			return a.once(c.Context(), args, force)
+			o.jobs = args
+			return a.once(c.Context(), o)
 		},
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
 	a.dryRunFlag(c)
-	c.Flags().BoolVar(&force, "force", false, "override the brake that stops a mass deletion")
+	c.Flags().BoolVar(&o.force, "force", false, "override the brake that stops a mass deletion")
+	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter's textfile collector")
 	return c
 }
 
-func (a *app) once(ctx context.Context, jobs []string, force bool) error {
+// onceOptions are the arguments and flags of once.
+type onceOptions struct {
+	jobs        []string
+	force       bool
+	metricsFile string
+}
+
+func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	format, err := a.format()
 	if err != nil {
 		return err
@@ -58,20 +68,36 @@ func (a *app) once(ctx context.Context, jobs []string, force bool) error {
 	if err != nil {
 		return err
 	}
-	if len(jobs) == 0 {
-		jobs = config.enabledJobs()
-	}
-	b, err := a.open(ctx, config, log, a.dryRun, nil)
+	policies, err := config.policies()
 	if err != nil {
+		return fmt.Errorf("reading the policies: %w", err)
+	}
+	o := oneShot{app: a, config: config, log: log, force: options.force, meters: config.newMeters(policies, audience{})}
+	if len(options.jobs) == 0 {
+		options.jobs = config.enabledJobs()
+	}
+	if options.metricsFile != "" {
+		// That Redis is away is worth knowing too.
+		defer func() { err = errors.Join(err, o.meters.WriteFile(options.metricsFile)) }()
+	}
+	// The one that works.
+	o.meters.leads(true)
+	o.buffer, err = a.open(ctx, config, log, a.dryRun, o.meters.RedisError)
+	if err != nil {
+		for _, name := range options.jobs {
+			o.meters.ran(name, metrics.ResultError, 0, err)
+		}
 		return err
 	}
-	defer func() { _ = b.Close() }()
-	result := report.Once{Version: version, Redis: redisReport(b), DryRun: a.dryRun, Jobs: []report.Job{}}
-	o := oneShot{app: a, config: config, buffer: b, log: log, force: force}
+	defer func() { _ = o.buffer.Close() }()
+	result := report.Once{Version: version, Redis: redisReport(o.buffer), DryRun: a.dryRun, Jobs: []report.Job{}}
 	for _, name := range allJobs {
-		if slices.Contains(jobs, name) {
+		if slices.Contains(options.jobs, name) {
 			result.Jobs = append(result.Jobs, o.do(ctx, name))
 		}
+	}
+	if options.metricsFile != "" {
+		o.read(ctx)
 	}
 	return errors.Join(report.WriteOnce(a.stdout, format, result), o.outcome)
 }
@@ -92,6 +118,7 @@ type oneShot struct {
 	*app
 	config Config
 	buffer *buffer.Buffer
+	meters meters
 	log    *slog.Logger
 	force  bool
 	// outcome decides the exit code: errFailed outranks errBrake.
@@ -114,12 +141,29 @@ func (o *oneShot) do(ctx context.Context, name string) report.Job {
 	if err == nil && failed > 0 {
 		err = fmt.Errorf("%d items failed", failed)
 	}
+	outcome := metrics.ResultOK
 	if err != nil {
+		outcome = metrics.ResultError
 		o.outcome = errFailed
 		o.log.Error("job failed", "job", name, "class", string(buffer.ClassOf(err)), "error", err)
 	}
+	o.meters.ran(name, outcome, time.Since(started), err)
 	report.Finish(job, time.Since(started), err)
 	return job
+}
+
+// read reads the figures that the daemon's metrics job would.
+func (o *oneShot) read(ctx context.Context) {
+	started := time.Now()
+	outcome := metrics.ResultOK
+	_, _, err := o.meters.figures(ctx, metrics.NewReader(o.buffer, o.meters.Metrics), o.buffer)
+	if err != nil {
+		outcome = metrics.ResultError
+		o.outcome = errFailed
+		o.log.Error("cannot read the figures of the streams", "class", string(buffer.ClassOf(err)), "error", err)
+	}
+	o.meters.ran(jobMetrics, outcome, time.Since(started), err)
+	o.meters.ping(ctx, o.buffer)
 }
 
 func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
@@ -128,6 +172,8 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 	if err != nil {
 		return job, 0, err
 	}
+	o.meters.onTrim(&options)
+	o.meters.TrimStarted()
 	progress := report.NewProgress(o.stderr, isTerminal(o.stderr))
 	options.OnProgress = func(p trim.Progress) { progress.Trim(p.Streams, p.Entries, p.Waiting) }
 	trimmer := trim.New(o.buffer, options)
@@ -144,7 +190,9 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 
 func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
 	job := &report.CleanupJob{Head: report.Head{Job: jobCleanup}}
-	cleaner := cleanup.New(o.buffer, o.config.cleanupOptions(o.log, o.force))
+	options := o.config.cleanupOptions(o.log, o.force)
+	o.meters.onCleanup(&options)
+	cleaner := cleanup.New(o.buffer, options)
 	var r cleanup.Report
 	var err error
 	if o.dryRun {
@@ -152,6 +200,7 @@ func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
 	} else {
 		r, err = cleaner.Run(ctx)
 	}
+	o.meters.cleaned(r, o.dryRun, err)
 	job.Sessions, job.SessionsExpired, job.SessionsAbandoned = r.Sessions, r.SessionsExpired, r.SessionsAbandoned
 	job.SessionsMalformed, job.Streams, job.StreamsRetired = r.SessionsMalformed, r.Streams, r.StreamsRetired
 	job.StreamsRestored, job.NamesDropped, job.Errors, job.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
@@ -171,6 +220,8 @@ func (o *oneShot) inspect(ctx context.Context) (report.Job, int64, error) {
 	if err != nil {
 		return job, 0, err
 	}
+	o.meters.onInspect(&options)
+	o.meters.InspectStarted()
 	r, err := inspect.New(o.buffer, options).Run(ctx, func(inspect.Message) {})
 	job.Messages, job.Valid, job.Warn, job.Invalid, job.Bytes = r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes
 	return job, r.Errors, err

@@ -19,7 +19,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		Version: version, Revision: buildRevision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
 		DryRun: d.o.dryRun, Stopping: jobs.Stopping,
 		Leader:  web.Leader{Leading: jobs.Leader, Lease: string(jobs.Lease)},
-		Streams: streamsStatus(d.metrics.Snapshot()),
+		Streams: streamsStatus(d.meters.Snapshot()),
 		Errors:  d.recent.Errors(),
 	}
 	server := d.buffer.Server()

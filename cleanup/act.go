@@ -18,11 +18,8 @@ func (r *run) act(ctx context.Context) error {
 	if err := r.setLeft(ctx, r.hashSessions-r.hashStale, r.report.Streams-r.retirable-r.droppable); err != nil {
 		return err
 	}
-	// The owners are learnt anew, so that a session that came meanwhile, or
-	// did not expire after all, keeps its stream.
-	if err := r.newOwners(ctx); err != nil {
-		return err
-	}
+	// A session that came meanwhile, or does not expire after all, joins the
+	// owners of the first walk.
 	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.expirePage(ctx, page) }); err != nil {
 		return fmt.Errorf("no stream retired, as not all sessions could be read: %w", err)
 	}

@@ -29,14 +29,14 @@ func withBrake(o *cleanup.Options) { o.Brake = cleanup.DefaultBrake }
 
 // heldFor makes the note of the held decision so old.
 func (w *world) heldFor(age time.Duration) {
-	w.Client.HSet(w.ctx, "streamkeeper:brake", "since_ms", w.now.Add(-age).UnixMilli())
+	w.Client.HSet(w.t.Context(), "streamkeeper:brake", "since_ms", w.now.Add(-age).UnixMilli())
 }
 
 func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
 	w := braked(t, 30)
 	w.entry("came back", fresh)
-	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
-	w.Client.SAdd(w.ctx, "streams", "ghost")
+	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
+	w.Client.SAdd(w.t.Context(), "streams", "ghost")
 	w.stream("orphan", older)
 	if plan, actions := w.plan(withBrake); plan.Brake == "" || len(actions) != 32 {
 		t.Errorf("the plan is %+v with %d actions", plan, len(actions))
@@ -50,7 +50,7 @@ func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
 		t.Errorf("%d sessions are left", got)
 	}
 	w.expect("listed", w.listed(), "came back", "ghost", "orphan")
-	w.expect("sighted", w.Client.ZRange(w.ctx, "streamkeeper:sighted", 0, -1).Val(), "ghost")
+	w.expect("sighted", w.Client.ZRange(w.t.Context(), "streamkeeper:sighted", 0, -1).Val(), "ghost")
 }
 
 func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
@@ -63,7 +63,7 @@ func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
 	if report.SessionsExpired != 30 || report.Brake != "" || !strings.Contains(w.log.String(), "the brake is overridden") {
 		t.Errorf("the report is %+v\n%s", report, w.log.String())
 	}
-	if n := w.Client.Exists(w.ctx, "streamkeeper:brake").Val(); n != 0 {
+	if n := w.Client.Exists(w.t.Context(), "streamkeeper:brake").Val(); n != 0 {
 		t.Error("the note of the held decision is still there")
 	}
 	if again := w.run(withBrake); again.Brake != "" {
@@ -82,7 +82,7 @@ func TestTheBrakeLetsGoWhenTheDecisionHasStood(t *testing.T) {
 	if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 30 {
 		t.Errorf("it did not let go: %+v", report)
 	}
-	if n := w.Client.Exists(w.ctx, "streamkeeper:brake").Val(); n != 0 {
+	if n := w.Client.Exists(w.t.Context(), "streamkeeper:brake").Val(); n != 0 {
 		t.Error("the note of the decision outlived it")
 	}
 	if again := w.run(withBrake); again.Brake != "" {
@@ -139,9 +139,9 @@ func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 
 func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 	for name, lose := range map[string]func(w *world){
-		"all sessions":  func(w *world) { w.Client.Del(w.ctx, "sessions") },
-		"most sessions": func(w *world) { w.Client.HDel(w.ctx, "sessions", w.sessions()[:25]...) },
-		"all names":     func(w *world) { w.Client.Del(w.ctx, "streams") },
+		"all sessions":  func(w *world) { w.Client.Del(w.t.Context(), "sessions") },
+		"most sessions": func(w *world) { w.Client.HDel(w.t.Context(), "sessions", w.sessions()[:25]...) },
+		"all names":     func(w *world) { w.Client.Del(w.t.Context(), "streams") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := braked(t, 0)
@@ -178,7 +178,7 @@ func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
 	}
 	w.run(withBrake)
 	for i := range 40 {
-		w.Client.Del(w.ctx, "sessions:"+fmt.Sprint(i))
+		w.Client.Del(w.t.Context(), "sessions:"+fmt.Sprint(i))
 	}
 	if report := w.run(withBrake); report.Brake != "" {
 		t.Errorf("the brake is on: %s", report.Brake)

@@ -40,7 +40,7 @@ func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
 			w.expect("sessions", w.sessions(), "ahead", "live")
 			w.expect("listed", w.listed(), "owned by one ahead", "still written", "used", "young")
 			w.expect("keys", w.keys(), "owned by one ahead", "still written", "used", "young")
-			if got := strings.Count(w.log.String(), `msg="cleaned up"`); got != 4 {
+			if got := strings.Count(w.log.String(), `msg="removed or restored"`); got != 4 {
 				t.Errorf("%d records in the log:\n%s", got, w.log.String())
 			}
 			if again := w.run(nil); again.SessionsExpired+again.StreamsRetired+again.StreamsRestored != 0 {
@@ -55,7 +55,7 @@ func TestThePlanSaysWhyInWords(t *testing.T) {
 	w.session(buffer.LayoutObject, "s1", "dying", 26*time.Hour+3*time.Minute)
 	w.stream("dying", older)
 	w.stream("orphan", older)
-	w.Client.SAdd(w.ctx, "streams", "ghost")
+	w.Client.SAdd(w.t.Context(), "streams", "ghost")
 	w.sighted("ghost", old)
 	_, actions := w.plan(nil)
 	var got []string
@@ -82,11 +82,11 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 		w.session(buffer.LayoutKeys, name, name, old)
 		w.stream(name, older)
 	}
-	w.Client.HSet(w.ctx, "sessions:names none", "lastUpdated", w.now.Add(-old).UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:names none", "lastUpdated", w.now.Add(-old).UnixMilli())
 	include, _ := buffer.ParsePatterns("*ours,their*")
 	exclude, _ := buffer.ParsePatterns("theirs")
 	b := w.open(w.URL(), func(o *buffer.Options) { o.Include, o.Exclude = include, exclude })
-	report, err := cleanup.New(b, w.options(nil)).Run(w.ctx)
+	report, err := cleanup.New(b, w.options(nil)).Run(w.t.Context())
 	if err != nil || report.Sessions != 2 || report.Streams != 1 || report.StreamsRetired != 1 {
 		t.Errorf("the report is %+v, %v", report, err)
 	}
@@ -96,8 +96,8 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 
 func TestAStumpExpiresByTheSameClock(t *testing.T) {
 	w := newWorld(t)
-	w.Client.HSet(w.ctx, "sessions:old stump", "lastUpdated", w.now.Add(-old).UnixMilli())
-	w.Client.HSet(w.ctx, "sessions:young stump", "lastUpdated", w.now.UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:old stump", "lastUpdated", w.now.Add(-old).UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:young stump", "lastUpdated", w.now.UnixMilli())
 	w.run(nil)
 	w.expect("sessions", w.sessions(), "young stump")
 }
@@ -105,11 +105,11 @@ func TestAStumpExpiresByTheSameClock(t *testing.T) {
 func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
 	w := newWorld(t)
 	for i := range 30 {
-		w.Client.HSet(w.ctx, "sessions", fmt.Sprint("bad ", i), "x")
+		w.Client.HSet(w.t.Context(), "sessions", fmt.Sprint("bad ", i), "x")
 	}
-	w.Client.SAdd(w.ctx, "streams", "a string", "counted")
-	w.Client.Set(w.ctx, "stream:a string", "x", 0)
-	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:counted", ID: "17-1", Values: []any{"id", 1}})
+	w.Client.SAdd(w.t.Context(), "streams", "a string", "counted")
+	w.Client.Set(w.t.Context(), "stream:a string", "x", 0)
+	w.Client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:counted", ID: "17-1", Values: []any{"id", 1}})
 	told := make(map[string]int)
 	report := w.run(func(o *cleanup.Options) { o.OnMalformed = func(kind string) { told[kind]++ } })
 	if report.Errors != 0 || told[cleanup.KindSession] != 30 || told[cleanup.KindStreamType] != 1 || told[cleanup.KindStreamID] != 1 {
@@ -141,7 +141,7 @@ func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 		t.Errorf("restored: %+v", report)
 	}
 	w.expect("listed", w.listed(), "comes back", "gets a session")
-	w.expect("remembered", w.Client.ZRange(w.ctx, "streamkeeper:retired", 0, -1).Val(), "stays away")
+	w.expect("remembered", w.Client.ZRange(w.t.Context(), "streamkeeper:retired", 0, -1).Val(), "stays away")
 	if again := w.run(nil); again.StreamsRestored != 0 {
 		t.Errorf("restored again: %+v", again)
 	}
@@ -149,20 +149,20 @@ func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 
 func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 	w := newWorld(t)
-	w.Client.SAdd(w.ctx, "streams", "ghost", "back", "owned")
+	w.Client.SAdd(w.t.Context(), "streams", "ghost", "back", "owned")
 	w.session(buffer.LayoutObject, "s", "owned", fresh)
-	w.Client.XGroupCreateMkStream(w.ctx, "stream:never written", "g", "$")
-	w.Client.SAdd(w.ctx, "streams", "never written")
+	w.Client.XGroupCreateMkStream(w.t.Context(), "stream:never written", "g", "$")
+	w.Client.SAdd(w.t.Context(), "streams", "never written")
 	if report := w.run(nil); report.NamesDropped+report.StreamsRetired != 0 {
 		t.Errorf("at the first sighting: %+v", report)
 	}
-	sighted := w.Client.ZRange(w.ctx, "streamkeeper:sighted", 0, -1).Val()
+	sighted := w.Client.ZRange(w.t.Context(), "streamkeeper:sighted", 0, -1).Val()
 	slices.Sort(sighted)
 	w.expect("sighted", sighted, "back", "ghost", "never written")
 
 	w.entry("back", fresh)
 	w.run(nil)
-	w.Client.Del(w.ctx, "stream:back")
+	w.Client.Del(w.t.Context(), "stream:back")
 	for _, name := range []string{"ghost", "never written"} {
 		w.sighted(name, old)
 	}
@@ -182,8 +182,8 @@ func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
 	w := newWorld(t)
 	w.stream("read", older)
-	w.Client.XGroupCreate(w.ctx, "stream:read", "g", "0")
-	w.Client.XReadGroup(w.ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:read", ">"}})
+	w.Client.XGroupCreate(w.t.Context(), "stream:read", "g", "0")
+	w.Client.XReadGroup(w.t.Context(), &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:read", ">"}})
 	if report := w.run(nil); report.StreamsRetired != 0 {
 		t.Errorf("%+v", report)
 	}
@@ -194,10 +194,10 @@ func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 	w.session(buffer.LayoutObject, "stale", "dying", old)
 	w.stream("dying", older)
 	w.entry("came back", fresh)
-	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
+	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
 	for _, skew := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		b := w.open(w.URL(), func(o *buffer.Options) { o.Now = func() time.Time { return time.Now().Add(skew) } })
-		_, err := cleanup.New(b, w.options(nil)).Run(w.ctx)
+		_, err := cleanup.New(b, w.options(nil)).Run(w.t.Context())
 		if buffer.ClassOf(err) != buffer.ClassClock {
 			t.Errorf("skew %s: the run ends with %v", skew, err)
 		}
@@ -214,9 +214,9 @@ func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 	}
 	w.stream("dying", older)
 	w.stream("used", older)
-	w.Client.SAdd(w.ctx, "streams", "ghost", "new ghost")
+	w.Client.SAdd(w.t.Context(), "streams", "ghost", "new ghost")
 	w.sighted("ghost", old)
-	w.Client.ConfigSet(w.ctx, "maxmemory", "1")
+	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
 	report := w.run(nil)
 	if report.SessionsExpired != 3 || report.StreamsRetired != 1 || report.NamesDropped != 0 || report.Errors != 0 {
 		t.Errorf("the report is %+v", report)
@@ -226,7 +226,7 @@ func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 	w.expect("listed", w.listed(), "dying", "ghost", "new ghost", "used")
 
 	// With memory again, a later run reaches the end.
-	w.Client.ConfigSet(w.ctx, "maxmemory", "0")
+	w.Client.ConfigSet(w.t.Context(), "maxmemory", "0")
 	w.run(nil)
 	w.sighted("dying", old)
 	w.run(nil)
@@ -240,8 +240,8 @@ func TestSessionsThatExpireWhileTheirMessagesFlowAreToldLoudly(t *testing.T) {
 	w.session(buffer.LayoutKeys, "ended", "b", old)
 	w.stream("b", old)
 	w.session(buffer.LayoutFields, "another's messages", "c", old)
-	w.Client.SAdd(w.ctx, "streams", "c")
-	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:c", Values: []any{"id", 8}})
+	w.Client.SAdd(w.t.Context(), "streams", "c")
+	w.Client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:c", Values: []any{"id", 8}})
 	_, actions := w.plan(nil)
 	for _, a := range actions {
 		if got := strings.HasSuffix(a.Reason, "(limit 24h); but its messages still flow"); got != (a.Session == "flowing") {
@@ -265,10 +265,10 @@ func TestAScanListsOnlyStreamsThatAreOurs(t *testing.T) {
 	w.session(buffer.LayoutObject, "t", "named by a session, no key", fresh)
 	w.entry("named by a session", fresh)
 	w.entry("retired", fresh)
-	w.Client.ZAdd(w.ctx, "streamkeeper:retired", redis.Z{Score: 5, Member: "retired"})
+	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "retired"})
 	w.entry("foreign", older)
 	w.stream("listed", fresh)
-	w.Client.Set(w.ctx, "stream:no stream", "x", 0)
+	w.Client.Set(w.t.Context(), "stream:no stream", "x", 0)
 
 	told := make(map[string]int)
 	change := func(o *cleanup.Options) {
@@ -321,7 +321,7 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 		t.Helper()
 		store.now = store.now.Add(later)
 		store.all, store.hash = 0, 0
-		if _, err := cleaner.Run(w.ctx); err != nil {
+		if _, err := cleaner.Run(w.t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if store.all != all || store.hash != hash {
@@ -339,15 +339,15 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 	step("a stream is to be retired", 5*time.Minute, 2, 1)
 	w.expect("listed", w.listed(), "named in the keys layout only")
 	step("one was found", 5*time.Minute, 1, 0)
-	w.Client.Del(w.ctx, "sessions:live")
-	w.Client.Del(w.ctx, "streams")
+	w.Client.Del(w.t.Context(), "sessions:live")
+	w.Client.Del(w.t.Context(), "streams")
 	step("it is gone", 5*time.Minute, 1, 0)
 	step("none was found", 5*time.Minute, 0, 1)
 
 	pinned := &counting{Buffer: w.open(w.URL(), func(o *buffer.Options) { o.Layouts = []buffer.Layout{buffer.LayoutKeys} }), now: w.now}
 	cleaner = cleanup.New(pinned, w.options(nil))
 	for range 2 {
-		if _, err := cleaner.Run(w.ctx); err != nil {
+		if _, err := cleaner.Run(w.t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -375,7 +375,7 @@ func TestTheRecordEndsAtAThousandLines(t *testing.T) {
 	}
 	seen := 0
 	w.run(func(o *cleanup.Options) { o.OnAction = func(cleanup.Action) { seen++ } })
-	if got := strings.Count(w.log.String(), `msg="cleaned up"`); got != 1000 || seen != 1200 || !strings.Contains(w.log.String(), "count=200") {
+	if got := strings.Count(w.log.String(), `msg="removed or restored"`); got != 1000 || seen != 1200 || !strings.Contains(w.log.String(), "count=200") {
 		t.Errorf("%d lines, %d actions", got, seen)
 	}
 }
@@ -384,7 +384,7 @@ func TestAFailureOfRedisEndsTheRun(t *testing.T) {
 	w := newWorld(t)
 	b := w.open(w.URL(), nil)
 	w.Kill()
-	if _, err := cleanup.New(b, w.options(nil)).Run(w.ctx); !buffer.IsLost(err) {
+	if _, err := cleanup.New(b, w.options(nil)).Run(w.t.Context()); !buffer.IsLost(err) {
 		t.Errorf("the run ends with %v", err)
 	}
 	if err := errors.Join(w.Run()); err != nil {

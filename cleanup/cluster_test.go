@@ -1,7 +1,6 @@
 package cleanup_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -71,23 +70,23 @@ func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
 	servers := startCluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{servers[0].Addr}, Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
-	w := &world{Server: servers[0], t: t, ctx: t.Context(), now: time.Now()}
+	w := &world{Server: servers[0], t: t, now: time.Now()}
 	seed := func() {
 		for i := range 30 {
 			name := fmt.Sprint("dead ", i)
-			client.SAdd(w.ctx, "streams", name)
-			client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: "1600000000000-1", Values: []any{"id", 1}})
+			client.SAdd(w.t.Context(), "streams", name)
+			client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: "1600000000000-1", Values: []any{"id", 1}})
 			key := fmt.Sprint("sessions:stale ", i)
-			client.HSet(w.ctx, key, "streamName", name, "lastUpdated", w.now.Add(-old).UnixMilli())
+			client.HSet(w.t.Context(), key, "streamName", name, "lastUpdated", w.now.Add(-old).UnixMilli())
 		}
 	}
 	run := func() (cleanup.Report, error) {
-		b, err := buffer.Open(w.ctx, buffer.Options{Connection: buffer.Connection{URL: servers[0].URL(), Timeout: 2 * time.Second}})
+		b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: buffer.Connection{URL: servers[0].URL(), Timeout: 2 * time.Second}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = b.Close() }()
-		return cleanup.New(b, w.options(nil)).Run(w.ctx)
+		return cleanup.New(b, w.options(nil)).Run(w.t.Context())
 	}
 	seed()
 	report, err := run()
@@ -107,7 +106,7 @@ func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
 	if report, err := run(); err == nil || report.StreamsRetired+report.NamesDropped != 0 {
 		t.Errorf("with a node down: %+v, %v", report, err)
 	}
-	if n := client.SCard(w.ctx, "streams").Val(); n != 30 {
+	if n := client.SCard(w.t.Context(), "streams").Val(); n != 30 {
 		t.Errorf("%d names are left of 30", n)
 	}
 }
@@ -116,7 +115,7 @@ func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
 func holdsAny(t *testing.T, client *redis.ClusterClient, s *redistest.Server, keys ...string) bool {
 	t.Helper()
 	return slices.ContainsFunc(keys, func(key string) bool {
-		node, err := client.MasterForKey(context.Background(), key)
+		node, err := client.MasterForKey(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
 		}

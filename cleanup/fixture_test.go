@@ -2,7 +2,6 @@ package cleanup_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -30,14 +29,13 @@ var noBrake = cleanup.Brake{Share: 1}
 type world struct {
 	*redistest.Server
 	t   *testing.T
-	ctx context.Context
 	now time.Time
 	log bytes.Buffer
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{Server: redistest.Start(t), t: t, ctx: t.Context(), now: time.Now()}
+	return &world{Server: redistest.Start(t), t: t, now: time.Now()}
 }
 
 func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
@@ -46,7 +44,7 @@ func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
 	if change != nil {
 		change(&o)
 	}
-	b, err := buffer.Open(w.ctx, o)
+	b, err := buffer.Open(w.t.Context(), o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -69,7 +67,7 @@ func (w *world) options(change func(*cleanup.Options)) cleanup.Options {
 // run cleans up once, with a new cleaner.
 func (w *world) run(change func(*cleanup.Options)) cleanup.Report {
 	w.t.Helper()
-	report, err := cleanup.New(w.open(w.URL(), nil), w.options(change)).Run(w.ctx)
+	report, err := cleanup.New(w.open(w.URL(), nil), w.options(change)).Run(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -81,7 +79,7 @@ func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.A
 	w.t.Helper()
 	b := w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true })
 	var actions []cleanup.Action
-	report, err := cleanup.New(b, w.options(change)).Plan(w.ctx, func(a cleanup.Action) { actions = append(actions, a) })
+	report, err := cleanup.New(b, w.options(change)).Plan(w.t.Context(), func(a cleanup.Action) { actions = append(actions, a) })
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -93,33 +91,33 @@ func (w *world) session(layout buffer.Layout, identity, stream string, age time.
 	ms := w.now.Add(-age).UnixMilli()
 	switch layout {
 	case buffer.LayoutObject:
-		w.Client.HSet(w.ctx, "sessions", identity, fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":2}}`, stream, ms))
+		w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":2}}`, stream, ms))
 	case buffer.LayoutFields:
-		w.Client.HSet(w.ctx, "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":lastUpdated", ms, identity+":json", "{}")
+		w.Client.HSet(w.t.Context(), "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":lastUpdated", ms, identity+":json", "{}")
 	default:
-		w.Client.HSet(w.ctx, "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", "{}")
+		w.Client.HSet(w.t.Context(), "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", "{}")
 	}
 }
 
 // stream makes a stream with one entry of that age, and lists it.
 func (w *world) stream(name string, age time.Duration) {
-	w.Client.SAdd(w.ctx, "streams", name)
+	w.Client.SAdd(w.t.Context(), "streams", name)
 	w.entry(name, age)
 }
 
 // entry adds an entry of that age.
 func (w *world) entry(name string, age time.Duration) {
 	id := fmt.Sprintf("%d-1", w.now.Add(-age).UnixMilli())
-	w.Client.XAdd(w.ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", 7, "data", age.String()}})
+	w.Client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", 7, "data", age.String()}})
 }
 
 // sighted writes since when a name is known to have no entry.
 func (w *world) sighted(name string, age time.Duration) {
-	w.Client.ZAdd(w.ctx, "streamkeeper:sighted", redis.Z{Score: float64(w.now.Add(-age).UnixMilli()), Member: name})
+	w.Client.ZAdd(w.t.Context(), "streamkeeper:sighted", redis.Z{Score: float64(w.now.Add(-age).UnixMilli()), Member: name})
 }
 
 func (w *world) listed() []string {
-	names := w.Client.SMembers(w.ctx, "streams").Val()
+	names := w.Client.SMembers(w.t.Context(), "streams").Val()
 	slices.Sort(names)
 	return names
 }
@@ -127,7 +125,7 @@ func (w *world) listed() []string {
 // keys are the names of the streams that have a key.
 func (w *world) keys() []string {
 	var names []string
-	for _, key := range w.Client.Keys(w.ctx, "stream:*").Val() {
+	for _, key := range w.Client.Keys(w.t.Context(), "stream:*").Val() {
 		names = append(names, key[len("stream:"):])
 	}
 	slices.Sort(names)
@@ -137,7 +135,7 @@ func (w *world) keys() []string {
 // sessions are the identities in the registry, in all layouts.
 func (w *world) sessions() []string {
 	var ids []string
-	if err := w.open(w.URL(), nil).WalkSessions(w.ctx, func(page []buffer.Session) error {
+	if err := w.open(w.URL(), nil).WalkSessions(w.t.Context(), func(page []buffer.Session) error {
 		for _, s := range page {
 			ids = append(ids, s.Identity)
 		}

@@ -39,16 +39,17 @@ func (r *run) stillFlow(ctx context.Context, stale []buffer.Session) ([]bool, er
 	for k, stream := range streams {
 		for _, i := range byStream[stream] {
 			flows[i] = slices.ContainsFunc(marks[k], func(m buffer.Mark) bool {
-				return m.Session == stale[i].ID && isFresh(m.ID, r.o.Limits.ExpireAfter, r.now)
+				return m.Session == stale[i].ID && isFresh(m.ID, r.o.Limits.ExpireAfter/2, r.now)
 			})
 		}
 	}
 	return flows, nil
 }
 
-// isFresh reports whether a message is younger than limit: the newest
-// messages of a session that has ended stay its own for ever. Ids that are not
-// times say nothing, and count as fresh.
+// isFresh reports whether a message is younger than limit, which is the time in
+// which a producer must update its session: the newest messages of a session
+// that has ended stay its own for ever. Ids that are not times say nothing, and
+// count as fresh.
 func isFresh(id buffer.ID, limit time.Duration, now time.Time) bool {
 	return !id.IsTime(now) || now.Sub(id.Time()) <= limit
 }

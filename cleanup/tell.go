@@ -69,7 +69,7 @@ func (r *run) done(a Action) {
 	if !a.Updated.IsZero() {
 		attrs = append(attrs, "updated", a.Updated.Format(time.RFC3339))
 	}
-	r.o.Log.Info("cleaned up", append(attrs, "reason", a.Reason)...)
+	r.o.Log.Info("removed or restored", append(attrs, "reason", a.Reason)...)
 }
 
 // failed counts an item that could not be done, and ends the run if the way

@@ -52,9 +52,11 @@ func (c *Cleaner) decide(ctx context.Context, all bool, visit func(Action)) (*ru
 		return r, err
 	}
 	r.allLayouts = all || c.keysDue(r.now)
-	if err := r.newOwners(ctx); err != nil {
+	streams, err := c.store.CountStreams(ctx)
+	if err != nil {
 		return r, err
 	}
+	r.owned, r.leaving = newOwners(streams), newOwners(streams)
 	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.decideSessions(ctx, page, visit) }); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
 	}
@@ -75,18 +77,6 @@ func (c *Cleaner) decide(ctx context.Context, all bool, visit func(Action)) (*ru
 	}
 	r.complete = true
 	return r, nil
-}
-
-func (r *run) newOwners(ctx context.Context) error {
-	streams, err := r.store.CountStreams(ctx)
-	if err != nil {
-		return err
-	}
-	r.owned = newOwners(streams)
-	if r.leaving == nil {
-		r.leaving = newOwners(streams)
-	}
-	return nil
 }
 
 // walkSessions walks the layouts that this run looks into, and keeps in mind

@@ -9,6 +9,9 @@ import (
 // definitionsFile holds what the schemas of the kinds refer to.
 const definitionsFile = "_definitions.json"
 
+// draft is the dialect of JSON schema.
+const draft = "http://json-schema.org/draft-07/schema#"
+
 // schema is a JSON schema, or a part of one.
 type schema = map[string]any
 
@@ -62,7 +65,7 @@ func convert(swagger []byte) (map[string][]byte, error) {
 	}
 	files := make(map[string][]byte, len(schemas))
 	for name, s := range schemas {
-		s["$schema"] = "http://json-schema.org/draft-07/schema#"
+		s["$schema"] = draft
 		text, err := json.Marshal(s)
 		if err != nil {
 			return nil, fmt.Errorf("writing %s: %w", name, err)

@@ -4,8 +4,9 @@
 //	kubeschemas DIR VERSION…
 //	kubeconform -schema-location 'DIR/VERSION/{{.ResourceKind}}{{.KindSuffix}}.json'
 //
-// They are made from the OpenAPI document in the module k8s.io/kubernetes, which
-// the go command fetches, so that manifests can be checked with no other source.
+// They are made from the OpenAPI document in the module k8s.io/kubernetes, and
+// from the definitions in that of the Prometheus Operator, which the go command
+// fetches, so that manifests can be checked with no other source.
 package main
 
 import (
@@ -14,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +49,11 @@ func generate(dir, version string) error {
 	if err != nil {
 		return err
 	}
+	custom, err := operatorSchemas()
+	if err != nil {
+		return fmt.Errorf("kinds of the Prometheus Operator: %w", err)
+	}
+	maps.Copy(files, custom)
 	partial := dir + ".partial"
 	if err := errors.Join(os.RemoveAll(partial), os.MkdirAll(partial, 0o755)); err != nil {
 		return err

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/metrics"
+)
+
+const leaseTTL = time.Second // of hurried
+
+// fleet is three replicas on one Redis, and a stream that outgrows its limit all
+// the time, so that every run has something to remove.
+type fleet struct {
+	*redistest.Server
+	replicas []*replica
+}
+
+const (
+	fleetLimit = 100
+	fleetKey   = "stream:busy"
+)
+
+func startFleet(t *testing.T) *fleet {
+	t.Helper()
+	t.Parallel()
+	f := &fleet{Server: redistest.Start(t)}
+	f.Client.SAdd(t.Context(), "streams", "busy")
+	for range 3 {
+		f.replicas = append(f.replicas, startReplica(t, f.URL(), map[string]string{
+			"TRIM_MAX_LENGTH": fmt.Sprint(fleetLimit), "TRIM_EXACT": "true", "CLEANUP_EXPIRE_AFTER": "1h",
+		}))
+	}
+	leaderOf(t, 15*time.Second, f.replicas)
+	return f
+}
+
+// others are the replicas but one.
+func (f *fleet) others(but *replica) []*replica {
+	return slices.DeleteFunc(slices.Clone(f.replicas), func(r *replica) bool { return r == but })
+}
+
+// grow makes the stream longer than it may be.
+func (f *fleet) grow(t *testing.T) {
+	t.Helper()
+	pipe := f.Client.Pipeline()
+	for i := range 3 * fleetLimit {
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: fleetKey, Values: []any{"n", i}})
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// trimmedWithin checks that the stream is at its limit soon.
+func (f *fleet) trimmedWithin(t *testing.T, d time.Duration) {
+	t.Helper()
+	took := eventually(t, d, "the stream is trimmed", func() bool {
+		return f.Client.XLen(t.Context(), fleetKey).Val() == fleetLimit
+	})
+	t.Logf("trimmed after %s", took.Round(time.Millisecond))
+}
+
+// promised is how long trimming may pause after the leader was killed: two TTL,
+// and the second that the takeover's run has to be noticed here.
+const promised = 2*leaseTTL + time.Second/2
+
+func TestAFollowerTakesOverFromALeaderThatIsKilled(t *testing.T) {
+	f := startFleet(t)
+	leader := leaderOf(t, time.Second, f.replicas)
+	f.grow(t)
+	f.trimmedWithin(t, 3*time.Second)
+	leader.kill()
+	leader.ends(time.Second)
+	f.grow(t)
+	f.trimmedWithin(t, promised)
+	f.oneLeads(t, f.others(leader))
+}
+
+func TestAFollowerTakesOverAtOnceFromALeaderThatStops(t *testing.T) {
+	f := startFleet(t)
+	leader := leaderOf(t, time.Second, f.replicas)
+	eventually(t, 3*time.Second, "the leader has trimmed", func() bool { return leader.runs(jobTrim) > 0 })
+	leader.stop()
+	if code := leader.ends(5 * time.Second); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	f.grow(t)
+	// The first run after a takeover is spread over a third of a TTL.
+	f.trimmedWithin(t, leaseTTL)
+	f.oneLeads(t, f.others(leader))
+}
+
+func TestALeaderThatWakesAfterItsLeaseStandsByAndDoesNoHarm(t *testing.T) {
+	f := startFleet(t)
+	leader := leaderOf(t, time.Second, f.replicas)
+	leader.freeze()
+	f.grow(t)
+	f.trimmedWithin(t, promised)
+	next := leaderOf(t, time.Second, f.others(leader))
+	leader.wake()
+	eventually(t, 2*leaseTTL, "the one that slept stands by", func() bool {
+		s := leader.status()
+		return !s.Leader.Leading && s.Leader.Lease == "standby"
+	})
+	if !next.leads() {
+		t.Error("the one that took over no longer leads")
+	}
+	if _, page := leader.get("/metrics"); strings.Contains(page, `stream="busy"`) {
+		t.Error("a follower still tells of streams")
+	}
+	f.grow(t)
+	f.trimmedWithin(t, 3*time.Second)
+	f.oneLeads(t, f.replicas)
+}
+
+// oneLeads checks that of the replicas one leads, and that all are healthy.
+func (f *fleet) oneLeads(t *testing.T, replicas []*replica) {
+	t.Helper()
+	leaders := 0
+	for _, r := range replicas {
+		if r.leads() {
+			leaders++
+		}
+		if code, body := r.get("/health"); code != 200 {
+			t.Errorf("/health of a replica says %d: %s", code, body)
+		}
+	}
+	if leaders != 1 {
+		t.Errorf("%d replicas lead", leaders)
+	}
+}
+
+// Without a lease all work at once, on a buffer with something of everything.
+func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
+	w := newWorld(t, "object")
+	settings := map[string]string{
+		"LEASE_ENABLED": "false", "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
+	}
+	replicas := []*replica{startReplica(t, w.URL(), settings), startReplica(t, w.URL(), settings)}
+	for _, r := range replicas {
+		eventually(t, 20*time.Second, "each job was done three times", func() bool {
+			return min(r.runs(jobTrim), r.runs(jobCleanup)) >= 3
+		})
+	}
+	w.left(t, "busy", 1000)
+	w.left(t, "exact: one", 1000)
+	w.left(t, "short*", 990)
+	w.left(t, "aged", 100)
+	w.left(t, "idle", 10)
+	if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
+		t.Errorf("the names are %q, want %q", got, want)
+	}
+	if got, want := w.identities(t, "object"), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+		t.Errorf("the sessions are %q, want %q", got, want)
+	}
+}
+
+func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--enable-debug-command", "local")
+	r := startReplica(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "4s", "SHUTDOWN_GRACE": "8s"})
+	eventually(t, 15*time.Second, "it leads", r.leads)
+	holdUp(t, s, 2) // a command in flight is awaited
+	begun := time.Now()
+	r.stop()
+	eventually(t, 2*time.Second, "/health answers 503", func() bool {
+		code, body := r.get("/health")
+		return code == 503 && strings.Contains(body, "is stopping")
+	})
+	if code := r.ends(10 * time.Second); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if holder := s.Client.Get(t.Context(), "streamkeeper:lease").Val(); holder != "" {
+		t.Error("the lease was not given back")
+	}
+}
+
+func TestASecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--enable-debug-command", "local")
+	r := startReplica(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "10s", "SHUTDOWN_GRACE": "20s"})
+	eventually(t, 15*time.Second, "it leads", r.leads)
+	holdUp(t, s, 4)
+	r.stop()
+	eventually(t, 3*time.Second, "it is stopping, and waits for the command in flight", func() bool { return r.status().Stopping })
+	begun := time.Now()
+	r.signal(syscall.SIGTERM)
+	if code := r.ends(2 * time.Second); code == exitOK {
+		t.Error("it says that all was well")
+	}
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// holdUp makes Redis answer nobody for some seconds.
+func holdUp(t *testing.T, s *redistest.Server, seconds int) {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: s.Addr, ReadTimeout: time.Minute})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = client.Do(t.Context(), "debug", "sleep", seconds).Err()
+	}()
+	t.Cleanup(func() {
+		<-done
+		_ = client.Close()
+	})
+	time.Sleep(100 * time.Millisecond) // it has to be there before what follows
+}
+
+func TestARunIsOneLineAtInfo(t *testing.T) {
+	w := newWorld(t, "object")
+	r := startReplica(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
+	eventually(t, 20*time.Second, "there were five runs", func() bool { return r.runs(jobTrim) >= 5 })
+	r.stop()
+	r.ends(5 * time.Second)
+	perRun := make(map[string]int)
+	for line := range strings.Lines(r.log.String()) {
+		var entry struct{ Level, Msg, Job string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("not a line of JSON: %s", line)
+		}
+		if entry.Level == "INFO" && entry.Job == jobTrim {
+			perRun[entry.Msg]++
+		}
+	}
+	if len(perRun) != 1 || perRun["trimmed"] < 5 {
+		t.Errorf("lines of the trim job at info: %v", perRun)
+	}
+}
+
+func TestNoSecretIsEverShown(t *testing.T) {
+	const inURL, inFile, payload = "hunter2-url", "hunter2-file", "payload-of-a-user"
+	t.Parallel()
+	s := redistest.Start(t, "--requirepass", inFile)
+	authed := redis.NewClient(&redis.Options{Addr: s.Addr, Password: inFile})
+	defer func() { _ = authed.Close() }()
+	for range 200 {
+		authed.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:a", Values: []string{"id", "1", "data", payload}})
+	}
+	authed.SAdd(t.Context(), "streams", "a")
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(inFile+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url := "redis://:" + inURL + "@" + s.Addr + "/0"
+	r := startReplica(t, url, map[string]string{"REDIS_PASSWORD_FILE": file, "LOG_LEVEL": "debug", "TRIM_MAX_LENGTH": "100"})
+	eventually(t, 20*time.Second, "it has worked", func() bool { return min(r.runs(jobTrim), r.runs(jobInspect)) > 0 })
+	// What goes wrong is told at length, and still without it.
+	authed.ConfigSet(t.Context(), "requirepass", "another")
+	authed.Do(t.Context(), "client", "kill", "type", "normal", "skipme", "yes")
+	eventually(t, 20*time.Second, "a run failed", func() bool { return strings.Contains(r.log.String(), "run failed") })
+	shown := map[string]string{"the log": r.log.String()}
+	for _, path := range []string{"/", "/health", "/status.json", "/metrics"} {
+		_, shown[path] = r.get(path)
+	}
+	r.stop()
+	r.ends(6 * time.Second)
+	shown["the last of the log"] = r.log.String()
+	for where, text := range shown {
+		if text == "" {
+			t.Errorf("%s is empty", where)
+		}
+		for _, secret := range []string{inURL, inFile, payload} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows %q:\n%s", where, secret, text)
+			}
+		}
+	}
+	wrong := startReplica(t, url, nil)
+	if code := wrong.ends(10 * time.Second); code != exitFailure || strings.Contains(wrong.log.String(), inURL) {
+		t.Errorf("with a wrong password: exit %d, and it says\n%s", code, wrong.log)
+	}
+}
+
+func TestAStoppedDaemonLeavesNoGoroutineBehind(t *testing.T) {
+	cleanEnvironment(t)
+	s := redistest.Start(t)
+	if err := s.Client.Ping(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for name, value := range hurried() {
+		t.Setenv("STREAMKEEPER_"+name, value)
+	}
+	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
+	a := &app{stdout: io.Discard, stderr: io.Discard, redisURL: s.URL()}
+	config, log, err := a.load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	runs := 0
+	err = a.serve(ctx, config, log, daemonOptions{onFigures: func(metrics.Snapshot) {
+		if runs++; runs == 3 {
+			stop()
+		}
+	}})
+	if err != nil || runs < 3 {
+		t.Errorf("it ended after %d runs: %v", runs, err)
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/metrics"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
+	c := defaultConfig()
+	const used, clock = "streamkeeper_redis_memory_used_bytes ", `streamkeeper_redis_errors_total{class="clock"} `
+	for _, test := range []struct {
+		name, want string
+		happens    func(meters)
+	}{
+		{"clocks that disagree, which Redis does not say", clock + "1", func(m meters) {
+			m.ran(jobCleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", buffer.ErrClock))
+		}},
+		{"a run that failed otherwise is no error of the clocks", clock + "0", func(m meters) {
+			m.ran(jobCleanup, metrics.ResultError, 0, errors.New("3 items failed"))
+		}},
+		{"Redis's memory is shown by the leader", used + "5", func(m meters) {
+			m.leads(true)
+			m.RedisMemory(5, 9)
+		}},
+		{"and is old news at one that no longer leads", used + "0", func(m meters) {
+			m.leads(true)
+			m.RedisMemory(5, 9)
+			m.leads(false)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := c.newMeters(trim.Policies{}, audience{})
+			test.happens(m)
+			if page := scrapeMeters(t, m); !strings.Contains(page, "\n"+test.want+"\n") {
+				t.Errorf("the page has no line %s", test.want)
+			}
+		})
+	}
+}

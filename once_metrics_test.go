@@ -1,0 +1,75 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// metricsOfOnce runs once with a file for its metrics, and returns what is in it.
+func metricsOfOnce(t *testing.T, wantExit int, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "streamkeeper.prom")
+	if code, _, errs := command(t, append([]string{"once", "--metrics-file", path}, args...)...); code != wantExit {
+		t.Fatalf("exit %d, want %d\n%s", code, wantExit, errs)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func wantLines(t *testing.T, page string, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("the file has no line %s", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(page)
+	}
+}
+
+func TestOnceLeavesWhatItDidInAFile(t *testing.T) {
+	newWorld(t, "object")
+	page := metricsOfOnce(t, exitOK, "trim", "cleanup")
+	wantLines(t, page,
+		`streamkeeper_redis_up 1`,
+		`streamkeeper_job_runs_total{job="trim",result="ok"} 1`,
+		`streamkeeper_job_runs_total{job="cleanup",result="ok"} 1`,
+		`streamkeeper_job_runs_total{job="inspect",result="ok"} 0`,
+		`streamkeeper_sessions{state="live"} 2`,
+		`streamkeeper_sessions{state="malformed"} 1`,
+		`streamkeeper_sessions_expired_total 2`,
+		`streamkeeper_streams_retired_total 2`,
+		`streamkeeper_stream_entries{stream="busy"} 1000`,
+		`streamkeeper_stream_limit_entries{stream="busy"} 1000`,
+	)
+}
+
+func TestOnceSaysInTheFileThatRedisIsAway(t *testing.T) {
+	cleanEnvironment(t)
+	page := metricsOfOnce(t, exitFailure, "--redis-url", "redis://127.0.0.1:1", "trim")
+	wantLines(t, page,
+		`streamkeeper_redis_up 0`,
+		`streamkeeper_job_runs_total{job="trim",result="error"} 1`,
+		`streamkeeper_job_runs_total{job="cleanup",result="error"} 0`,
+	)
+}
+
+func TestADryRunCountsWhatWouldExpireAsStillThere(t *testing.T) {
+	newWorld(t, "object")
+	wantLines(t, metricsOfOnce(t, exitOK, "--dry-run", "cleanup"),
+		`streamkeeper_sessions{state="stale"} 2`, `streamkeeper_sessions_expired_total 0`)
+}
+
+func TestAFileThatCannotBeWrittenFailsTheRun(t *testing.T) {
+	newWorld(t, "object")
+	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
+	if code, _, errs := command(t, "once", "--metrics-file", path, "trim"); code != exitFailure || !strings.Contains(errs, path) {
+		t.Errorf("exit %d, and it says %s", code, errs)
+	}
+}
