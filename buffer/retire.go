@@ -22,19 +22,8 @@ local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for i = 1, #info, 2 do
   if info[i] == 'last-generated-id' and info[i + 1] ~= ARGV[1] then return 0 end
 end
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local name, consumers
-  for i = 1, #group, 2 do
-    if group[i] == 'name' then name = group[i + 1] elseif group[i] == 'consumers' then consumers = group[i + 1] end
-  end
-  if consumers > 0 then
-    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], name)) do
-      for i = 1, #consumer, 2 do
-        if consumer[i] == 'idle' and consumer[i + 1] < tonumber(ARGV[2]) then return 0 end
-      end
-    end
-  end
-end
+` + activeLua + `
+if active >= 0 and active < tonumber(ARGV[2]) then return 0 end
 redis.call('UNLINK', KEYS[1])
 return 1
 `)

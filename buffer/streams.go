@@ -166,6 +166,28 @@ type StreamInfo struct {
 // Exists reports whether there is a key and it is a stream.
 func (i StreamInfo) Exists() bool { return i.Type == "stream" }
 
+// activeLua finds how many milliseconds ago a consumer of any group of KEYS[1]
+// was active, -1 if there is none.
+const activeLua = `
+local active = -1
+for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
+  local name, consumers
+  for i = 1, #group, 2 do
+    if group[i] == 'name' then name = group[i + 1] elseif group[i] == 'consumers' then consumers = group[i + 1] end
+  end
+  if consumers > 0 then
+    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], name)) do
+      for i = 1, #consumer, 2 do
+        if consumer[i] == 'idle' then
+          local idle = math.max(0, consumer[i + 1])
+          if active < 0 or idle < active then active = idle end
+        end
+      end
+    end
+  end
+end
+`
+
 // infoScript keeps the payloads that XINFO STREAM returns on the server.
 //
 // KEYS[1] stream
@@ -192,20 +214,7 @@ if not seen and length > 0 then
   newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
 end
 if last == '' then last = '0-0' end
-local active = -1
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local name, consumers
-  for i = 1, #group, 2 do
-    if group[i] == 'name' then name = group[i + 1] elseif group[i] == 'consumers' then consumers = group[i + 1] end
-  end
-  if consumers > 0 then
-    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], name)) do
-      for i = 1, #consumer, 2 do
-        if consumer[i] == 'idle' and (active < 0 or consumer[i + 1] < active) then active = consumer[i + 1] end
-      end
-    end
-  end
-end
+` + activeLua + `
 return {'stream', length, last, first, newest, nodes, active}
 `)
 
