@@ -139,6 +139,7 @@ func (c *Config) cleanupOptions(log *slog.Logger, force bool) cleanup.Options {
 		Limits: cleanup.Limits{ExpireAfter: c.Cleanup.ExpireAfter.Value, RetireAfter: c.Cleanup.RetireAfter.Value},
 		Brake:  cleanup.Brake{Share: c.Cleanup.Brake.Value, Min: c.Cleanup.BrakeMin.Value, Hold: c.Cleanup.BrakeHold.Value},
 		Force:  force,
+		Scan:   c.Cleanup.Scan.Value,
 		Log:    log.With("job", jobCleanup),
 	}
 }

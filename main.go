@@ -43,7 +43,16 @@ var (
 // usageError is a fault of the command line.
 type usageError struct{ error }
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+// gcPercent lets the heap grow to a multiple of what is alive, which is a few
+// megabytes: collecting less often saves a fifth of the time of a walk.
+const gcPercent = 400
+
+func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
 
 // run is main with everything given, so that tests can call it.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -102,7 +111,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.inspectCommand(), a.demoCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

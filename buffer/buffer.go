@@ -62,15 +62,26 @@ type Server struct {
 const MinVersion = "6.2"
 
 // AtLeast reports whether the server's version is major.minor or later.
-func (s Server) AtLeast(major, minor int) bool {
-	parts := strings.SplitN(s.Version, ".", 3)
-	m, _ := strconv.Atoi(parts[0])
-	n := 0
-	if len(parts) > 1 {
-		n, _ = strconv.Atoi(parts[1])
+func (s Server) AtLeast(major, minor int) bool { return s.since(major, minor, 0) }
+
+func (s Server) since(wanted ...int) bool {
+	parts := strings.Split(s.Version, ".")
+	for i, want := range wanted {
+		have := 0
+		if i < len(parts) {
+			have, _ = strconv.Atoi(parts[i])
+		}
+		if have != want {
+			return have > want
+		}
 	}
-	return m > major || m == major && n >= minor
+	return true
 }
+
+// trustsMinID reports whether MINID removes only what it should: before 6.2.7
+// ids more than 24 days apart in one macro node overflow, and all of it goes
+// (redis #9410).
+func (s Server) trustsMinID() bool { return s.since(6, 2, 7) }
 
 // Buffer is an open stream buffer. Its methods may be used by several
 // goroutines at once.
@@ -124,8 +135,11 @@ func (b *Buffer) connect(ctx context.Context, o Options) error {
 	if b.rdb, err = o.Connection.client(o.hooks()); err != nil {
 		return err
 	}
-	if b.server, err = hello(ctx, b.rdb); err == nil && b.server.Mode == "cluster" {
-		err = b.reconnectAsCluster(o)
+	b.server, err = hello(ctx, b.rdb)
+	if _, named := b.rdb.(*redis.ClusterClient); err == nil && b.server.Mode == "cluster" || named && redis.HasErrorPrefix(err, "NOPERM") {
+		if err = b.reconnectAsCluster(ctx, o); err == nil {
+			b.server, err = hello(ctx, b.rdb)
+		}
 	}
 	b.enforceReads.Store(b.mayEnforceReads(o))
 	if err == nil && !b.server.AtLeast(6, 2) {
@@ -140,17 +154,28 @@ func (b *Buffer) connect(ctx context.Context, o Options) error {
 
 // cause puts in words what a bare deadline leaves out.
 func cause(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded) {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer in time: %w", err)
+	case strings.Contains(err.Error(), "SELECT is not allowed in cluster mode"):
+		return fmt.Errorf("a Redis Cluster has database 0 only: %w", err)
+	case strings.Contains(err.Error(), "cluster support disabled"):
+		return fmt.Errorf("the URL names several servers as those of a cluster, and they are none: %w", err)
 	}
 	return err
 }
 
-func (b *Buffer) reconnectAsCluster(o Options) error {
-	if _, ok := b.rdb.(*redis.ClusterClient); ok {
+// reconnectAsCluster makes of a client of one server one of the cluster that it
+// belongs to.
+func (b *Buffer) reconnectAsCluster(ctx context.Context, o Options) error {
+	slots, err := b.whoMayNotAsk(ctx, o)
+	if err != nil {
+		return err
+	}
+	if _, ok := b.rdb.(*redis.ClusterClient); ok && slots == nil {
 		return nil
 	}
-	cluster, err := o.Connection.clusterClient(o.hooks())
+	cluster, err := o.Connection.clusterClient(o.hooks(), slots)
 	if err != nil {
 		return err
 	}

@@ -103,14 +103,15 @@ func firstWord(text string) string {
 }
 
 // afterCall finds the inner error code in 6.2's wrapping of an error that a
-// command inside a script returned: "… @user_script:1: -WRONGTYPE …".
+// command inside a script returned: "… @user_script:1: WRONGTYPE …", or
+// "… @user_script: 1: -OOM …".
 func afterCall(text string) string {
-	if i := strings.LastIndex(text, "@user_script"); i >= 0 {
-		if _, rest, ok := strings.Cut(text[i:], ": "); ok {
-			return firstWord(strings.TrimPrefix(rest, "@user_script: "))
-		}
+	i := strings.LastIndex(text, "@user_script")
+	if i < 0 {
+		return ""
 	}
-	return ""
+	_, rest, _ := strings.Cut(strings.TrimLeft(text[i+len("@user_script"):], ": "), ": ")
+	return firstWord(rest)
 }
 
 func replyClass(text string) Class {
@@ -191,7 +192,16 @@ func missingRight(cmd redis.Cmder, err error) string {
 		return ""
 	}
 	// "… to run the 'config|get' command"; 6.2 leaves the subcommand out, and
-	// of a script that it stops it says nothing at all.
+	// of what a script may not call servers before 7.2 only say the line.
+	if call, ok := cmd.(*scriptCmd); ok {
+		var line int
+		if _, after, found := strings.Cut(text, "@user_script:"); found {
+			_, _ = fmt.Sscanf(after, "%d", &line)
+		}
+		if calls := call.script.callsAt(line); len(calls) > 0 && !strings.Contains(text, "the '") {
+			return strings.Join(calls, " or ")
+		}
+	}
 	if _, quoted, ok := strings.Cut(text, "the '"); ok && !strings.Contains(text, "or its subcommand") {
 		name, _, _ := strings.Cut(quoted, "'")
 		return "+" + name
@@ -210,5 +220,5 @@ func keyOf(cmd redis.Cmder) string {
 	if len(args) <= at {
 		return ""
 	}
-	return fmt.Sprintf(" %q", Escape(fmt.Sprint(args[at])))
+	return " " + Quote(fmt.Sprint(args[at]))
 }

@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -193,9 +192,9 @@ func race(t *testing.T, rdb *redis.Client, b *Buffer, layout Layout, stale []Ses
 		for from := 0; from < len(stale); from += batch {
 			pipe := rdb.Pipeline()
 			for _, s := range stale[from : from+batch] {
-				layoutWriters[layout](context.Background(), pipe, s.Identity, "s", updated)
+				layoutWriters[layout](t.Context(), pipe, s.Identity, "s", updated)
 			}
-			if _, err := pipe.Exec(context.Background()); err != nil {
+			if _, err := pipe.Exec(t.Context()); err != nil {
 				t.Error(err)
 				return
 			}

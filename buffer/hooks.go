@@ -13,7 +13,7 @@ import (
 // hooks stand between go-redis's commands and the connection to one server,
 // the outermost first.
 func (o Options) hooks() []redis.Hook {
-	hooks := []redis.Hook{bound{o.Connection.Timeout}, rights{}}
+	hooks := []redis.Hook{bound{o.Connection.Timeout}, missing{}}
 	if o.OnError != nil {
 		hooks = append(hooks, observer{o.OnError})
 	}
@@ -67,16 +67,16 @@ func each(cmds []redis.Cmder, err error, say func(redis.Cmder, error) error) err
 	return say(cmds[0], err)
 }
 
-// rights names the right that the user lacks.
-type rights struct{}
+// missing names the right that the user lacks.
+type missing struct{}
 
-func (rights) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (missing) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (rights) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (missing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error { return nameRight(cmd, next(ctx, cmd)) }
 }
 
-func (rights) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (missing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error { return each(cmds, next(ctx, cmds), nameRight) }
 }
 
@@ -160,8 +160,8 @@ func isRead(cmd redis.Cmder) bool {
 	if cmd.Name() == "eval" || cmd.Name() == "evalsha" {
 		// Only [Buffer.evalRead] marks a script so; before Redis 7.0 there is
 		// no EVAL_RO that would have the server enforce it.
-		_, marked := cmd.(*readScript)
-		return marked
+		call, ok := cmd.(*scriptCmd)
+		return ok && call.reads
 	}
 	return readCommands[commandName(cmd)]
 }

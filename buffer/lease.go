@@ -10,6 +10,9 @@ import (
 // ErrLeaseUnwritable is returned when Redis has no memory left for the lease.
 var ErrLeaseUnwritable = errors.New("the lease cannot be written: Redis is out of memory")
 
+// stateLease is a String with the token of the replica that leads.
+const stateLease = "lease"
+
 // Lease is the one key by which of several replicas one works. Nothing that is
 // removed depends on it.
 type Lease struct{ b *Buffer }
@@ -29,7 +32,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `)
 
-func (l Lease) key() string { return l.b.stateKey("lease") }
+func (l Lease) key() string { return l.b.stateKey(stateLease) }
 
 // Acquire takes the lease for ttl if nobody holds it.
 func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error) {

@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"testing"
@@ -32,7 +31,7 @@ type state struct{ key, listed, remembered bool }
 
 func stateOf(t *testing.T, rdb *redis.Client, name string) state {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	return state{
 		key:        rdb.Exists(ctx, "stream:"+name).Val() == 1,
 		listed:     rdb.SIsMember(ctx, "streams", name).Val(),

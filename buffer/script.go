@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -29,15 +31,39 @@ type scriptCall struct {
 // cluster there can be none.
 type moreKeys []string
 
-// readScript marks a script that only reads where the server is not told so.
-type readScript struct{ *redis.Cmd }
+// scriptCmd is a call of a script that is still known to be one; reads marks
+// those that only read where the server is not told so.
+type scriptCmd struct {
+	*redis.Cmd
+	script script
+	reads  bool
+}
+
+var inScript = regexp.MustCompile(`call\('([A-Z]+)'(?:, '([A-Z]+)')?`)
+
+// callsAt are the commands in a line of the script, as an ACL rule names them.
+func (s script) callsAt(line int) []string {
+	lines := strings.Split(s.source, "\n")
+	if line < 1 || line > len(lines) {
+		return nil
+	}
+	var calls []string
+	for _, found := range inScript.FindAllStringSubmatch(lines[line-1], -1) {
+		call := "+" + strings.ToLower(found[1])
+		if found[1] == "XINFO" || found[1] == "MEMORY" {
+			call += "|" + strings.ToLower(found[2])
+		}
+		calls = append(calls, call)
+	}
+	return calls
+}
 
 // evalWrite runs a script that may write, one call after the other in one
 // pipeline. The outcomes are in the calls' order.
 func (b *Buffer) evalWrite(ctx context.Context, s script, calls []scriptCall) []*redis.Cmd {
 	return b.eval(ctx, s, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", c)...)
-		_ = p.Process(ctx, cmd)
+		_ = p.Process(ctx, &scriptCmd{cmd, s, false})
 		return cmd
 	})
 }
@@ -57,7 +83,7 @@ func (b *Buffer) evalRead(ctx context.Context, s script, calls []scriptCall) []*
 	}
 	return b.eval(ctx, s, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", c)...)
-		_ = p.Process(ctx, &readScript{cmd})
+		_ = p.Process(ctx, &scriptCmd{cmd, s, true})
 		return cmd
 	})
 }

@@ -8,13 +8,16 @@ import (
 
 func TestParseMillis(t *testing.T) {
 	for text, want := range map[string]int64{
-		"0": 0, "1763874856000": 1763874856000, " 1763874856000 ": 1763874856000, "+5": 5, "-0": 0,
+		"0": 0, "1763874856000": 1763874856000, "+5": 5, "-0": 0,
 		"1763874856000.0": 1763874856000, "1763874856000.9": 1763874856000, "1.763874856e12": 1763874856000, "1.763874856E+12": 1763874856000,
 		"9223372036854775807": 9223372036854775807,
 	} {
 		if got, ok := parseMillis(text); !ok || got != want {
 			t.Errorf("%q is %d, %v, want %d", text, got, ok, want)
 		}
+	}
+	if got, ok := parseMillis(" 5\n"); !ok || got != 5 {
+		t.Errorf("white space around a number gives %d, %v", got, ok)
 	}
 	for _, text := range []string{
 		"", " ", "-1", "-1.5", "abc", "12ms", "0x10", "1_000", "1p3", "NaN", "nan", "Inf", "-inf", "infinity", "true", "{}", "1e400", "9e99",
@@ -52,7 +55,6 @@ func TestCutFieldSplitsAtTheKnownPropertyAtTheEnd(t *testing.T) {
 func TestAnEntryIsToldFromTheSessionJSON(t *testing.T) {
 	for value, want := range map[string]bool{
 		`{"lastUpdated":1,"streamName":"a"}`:                true,
-		` {"updated":1}`:                                    true,
 		`{"streamSessionId":"5"}`:                           true,
 		`{"json":{"identity":"x"},"lastUpdated":1}`:         true,
 		`{"identity":"x","state":2}`:                        false,
@@ -69,6 +71,9 @@ func TestAnEntryIsToldFromTheSessionJSON(t *testing.T) {
 		if got := looksLikeEntry(value); got != want {
 			t.Errorf("%s looks like an entry: %v", value, got)
 		}
+	}
+	if !looksLikeEntry(" \n" + `{"updated":1}`) {
+		t.Error("white space before an entry hides it")
 	}
 }
 

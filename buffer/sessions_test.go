@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -262,8 +263,9 @@ type breaking struct {
 	// before is called instead of failing, if there is no error.
 	before func()
 
+	// A walk fetches its next page meanwhile, so two may come at once.
+	mu    sync.Mutex
 	calls int
-	seen  []string
 }
 
 func (h *breaking) DialHook(next redis.DialHook) redis.DialHook { return next }
@@ -293,10 +295,11 @@ func (h *breaking) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 }
 
 func (h *breaking) meet(cmd redis.Cmder) error {
-	h.seen = append(h.seen, cmd.Name())
 	if cmd.Name() != h.name {
 		return nil
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.calls++; h.calls < h.nth {
 		return nil
 	}

@@ -2,7 +2,6 @@ package buffer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -121,54 +120,4 @@ func shifting(before, after slotMap) map[int]bool {
 		}
 	}
 	return slots
-}
-
-// slotRanges learns from one node who serves which slot, where the user may not
-// ask CLUSTER SLOTS: a node answers for its own slots and names the master of
-// any other. Replicas are not found so, and not needed.
-func (b *Buffer) slotRanges(ctx context.Context, node *redis.Client) ([]redis.ClusterSlot, error) {
-	owners := make([]string, slotCount)
-	for part := range slices.Chunk(b.probeKeys(b.names.StreamPrefix), probeBatch) {
-		pipe := node.Pipeline()
-		for _, key := range part {
-			pipe.Exists(ctx, key)
-		}
-		cmds, _ := pipe.Exec(ctx)
-		for i, cmd := range cmds {
-			owner, err := ownerIn(cmd.Err(), node.Options().Addr)
-			if err != nil {
-				return nil, fmt.Errorf("learning the slots of the cluster: %w", err)
-			}
-			owners[slotOf(part[i])] = owner
-		}
-	}
-	var ranges []redis.ClusterSlot
-	for slot, owner := range owners {
-		switch last := len(ranges) - 1; {
-		case owner == "":
-		case last >= 0 && ranges[last].End == slot-1 && ranges[last].Nodes[0].Addr == owner:
-			ranges[last].End = slot
-		default:
-			ranges = append(ranges, redis.ClusterSlot{Start: slot, End: slot, Nodes: []redis.ClusterNode{{Addr: owner}}})
-		}
-	}
-	return ranges, nil
-}
-
-// ownerIn reads who serves a slot from a node's answer about it.
-func ownerIn(err error, self string) (string, error) {
-	var reply redis.Error
-	if err == nil || !errors.As(err, &reply) {
-		return self, err
-	}
-	words := strings.Fields(reply.Error())
-	switch {
-	case words[0] == "MOVED" && len(words) == 3:
-		return words[2], nil
-	case words[0] == "ASK":
-		return self, nil
-	case words[0] == "CLUSTERDOWN":
-		return "", nil
-	}
-	return "", err
 }

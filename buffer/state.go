@@ -32,13 +32,16 @@ const MaxRemembered = 100_000
 
 func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
 
-// rememberScript notes a name by the server's time, and lets the oldest go.
+// rememberScript notes a name by the server's time, and lets the oldest go. Two
+// notes of one name never have the same time: each keeper takes back its own.
 //
 // KEYS[1] Sorted Set; ARGV name, how many to keep
 // returns {1 if nobody had noted it before, its time in ms}
 var rememberScript = newScript(`
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
+local noted = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if noted and tonumber(noted) >= ms then ms = tonumber(noted) + 1 end
 local new = redis.call('ZADD', KEYS[1], string.format('%.0f', ms), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
 return {new, ms}

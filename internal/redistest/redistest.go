@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +26,7 @@ type Server struct {
 
 	dir  string
 	args []string
+	line []string // the whole command line, where it is not that of a data server
 	cmd  *exec.Cmd
 	out  bytes.Buffer
 }
@@ -44,22 +46,31 @@ func Start(t testing.TB, args ...string) *Server {
 
 // Launch is Start without a test; the caller stops the server.
 func Launch(dir string, args ...string) (*Server, error) {
+	s, err := newServer(dir, args)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Run()
+}
+
+// newServer is a server that does not run yet.
+func newServer(dir string, args []string) (*Server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dir: dir, args: args}
 	s.Client = redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2, ReadTimeout: 30 * time.Second})
-	return s, s.Run()
+	return s, nil
 }
 
 // Run starts the server again after [Server.Kill], on the same port.
 func (s *Server) Run() error {
 	_, port, _ := net.SplitHostPort(s.Addr)
-	args := append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
-		"--loglevel", "warning", "--daemonize", "no",
-	}, s.args...)
+	args := s.line
+	if args == nil {
+		args = s.dataLine(port)
+	}
 	s.cmd = exec.Command("redis-server", args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {
@@ -76,6 +87,14 @@ func (s *Server) Run() error {
 	}
 	s.Kill()
 	return fmt.Errorf("redis-server did not come up: %s", s.out.String())
+}
+
+// dataLine is the command line of a server that holds data.
+func (s *Server) dataLine(port string) []string {
+	return append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "", "--appendonly", "no",
+		"--loglevel", "warning", "--daemonize", "no",
+	}, s.args...)
 }
 
 // URL is the server's address for streamkeeper.
@@ -122,11 +141,17 @@ func (s *Server) Socket() string { return filepath.Join(s.dir, "redis.sock") }
 // Dir is where the server keeps its data.
 func (s *Server) Dir() string { return s.dir }
 
+// freePort finds a port below those that the system gives to outgoing
+// connections, one of which could else take it before the server does.
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("looking for a free port: %w", err)
+	var failed error
+	for range 100 {
+		port := 10_000 + rand.IntN(22_000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+		failed = err
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, fmt.Errorf("looking for a free port: %w", failed)
 }

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// aclRule is what the command prints.
+func aclRule(t *testing.T) (words []string, remarks string) {
+	t.Helper()
+	code, out, errs := command(t, "acl")
+	if code != exitOK || strings.Count(out, "\n") != 1 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	return strings.Fields(out), errs
+}
+
+// everyNeed adds to a rig what makes each command necessary.
+func (r *rig) everyNeed(t *testing.T) {
+	t.Helper()
+	ctx := t.Context()
+	day := float64(r.now.Add(-25 * time.Hour).UnixMilli())
+	pipe := r.client.Pipeline()
+	// A retired stream that came back, names that had no entry a day ago and
+	// then or still, and a stream that nobody lists.
+	pipe.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: day, Member: "returned"})
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:returned", Values: []any{"id", 1}})
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:unlisted", Values: []any{"id", 1}})
+	pipe.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: "missing"}, redis.Z{Score: day, Member: "busy"})
+	// Ids that are no times, and consumer groups.
+	pipe.SAdd(ctx, "streams", "aged counters")
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:aged counters", ID: "5-1", Values: []any{"id", 1}})
+	for _, group := range []string{"storage", "lonely"} {
+		pipe.XGroupCreate(ctx, "stream:busy", group, "0")
+	}
+	pipe.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "storage", Consumer: "c", Streams: []string{"stream:busy", ">"}, Count: 2400})
+	// Sessions whose first property comes late.
+	pipe.HSet(ctx, "sessions", "late:tStart", "1", "late:streamSessionId", "7")
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve runs the daemon for a while, and asks it for its metrics.
+func serve(t *testing.T, d time.Duration) {
+	t.Helper()
+	var log bytes.Buffer
+	a := &app{stdin: strings.NewReader(""), stdout: &log, stderr: &log}
+	config, logger, err := a.load()
+	mustDo(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	err = a.serve(ctx, config, logger, daemonOptions{onListen: func(addr net.Addr) {
+		go func() {
+			for ctx.Err() == nil {
+				if answer, err := http.Get("http://" + addr.String() + "/metrics"); err == nil {
+					_ = answer.Body.Close()
+				}
+				time.Sleep(d / 5)
+			}
+		}()
+	}})
+	if err != nil {
+		t.Logf("the daemon: %v", err)
+	}
+}
+
+// keeperUnder makes a user with a rule, and clears what was denied before.
+func keeperUnder(t *testing.T, s *redistest.Server, words []string) {
+	t.Helper()
+	args := []any{"ACL", "SETUSER", "keeper", "reset", "on", ">secret"}
+	for _, word := range words {
+		args = append(args, word)
+	}
+	mustDo(t, s.Client.Do(t.Context(), args...).Err())
+	mustDo(t, s.Client.Do(t.Context(), "ACL", "LOG", "RESET").Err())
+	mustDo(t, s.Client.ScriptFlush(t.Context()).Err())
+}
+
+// denied is what was denied.
+func denied(t *testing.T, s *redistest.Server) []string {
+	t.Helper()
+	entries, err := s.Client.ACLLog(t.Context(), 100).Result()
+	mustDo(t, err)
+	var all []string
+	for _, e := range entries {
+		all = append(all, fmt.Sprintf("%s %s (%s)", e.Reason, e.Object, e.Context))
+	}
+	return all
+}
+
+// aclSettings make the jobs use all that they can.
+func aclSettings(t *testing.T, layout string) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"SESSIONS_LAYOUT": layout, "CLEANUP_SCAN": "true", "TRIM_RESPECT_GROUPS": "true", "LEASE_TTL": "1s", "LISTEN": "127.0.0.1:0",
+		"METRICS_INTERVAL": "1s", "TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s",
+		"TRIM_POLICIES": `aged*: max_age=1h; "exact: one": exact=true`,
+	} {
+		t.Setenv("STREAMKEEPER_"+name, value)
+	}
+}
+
+func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
+	s := redistest.Start(t)
+	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
+	for _, layout := range []string{"auto", "keys", "object", "fields", "object,fields"} {
+		t.Run(layout, func(t *testing.T) {
+			aclSettings(t, layout)
+			layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
+			words, _ := aclRule(t)
+			keeperUnder(t, s, words)
+			r.fill(t, layouts...)
+			r.everyNeed(t)
+			mustRun(t, "plan")
+			if code, _, errs := command(t, "inspect"); code != exitInvalid {
+				t.Errorf("inspect: exit %d\n%s", code, errs)
+			}
+			mustRun(t, "once")
+			r.keeps(t, layouts...)
+			r.fill(t, layouts...)
+			r.everyNeed(t)
+			serve(t, 3*time.Second)
+			if got := denied(t, s); len(got) > 0 {
+				t.Errorf("denied: %q", got)
+			}
+			if got := r.sessions(t); len(got) > 3*len(layouts)+1 {
+				t.Errorf("the daemon left the sessions %q", got)
+			}
+		})
+	}
+}
+
+func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
+	s := redistest.Start(t)
+	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
+	daemonOnly := []string{"+ping", "+info", "+set", "+get", "+pexpire", "+del", "~streamkeeper:lease"}
+	for _, layout := range []string{"auto", "keys", "object", "fields"} {
+		aclSettings(t, layout)
+		layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
+		words, _ := aclRule(t)
+		for i, word := range words {
+			t.Run(layout+" without "+word, func(t *testing.T) {
+				keeperUnder(t, s, slices.Delete(slices.Clone(words), i, i+1))
+				r.fill(t, layouts...)
+				r.everyNeed(t)
+				switch {
+				case !slices.Contains(daemonOnly, word):
+					command(t, "once")
+				case layout == "auto":
+					serve(t, 1500*time.Millisecond)
+				default:
+					t.Skip("the daemon needs the same in all layouts")
+				}
+				if got := denied(t, s); len(got) == 0 {
+					command(t, "plan")
+					command(t, "inspect")
+				}
+				if got := denied(t, s); len(got) == 0 {
+					t.Errorf("nothing is denied")
+				}
+			})
+		}
+	}
+}

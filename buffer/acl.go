@@ -1,0 +1,175 @@
+package buffer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Uses say what of the buffer is used, for [Uses.Rule].
+type Uses struct {
+	// Trim, Cleanup and Inspect are the jobs; Serve is the daemon itself with
+	// its metrics, and Lease that one of several replicas works.
+	Trim, Cleanup, Inspect, Serve, Lease bool
+	// Groups has trimming respect consumer groups.
+	Groups bool
+	// Scan has clean-up look for streams that are not listed.
+	Scan bool
+	// Layouts that sessions are looked for in; none means all.
+	Layouts []Layout
+	Names   Names
+	// Cluster and Database are known from the connection.
+	Cluster  bool
+	Database bool
+}
+
+func (u Uses) uses(l Layout) bool { return len(u.Layouts) == 0 || slices.Contains(u.Layouts, l) }
+
+// right is a word of an ACL rule and what it is for.
+type right struct {
+	word string
+	when func(Uses) bool
+}
+
+func (u Uses) trims() bool      { return u.Trim }
+func (u Uses) cleans() bool     { return u.Cleanup }
+func (u Uses) remembers() bool  { return u.Trim || u.Cleanup }
+func (u Uses) anyJob() bool     { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
+func (u Uses) sessions() bool   { return u.Cleanup || u.Inspect }
+func (u Uses) hash() bool       { return u.uses(LayoutObject) || u.uses(LayoutFields) }
+func (u Uses) flat() bool       { return u.sessions() && u.uses(LayoutFields) }
+func (u Uses) keys() bool       { return u.sessions() && u.uses(LayoutKeys) }
+func (u Uses) walksHash() bool  { return u.sessions() && u.hash() }
+func (u Uses) cleansHash() bool { return u.Cleanup && u.hash() }
+func (u Uses) scans() bool      { return u.keys() || u.Cleanup && u.Scan }
+func (u Uses) groups() bool     { return u.Trim && u.Groups }
+func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
+func (u Uses) leads() bool      { return u.Serve && u.Lease }
+func (u Uses) notes() bool      { return u.Trim || u.Cleanup }
+func (u Uses) weighs() bool     { return u.Trim || u.Inspect }
+
+// rights are all that is ever needed, in words that Redis 6.2 takes. EVAL_RO is
+// none of them: it came with 7.0.
+var rights = []right{
+	{"+select", func(u Uses) bool { return u.Database }},
+	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
+	{"+asking", func(u Uses) bool { return u.Cluster }},
+	{"+ping", func(u Uses) bool { return u.Serve }},
+	{"+info", func(u Uses) bool { return u.Serve }},
+	{"+config|get", Uses.trims},
+	{"+time", Uses.anyJob},
+	{"+eval", Uses.evals},
+	{"+evalsha", Uses.evals},
+	{"+sscan", Uses.anyJob},
+	{"+type", Uses.anyJob},
+	{"+xinfo|stream", Uses.anyJob},
+	{"+xinfo|groups", Uses.anyJob},
+	{"+xinfo|consumers", Uses.anyJob},
+	{"+xlen", func(u Uses) bool { return u.Trim || u.Inspect || u.Serve }},
+	{"+xrange", Uses.weighs},
+	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect }},
+	{"+memory|usage", Uses.weighs},
+	{"+xtrim", Uses.trims},
+	{"+xpending", Uses.groups},
+	{"+scan", Uses.scans},
+	{"+hscan", Uses.walksHash},
+	{"+hmget", func(u Uses) bool { return u.keys() || u.flat() }},
+	{"+hexists", func(u Uses) bool { return u.flat() || u.cleansHash() }},
+	{"+exists", func(u Uses) bool { return u.Cleanup || u.keys() }},
+	{"+hget", Uses.cleansHash},
+	{"+hdel", Uses.cleansHash},
+	{"+unlink", Uses.cleans},
+	{"+scard", Uses.cleans},
+	{"+smismember", Uses.cleans},
+	{"+sadd", Uses.cleans},
+	{"+srem", Uses.cleans},
+	{"+zadd", Uses.cleans},
+	{"+zrem", Uses.cleans},
+	{"+zremrangebyrank", Uses.cleans},
+	{"+zscore", Uses.cleans},
+	{"+zmscore", Uses.cleans},
+	{"+zscan", Uses.cleans},
+	{"+hgetall", Uses.remembers},
+	{"+hset", Uses.remembers},
+	{"+set", Uses.leads},
+	{"+get", Uses.leads},
+	{"+pexpire", Uses.leads},
+	{"+del", Uses.leads},
+}
+
+// Rule is the least rule under which all of that works, as the words of ACL
+// SETUSER; the remarks say what a reader of it should know.
+func (u Uses) Rule() (words, remarks []string) {
+	for _, pattern := range u.patterns() {
+		word, exact := patternWord(pattern)
+		if !exact {
+			remarks = append(remarks, fmt.Sprintf("no ACL rule can hold each character of %s: each that it cannot is a ? in it, which stands for any one", Quote(pattern)))
+		}
+		words = append(words, word)
+	}
+	for _, r := range rights {
+		if r.when(u) {
+			words = append(words, r.word)
+		}
+	}
+	if u.Trim {
+		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
+	}
+	if u.Serve {
+		remarks = append(remarks, "+info is for the server's memory on the page and in the metrics; leave it out and they are without")
+	}
+	if !u.Cluster {
+		remarks = append(remarks, "for a Redis Cluster add +asking and +cluster|slots")
+	}
+	return words, remarks
+}
+
+// patterns are the keys in use, as globs.
+func (u Uses) patterns() []string {
+	n := u.Names
+	var all []string
+	if u.anyJob() {
+		all = append(all, escapeGlob(n.Streams), escapeGlob(n.StreamPrefix)+"*")
+	}
+	if u.walksHash() {
+		all = append(all, escapeGlob(n.Sessions))
+	}
+	if u.keys() {
+		all = append(all, escapeGlob(n.SessionPrefix())+"*")
+	}
+	state := func(names ...string) {
+		for _, name := range names {
+			all = append(all, escapeGlob(n.StatePrefix+name))
+		}
+	}
+	if u.Trim {
+		state(statePolicy)
+	}
+	if u.Cleanup {
+		state(stateRetired, stateSighted, stateLeft, stateBrake)
+	}
+	if u.leads() {
+		state(stateLease)
+	}
+	return all
+}
+
+// patternWord is a key pattern as a word of a rule. A word may hold no space,
+// and none of what a shell, redis-cli and an ACL file read in different ways.
+func patternWord(glob string) (word string, exact bool) {
+	var b strings.Builder
+	b.WriteByte('~')
+	exact = true
+	for i := 0; i < len(glob); {
+		r, size := utf8.DecodeRuneInString(glob[i:])
+		if isUnprintable(r, size) || strings.ContainsRune(" \u00a0\"'", r) {
+			exact = false
+			b.WriteString(strings.Repeat("?", size))
+		} else {
+			b.WriteString(glob[i : i+size])
+		}
+		i += size
+	}
+	return b.String(), exact
+}

@@ -1,0 +1,82 @@
+package buffer
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		uses Uses
+		want string
+	}{
+		{"trimming only", Uses{Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:policy"},
+		{"inspecting the object layout", Uses{Inspect: true, Layouts: []Layout{LayoutObject}, Names: DefaultNames}, "~streams ~stream:* ~sessions"},
+		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []Layout{LayoutKeys}, Names: DefaultNames},
+			"~streams ~stream:* ~sessions:* ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:left ~streamkeeper:brake"},
+		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:lease"},
+		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
+			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:*`},
+		{"names that no rule can hold", Uses{Inspect: true, Layouts: []Layout{LayoutObject}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},
+			"~my?streams ~é??* ~?s?"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			words, remarks := c.uses.Rule()
+			var keys []string
+			for _, word := range words {
+				if strings.HasPrefix(word, "~") {
+					keys = append(keys, word)
+				}
+				if strings.ContainsAny(word, " \t\r\n") {
+					t.Errorf("%q is no word", word)
+				}
+			}
+			if got := strings.Join(keys, " "); got != c.want {
+				t.Errorf("the keys are %s", got)
+			}
+			inexact := slices.ContainsFunc(remarks, func(r string) bool { return strings.Contains(r, "no ACL rule can hold") })
+			if inexact != strings.Contains(c.name, "no rule") {
+				t.Errorf("the remarks are %q", remarks)
+			}
+		})
+	}
+}
+
+func TestTheRuleFitsOddNames(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	names := Names{Streams: `my "streams" [1]`, StreamPrefix: "x*\xff:", Sessions: `s\?`, StatePrefix: "é k:"}
+	words, _ := Uses{Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: names}.Rule()
+	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
+	for _, word := range words {
+		args = append(args, word)
+	}
+	if err := s.Client.Do(ctx, args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.Client.SAdd(ctx, names.Streams, "a")
+	s.Client.HSet(ctx, names.SessionPrefix()+"b", "streamName", "a", "lastUpdated", 1)
+	b := openAs(t, Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) { o.Names = names })
+	if got := streamNames(t, b); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("the names are %q", got)
+	}
+	if got := sessionNames(t, b); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("the sessions are %q", got)
+	}
+	if _, err := b.Lengths(ctx, []string{"a"}); err != nil {
+		t.Error(err)
+	}
+	if err := b.Restore(ctx, "c"); err != nil {
+		t.Error(err)
+	}
+	// Nothing beyond: neither other keys nor what begins alike.
+	for _, key := range []string{"xy\xff:a", "s", "lastStreamSessionId"} {
+		if _, err := b.rdb.XLen(ctx, key).Result(); ClassOf(err) != ClassAuth {
+			t.Errorf("the key %q: %v", key, err)
+		}
+	}
+}
