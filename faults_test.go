@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -133,7 +132,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 // the set, which a run takes out a day later.
 func (r *rig) tidyLater(t *testing.T) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	for _, name := range []string{"dead", "orphan\xff"} {
 		if r.client.ZScore(ctx, "streamkeeper:sighted", name).Err() == nil {
 			r.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: float64(r.now.Add(-25 * time.Hour).UnixMilli()), Member: name})
@@ -165,7 +164,7 @@ func TestARestartInTheMiddleOfARun(t *testing.T) {
 		if code != exitOK && code != exitFailure {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
-		redistest.Await(t, "Redis", func() bool { return r.client.Ping(context.Background()).Err() == nil })
+		redistest.Await(t, "Redis", func() bool { return r.client.Ping(t.Context()).Err() == nil })
 		r.keeps(t, "object", "keys")
 		mustRun(t, "once")
 	}
@@ -176,15 +175,15 @@ func TestABusyScriptOfSomebodyElse(t *testing.T) {
 	r := newRig(t, s.Client, s.URL())
 	r.fill(t, "object", "keys")
 	t.Setenv("STREAMKEEPER_REDIS_TIMEOUT", "1s")
-	go s.Client.Eval(context.Background(), "while true do end", nil)
+	go s.Client.Eval(t.Context(), "while true do end", nil)
 	redistest.Await(t, "the script", func() bool {
-		return strings.HasPrefix(fmt.Sprint(redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).Ping(context.Background()).Err()), "BUSY")
+		return strings.HasPrefix(fmt.Sprint(redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).Ping(t.Context()).Err()), "BUSY")
 	})
 	code, _, errs := command(t, "once")
 	if code != exitFailure || !strings.Contains(errs, "BUSY") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
-	mustDo(t, redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).ScriptKill(context.Background()).Err())
+	mustDo(t, redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).ScriptKill(t.Context()).Err())
 	mustRun(t, "once")
 	r.tidy(t, "object", "keys")
 }
@@ -201,7 +200,7 @@ func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				s.Client.ScriptFlush(context.Background())
+				s.Client.ScriptFlush(t.Context())
 			}
 		}
 	}()

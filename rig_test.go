@@ -49,7 +49,7 @@ func newRig(t *testing.T, client redis.UniversalClient, url string) *rig {
 // fill empties Redis and puts everything in, sessions in the layouts named.
 func (r *rig) fill(t *testing.T, layouts ...string) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	if cluster, ok := r.client.(*redis.ClusterClient); ok {
 		mustDo(t, cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() }))
 	} else {
@@ -83,7 +83,7 @@ func (r *rig) fill(t *testing.T, layouts ...string) {
 
 func (r *rig) session(t *testing.T, layout, identity, stream string, ago time.Duration) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	updated := fmt.Sprint(r.now.Add(-ago).UnixMilli())
 	fields := []string{"streamSessionId", "1", "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated, "json", `{"identity":"x"}`}
 	switch layout {
@@ -118,7 +118,7 @@ func (r *rig) keeps(t *testing.T, layouts ...string) {
 			}
 		}
 	}
-	if got := r.client.Get(context.Background(), "lastStreamSessionId").Val(); got != "42" {
+	if got := r.client.Get(t.Context(), "lastStreamSessionId").Val(); got != "42" {
 		t.Errorf("lastStreamSessionId is %s", got)
 	}
 }
@@ -126,7 +126,7 @@ func (r *rig) keeps(t *testing.T, layouts ...string) {
 // has looks for one session.
 func (r *rig) has(t *testing.T, layout, identity string) bool {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	switch layout {
 	case "keys":
 		n, err := r.client.Exists(ctx, "sessions:"+identity).Result()
@@ -149,7 +149,7 @@ func (r *rig) tidy(t *testing.T, layouts ...string) {
 			t.Errorf("stream %q has %d entries, want at most %d", s.name, n, s.most)
 		}
 	}
-	names := r.client.SMembers(context.Background(), "streams").Val()
+	names := r.client.SMembers(t.Context(), "streams").Val()
 	slices.Sort(names)
 	if want := []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(names, want) {
 		t.Errorf("the names are %q, want %q", names, want)
@@ -161,7 +161,7 @@ func (r *rig) tidy(t *testing.T, layouts ...string) {
 
 func (r *rig) entries(t *testing.T, stream string) []string {
 	t.Helper()
-	messages, err := r.client.XRange(context.Background(), "stream:"+stream, "-", "+").Result()
+	messages, err := r.client.XRange(t.Context(), "stream:"+stream, "-", "+").Result()
 	mustDo(t, err)
 	ids := make([]string, len(messages))
 	for i, m := range messages {
@@ -173,7 +173,7 @@ func (r *rig) entries(t *testing.T, stream string) []string {
 // sessions are the identities in all layouts.
 func (r *rig) sessions(t *testing.T) []string {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	var all []string
 	for field, value := range r.client.HGetAll(ctx, "sessions").Val() {
 		if identity, ok := strings.CutSuffix(field, ":streamName"); ok {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ func TestTheWholeJobOnAClusterInEveryLayout(t *testing.T) {
 // and those of two streams. It ends with the function that it returns.
 func movingSlots(t *testing.T, c *redistest.Cluster) (stop func() (moves int)) {
 	t.Helper()
-	ctx := context.Background()
+	ctx := t.Context()
 	var slots []int
 	for _, key := range []string{"streams", "sessions", "stream:busy", "stream:dead", "sessions:keys live: 1", "sessions:keys stale-2"} {
 		slots = append(slots, int(c.Client.ClusterKeySlot(ctx, key).Val()))

@@ -361,7 +361,8 @@ func (s *storm) rage(faults int) map[string]int {
 				return made
 			})
 		}
-		for deadline := time.Now().Add(2 * time.Second); hits.Load() == 0 && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(2 * time.Second); hits.Load() == 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
 		}
 		time.Sleep(time.Duration(20+s.rng.IntN(130)) * time.Millisecond)
 		s.proxy.Set(nil)

@@ -34,7 +34,6 @@ type right struct {
 
 func (u Uses) trims() bool      { return u.Trim }
 func (u Uses) cleans() bool     { return u.Cleanup }
-func (u Uses) remembers() bool  { return u.Trim || u.Cleanup }
 func (u Uses) anyJob() bool     { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
 func (u Uses) sessions() bool   { return u.Cleanup || u.Inspect }
 func (u Uses) hash() bool       { return u.uses(LayoutObject) || u.uses(LayoutFields) }
@@ -90,8 +89,8 @@ var rights = []right{
 	{"+zscore", Uses.cleans},
 	{"+zmscore", Uses.cleans},
 	{"+zscan", Uses.cleans},
-	{"+hgetall", Uses.remembers},
-	{"+hset", Uses.remembers},
+	{"+hgetall", Uses.notes},
+	{"+hset", Uses.notes},
 	{"+set", Uses.leads},
 	{"+get", Uses.leads},
 	{"+pexpire", Uses.leads},

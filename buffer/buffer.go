@@ -236,11 +236,17 @@ func (b *Buffer) Owns(stream string) bool {
 	return !b.exclude.Match(stream)
 }
 
+// single is the client of the one server; without a cluster there is no other.
+func (b *Buffer) single() *redis.Client {
+	client, _ := b.rdb.(*redis.Client)
+	return client
+}
+
 // masters visits each master node in turn, or the one server.
 func (b *Buffer) masters(ctx context.Context, visit func(ctx context.Context, node *redis.Client) error) error {
 	cluster, ok := b.rdb.(*redis.ClusterClient)
 	if !ok {
-		return visit(ctx, b.rdb.(*redis.Client))
+		return visit(ctx, b.single())
 	}
 	nodes := make(chan *redis.Client, 1024)
 	err := cluster.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {

@@ -83,8 +83,7 @@ func ClassOf(err error) Class {
 	case errors.Is(err, ErrResharding):
 		return ClassMoved
 	}
-	var reply redis.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[redis.Error](err); ok {
 		text := reply.Error()
 		// A script's error begins "ERR Error running script" before 7.0.
 		for _, word := range []string{firstWord(text), afterCall(text)} {

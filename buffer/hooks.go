@@ -129,8 +129,7 @@ func (o observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 		if err == nil {
 			return nil
 		}
-		var reply redis.Error
-		if !errors.As(err, &reply) {
+		if _, ok := errors.AsType[redis.Error](err); !ok {
 			o.see(cmds[0], err)
 			return err
 		}

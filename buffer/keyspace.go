@@ -33,7 +33,7 @@ func walkKeyspace[T any](ctx context.Context, b *Buffer, prefix, kind string,
 	w := keyspaceWalk[T]{match: escapeGlob(prefix) + "*", kind: kind, read: read, visit: visit}
 	cluster, ok := b.rdb.(*redis.ClusterClient)
 	if !ok {
-		return w.node(ctx, b.rdb.(*redis.Client))
+		return w.node(ctx, b.single())
 	}
 	before, err := b.slots(ctx, cluster, prefix)
 	if err != nil {

@@ -61,7 +61,7 @@ func (s script) callsAt(line int) []string {
 // evalWrite runs a script that may write, one call after the other in one
 // pipeline. The outcomes are in the calls' order.
 func (b *Buffer) evalWrite(ctx context.Context, s script, calls []scriptCall) []*redis.Cmd {
-	return b.eval(ctx, s, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
+	return b.eval(ctx, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", c)...)
 		_ = p.Process(ctx, &scriptCmd{cmd, s, false})
 		return cmd
@@ -71,7 +71,7 @@ func (b *Buffer) evalWrite(ctx context.Context, s script, calls []scriptCall) []
 // evalRead runs a script that only reads.
 func (b *Buffer) evalRead(ctx context.Context, s script, calls []scriptCall) []*redis.Cmd {
 	if b.enforceReads.Load() {
-		outcomes := b.eval(ctx, s, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
+		outcomes := b.eval(ctx, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
 			cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval_ro", "evalsha_ro", c)...)
 			_ = p.Process(ctx, cmd)
 			return cmd
@@ -81,7 +81,7 @@ func (b *Buffer) evalRead(ctx context.Context, s script, calls []scriptCall) []*
 		}
 		b.enforceReads.Store(false)
 	}
-	return b.eval(ctx, s, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
+	return b.eval(ctx, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, c scriptCall) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", c)...)
 		_ = p.Process(ctx, &scriptCmd{cmd, s, true})
 		return cmd
@@ -121,7 +121,7 @@ type sendScript func(ctx context.Context, p redis.Pipeliner, withSource bool, c 
 // eval sends the calls by the script's hash and, for those that the server
 // did not know it for, once more with its source: scripts vanish at a restart,
 // a failover and SCRIPT FLUSH.
-func (b *Buffer) eval(ctx context.Context, s script, calls []scriptCall, send sendScript) []*redis.Cmd {
+func (b *Buffer) eval(ctx context.Context, calls []scriptCall, send sendScript) []*redis.Cmd {
 	outcomes := make([]*redis.Cmd, len(calls))
 	pipe := b.rdb.Pipeline()
 	for i, c := range calls {

@@ -38,8 +38,9 @@ func slotOf(key string) int {
 // probeKeys are keys with the prefix, one for each slot that such keys can lie
 // in: all of them, or one if the prefix itself has braces.
 func (b *Buffer) probeKeys(prefix string) []string {
-	if keys, ok := b.probes.Load(prefix); ok {
-		return keys.([]string)
+	if known, ok := b.probes.Load(prefix); ok {
+		keys, _ := known.([]string)
+		return keys
 	}
 	found := make(map[int]string, slotCount)
 	for i := 0; len(found) < slotCount && (i < 1000 || len(found) > 1); i++ {

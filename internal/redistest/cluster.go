@@ -88,17 +88,17 @@ func (c *Cluster) URL() string { return "redis://" + c.Masters[0].Addr }
 
 // NamedURL names all masters.
 func (c *Cluster) NamedURL() string {
-	url := c.URL() + "?"
+	var others []string
 	for _, s := range c.Masters[1:] {
-		url += "addr=" + s.Addr + "&"
+		others = append(others, "addr="+s.Addr)
 	}
-	return strings.TrimSuffix(url, "&")
+	return c.URL() + "?" + strings.Join(others, "&")
 }
 
 // Owner is the number of the master that serves a slot, as another one, or the
 // same, sees it.
 func (c *Cluster) Owner(ctx context.Context, slot, seenBy int) (int, error) {
-	ranges, err := c.Masters[seenBy].Client.ClusterSlots(ctx).Result()
+	ranges, err := c.Masters[seenBy].Client.ClusterSlots(ctx).Result() //nolint:staticcheck // before 7.0 there is no CLUSTER SHARDS
 	if err != nil {
 		return 0, fmt.Errorf("asking who serves slot %d: %w", slot, err)
 	}

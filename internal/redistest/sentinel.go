@@ -85,9 +85,9 @@ func (s *Sentinels) isMaster(t testing.TB, i int) bool {
 
 // URL names the Sentinels, for streamkeeper.
 func (s *Sentinels) URL() string {
-	url := "redis://" + s.Servers[0].Addr + "/0?master_name=" + MasterName
+	query := []string{"master_name=" + MasterName}
 	for _, other := range s.Servers[1:] {
-		url += "&addr=" + other.Addr
+		query = append(query, "addr="+other.Addr)
 	}
-	return url
+	return "redis://" + s.Servers[0].Addr + "/0?" + strings.Join(query, "&")
 }
