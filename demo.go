@@ -32,18 +32,13 @@ func (a *app) demoCommand() *cobra.Command {
 			if length < 0 {
 				return usageError{fmt.Errorf("--for %s: want a duration such as 20s", length)}
 			}
-			if length > 0 {
-				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, length)
-				defer cancel()
-			}
 			if producersOnly {
-				return a.demoProducers(ctx)
+				return a.demoProducers(ctx, length)
 			}
 			if a.redisURL != "" {
 				return usageError{errors.New("--redis-url goes with --producers: the demo itself runs on a Redis of its own")}
 			}
-			return a.demo(ctx)
+			return a.demo(ctx, length)
 		},
 	}
 	c.Flags().DurationVar(&length, "for", 0, "stop by itself after this long, with a summary")
@@ -53,7 +48,7 @@ func (a *app) demoCommand() *cobra.Command {
 }
 
 // demo runs producers and the daemon on an embedded Redis.
-func (a *app) demo(ctx context.Context) error {
+func (a *app) demo(ctx context.Context, length time.Duration) error {
 	server, err := demo.StartRedis()
 	if err != nil {
 		return err
@@ -76,6 +71,8 @@ func (a *app) demo(ctx context.Context) error {
 	if err := producers.Seed(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := lasting(ctx, length)
+	defer cancel()
 	story := demo.NewStory(a.stdout)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return producers.Run(ctx) })
@@ -117,8 +114,18 @@ func local(address net.Addr) string {
 	return fmt.Sprintf("localhost:%d", tcp.Port)
 }
 
-// demoProducers fills a real Redis until ctx ends.
-func (a *app) demoProducers(ctx context.Context) error {
+// lasting is a context that ends after length, unless that is 0.
+func lasting(ctx context.Context, length time.Duration) (context.Context, context.CancelFunc) {
+	if length == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, length)
+}
+
+// demoProducers fills a real Redis until ctx ends, or for length.
+func (a *app) demoProducers(ctx context.Context, length time.Duration) error {
+	ctx, cancel := lasting(ctx, length)
+	defer cancel()
 	config, log, err := a.load()
 	if err != nil {
 		return err

@@ -164,8 +164,8 @@ func TestInspectReadsStandardInput(t *testing.T) {
 func TestDemoStopsByItselfWithASummary(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
-	out := mustRun(t, "demo", "--for", "4s")
-	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 4s"} {
+	out := mustRun(t, "demo", "--for", "8s")
+	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 8s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
 		}

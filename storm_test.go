@@ -92,22 +92,23 @@ type deadStream struct {
 }
 
 func (s *storm) begin() {
-	ctx, stop := context.WithCancel(context.Background())
-	s.stopWriting = stop
+	writing, stopWriting := context.WithCancel(context.Background())
+	keeping, stopKeeping := context.WithCancel(context.Background())
+	s.stopWriting, s.stopKeeping = stopWriting, stopKeeping
 	for i := range stormStreams {
 		l := &liveStream{name: fmt.Sprintf("live %d", i), layout: []string{"object", "fields", "keys"}[i%3], doubt: make(map[string]bool)}
 		s.live = append(s.live, l)
-		mustDo(s.t, s.Client.SAdd(ctx, "streams", l.name).Err())
-		mustDo(s.t, s.register(ctx, l.layout, l.name, l.name, time.Now()))
-		s.work.Go(func() { s.produce(ctx, l) })
-		s.work.Go(func() { s.watch(ctx, l) })
+		mustDo(s.t, s.Client.SAdd(writing, "streams", l.name).Err())
+		mustDo(s.t, s.register(writing, l.layout, l.name, l.name, time.Now()))
+		s.work.Go(func() { s.produce(writing, l) })
+		s.work.Go(func() { s.watch(writing, l) })
 	}
-	s.work.Go(func() { s.bury(ctx, rand.New(rand.NewPCG(s.rng.Uint64(), 1))) })
-	ctx, s.stopKeeping = context.WithCancel(context.Background())
-	s.work.Go(func() { s.daemon(ctx) })
+	seed := rand.NewPCG(s.rng.Uint64(), 1)
+	s.work.Go(func() { s.bury(writing, rand.New(seed)) })
+	s.work.Go(func() { s.daemon(keeping) })
 	redistest.Await(s.t, "the daemon to listen", func() bool { return s.daemonAddr.Load() != nil })
 	s.work.Go(func() {
-		for ctx.Err() == nil {
+		for keeping.Err() == nil {
 			code, _, _ := command(s.t, "once")
 			s.runs.Add(1)
 			if code != exitOK {
