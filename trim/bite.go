@@ -8,8 +8,7 @@ import (
 )
 
 // biteLengths takes what is beyond the length of the streams of a page: small
-// surpluses in batches that together free no more than one slice, or alone if
-// one is hardly more than that; large ones later, one at a time.
+// surpluses in batches, or alone if one is more than a slice; large ones later, one at a time.
 func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	due := pick(page, func(c *candidate) bool {
 		return !c.skip && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength && r.mayTrim(c)
@@ -104,7 +103,7 @@ const maxBatch = 128
 // add takes one call into the batch and sends the batch first if it would
 // free too much.
 func (b *batch) add(ctx context.Context, c *candidate, call buffer.Trim, bytes int64) error {
-	if len(b.calls) > 0 && (b.bytes+bytes > b.run.pace.slice || len(b.calls) >= maxBatch) {
+	if len(b.calls) > 0 && (b.bytes+bytes > b.run.pace.batch() || len(b.calls) >= maxBatch) {
 		if err := b.send(ctx); err != nil {
 			return err
 		}

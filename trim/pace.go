@@ -13,7 +13,11 @@ const (
 	// mostPerStall is what a call may free for each millisecond that it may
 	// hold Redis up. Most calls of that size take a tenth of it; the allocator
 	// makes one in a hundred take it all, too seldom to be learnt in time.
-	mostPerStall = 3 << 18
+	mostPerStall = 9 << 15
+	// batchSlices is how many slices a batch of calls on several streams frees:
+	// a round trip costs more than such a slice, and what the allocator now and
+	// then adds comes as often as bytes are freed, however they are grouped.
+	batchSlices = 5
 )
 
 // DefaultMaxStall is how long one call may hold up Redis.
@@ -66,6 +70,9 @@ func (p *pace) took(took time.Duration, freed int64) {
 	p.slice = int64(min(max(fits, float64(p.slice)/2), float64(p.slice)*2))
 	p.slice = max(minSlice, min(p.slice, p.most()))
 }
+
+// batch is how many bytes a batch of calls may free.
+func (p *pace) batch() int64 { return batchSlices * p.slice }
 
 // entries is the slice as a number of entries of the given size, never less
 // than two macro nodes: the server stops before a node that does not fit, and
