@@ -41,6 +41,7 @@ inspect.encoding: INSPECT_ENCODING
 inspect.maxBurst: INSPECT_MAX_BURST
 metrics.interval: METRICS_INTERVAL
 metrics.streams: METRICS_STREAMS
+daemon.http.port: LISTEN
 lease.enabled: LEASE_ENABLED
 lease.ttl: LEASE_TTL
 log.level: LOG_LEVEL
@@ -48,20 +49,68 @@ log.format: LOG_FORMAT
 shutdownGrace: SHUTDOWN_GRACE
 {{- end }}
 
-{{/* Environment variables for the values that are given. */}}
+{{/* Which key of a Secret is which setting. What is a file is mounted, and read again when it changes. */}}
+{{- define "streamkeeper.secretSettings" -}}
+redis.secret.urlKey: REDIS_URL
+redis.secret.usernameKey: REDIS_USERNAME
+redis.secret.passwordKey: REDIS_PASSWORD_FILE
+redis.sentinel.secret.usernameKey: REDIS_SENTINEL_USERNAME
+redis.sentinel.secret.passwordKey: REDIS_SENTINEL_PASSWORD_FILE
+redis.tls.secret.caKey: REDIS_TLS_CA_FILE
+redis.tls.secret.certKey: REDIS_TLS_CERT_FILE
+redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
+{{- end }}
+
+{{/* Environment variables for what is given. Kubernetes would take $(…) for another variable. */}}
 {{- define "streamkeeper.settingsEnv" -}}
-{{- $policies := list -}}
-{{- range .Values.trim.policies }}{{ $policies = append $policies (include "streamkeeper.policy" .) }}{{ end -}}
 {{- range $path, $name := include "streamkeeper.settings" . | fromYaml }}
-{{- $value := $.Values -}}
-{{- range splitList "." $path }}{{ $value = get ($value | default dict) . }}{{ end }}
-{{- if eq $path "trim.policies" }}{{ $value = join "; " $policies }}{{ end }}
-{{- $text := include "streamkeeper.text" (dict "value" $value) }}
-{{- if ne $text "" }}
+{{- with include "streamkeeper.setting" (dict "root" $ "path" $path) }}
 - name: STREAMKEEPER_{{ $name }}
-  value: {{ $text | quote }}
+  value: {{ . | replace "$" "$$" | quote }}
 {{- end }}
 {{- end }}
+{{- range include "streamkeeper.secrets" . | fromYamlArray }}
+- name: STREAMKEEPER_{{ .setting }}
+  {{- if .file }}
+  value: /etc/streamkeeper/{{ .file }}
+  {{- else }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What is taken from Secrets: for each a name, a key, a setting, and a file if it is mounted. */}}
+{{- define "streamkeeper.secrets" -}}
+{{- range $path, $setting := include "streamkeeper.secretSettings" . | fromYaml }}
+{{- with include "streamkeeper.value" (dict "root" $ "path" $path) }}
+{{- $name := include "streamkeeper.value" (dict "root" $ "path" (regexReplaceAll "[^.]+$" $path "name")) }}
+{{- $file := ternary (trimSuffix "_FILE" $setting | lower | replace "_" "-") "" (hasSuffix "_FILE" $setting) }}
+- {{ dict "name" $name "key" . "setting" $setting "file" $file | toJson }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The text of a setting, empty if there is none. Takes root and the path of its value. */}}
+{{- define "streamkeeper.setting" -}}
+{{- if eq .path "redis.url" -}}
+{{- include "streamkeeper.redisURL" .root -}}
+{{- else if eq .path "trim.policies" -}}
+{{- range $i, $policy := .root.Values.trim.policies }}{{ if $i }}; {{ end }}{{ include "streamkeeper.policy" . }}{{ end -}}
+{{- else if ne .path "daemon.http.port" -}}
+{{- include "streamkeeper.value" . -}}
+{{- else if eq .root.Values.mode "daemon" -}}
+:{{ include "streamkeeper.value" . }}
+{{- end -}}
+{{- end }}
+
+{{/* The value at a path, as text. Takes root and path. */}}
+{{- define "streamkeeper.value" -}}
+{{- $value := .root.Values -}}
+{{- range splitList "." .path }}{{ $value = get ($value | default dict) . }}{{ end -}}
+{{- include "streamkeeper.text" (dict "value" $value) -}}
 {{- end }}
 
 {{/* A value as the program reads it; empty if there is none. Helm makes every number a float, which must not come out as 1e+06. */}}
@@ -75,6 +124,22 @@ shutdownGrace: SHUTDOWN_GRACE
 {{- end -}}
 {{- end }}
 
+{{/* Where Redis is: as given, or made of its parts. */}}
+{{- define "streamkeeper.redisURL" -}}
+{{- with .Values.redis -}}
+{{- $addresses := concat .sentinel.addresses .cluster.addresses -}}
+{{- with .host }}{{ $addresses = list (printf "%s:%d" (ternary (printf "[%s]" .) . (contains ":" .)) (int64 ($.Values.redis.port | default 6379))) }}{{ end -}}
+{{- $query := list -}}
+{{- with .sentinel.masterName }}{{ $query = append $query (printf "master_name=%s" (urlquery .)) }}{{ end -}}
+{{- range rest $addresses }}{{ $query = append $query (printf "addr=%s" .) }}{{ end -}}
+{{- if .url -}}
+{{- .url -}}
+{{- else if $addresses -}}
+{{ ternary "rediss" "redis" .tls.enabled }}://{{ first $addresses }}/{{ int64 (.database | default 0) }}{{ with $query }}?{{ join "&" . }}{{ end }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* One policy: pattern, colon, limits. */}}
 {{- define "streamkeeper.policy" -}}
 {{- $limits := list -}}
@@ -85,4 +150,15 @@ shutdownGrace: SHUTDOWN_GRACE
 {{- end -}}
 {{- if .keepAll }}{{ $limits = append $limits "keep=all" }}{{ end -}}
 {{- ternary (quote .stream) .pattern (hasKey . "stream") }}: {{ join ", " $limits -}}
+{{- end }}
+
+{{/* The seconds of a duration. */}}
+{{- define "streamkeeper.seconds" -}}
+{{- $units := dict "ns" 1e-9 "us" 1e-6 "µs" 1e-6 "ms" 1e-3 "s" 1.0 "m" 60.0 "h" 3600.0 -}}
+{{- $sum := 0.0 -}}
+{{- range regexFindAll "[0-9.]+[a-zµ]+" (toString .) -1 -}}
+{{- $unit := regexFind "[a-zµ]+$" . -}}
+{{- $sum = addf $sum (mulf (trimSuffix $unit . | float64) (get $units $unit)) -}}
+{{- end -}}
+{{- $sum -}}
 {{- end }}
