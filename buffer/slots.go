@@ -35,6 +35,21 @@ func slotOf(key string) int {
 	return int(crc % slotCount)
 }
 
+// NodeOf tells streams on one node of a cluster from those on another: it is the
+// address of the master that serves the stream, or empty where there is one
+// server only.
+func (b *Buffer) NodeOf(ctx context.Context, stream string) (string, error) {
+	cluster, ok := b.rdb.(*redis.ClusterClient)
+	if !ok {
+		return "", nil
+	}
+	node, err := cluster.MasterForKey(ctx, b.names.StreamKey(stream))
+	if err != nil {
+		return "", fmt.Errorf("looking for the master of stream %s: %w", Quote(stream), err)
+	}
+	return node.Options().Addr, nil
+}
+
 // probeKeys are keys with the prefix, one for each slot that such keys can lie
 // in: all of them, or one if the prefix itself has braces.
 func (b *Buffer) probeKeys(prefix string) []string {

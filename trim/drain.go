@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
@@ -42,38 +44,89 @@ func (r *run) wait(c *candidate, reason Reason, surplus int64) {
 // that a giant starves nobody.
 const turn = 50 * time.Millisecond
 
-// drain works off the queue, one call at a time and round-robin, until it is
-// empty or the run's time is up; what is left goes first next time.
+// drain works off the queue until it is empty or the run's time is up; what is
+// left goes first next time. The nodes of a cluster are drained side by side.
 func (r *run) drain(ctx context.Context) error {
 	r.draining = true
 	defer func() { r.draining = false }()
 	for len(r.waiting) > 0 && !r.isLate() {
-		group := r.waiting[:r.together()]
-		r.waiting = r.waiting[len(group):]
-		left, err := r.drainTurn(ctx, group)
-		for i := range group {
-			delete(r.queued, group[i].key())
-		}
-		for i := range left {
-			r.queued[left[i].key()] = true
-		}
-		r.waiting = append(r.waiting, left...)
+		lanes, err := r.lanes(ctx)
 		if err != nil {
 			return err
 		}
-		r.progress(false)
+		group, ctx := errgroup.WithContext(ctx)
+		for _, l := range lanes {
+			group.Go(func() error {
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				return l.drain(ctx)
+			})
+		}
+		err = r.yield(group.Wait)
+		for _, l := range lanes {
+			r.waiting = append(r.waiting, l.queue...)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lane is the part of the queue that lies on one node.
+type lane struct {
+	*run
+	queue []backlog
+}
+
+// lanes takes the queue apart.
+func (r *run) lanes(ctx context.Context) ([]*lane, error) {
+	byNode := make(map[string]*lane)
+	var lanes []*lane
+	for _, b := range r.waiting {
+		node, err := r.store.NodeOf(ctx, b.name)
+		if err != nil {
+			return nil, err
+		}
+		if byNode[node] == nil {
+			byNode[node] = &lane{run: r}
+			lanes = append(lanes, byNode[node])
+		}
+		byNode[node].queue = append(byNode[node].queue, b)
+	}
+	r.waiting = nil
+	return lanes, nil
+}
+
+// drain works off one node's queue, one call at a time and round-robin.
+func (l *lane) drain(ctx context.Context) error {
+	for len(l.queue) > 0 && !l.isLate() {
+		group := l.queue[:l.together()]
+		l.queue = l.queue[len(group):]
+		left, err := l.drainTurn(ctx, group)
+		for i := range group {
+			delete(l.queued, group[i].key())
+		}
+		for i := range left {
+			l.queued[left[i].key()] = true
+		}
+		l.queue = append(l.queue, left...)
+		if err != nil {
+			return err
+		}
+		l.progress(false)
 	}
 	return nil
 }
 
 // together is how many streams at the front of the queue lose no more than one
 // slice between them: at least one.
-func (r *run) together() int {
+func (l *lane) together() int {
 	n, bytes := 0, int64(0)
-	for n < min(len(r.waiting), maxBatch) {
-		b := &r.waiting[n]
+	for n < min(len(l.queue), maxBatch) {
+		b := &l.queue[n]
 		bytes += b.surplus * b.entryBytes
-		if b.surplus < 0 || b.exact || bytes > r.pace.slice {
+		if b.surplus < 0 || b.exact || bytes > l.pace.slice {
 			break
 		}
 		n++

@@ -32,7 +32,9 @@ type run struct {
 	// met are the streams seen in this run of which lonely groups are known.
 	met    map[string]bool
 	errors map[buffer.Class]int64
-	told   time.Time
+	// examples are the first errors of each class.
+	examples map[buffer.Class]error
+	told     time.Time
 }
 
 const (
@@ -47,7 +49,7 @@ const (
 func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 	r := &run{
 		Trimmer: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
-		queued: make(map[queueKey]bool), met: make(map[string]bool), errors: make(map[buffer.Class]int64),
+		queued: make(map[queueKey]bool), met: make(map[string]bool), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
 	}
 	for _, b := range t.left {
 		// What was decided by the clock of the last run does not hold in one
@@ -176,13 +178,16 @@ func (r *run) failed(stream string, err error) {
 	}
 	r.report.Errors++
 	r.errors[class]++
+	if r.examples[class] == nil {
+		r.examples[class] = err
+	}
 	r.o.Log.Debug("stream not trimmed", "stream", buffer.Escape(stream), "error", err)
 }
 
 // logErrors says each class of error once, with its count.
 func (r *run) logErrors() {
 	for class, n := range r.errors {
-		r.o.Log.Warn("streams were not trimmed", "class", string(class), "streams", n)
+		r.o.Log.Warn("streams were not trimmed", "class", string(class), "streams", n, "example", r.examples[class])
 	}
 }
 
@@ -203,7 +208,7 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 func (r *run) progress(always bool) {
 	if now := time.Now(); always || now.Sub(r.told) > 200*time.Millisecond {
 		r.told = now
-		r.o.OnProgress(Progress{Streams: r.report.Streams, Entries: r.report.EntriesRemoved, Waiting: len(r.waiting)})
+		r.o.OnProgress(Progress{Streams: r.report.Streams, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
 	}
 }
 

@@ -9,12 +9,13 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// Store is what trimming needs of the stream buffer; it is used by two
+// Store is what trimming needs of the stream buffer; it is used by several
 // goroutines at once.
 type Store interface {
 	Now(context.Context) (time.Time, error)
 	NodeLimits(context.Context) buffer.NodeLimits
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
+	NodeOf(ctx context.Context, stream string) (string, error)
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Heads(ctx context.Context, looks []buffer.Look, now time.Time) ([]buffer.Head, error)
