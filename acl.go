@@ -43,6 +43,7 @@ func (c *Config) uses() buffer.Uses {
 	u := buffer.Uses{
 		Trim: slices.Contains(jobs, jobTrim), Cleanup: slices.Contains(jobs, jobCleanup), Inspect: slices.Contains(jobs, jobInspect),
 		Serve: true, Lease: c.Lease.Enabled.Value, Groups: c.Trim.RespectGroups.Value, Scan: c.Cleanup.Scan.Value,
+		Abandon: c.Cleanup.AbandonAfter.Value > 0,
 		Layouts: c.layouts(),
 		Names: buffer.Names{
 			Streams: c.StreamsKey.Value, StreamPrefix: c.StreamPrefix.Value, Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,
@@ -50,7 +51,8 @@ func (c *Config) uses() buffer.Uses {
 	}
 	if target, err := url.Parse(c.Redis.URL.Value); err == nil {
 		query := target.Query()
-		u.Cluster = query.Has("addr") && query.Get("master_name") == ""
+		u.Sentinels = query.Get("master_name") != ""
+		u.Cluster = query.Has("addr") && !u.Sentinels
 		database := query.Get("db")
 		if target.Scheme != "unix" && database == "" {
 			database = strings.Trim(target.Path, "/")

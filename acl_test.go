@@ -13,6 +13,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -45,10 +46,32 @@ func (r *rig) everyNeed(t *testing.T) {
 		pipe.XGroupCreate(ctx, "stream:busy", group, "0")
 	}
 	pipe.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "storage", Consumer: "c", Streams: []string{"stream:busy", ">"}, Count: 2400})
+	// Sessions that are to be marked as abandoned, and what their stream holds.
+	data, err := burst.PackSessionJSON(burst.Frame, []byte(`{"identity":"quiet","state":"open"}`))
+	mustDo(t, err)
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:quiet", ID: fmt.Sprintf("%d-1", r.now.Add(-3*time.Hour).UnixMilli()), Values: []any{"id", 9, "data", data}})
+	for _, layout := range []string{"object", "fields", "keys"} {
+		r.session(t, layout, "quiet "+layout, "quiet", 2*time.Hour)
+		r.describe(t, layout, "quiet "+layout, `{"identity":"quiet","state":"open"}`)
+	}
 	// Sessions whose first property comes late.
 	pipe.HSet(ctx, "sessions", "late:tStart", "1", "late:streamSessionId", "7")
-	if _, err := pipe.Exec(ctx); err != nil {
-		t.Fatal(err)
+	_, err = pipe.Exec(ctx)
+	mustDo(t, err)
+}
+
+// describe gives a session of a rig another Session JSON.
+func (r *rig) describe(t *testing.T, layout, identity, sessionJSON string) {
+	t.Helper()
+	ctx := t.Context()
+	switch layout {
+	case "keys":
+		mustDo(t, r.client.HSet(ctx, "sessions:"+identity, "json", sessionJSON).Err())
+	case "fields":
+		mustDo(t, r.client.HSet(ctx, "sessions", identity+":json", sessionJSON).Err())
+	default:
+		value := r.client.HGet(ctx, "sessions", identity).Val()
+		mustDo(t, r.client.HSet(ctx, "sessions", identity, strings.Replace(value, `{"identity":"x"}`, sessionJSON, 1)).Err())
 	}
 }
 
@@ -104,7 +127,7 @@ func denied(t *testing.T, s *redistest.Server) []string {
 func aclSettings(t *testing.T, layout string) {
 	t.Helper()
 	for name, value := range map[string]string{
-		"SESSIONS_LAYOUT": layout, "CLEANUP_SCAN": "true", "TRIM_RESPECT_GROUPS": "true", "LEASE_TTL": "1s", "LISTEN": "127.0.0.1:0",
+		"SESSIONS_LAYOUT": layout, "CLEANUP_ABANDON_AFTER": "1h", "CLEANUP_SCAN": "true", "TRIM_RESPECT_GROUPS": "true", "LEASE_TTL": "1s", "LISTEN": "127.0.0.1:0",
 		"METRICS_INTERVAL": "1s", "TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s",
 		"TRIM_POLICIES": `aged*: max_age=1h; "exact: one": exact=true`,
 	} {
@@ -135,17 +158,19 @@ func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 			if got := denied(t, s); len(got) > 0 {
 				t.Errorf("denied: %q", got)
 			}
-			if got := r.sessions(t); len(got) > 3*len(layouts)+1 {
+			if got := r.sessions(t); len(got) > 3*len(layouts)+1+3 {
 				t.Errorf("the daemon left the sessions %q", got)
 			}
 		})
 	}
 }
 
+// daemonOnly are the words that only the daemon needs.
+var daemonOnly = []string{"+ping", "+info", "+set", "+get", "+pexpire", "+del", "~streamkeeper:lease"}
+
 func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 	s := redistest.Start(t)
 	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
-	daemonOnly := []string{"+ping", "+info", "+set", "+get", "+pexpire", "+del", "~streamkeeper:lease"}
 	for _, layout := range []string{"auto", "keys", "object", "fields"} {
 		aclSettings(t, layout)
 		layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")

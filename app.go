@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -60,16 +61,17 @@ func (a *app) load(overrides ...override) (Config, *slog.Logger, error) {
 	if err != nil {
 		return c, nil, err
 	}
-	return c, a.logger(c), nil
+	return c, a.logger(c, a.stderr), nil
 }
 
-func (a *app) logger(c Config) *slog.Logger {
+// logger writes to w, which leads to stderr.
+func (a *app) logger(c Config, w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: c.Log.Level.Value}
 	format := c.Log.Format.Value
 	if format == "text" || format == "auto" && isTerminal(a.stderr) {
-		return slog.New(slog.NewTextHandler(a.stderr, o))
+		return slog.New(slog.NewTextHandler(w, o))
 	}
-	return slog.New(slog.NewJSONHandler(a.stderr, o))
+	return slog.New(slog.NewJSONHandler(w, o))
 }
 
 func isTerminal(w any) bool {
@@ -86,6 +88,7 @@ func (a *app) open(ctx context.Context, c Config, log *slog.Logger, readOnly boo
 		Include:    c.StreamsInclude.Value,
 		Exclude:    c.StreamsExclude.Value,
 		ReadOnly:   readOnly,
+		MaxStall:   c.Trim.MaxStall.Value,
 		OnError:    onError,
 		Log:        log,
 	})
@@ -135,12 +138,17 @@ func (c *Config) trimOptions(log *slog.Logger) (trim.Options, error) {
 
 // cleanupOptions are what cleanup needs of the configuration.
 func (c *Config) cleanupOptions(log *slog.Logger, force bool) cleanup.Options {
+	// A packing that is none was found out when the configuration was checked.
+	encoding, _ := burst.ParseEncoding(c.Inspect.Encoding.Value)
 	return cleanup.Options{
-		Limits: cleanup.Limits{ExpireAfter: c.Cleanup.ExpireAfter.Value, RetireAfter: c.Cleanup.RetireAfter.Value},
-		Brake:  cleanup.Brake{Share: c.Cleanup.Brake.Value, Min: c.Cleanup.BrakeMin.Value, Hold: c.Cleanup.BrakeHold.Value},
-		Force:  force,
-		Scan:   c.Cleanup.Scan.Value,
-		Log:    log.With("job", jobCleanup),
+		Limits: cleanup.Limits{
+			ExpireAfter: c.Cleanup.ExpireAfter.Value, AbandonAfter: c.Cleanup.AbandonAfter.Value, RetireAfter: c.Cleanup.RetireAfter.Value,
+		},
+		Brake:    cleanup.Brake{Share: c.Cleanup.Brake.Value, Min: c.Cleanup.BrakeMin.Value, Hold: c.Cleanup.BrakeHold.Value},
+		Force:    force,
+		Scan:     c.Cleanup.Scan.Value,
+		Encoding: encoding,
+		Log:      log.With("job", jobCleanup),
 	}
 }
 

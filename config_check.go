@@ -208,8 +208,9 @@ func (c *Config) pressureIsBounded() error {
 }
 
 func (c *Config) abandonPrecedesExpiry() error {
-	if limit := c.Cleanup.ExpireAfter; limit.fault() == nil && c.Cleanup.AbandonAfter.Value > limit.Value {
-		return fmt.Errorf("longer than CLEANUP_EXPIRE_AFTER; allowed: %s or less, or 0 for off", limit)
+	after := c.Cleanup.AbandonAfter.Value
+	if limit := c.Cleanup.ExpireAfter; limit.fault() == nil && after > 0 && after >= limit.Value {
+		return fmt.Errorf("not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than %s, or 0 for off", limit)
 	}
 	return nil
 }

@@ -75,6 +75,7 @@ func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o 
 	options := schedule.Options{
 		Jobs: d.jobs(), Grace: config.ShutdownGrace.Value, Log: log,
 		OnRun: d.onRun, OnLeader: d.meters.leads,
+		Class: func(err error) string { return string(buffer.ClassOf(err)) },
 	}
 	if o.spread {
 		options.Spread = schedule.DefaultSpread
@@ -167,19 +168,25 @@ func (d *daemon) cleanup(ctx context.Context) error {
 		}
 	}
 	r, err := run(ctx)
-	d.log.Info("cleaned up", "job", jobCleanup, "sessions", r.Sessions, "sessions_expired", r.SessionsExpired,
+	d.log.Info("cleaned up", "job", jobCleanup, "sessions", r.Sessions, "sessions_expired", r.SessionsExpired, "sessions_abandoned", r.SessionsAbandoned,
 		"sessions_malformed", r.SessionsMalformed, "streams", r.Streams, "streams_retired", r.StreamsRetired, "streams_restored", r.StreamsRestored,
 		"names_dropped", r.NamesDropped, "errors", r.Errors, "brake", r.Brake, "duration", time.Since(started), "dry_run", d.o.dryRun)
 	if r.Brake != "" {
 		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
 	}
 	d.meters.cleaned(r, d.o.dryRun, err)
+	if r.Held != nil {
+		examples = r.Held.Examples
+	}
 	if err == nil {
 		d.mu.Lock()
 		d.cleaned, d.cleanedAt, d.pending = r, time.Now(), examples
 		d.mu.Unlock()
 	}
 	summary := fmt.Sprintf("%d of %d sessions expired, %d of %d streams retired", r.SessionsExpired, r.Sessions, r.StreamsRetired, r.Streams)
+	if r.SessionsAbandoned > 0 {
+		summary += fmt.Sprintf(", %d marked as abandoned", r.SessionsAbandoned)
+	}
 	if r.Brake != "" {
 		summary = "stopped by the brake: " + r.Brake
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -73,24 +74,32 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	}
 	ctx, cancel := lasting(ctx, length)
 	defer cancel()
-	story := demo.NewStory(a.stdout)
+	screen := live(a.stdout)
+	story := demo.NewStory(screen)
+	screen.Start(story.Rows)
+	defer screen.Done()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return producers.Run(ctx) })
 	// The story tells what happens; the log would only say it again.
-	log := slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
-	group.Go(func() error { return a.serve(ctx, config, log, a.told(story)) })
+	stderr := a.stderr
+	if screen.On() && isTerminal(stderr) {
+		stderr = screen
+	}
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	group.Go(func() error { return a.serve(ctx, config, log, told(story, screen)) })
 	err = group.Wait()
+	screen.Done()
 	fmt.Fprint(a.stdout, story.Summary())
 	return err
 }
 
-// told lets the story hear of everything.
-func (a *app) told(story *demo.Story) daemonOptions {
+// told lets the story hear of everything; the rest goes to out.
+func told(story *demo.Story, out io.Writer) daemonOptions {
 	var once sync.Once
 	return daemonOptions{
 		anyPort: true,
 		onListen: func(address net.Addr) {
-			once.Do(func() { fmt.Fprintf(a.stdout, "The status page is at http://%s/\n", local(address)) })
+			once.Do(func() { fmt.Fprintf(out, "The status page is at http://%s/\n", local(address)) })
 		},
 		audience: audience{
 			onTrimmed:   story.Trimmed,
@@ -99,7 +108,7 @@ func (a *app) told(story *demo.Story) daemonOptions {
 		},
 		onFigures: func(s metrics.Snapshot) {
 			for _, f := range s.Chosen {
-				story.Holds(f.Label, f.Entries)
+				story.Holds(f.Label, f.Entries, f.Coverage)
 			}
 		},
 	}

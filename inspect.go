@@ -17,39 +17,65 @@ import (
 func (a *app) inspectCommand() *cobra.Command {
 	var files []string
 	var content bool
+	var follow followOptions
 	c := &cobra.Command{
 		Use:   "inspect [STREAM…]",
 		Short: "Sample messages and say whether they are valid",
 		Long: "Samples messages of every stream, or of those named, and says whether a client could read them.\n" +
 			"With --file it judges payloads that lie in files instead, without Redis.\n" +
+			"With --follow it goes on with each message that comes, until Ctrl-C.\n" +
 			"Exits with 4 if a message is invalid.",
 		RunE: func(c *cobra.Command, streams []string) error {
 			if len(files) > 0 && len(streams) > 0 {
 				return usageError{errors.New("--file judges files and takes no stream")}
 			}
-			return a.inspect(c.Context(), streams, files, content)
+			format, err := a.inspectFormat(content)
+			if err != nil {
+				return err
+			}
+			if streams, err = unescaped(streams); err != nil {
+				return usageError{err}
+			}
+			following, err := follow.following(streams, files)
+			if err != nil {
+				return usageError{err}
+			}
+			if follow.follow {
+				return a.follow(c.Context(), following, format, content)
+			}
+			return a.inspect(c.Context(), format, streams, files, content)
 		},
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
 	c.Flags().StringArrayVar(&files, "file", nil, "judge the payload in this file, - for standard input; repeatable")
 	c.Flags().BoolVar(&content, "decode", false, "print the content of the messages as JSON too")
+	follow.flags(c)
 	return c
 }
 
-func (a *app) inspect(ctx context.Context, streams, files []string, content bool) error {
+// inspectFormat reads -o; content is too much for a table.
+func (a *app) inspectFormat(content bool) (report.Format, error) {
 	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	if content {
+	if err == nil && content {
 		format = report.JSON
 	}
-	for i, text := range streams {
-		if streams[i], err = buffer.Unescape(text); err != nil {
-			return usageError{err}
+	return format, err
+}
+
+// unescaped are names as they were typed.
+func unescaped(texts []string) ([]string, error) {
+	names := make([]string, len(texts))
+	for i, text := range texts {
+		var err error
+		if names[i], err = buffer.Unescape(text); err != nil {
+			return nil, err
 		}
 	}
+	return names, nil
+}
+
+func (a *app) inspect(ctx context.Context, format report.Format, streams, files []string, content bool) error {
 	config, log, err := a.load()
 	if err != nil {
 		return err

@@ -30,6 +30,7 @@ var allJobs = []string{jobTrim, jobCleanup, jobInspect}
 
 func (a *app) onceCommand() *cobra.Command {
 	var o onceOptions
+	var gateway string
 	c := &cobra.Command{
 		Use:       "once [JOB…]",
 		Short:     "Do each job, or those named (trim, cleanup, inspect), one time and exit",
@@ -41,6 +42,13 @@ func (a *app) onceCommand() *cobra.Command {
 				}
 			}
 			o.jobs = args
+			if gateway != "" {
+				g, err := metrics.ParseGateway(gateway)
+				if err != nil {
+					return usageError{fmt.Errorf("--push: %w", err)}
+				}
+				o.gateway = &g
+			}
 			return a.once(c.Context(), o)
 		},
 	}
@@ -48,7 +56,8 @@ func (a *app) onceCommand() *cobra.Command {
 	a.redisFlag(c)
 	a.dryRunFlag(c)
 	c.Flags().BoolVar(&o.force, "force", false, "override the brake that stops a mass deletion")
-	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter's textfile collector")
+	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter's textfile collector, in a dry run too")
+	c.Flags().StringVar(&gateway, "push", "", "leave metrics at this Pushgateway (http://[user:password@]host:port), in a dry run too")
 	return c
 }
 
@@ -57,7 +66,11 @@ type onceOptions struct {
 	jobs        []string
 	force       bool
 	metricsFile string
+	gateway     *metrics.Gateway
 }
+
+// keepsMetrics reports whether anybody asks for the metrics of the run.
+func (o *onceOptions) keepsMetrics() bool { return o.metricsFile != "" || o.gateway != nil }
 
 func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	format, err := a.format()
@@ -76,10 +89,11 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	if len(options.jobs) == 0 {
 		options.jobs = config.enabledJobs()
 	}
-	if options.metricsFile != "" {
-		// That Redis is away is worth knowing too.
-		defer func() { err = errors.Join(err, o.meters.WriteFile(options.metricsFile)) }()
-	}
+	// That Redis is away is worth knowing too.
+	defer func() { err = o.leaveMetrics(ctx, options, err) }()
+	screen := live(a.stderr)
+	defer screen.Done()
+	o.log = a.logger(config, screen)
 	// The one that works.
 	o.meters.leads(true)
 	o.buffer, err = a.open(ctx, config, log, a.dryRun, o.meters.RedisError)
@@ -90,15 +104,17 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 		return err
 	}
 	defer func() { _ = o.buffer.Close() }()
+	names := slices.DeleteFunc(slices.Clone(allJobs), func(job string) bool { return !slices.Contains(options.jobs, job) })
+	o.board = report.NewBoard(names, a.dryRun)
+	screen.Start(o.board.Rows)
 	result := report.Once{Version: version, Redis: redisReport(o.buffer), DryRun: a.dryRun, Jobs: []report.Job{}}
-	for _, name := range allJobs {
-		if slices.Contains(options.jobs, name) {
-			result.Jobs = append(result.Jobs, o.do(ctx, name))
-		}
+	for _, name := range names {
+		result.Jobs = append(result.Jobs, o.do(ctx, name))
 	}
-	if options.metricsFile != "" {
+	if options.keepsMetrics() {
 		o.read(ctx)
 	}
+	screen.Done()
 	return errors.Join(report.WriteOnce(a.stdout, format, result), o.outcome)
 }
 
@@ -120,6 +136,7 @@ type oneShot struct {
 	buffer *buffer.Buffer
 	meters meters
 	log    *slog.Logger
+	board  *report.Board
 	force  bool
 	// outcome decides the exit code: errFailed outranks errBrake.
 	outcome error
@@ -127,6 +144,7 @@ type oneShot struct {
 
 func (o *oneShot) do(ctx context.Context, name string) report.Job {
 	started := time.Now()
+	o.board.Start(name)
 	var job report.Job
 	var failed int64
 	var err error
@@ -149,7 +167,29 @@ func (o *oneShot) do(ctx context.Context, name string) report.Job {
 	}
 	o.meters.ran(name, outcome, time.Since(started), err)
 	report.Finish(job, time.Since(started), err)
+	o.board.End(job)
 	return job
+}
+
+// leaveMetrics hands the metrics over where they are asked for. If that fails
+// the run has failed, whatever else became of it; but it is done.
+func (o *oneShot) leaveMetrics(ctx context.Context, options onceOptions, err error) error {
+	var inFile, pushed error
+	if options.metricsFile != "" {
+		if inFile = o.meters.WriteFile(options.metricsFile); inFile != nil {
+			o.log.Error("the metrics are not in their file", "error", inFile)
+		}
+	}
+	if options.gateway != nil {
+		// A run that was told to stop tells of it, too.
+		if pushed = o.meters.Push(context.WithoutCancel(ctx), *options.gateway); pushed != nil {
+			o.log.Error("the metrics are not at the Pushgateway", "error", pushed)
+		}
+	}
+	if (inFile != nil || pushed != nil) && (err == nil || errors.Is(err, errBrake)) {
+		return errFailed
+	}
+	return err
 }
 
 // read reads the figures that the daemon's metrics job would.
@@ -174,8 +214,7 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 	}
 	o.meters.onTrim(&options)
 	o.meters.TrimStarted()
-	progress := report.NewProgress(o.stderr, isTerminal(o.stderr))
-	options.OnProgress = func(p trim.Progress) { progress.Trim(p.Streams, p.Entries, p.Waiting) }
+	options.OnProgress = func(p trim.Progress) { o.board.Trimming(jobTrim, p.Streams, p.Entries, p.Waiting) }
 	trimmer := trim.New(o.buffer, options)
 	var r trim.Report
 	if o.dryRun {
@@ -183,7 +222,6 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 	} else {
 		r, err = trimmer.Run(ctx)
 	}
-	progress.Done()
 	job.Streams, job.StreamsTrimmed, job.EntriesRemoved, job.Errors = r.Streams, r.StreamsTrimmed, r.EntriesRemoved, r.Errors
 	return job, r.Errors, err
 }
@@ -221,6 +259,7 @@ func (o *oneShot) inspect(ctx context.Context) (report.Job, int64, error) {
 		return job, 0, err
 	}
 	o.meters.onInspect(&options)
+	options.OnProgress = func(p inspect.Progress) { o.board.Inspecting(jobInspect, p.Streams, p.Messages) }
 	o.meters.InspectStarted()
 	r, err := inspect.New(o.buffer, options).Run(ctx, func(inspect.Message) {})
 	job.Messages, job.Valid, job.Warn, job.Invalid, job.Bytes = r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes

@@ -67,6 +67,9 @@ func (d *daemon) cleanupStatus() (web.Sessions, web.NextCleanup) {
 		sessions.Stale -= r.SessionsExpired
 		next.Expire = r.SessionsStale - r.SessionsExpired
 	}
+	if r.Held != nil {
+		next.Retire, next.Drop = r.Held.Retire, r.Held.Drop
+	}
 	for _, a := range d.pending {
 		next.Examples = append(next.Examples, actionStatus(a))
 	}
@@ -85,6 +88,9 @@ func streamsStatus(snapshot metrics.Snapshot) web.Streams {
 		stream := web.Stream{
 			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Trimmed: f.Trimmed, Removed: f.Removed,
 			Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
+		}
+		if len(f.History.Entries) > 0 {
+			stream.History = &web.History{Entries: f.History.Entries, Removed: f.History.Removed}
 		}
 		if f.Timed {
 			stream.Coverage, stream.Idle = new(f.Coverage.Seconds()), new(f.Idle.Seconds())

@@ -34,11 +34,16 @@ func (l *lab) measureBacklog(ctx context.Context, b backlog) ([]verdict, error) 
 	exact := func(ctx context.Context) (int64, error) {
 		return l.rdb().XTrimMaxLen(ctx, "stream:giant", b.keep).Result()
 	}
-	r, err := l.interleave(ctx, l.idleSide(time.Second), l.backlogSide("ours", ours), l.backlogSide("exact", exact))
+	fresh := func(ctx context.Context) error { return l.copyTemplate(ctx, []string{"giant"}) }
+	r, err := l.interleave(ctx, l.idleSide(time.Second), l.backlogSide("ours", fresh, ours), l.backlogSide("exact", fresh, exact))
 	if err != nil {
 		return nil, err
 	}
-	work := fmt.Sprintf("backlog of %d × %d B", b.entries, b.bytesEach)
+	return r.backlog(fmt.Sprintf("backlog of %d × %d B", b.entries, b.bytesEach)), nil
+}
+
+// backlog judges ours beside the exact way.
+func (r results) backlog(work string) []verdict {
 	stall := r.worse("ours", work+", neighbour's p99", 1)
 	stall.note += fmt.Sprintf("; largest beside exact %s", millis(r.max("exact", "max")))
 	rate, exactRate := r.median("ours", "entries/s"), r.median("exact", "entries/s")
@@ -52,13 +57,13 @@ func (l *lab) measureBacklog(ctx context.Context, b backlog) ([]verdict, error) 
 			work: work + ", rate", ours: perSecond(rate), other: perSecond(exactRate) + " exact",
 			ratio: 100 * rate / exactRate, unit: "%", bound: 25, atLeast: true,
 		},
-	}, nil
+	}
 }
 
 // backlogSide works off a fresh copy of the backlog beside a neighbour.
-func (l *lab) backlogSide(name string, work func(context.Context) (removed int64, err error)) side {
+func (l *lab) backlogSide(name string, fresh func(context.Context) error, work func(context.Context) (removed int64, err error)) side {
 	return side{name, func(ctx context.Context) (figures, error) {
-		if err := l.copyTemplate(ctx, []string{"giant"}); err != nil {
+		if err := fresh(ctx); err != nil {
 			return nil, err
 		}
 		if err := l.server.ResetCalls(ctx); err != nil {

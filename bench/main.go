@@ -34,6 +34,10 @@ func rows() []row {
 		{"sessions-keys", measureSessionsKeys},
 		{"expire-object", measureExpireObject},
 		{"expire-keys", measureExpireKeys},
+		{"cluster-pass", onCluster(measureClusterPass)},
+		{"cluster-backlog-small", onCluster(measureClusterSmallBacklog)},
+		{"cluster-backlog-large", onCluster(measureClusterLargeBacklog)},
+		{"cluster-busy", onCluster(measureClusterBusy)},
 	}
 }
 

@@ -82,7 +82,8 @@ func beNeighbour(_ context.Context, addr string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		close(ended)
 	}()
-	const add = "XADD neighbour MAXLEN ~ 1000 * payload 0123456789012345678901234567890123456789\r\n"
+	// In a cluster it writes where the set of streams lies.
+	const add = "XADD neighbour{streams} MAXLEN ~ 1000 * payload 0123456789012345678901234567890123456789\r\n"
 	reply := bufio.NewReader(conn)
 	var took []float64
 	started := time.Now()

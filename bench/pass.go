@@ -1,14 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -64,21 +59,25 @@ func (l *lab) naivePass(ctx context.Context, streams int) error {
 // passesBeside runs pass after pass, and pipe after pipe, for a while beside a
 // neighbour.
 func (l *lab) passesBeside(ctx context.Context, pass, pipe func(context.Context) error) (results, error) {
-	const window = 2 * time.Second
-	again := func(work func(context.Context) error) func(context.Context) (figures, error) {
-		return func(ctx context.Context) (figures, error) {
-			seen, err := l.beside(ctx, func() error {
-				for started := time.Now(); time.Since(started) < window; {
-					if err := work(ctx); err != nil {
-						return err
-					}
+	return l.interleave(ctx, l.idleSide(passWindow), again(l, "ours", pass), again(l, "pipe", pipe))
+}
+
+// passWindow is how long work is repeated beside a neighbour.
+const passWindow = 2 * time.Second
+
+// again is a side that repeats its work beside a neighbour.
+func again(l *lab, name string, work func(context.Context) error) side {
+	return side{name, func(ctx context.Context) (figures, error) {
+		seen, err := l.beside(ctx, func() error {
+			for started := time.Now(); time.Since(started) < passWindow; {
+				if err := work(ctx); err != nil {
+					return err
 				}
-				return nil
-			})
-			return seen.figures(), err
-		}
-	}
-	return l.interleave(ctx, l.idleSide(window), side{"ours", again(pass)}, side{"pipe", again(pipe)})
+			}
+			return nil
+		})
+		return seen.figures(), err
+	}}
 }
 
 // idleSide is the neighbour on a server that has nothing else to do.
@@ -121,85 +120,4 @@ func measurePassAge(ctx context.Context, l *lab) ([]verdict, error) {
 		work: fmt.Sprintf("pass over %d streams, length and age", streams),
 		ours: seconds(ours), other: seconds(pipe) + " pipe", ratio: ours / pipe, unit: "×", bound: 2,
 	}}, nil
-}
-
-// measureMillion compares a pass over ten times as many streams, each in a
-// fresh process whose memory is looked at.
-func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
-	few := l.size(passStreams)
-	if err := l.seedStreams(ctx, 10*few, 1); err != nil {
-		return nil, err
-	}
-	// The smaller set lists a tenth of the names under the same key name in
-	// another database, with streams of its own.
-	if err := l.rdb().Do(ctx, "SWAPDB", 0, 1).Err(); err != nil {
-		return nil, err
-	}
-	if err := l.seedStreams(ctx, few, 1); err != nil {
-		return nil, err
-	}
-	input := commands(10*few, trimLength)
-	r, err := l.interleave(ctx, l.keeperSide("few", "/0"), l.keeperSide("many", "/1"),
-		timed("pipe few", func(ctx context.Context) error { return l.pipe(ctx, input[:len(input)/10]) }),
-		timed("pipe many", func(ctx context.Context) error { return l.pipeInto(ctx, "1", input) }))
-	if err != nil {
-		return nil, err
-	}
-	pipeRatio := r.median("pipe many", "s") / (10 * r.median("pipe few", "s"))
-	many, tenfold := r.median("many", "s"), 10*r.median("few", "s")
-	rss := r.max("many", "rss MiB")
-	work := fmt.Sprintf("pass over %d streams", 10*few)
-	return []verdict{
-		{work: work, ours: seconds(many), other: seconds(tenfold) + " = 10 small", ratio: many / tenfold, unit: "×", bound: 1.1,
-			note: fmt.Sprintf("redis-cli --pipe needs %.2f × as long", pipeRatio)},
-		{work: work + ", memory", ours: fmt.Sprintf("%.0f MiB", rss), other: "-", ratio: rss, unit: "MiB", bound: 64, note: "largest of all runs"},
-	}, nil
-}
-
-// keeperMode is the argument that makes this program one pass over a server.
-const keeperMode = "keeper"
-
-func (l *lab) keeperSide(name, database string) side {
-	return side{name, func(ctx context.Context) (figures, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		out, err := exec.CommandContext(ctx, self, keeperMode, "redis://"+l.server.Addr+database).Output()
-		if err != nil {
-			return nil, fmt.Errorf("the keeper: %w", err)
-		}
-		found := figures{}
-		return found, json.Unmarshal(out, &found)
-	}}
-}
-
-// beKeeper makes one pass and prints how long it took and the most memory
-// that this process ever held.
-func beKeeper(ctx context.Context, url string) error {
-	b, err := open(ctx, url)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	started := time.Now()
-	if _, err := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}}).Run(ctx); err != nil {
-		return err
-	}
-	took := time.Since(started)
-	kib, err := peakMemory()
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(figures{"s": took.Seconds(), "rss MiB": kib / 1024})
-}
-
-func peakMemory() (kib float64, err error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	line, _, _ := strings.Cut(string(rest), " kB")
-	return strconv.ParseFloat(strings.TrimSpace(line), 64)
 }

@@ -13,7 +13,7 @@ import (
 
 // The pages that clean-up asks for, for the raw walks to ask alike.
 const (
-	hashPage = 300
+	hashPage = 200
 	keyPage  = 1000
 )
 

@@ -46,11 +46,16 @@ func (l *lab) seedStreams(ctx context.Context, streams, entries int) error {
 
 // seedTemplate makes one unlisted stream that [lab.copyTemplate] copies.
 func (l *lab) seedTemplate(ctx context.Context, entries, bytesEach int) error {
+	return seedGiant(ctx, l.rdb(), template, entries, bytesEach)
+}
+
+// seedGiant makes one unlisted stream, of whose name the prefix is given.
+func seedGiant(ctx context.Context, rdb *redis.Client, prefix string, entries, bytesEach int) error {
 	const chunk = 5000
 	now := time.Now().UnixMilli()
 	seed := redis.NewScript(seedLua)
 	for n := 0; n < entries; n += chunk {
-		err := seed.Run(ctx, l.rdb(), nil, template, 0, 0, min(chunk, entries-n), bytesEach, now+int64(n), "").Err()
+		err := seed.Run(ctx, rdb, nil, prefix, 0, 0, min(chunk, entries-n), bytesEach, now+int64(n), "").Err()
 		if ignoreNil(err) != nil {
 			return fmt.Errorf("seeding: %w", err)
 		}
@@ -94,21 +99,30 @@ func commands(streams int, each ...string) []byte {
 	var b bytes.Buffer
 	for n := range streams {
 		for _, c := range each {
-			words := strings.Fields(strings.ReplaceAll(c, "KEY", fmt.Sprintf("stream:car-%07d", n)))
-			fmt.Fprintf(&b, "*%d\r\n", len(words))
-			for _, w := range words {
-				fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(w), w)
-			}
+			writeCommand(&b, c, fmt.Sprintf("stream:car-%07d", n))
 		}
 	}
 	return b.Bytes()
+}
+
+// writeCommand writes a command in whose place KEY a key goes.
+func writeCommand(b *bytes.Buffer, command, key string) {
+	words := strings.Fields(strings.ReplaceAll(command, "KEY", key))
+	fmt.Fprintf(b, "*%d\r\n", len(words))
+	for _, w := range words {
+		fmt.Fprintf(b, "$%d\r\n%s\r\n", len(w), w)
+	}
 }
 
 // pipe feeds commands to redis-cli --pipe: about the fastest that there is.
 func (l *lab) pipe(ctx context.Context, input []byte) error { return l.pipeInto(ctx, "0", input) }
 
 func (l *lab) pipeInto(ctx context.Context, database string, input []byte) error {
-	host, port, _ := strings.Cut(l.server.Addr, ":")
+	return pipeTo(ctx, l.server.Addr, database, input)
+}
+
+func pipeTo(ctx context.Context, addr, database string, input []byte) error {
+	host, port, _ := strings.Cut(addr, ":")
 	c := exec.CommandContext(ctx, "redis-cli", "-h", host, "-p", port, "-n", database, "--pipe")
 	c.Stdin = bytes.NewReader(input)
 	out, err := c.CombinedOutput()

@@ -16,12 +16,15 @@ type Uses struct {
 	Groups bool
 	// Scan has clean-up look for streams that are not listed.
 	Scan bool
+	// Abandon has clean-up mark quiet sessions as abandoned.
+	Abandon bool
 	// Layouts that sessions are looked for in; none means all.
 	Layouts []Layout
 	Names   Names
-	// Cluster and Database are known from the connection.
-	Cluster  bool
-	Database bool
+	// Cluster, Sentinels and Database are known from the connection.
+	Cluster   bool
+	Sentinels bool
+	Database  bool
 }
 
 func (u Uses) uses(l Layout) bool { return len(u.Layouts) == 0 || slices.Contains(u.Layouts, l) }
@@ -43,10 +46,11 @@ func (u Uses) walksHash() bool  { return u.sessions() && u.hash() }
 func (u Uses) cleansHash() bool { return u.Cleanup && u.hash() }
 func (u Uses) scans() bool      { return u.keys() || u.Cleanup && u.Scan }
 func (u Uses) groups() bool     { return u.Trim && u.Groups }
+func (u Uses) marks() bool      { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool      { return u.Serve && u.Lease }
 func (u Uses) notes() bool      { return u.Trim || u.Cleanup }
-func (u Uses) weighs() bool     { return u.Trim || u.Inspect }
+func (u Uses) weighs() bool     { return u.Trim || u.Cleanup || u.Inspect }
 
 // rights are all that is ever needed, in words that Redis 6.2 takes. EVAL_RO is
 // none of them: it came with 7.0.
@@ -65,12 +69,13 @@ var rights = []right{
 	{"+xinfo|stream", Uses.anyJob},
 	{"+xinfo|groups", Uses.anyJob},
 	{"+xinfo|consumers", Uses.anyJob},
-	{"+xlen", func(u Uses) bool { return u.Trim || u.Inspect || u.Serve }},
+	{"+xlen", Uses.anyJob},
 	{"+xrange", Uses.weighs},
 	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect }},
 	{"+memory|usage", Uses.weighs},
-	{"+xtrim", Uses.trims},
+	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.groups},
+	{"+xadd", Uses.marks},
 	{"+scan", Uses.scans},
 	{"+hscan", Uses.walksHash},
 	{"+hmget", func(u Uses) bool { return u.keys() || u.flat() }},
@@ -118,7 +123,13 @@ func (u Uses) Rule() (words, remarks []string) {
 	if u.Serve {
 		remarks = append(remarks, "+info is for the server's memory on the page and in the metrics; leave it out and they are without")
 	}
-	if !u.Cluster {
+	if u.marks() {
+		remarks = append(remarks, "for Redis 7.4 and later add +hpexpiretime and +hpexpireat, which older ones do not know: a session that is marked as abandoned keeps the time at which its field expires")
+	}
+	if u.Sentinels {
+		remarks = append(remarks, "the Sentinels have users of their own: theirs needs +sentinel|get-master-addr-by-name, and +sentinel|sentinels for those that the URL does not name")
+	}
+	if !u.Cluster && !u.Sentinels {
 		remarks = append(remarks, "for a Redis Cluster add +asking and +cluster|slots")
 	}
 	return words, remarks

@@ -35,6 +35,9 @@ type Options struct {
 	Include, Exclude Patterns
 	// ReadOnly refuses every command that could write.
 	ReadOnly bool
+	// MaxStall is how long one call may hold up Redis: pages and slices keep
+	// to it; 0 means [DefaultMaxStall].
+	MaxStall time.Duration
 	// OnError is told the class of each error that Redis or the way to it
 	// gives; it must not block. Nil for nobody.
 	OnError func(Class)
@@ -83,6 +86,9 @@ func (s Server) since(wanted ...int) bool {
 // (redis #9410).
 func (s Server) trustsMinID() bool { return s.since(6, 2, 7) }
 
+// DefaultMaxStall is short beside the 100 ms between two bursts of a session.
+const DefaultMaxStall = time.Millisecond
+
 // Buffer is an open stream buffer. Its methods may be used by several
 // goroutines at once.
 type Buffer struct {
@@ -93,8 +99,10 @@ type Buffer struct {
 	include Patterns
 	exclude Patterns
 	timeout time.Duration
-	clock   func() time.Time
-	log     *slog.Logger
+	// maxStall is how long one call may hold up Redis.
+	maxStall time.Duration
+	clock    func() time.Time
+	log      *slog.Logger
 	// enforceReads has the server refuse writes in scripts that only read.
 	enforceReads atomic.Bool
 	// probes are keys of all slots of a cluster, for each prefix.
@@ -116,7 +124,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 	o.Connection.Timeout = orDefault(o.Connection.Timeout, DefaultTimeout)
 	b := &Buffer{
 		names: o.Names, layouts: o.Layouts, include: o.Include, exclude: o.Exclude,
-		timeout: o.Connection.Timeout, clock: o.Now, log: o.Log,
+		timeout: o.Connection.Timeout, maxStall: orDefault(o.MaxStall, DefaultMaxStall), clock: o.Now, log: o.Log,
 	}
 	if err := b.connect(ctx, o); err != nil {
 		return nil, err
@@ -261,6 +269,15 @@ func (b *Buffer) masters(ctx context.Context, visit func(ctx context.Context, no
 		err = visit(ctx, node)
 	}
 	return err
+}
+
+// width is how many masters there are, at least 1, as far as is known without
+// asking.
+func (b *Buffer) width(ctx context.Context) int {
+	n := 0
+	// Where it fails, what is asked next says why.
+	_ = b.masters(ctx, func(context.Context, *redis.Client) error { n++; return nil })
+	return max(1, n)
 }
 
 func orDefault[T comparable](value, byDefault T) T {

@@ -17,9 +17,10 @@ func (b *Buffer) whoMayNotAsk(ctx context.Context, o Options) (func(context.Cont
 	if err != nil {
 		return nil, err
 	}
-	err = b.rdb.ClusterSlots(ctx).Err()
-	if !redis.HasErrorPrefix(err, "NOPERM") {
-		return nil, err
+	if !redis.HasErrorPrefix(b.rdb.ClusterSlots(ctx).Err(), "NOPERM") {
+		// Any other error is of the node that was asked, which may be a dead one
+		// of several; what is asked next shows whether the cluster is there.
+		return nil, nil
 	}
 	b.log.Info("the Redis user may not CLUSTER SLOTS: slots are learnt one by one, which takes longer")
 	return func(ctx context.Context) ([]redis.ClusterSlot, error) {

@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// Bounds of one call that removes sessions, so that it stays short.
+// Bounds of one call that removes sessions: it then takes a tenth of
+// [DefaultMaxStall].
 const (
-	expireEntries = 64
+	expireEntries = 32
 	expireBytes   = 128 << 10
 )
 

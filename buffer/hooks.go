@@ -54,15 +54,16 @@ func inWords(cmd redis.Cmder, err error) error {
 	return err
 }
 
-// each lets say improve the errors of a pipeline that failed.
+// each lets say improve the errors in a pipeline. In a cluster a pipeline has
+// none of its own where only some of its commands fail.
 func each(cmds []redis.Cmder, err error, say func(redis.Cmder, error) error) error {
-	if err == nil {
-		return nil
-	}
 	for _, cmd := range cmds {
 		if failed := cmd.Err(); failed != nil {
 			cmd.SetErr(say(cmd, failed))
 		}
+	}
+	if err == nil {
+		return nil
 	}
 	return say(cmds[0], err)
 }
@@ -77,7 +78,22 @@ func (missing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 }
 
 func (missing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { return each(cmds, next(ctx, cmds), nameRight) }
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := each(cmds, next(ctx, cmds), nameRight)
+		blameAsking(cmds)
+		return err
+	}
+}
+
+// blameAsking gives a command that was redirected, because the ASKING before it
+// was denied, the reason in the place of the redirection.
+func blameAsking(cmds []redis.Cmder) {
+	for i := 1; i < len(cmds); i++ {
+		denied := cmds[i-1].Err()
+		if cmds[i-1].Name() == "asking" && ClassOf(denied) == ClassAuth && ClassOf(cmds[i].Err()) == ClassMoved {
+			cmds[i].SetErr(denied)
+		}
+	}
 }
 
 func nameRight(cmd redis.Cmder, err error) error {
@@ -90,7 +106,7 @@ func nameRight(cmd redis.Cmder, err error) error {
 // commandName is a command with its subcommand, if it has any.
 func commandName(cmd redis.Cmder) string {
 	switch name := cmd.Name(); name {
-	case "config", "cluster", "memory", "xinfo", "script", "client", "command":
+	case "config", "cluster", "memory", "xinfo", "script", "client", "command", "sentinel":
 		if args := cmd.Args(); len(args) > 1 {
 			return name + " " + strings.ToLower(fmt.Sprint(args[1]))
 		}
@@ -126,10 +142,7 @@ func (o observer) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (o observer) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
-		if err == nil {
-			return nil
-		}
-		if _, ok := errors.AsType[redis.Error](err); !ok {
+		if _, ok := errors.AsType[redis.Error](err); err != nil && !ok {
 			o.see(cmds[0], err)
 			return err
 		}

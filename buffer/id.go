@@ -3,6 +3,7 @@ package buffer
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,14 @@ func (id ID) Compare(other ID) int {
 
 // Less reports whether id comes before other.
 func (id ID) Less(other ID) bool { return id.Compare(other) < 0 }
+
+// Next is the smallest id above id.
+func (id ID) Next() ID {
+	if id.Seq == math.MaxUint64 {
+		return ID{Ms: id.Ms + 1}
+	}
+	return ID{Ms: id.Ms, Seq: id.Seq + 1}
+}
 
 // IsZero reports whether id is 0-0, which no entry can have: the last id of a
 // stream that never had an entry.

@@ -11,11 +11,11 @@ import (
 var errNotJSON = errors.New("not a JSON object")
 
 // scanObject walks the top level of a JSON object without decoding it, and
-// hands each member's key and raw value to visit. It takes every valid object,
-// and looks into a nested value only as far as is needed to find its end; what
-// follows the object must be white space. The session registry is scanned so,
+// hands each member's key, raw value and the value's index to visit. It takes
+// every valid object, and looks into a nested value only as far as is needed to
+// find its end; what follows the object must be white space. The session registry is scanned so,
 // where a decoder would take three times as long as Redis needs to send it.
-func scanObject(data string, visit func(key, value string)) error {
+func scanObject(data string, visit func(key, value string, at int)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNotJSON
@@ -37,7 +37,7 @@ func scanObject(data string, visit func(key, value string)) error {
 		if end < 0 {
 			return errNotJSON
 		}
-		visit(key, data[i:end])
+		visit(key, data[i:end], i)
 		if i = skipSpace(data, end); i >= len(data) {
 			return errNotJSON
 		}

@@ -11,7 +11,12 @@ import (
 // members scans an object into a map, the last of equal keys winning.
 func members(data string) (map[string]string, error) {
 	m := make(map[string]string)
-	err := scanObject(data, func(key, value string) { m[key] = value })
+	err := scanObject(data, func(key, value string, at int) {
+		if data[at:at+len(value)] != value {
+			panic("a value is not where it is said to be")
+		}
+		m[key] = value
+	})
 	return m, err
 }
 

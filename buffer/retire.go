@@ -9,24 +9,55 @@ import (
 )
 
 // unlinkScript removes a stream that is still as it was judged: nothing was
-// added to it, and no consumer of a group became active.
+// added to it, and no consumer of a group became active. It cuts what is large
+// shorter first, a call at a time: UNLINK frees in the background, where a
+// giant still keeps the allocator from everybody, and at once what has less
+// than 64 nodes, however large these are.
+//
+// XINFO STREAM copies two payloads into Lua, a few milliseconds where they have
+// a megabyte. Such streams are only looked at for newer entries while they are
+// cut, and in full at the end, when no large entry is left.
 //
 // KEYS[1] stream; ARGV[1] last id, ARGV[2] ms that every consumer must have
-// been idle for
-// returns 1 if removed, 0 if it changed or is gone
+// been idle for, ARGV[3] bytes that a call may free
+// returns 2 if it was cut, 1 if it was removed, 0 if it changed or is gone
 var unlinkScript = newScript(`
-local kind = redis.call('TYPE', KEYS[1])
+local key, last, most = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local kind = redis.call('TYPE', key)
 kind = kind.ok or kind
 if kind ~= 'stream' then return 0 end
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
-for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' and info[i + 1] ~= ARGV[1] then return 0 end
+
+local function unchanged()
+  local info = redis.call('XINFO', 'STREAM', key)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then return info[i + 1] == last end
+  end
+end
+local length, bytes = redis.call('XLEN', key), redis.call('MEMORY', 'USAGE', key)
+local large = length > 0 and bytes > 65536 * length
+if large then
+  if #redis.call('XRANGE', key, '(' .. last, '+', 'COUNT', 1) > 0 then return 0 end
+elseif not unchanged() then
+  return 0
 end
 ` + activeLua + `
 if active >= 0 and active < tonumber(ARGV[2]) then return 0 end
-redis.call('UNLINK', KEYS[1])
+
+if length > 0 and bytes > most / 4 then
+  local cut = math.min(length, math.max(1, math.floor(length * most / bytes)))
+  if redis.call('XTRIM', key, 'MAXLEN', '~', length - cut, 'LIMIT', cut) > 0 then return 2 end
+end
+if large and not unchanged() then return 0 end
+redis.call('UNLINK', key)
 return 1
 `)
+
+// How an unlinkScript ended.
+const (
+	unlinkRefused = iota
+	unlinkDone
+	unlinkCut
+)
 
 // Retirement is how an attempt to retire a stream ended.
 type Retirement int
@@ -49,22 +80,47 @@ const (
 // broken off anywhere: remember the name, remove the key if its last id is
 // still lastID and no group's consumer was active for idle, take the name
 // from the set, look whether the key has returned, and put the name back if so.
+// A large stream goes in slices, oldest entries first; if it changes meanwhile,
+// the rest of it stays.
 func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time.Duration) (Retirement, error) {
 	remembered, err := b.remember(ctx, stream)
 	if err != nil {
 		return Kept, err
 	}
-	call := scriptCall{key: b.names.StreamKey(stream), args: []any{lastID.String(), idle.Milliseconds()}}
-	removed, err := b.evalWrite(ctx, unlinkScript, []scriptCall{call})[0].Int()
+	removed, err := b.unlink(ctx, stream, lastID, idle)
 	switch {
 	case err != nil:
 		return Kept, fmt.Errorf("removing stream %s: %w", Quote(stream), err)
-	case removed == 0:
+	case !removed:
 		return Kept, b.takeBack(ctx, stream, remembered)
 	case remembered == nil:
 		return RetiredListed, nil
 	}
 	return b.unlist(ctx, stream)
+}
+
+// unlink removes the key of a dead stream, and reports whether it was still as
+// it was judged.
+func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, idle time.Duration) (bool, error) {
+	call := scriptCall{key: b.names.StreamKey(stream), args: []any{lastID.String(), idle.Milliseconds(), b.sliceBytes()}}
+	for {
+		end, err := b.evalWrite(ctx, unlinkScript, []scriptCall{call})[0].Int()
+		if err != nil || end != unlinkCut {
+			return end == unlinkDone, err
+		}
+	}
+}
+
+// What one call that removes a stream frees, for each millisecond that it may
+// hold Redis up, and its bounds.
+const (
+	sliceBytes = 512 << 10
+	minSlice   = 32 << 10
+	maxSlice   = 8 << 20
+)
+
+func (b *Buffer) sliceBytes() int64 {
+	return min(maxSlice, max(minSlice, int64(b.maxStall.Seconds()*1000*sliceBytes)))
 }
 
 // DropName takes the name of a stream that has no key from the set; the name
@@ -107,11 +163,12 @@ func (b *Buffer) keyExists(ctx context.Context, stream string) (bool, error) {
 	return n > 0, nil
 }
 
-// Restore puts the name of a stream that has come back into the set, and
-// forgets that it was retired.
+// Restore puts the name of a stream that has come back into the set. That it
+// was retired stays noted, from now on: a connection that broke may deliver
+// its SREM late, and only the note tells that the name is missing.
 func (b *Buffer) Restore(ctx context.Context, stream string) error {
 	// Asked for first: once the name is listed, another keeper may retire the
-	// stream anew, and what that one notes must stay.
+	// stream anew.
 	retired, err := b.scores(ctx, stateRetired, []string{stream})
 	if err != nil {
 		return err
@@ -122,12 +179,23 @@ func (b *Buffer) Restore(ctx context.Context, stream string) error {
 	if retired[0].IsZero() {
 		return nil
 	}
-	return b.forget(ctx, stream, retired[0])
+	_, err = b.remember(ctx, stream)
+	return err
 }
 
-// Returned gives, a page at a time, the remembered names whose stream has a
-// key again.
-func (b *Buffer) Returned(ctx context.Context, visit func(names []string) error) error {
+// Return is a stream that was retired and has a key again.
+type Return struct {
+	Stream string
+	// Noted is when it was retired or restored, by Redis's clock.
+	Noted time.Time
+}
+
+// Forget forgets that a stream was retired, unless that was noted anew.
+func (b *Buffer) Forget(ctx context.Context, r Return) error { return b.forget(ctx, r.Stream, r.Noted) }
+
+// Returned gives, a page at a time, the remembered streams that have a key
+// again.
+func (b *Buffer) Returned(ctx context.Context, visit func([]Return) error) error {
 	return b.walkState(ctx, stateRetired, func(members []member) error {
 		pipe := b.rdb.Pipeline()
 		cmds := make([]*redis.IntCmd, len(members))
@@ -137,10 +205,10 @@ func (b *Buffer) Returned(ctx context.Context, visit func(names []string) error)
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("looking for retired streams that came back: %w", err)
 		}
-		var back []string
+		var back []Return
 		for i, m := range members {
 			if cmds[i].Val() > 0 && b.Owns(m.name) {
-				back = append(back, m.name)
+				back = append(back, Return{m.name, m.at})
 			}
 		}
 		if len(back) == 0 {

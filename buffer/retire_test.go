@@ -111,20 +111,28 @@ func TestANameThatAnotherKeeperNotedStaysRemembered(t *testing.T) {
 	}
 }
 
-func TestRestoreLeavesWhatWasNotedMeanwhile(t *testing.T) {
+func TestRestoreKeepsTheNoteFromNowOnAndForgetMinds(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
-	s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: 1600000000000, Member: "x"})
-	// Just after the name is listed, another keeper is about to retire it.
-	b.rdb.AddHook(&breaking{name: "evalsha", nth: 1, before: func() {
-		s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: 1700000000000, Member: "x"})
-	}})
+	retired := time.UnixMilli(1600000000000)
+	s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: float64(retired.UnixMilli()), Member: "x"})
 	if err := b.Restore(ctx, "x"); err != nil {
+		t.Fatal(err)
+	}
+	noted := time.UnixMilli(int64(s.Client.ZScore(ctx, "streamkeeper:retired", "x").Val()))
+	if ago := time.Since(noted); ago < -time.Minute || ago > time.Minute {
+		t.Errorf("it is noted as of %s", noted)
+	}
+	// What another keeper notes stays.
+	if err := b.Forget(ctx, Return{"x", retired}); err != nil {
 		t.Fatal(err)
 	}
 	if got := stateOf(t, s.Client, "x"); got != (state{listed: true, remembered: true}) {
 		t.Errorf("%+v", got)
+	}
+	if err := b.Forget(ctx, Return{"x", noted}); err != nil {
+		t.Fatal(err)
 	}
 	if err := b.Restore(ctx, "x"); err != nil {
 		t.Fatal(err)
@@ -178,7 +186,7 @@ func TestWhateverComesBetweenTheStepsOfRetiringStays(t *testing.T) {
 				event()
 			}
 			// The next run restores what came back.
-			if err := b.Returned(ctx, func(names []string) error { return b.Restore(ctx, names[0]) }); err != nil {
+			if err := b.Returned(ctx, func(back []Return) error { return b.Restore(ctx, back[0].Stream) }); err != nil {
 				t.Fatal(err)
 			}
 			got := stateOf(t, s.Client, "x")
@@ -240,7 +248,8 @@ func TestDropNameKeepsTheNameOfAStreamThatIsBack(t *testing.T) {
 		b := open(t, s.URL(), nil)
 		b.rdb.AddHook(&breaking{name: tt.when, nth: tt.nth, before: xadd})
 		end, err := b.DropName(ctx, "x")
-		if got := stateOf(t, s.Client, "x"); err != nil || end != tt.end || got != (state{key: true, listed: true}) {
+		want := state{key: true, listed: true, remembered: tt.end == CameBack}
+		if got := stateOf(t, s.Client, "x"); err != nil || end != tt.end || got != want {
 			t.Errorf("before %s %d: ends %v, %v, %+v", tt.when, tt.nth, end, err, got)
 		}
 	}

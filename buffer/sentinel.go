@@ -104,6 +104,7 @@ func (s *sentinels) ask(ctx context.Context, addr string) (master string, others
 	o := s.options
 	o.Addr = addr
 	client := redis.NewSentinelClient(&o)
+	client.AddHook(missing{})
 	defer func() { _ = client.Close() }()
 	reply, err := client.GetMasterAddrByName(ctx, s.master).Result()
 	switch {

@@ -157,7 +157,7 @@ func parseMillis(text string) (int64, bool) {
 func objectSession(identity, value string) Session {
 	s := Session{Identity: identity, Layout: LayoutObject, value: value}
 	var updated, alt optional
-	err := scanObject(value, func(key, raw string) {
+	err := scanObject(value, func(key, raw string, _ int) {
 		switch key {
 		case fieldUpdated:
 			updated = scalar(raw)
@@ -212,7 +212,7 @@ func looksLikeEntry(value string) bool {
 		return false
 	}
 	entry, sessionJSON := false, false
-	_ = scanObject(value, func(key, _ string) {
+	_ = scanObject(value, func(key, _ string, _ int) {
 		switch key {
 		case fieldUpdated, fieldUpdatedOld, fieldStream, fieldID:
 			entry = true

@@ -5,18 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Page sizes of the walks over sessions; see namePage.
+// Page sizes of the walks over sessions; see namePage, and pager for the Hash.
 const (
-	sessionPage = 300
+	sessionPage = 200
 	keyPage     = 1000
-	// pageBytes is what a page of the Hash should not exceed: where the
-	// entries are big, the pages get fewer of them; the first shows how big.
-	pageBytes = 512 << 10
-	firstPage = 20
 )
 
 // WalkSessions visits every session in every layout that is in use, a page at
@@ -70,20 +67,18 @@ func (b *Buffer) looksFor(l Layout) bool {
 
 // fetchHash reads the one Hash of the object and fields layouts page by page.
 func (b *Buffer) fetchHash() func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-	count := int64(firstPage)
+	pages := newPager(b.maxStall, sessionPage)
 	return func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", count).Result()
+		started := time.Now()
+		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", int64(pages.count)).Result()
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
 		}
-		bytes := 0
+		took, bytes := time.Since(started), 0
 		for _, text := range pairs {
 			bytes += len(text)
 		}
-		count = sessionPage
-		if entries := len(pairs) / 2; bytes > 0 {
-			count = int64(min(sessionPage, max(1, entries*pageBytes/bytes)))
-		}
+		pages.took(took, len(pairs)/2, bytes)
 		return pairs, next, nil
 	}
 }

@@ -239,13 +239,13 @@ func (b *Buffer) SetTrimPolicy(ctx context.Context, f Facts) error {
 func (b *Buffer) Held(ctx context.Context) (Facts, error) { return b.facts(ctx, stateBrake) }
 
 // SetHeld notes the decision that the brake holds back; empty when it let go.
-// Where Redis has no memory left for it, it is held without a note.
-func (b *Buffer) SetHeld(ctx context.Context, f Facts) error {
+// It reports false if Redis has no memory left for it.
+func (b *Buffer) SetHeld(ctx context.Context, f Facts) (bool, error) {
 	err := b.setFacts(ctx, stateBrake, f)
 	if ClassOf(err) == ClassOOM {
-		return nil
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {

@@ -51,14 +51,14 @@ func TestFactsAreReadAsTheyWereWritten(t *testing.T) {
 		if err := b.SetLeft(ctx, Facts{"sessions": 5, "streams": 0}); err != nil {
 			t.Fatal(err)
 		}
-		if err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil {
-			t.Fatal(err)
+		if noted, err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil || !noted {
+			t.Fatal(noted, err)
 		}
 		if f, err := b.Left(ctx); err != nil || f["sessions"] != 5 || len(f) != 2 {
 			t.Errorf("left is %v, %v", f, err)
 		}
-		if err := b.SetHeld(ctx, nil); err != nil {
-			t.Fatal(err)
+		if noted, err := b.SetHeld(ctx, nil); err != nil || !noted {
+			t.Fatal(noted, err)
 		}
 		if f, err := b.Held(ctx); err != nil || len(f) != 0 || rdb.Exists(ctx, "streamkeeper:brake").Val() != 0 {
 			t.Errorf("held is %v, %v", f, err)
@@ -80,8 +80,8 @@ func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
 	if f, err := b.Left(ctx); err != nil || len(f) != 0 {
 		t.Errorf("left is %v, %v", f, err)
 	}
-	if err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil {
-		t.Fatal(err)
+	if noted, err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil || noted {
+		t.Errorf("noted %v, %v", noted, err)
 	}
 	if ok, err := b.Sight(ctx, []string{"a"}, time.Now()); err != nil || ok {
 		t.Errorf("sighted %v, %v", ok, err)
@@ -132,8 +132,12 @@ func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
 			}
 		}
 		var got []string
-		if err := b.Returned(ctx, func(names []string) error {
-			got = append(got, names...)
+		if err := b.Returned(ctx, func(back []Return) error {
+			for _, r := range back {
+				if got = append(got, r.Stream); r.Noted.UnixMilli() != 5 {
+					t.Errorf("%q was noted at %s", r.Stream, r.Noted)
+				}
+			}
 			return nil
 		}); err != nil {
 			t.Fatal(err)

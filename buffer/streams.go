@@ -3,16 +3,20 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// Page sizes. A page costs the server a stall: so many names take it a tenth of
-// a millisecond, and twice as many are felt by others while a walk goes on.
+// Page sizes. A page costs the server a stall: so many names or lengths take it
+// a tenth of a millisecond, and twice as many are felt by others while a walk
+// goes on. Where a page is spread over the masters of a cluster, it has so many
+// for each.
 const (
-	namePage  = 128
-	infoBatch = 8
+	namePage    = 128
+	lengthBatch = 160
+	infoBatch   = 8
 )
 
 // WalkStreams visits the names in the set of streams that are ours, a page at
@@ -20,8 +24,9 @@ const (
 // The page is the visitor's only during the call. An error, of Redis or of
 // the visitor, means that the walk is not complete.
 func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) error) error {
+	page := int64(namePage * b.width(ctx))
 	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", namePage).Result()
+		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", page).Result()
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the stream names in %q: %w", b.names.Streams, err)
 		}
@@ -123,21 +128,23 @@ type Length struct {
 	Err     error
 }
 
-// Lengths asks for the length of each stream in one pipeline; 0 where there
-// is no key. The error is the first one that broke the pipeline.
+// Lengths asks for the length of each stream, in pipelines; 0 where there is no
+// key. The error is the first one that broke a pipeline.
 func (b *Buffer) Lengths(ctx context.Context, names []string) ([]Length, error) {
-	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(names))
-	for i, name := range names {
-		cmds[i] = pipe.XLen(ctx, b.names.StreamKey(name))
-	}
-	_, err := pipe.Exec(ctx)
-	if IsLost(err) {
-		return nil, fmt.Errorf("asking for the lengths of %d streams: %w", len(names), err)
-	}
-	lengths := make([]Length, len(names))
-	for i, cmd := range cmds {
-		lengths[i].Entries, lengths[i].Err = cmd.Result()
+	lengths := make([]Length, 0, len(names))
+	for part := range slices.Chunk(names, lengthBatch*b.width(ctx)) {
+		pipe := b.rdb.Pipeline()
+		cmds := make([]*redis.IntCmd, len(part))
+		for i, name := range part {
+			cmds[i] = pipe.XLen(ctx, b.names.StreamKey(name))
+		}
+		if _, err := pipe.Exec(ctx); IsLost(err) {
+			return nil, fmt.Errorf("asking for the lengths of %d streams: %w", len(part), err)
+		}
+		for _, cmd := range cmds {
+			entries, err := cmd.Result()
+			lengths = append(lengths, Length{entries, err})
+		}
 	}
 	return lengths, nil
 }

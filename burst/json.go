@@ -71,7 +71,7 @@ func jsonObject(b []byte, i, depth int, members *sessionMembers) int {
 			return -1
 		}
 		if members != nil {
-			members.note(key, b[valueAt:i])
+			members.note(key, b[valueAt:i], valueAt)
 		}
 		if i = jsonSpace(b, i); i >= len(b) {
 			return -1

@@ -7,9 +7,12 @@ import (
 
 // sessionMembers is what a Session JSON must have, as it stands there. Of a
 // member that comes twice the last counts, as with most readers.
-type sessionMembers struct{ identity, state []byte }
+type sessionMembers struct {
+	identity, state []byte
+	stateAt         int // the index of state
+}
 
-func (s *sessionMembers) note(key, value []byte) {
+func (s *sessionMembers) note(key, value []byte, at int) {
 	if bytes.IndexByte(key, '\\') >= 0 {
 		key = plainString(key)
 	}
@@ -17,7 +20,7 @@ func (s *sessionMembers) note(key, value []byte) {
 	case `"identity"`:
 		s.identity = value
 	case `"state"`:
-		s.state = value
+		s.state, s.stateAt = value, at
 	}
 }
 
@@ -35,8 +38,11 @@ func plainString(s []byte) []byte {
 // for what the RTA documentation's session model requires of it: an identity,
 // and a state that is one of the model's.
 func checkSessionJSON(b []byte) Reasons {
-	var reasons Reasons
-	var members sessionMembers
+	reasons, _ := readSessionJSON(b)
+	return reasons
+}
+
+func readSessionJSON(b []byte) (reasons Reasons, members sessionMembers) {
 	i := jsonSpace(b, 0)
 	if i < len(b) && b[i] == '{' {
 		i = jsonObject(b, i, 1, &members)
@@ -45,7 +51,7 @@ func checkSessionJSON(b []byte) Reasons {
 	}
 	if i < 0 || jsonSpace(b, i) != len(b) {
 		reasons.add(SessionNotJSON)
-		return reasons
+		return reasons, members
 	}
 	if len(members.identity) == 0 || members.identity[0] != '"' {
 		reasons.add(SessionIdentityMissing)
@@ -53,7 +59,7 @@ func checkSessionJSON(b []byte) Reasons {
 	if !knownState(members.state) {
 		reasons.add(SessionStateUnknown)
 	}
-	return reasons
+	return reasons, members
 }
 
 // knownState reports whether a JSON value is a state of the session model: its

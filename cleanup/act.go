@@ -131,7 +131,7 @@ func (r *run) ended(a Action, end buffer.Retirement) {
 // leave notes what a complete run left behind.
 func (r *run) leave(ctx context.Context) error {
 	if r.letGo {
-		if err := r.store.SetHeld(ctx, nil); err != nil {
+		if err := r.drop(ctx); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func (r *run) brake(ctx context.Context) (stopped bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	held, err := r.store.Held(ctx)
+	held, err := r.held(ctx)
 	if err != nil {
 		return true, err
 	}
@@ -175,31 +175,13 @@ func (r *run) brake(ctx context.Context) (stopped bool, err error) {
 			r.o.Log.Warn("the brake is overridden", "why", why)
 		}
 		if len(held) > 0 {
-			err = r.store.SetHeld(ctx, nil)
+			err = r.drop(ctx)
 		}
 	}
 	if !stopped {
 		r.warnStricter(counts, left)
 	}
 	return stopped, err
-}
-
-// hold keeps the brake on until the decision has stood for long enough.
-func (r *run) hold(ctx context.Context, counts Counts, held buffer.Facts, why string) (stopped bool, err error) {
-	since, stands := r.o.Brake.stands(counts, held)
-	if !stands {
-		r.report.Brake = why
-		return true, r.store.SetHeld(ctx, counts.held(r.now))
-	}
-	if !r.o.Brake.letsGo(since, r.now) {
-		r.report.Brake = why
-		return true, nil
-	}
-	// The note stays until the decision is carried out: a run that is killed
-	// is followed by one that need not wait again.
-	r.letGo = true
-	r.o.Log.Warn("the brake lets go: the decision has stood for long enough", "why", why, "since", since.Format(time.RFC3339))
-	return false, nil
 }
 
 // warnStricter says what goes because a limit was lowered since the last run.

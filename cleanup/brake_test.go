@@ -1,6 +1,7 @@
 package cleanup_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,6 +46,19 @@ func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
 	if report.Brake != "30 of 40 sessions would expire" || report.SessionsExpired+report.StreamsRetired != 0 ||
 		report.StreamsRestored != 1 || report.Sessions != 40 || report.SessionsStale != 30 {
 		t.Errorf("the report is %+v", report)
+	}
+	held := make(map[cleanup.Kind]int)
+	for _, a := range report.Held.Examples {
+		held[a.Kind]++
+		if a.Session+a.Stream == "" || a.Reason == "" {
+			t.Errorf("the example %+v", a)
+		}
+	}
+	if report.Held.Expire != 30 || report.Held.Retire != 1 || report.Held.Drop != 0 || held[cleanup.Expire] != 10 || held[cleanup.Retire] != 1 {
+		t.Errorf("held back is %+v", report.Held)
+	}
+	if !strings.Contains(w.log.String(), "not updated for 26h") {
+		t.Errorf("the log has no examples:\n%s", w.log.String())
 	}
 	if got := len(w.sessions()); got != 40 {
 		t.Errorf("%d sessions are left", got)
@@ -182,5 +196,75 @@ func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
 	}
 	if report := w.run(withBrake); report.Brake != "" {
 		t.Errorf("the brake is on: %s", report.Brake)
+	}
+}
+
+// laterStore has its own idea of what time it is.
+type laterStore struct {
+	*buffer.Buffer
+	later time.Duration
+}
+
+func (s *laterStore) Now(ctx context.Context) (time.Time, error) {
+	now, err := s.Buffer.Now(ctx)
+	return now.Add(s.later), err
+}
+
+func TestOutOfMemoryTheHoldIsKeptInMindAsLongAsTheProcessRuns(t *testing.T) {
+	w := braked(t, 30)
+	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
+	store := &laterStore{Buffer: w.open(w.URL(), nil)}
+	run := func(c *cleanup.Cleaner, later time.Duration) cleanup.Report {
+		t.Helper()
+		store.later = later
+		report, err := c.Run(w.t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	daemon := cleanup.New(store, w.options(withBrake))
+	const unnoted = "30 of 40 sessions would expire; Redis has no memory left to note since when"
+	for _, later := range []time.Duration{0, 5 * time.Minute, 59 * time.Minute} {
+		w.log.Reset()
+		if report := run(daemon, later); report.Brake != unnoted || !strings.Contains(w.log.String(), "once --force cleanup") {
+			t.Errorf("after %s: %q\n%s", later, report.Brake, w.log.String())
+		}
+	}
+	if report := run(cleanup.New(store, w.options(withBrake)), 2*time.Hour); report.Brake != unnoted {
+		t.Errorf("another process knows since when: %q", report.Brake)
+	}
+	if report := run(daemon, 61*time.Minute); report.Brake != "" || report.SessionsExpired != 30 {
+		t.Errorf("it did not let go: %+v", report)
+	}
+}
+
+func TestAHoldInMindIsNotedOnceThereIsMemory(t *testing.T) {
+	w := braked(t, 30)
+	store := &laterStore{Buffer: w.open(w.URL(), nil)}
+	daemon := cleanup.New(store, w.options(withBrake))
+	for step, memory := range []string{"1", "0"} {
+		w.Client.ConfigSet(w.t.Context(), "maxmemory", memory)
+		store.later = time.Duration(step) * 30 * time.Minute
+		if report, err := daemon.Run(w.t.Context()); err != nil || report.Brake == "" {
+			t.Fatal(report, err)
+		}
+	}
+	since, err := w.Client.HGet(w.t.Context(), "streamkeeper:brake", "since_ms").Int64()
+	if ago := time.Since(time.UnixMilli(since)); err != nil || ago > time.Minute {
+		t.Errorf("it is noted as of %s ago, %v", ago, err)
+	}
+}
+
+func TestAHoldInMindThatNoRunConfirmedForLongIsForgotten(t *testing.T) {
+	w := braked(t, 30)
+	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
+	store := &laterStore{Buffer: w.open(w.URL(), nil)}
+	daemon := cleanup.New(store, w.options(withBrake))
+	for _, later := range []time.Duration{0, 3 * time.Hour} {
+		store.later = later
+		if report, err := daemon.Run(w.t.Context()); err != nil || report.Brake == "" {
+			t.Errorf("after %s: %+v, %v", later, report, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
 )
 
 // Store is what clean-up needs of the stream buffer.
@@ -19,6 +20,7 @@ type Store interface {
 	WalkHashSessions(ctx context.Context, visit func([]buffer.Session) error) error
 	SessionsExist(context.Context, []buffer.Session) (bool, error)
 	Expire(context.Context, []buffer.Session) ([]bool, error)
+	Marker
 
 	CountStreams(context.Context) (int64, error)
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
@@ -27,7 +29,8 @@ type Store interface {
 	Newest(ctx context.Context, names []string, n int) ([][]buffer.Mark, error)
 	Listed(ctx context.Context, names []string) ([]bool, error)
 	Retired(ctx context.Context, names []string) ([]bool, error)
-	Returned(ctx context.Context, visit func(names []string) error) error
+	Returned(ctx context.Context, visit func([]buffer.Return) error) error
+	Forget(context.Context, buffer.Return) error
 	Retire(ctx context.Context, stream string, lastID buffer.ID, idle time.Duration) (buffer.Retirement, error)
 	DropName(ctx context.Context, stream string) (buffer.Retirement, error)
 	Restore(ctx context.Context, stream string) error
@@ -40,7 +43,7 @@ type Store interface {
 	Left(context.Context) (buffer.Facts, error)
 	SetLeft(context.Context, buffer.Facts) error
 	Held(context.Context) (buffer.Facts, error)
-	SetHeld(context.Context, buffer.Facts) error
+	SetHeld(context.Context, buffer.Facts) (noted bool, err error)
 }
 
 // Options of a [Cleaner]. Functions may be nil.
@@ -51,6 +54,8 @@ type Options struct {
 	Force bool
 	// Scan looks in the whole keyspace for streams that are not listed.
 	Scan bool
+	// Encoding is how messages are packed; [burst.Auto] finds it by looking.
+	Encoding burst.Encoding
 
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
@@ -92,6 +97,15 @@ type Report struct {
 	Errors            int64
 	// Brake is why nothing was removed, "" if the brake did not trip.
 	Brake string
+	// Held is what the brake held back, nil if it did not trip.
+	Held *Held
+}
+
+// Held is what a run would have removed but for the brake.
+type Held struct {
+	Expire, Retire, Drop int64
+	// Examples are the first of each kind.
+	Examples []Action
 }
 
 // Cleaner cleans up, run after run. It is not safe for concurrent use.
@@ -102,6 +116,9 @@ type Cleaner struct {
 	// keysFound whether one was found then.
 	keysLooked time.Time
 	keysFound  bool
+	// mind is the decision that the brake holds back where Redis has no memory
+	// to note it.
+	mind mind
 }
 
 // New makes a cleaner over a store.
@@ -132,13 +149,13 @@ func (c *Cleaner) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 		return r.report, err
 	}
 	r.report.Brake = c.o.Brake.Judge(counts)
-	r.report.SessionsExpired = r.report.SessionsStale
+	r.report.SessionsExpired, r.report.SessionsAbandoned = r.report.SessionsStale, r.quiet
 	r.report.StreamsRetired, r.report.NamesDropped = r.retirable, r.droppable
 	err = r.restorable(ctx, func(name, reason string) error {
 		r.report.StreamsRestored++
 		visit(Action{Kind: Restore, Stream: name, Reason: reason})
 		return nil
-	})
+	}, func(buffer.Return) error { return nil })
 	r.tell()
 	return r.report, err
 }
@@ -146,17 +163,25 @@ func (c *Cleaner) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 // Run decides and acts. The error says what broke the run off; single items
 // that failed are counted in the report.
 func (c *Cleaner) Run(ctx context.Context) (Report, error) {
-	r, err := c.decide(ctx, false, func(Action) {})
+	var seen examples
+	r, err := c.decide(ctx, false, seen.add)
 	if err == nil && !r.allLayouts && r.retirable+r.droppable > 0 {
 		// A stream may be retired only if no layout has a session for it.
-		r, err = c.decide(ctx, true, func(Action) {})
+		seen = examples{}
+		r, err = c.decide(ctx, true, seen.add)
 	}
 	stopped := false
 	if err == nil {
 		stopped, err = r.brake(ctx)
 	}
+	if r.report.Brake != "" {
+		r.tellHeld(seen)
+	}
 	if err == nil && !stopped {
 		err = r.act(ctx)
+	}
+	if err == nil {
+		err = r.abandon(ctx)
 	}
 	// What came back is listed again even though the run failed.
 	if !buffer.IsLost(err) {

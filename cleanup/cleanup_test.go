@@ -13,6 +13,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
@@ -141,10 +142,65 @@ func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 		t.Errorf("restored: %+v", report)
 	}
 	w.expect("listed", w.listed(), "comes back", "gets a session")
-	w.expect("remembered", w.Client.ZRange(w.t.Context(), "streamkeeper:retired", 0, -1).Val(), "stays away")
 	if again := w.run(nil); again.StreamsRestored != 0 {
 		t.Errorf("restored again: %+v", again)
 	}
+}
+
+// remembered are the names of the streams that are noted as retired.
+func (w *world) remembered() []string {
+	names := w.Client.ZRange(w.t.Context(), "streamkeeper:retired", 0, -1).Val()
+	slices.Sort(names)
+	return names
+}
+
+func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
+	w := newWorld(t)
+	ctx := w.t.Context()
+	w.stream("x", older)
+	p := redistest.StartProxy(t, w.Addr)
+	delayed := make(chan []any, 1)
+	p.Set(func(command []string) redistest.Fault {
+		if !strings.EqualFold(command[0], "srem") {
+			return redistest.Fault{}
+		}
+		words := make([]any, len(command))
+		for i, word := range command {
+			words[i] = word
+		}
+		delayed <- words
+		return redistest.Fault{Hole: true}
+	})
+	b := w.open(p.URL()+"?max_retries=-1", func(o *buffer.Options) { o.Connection.Timeout = time.Second })
+	if _, err := cleanup.New(b, w.options(nil)).Run(ctx); err == nil || len(delayed) != 1 {
+		t.Fatalf("the run ends with %v, and %d SREM are on their way", err, len(delayed))
+	}
+	// A second SREM gets through, the producer comes back, and a run sees to it.
+	w.expect("listed", w.listed(), "x")
+	w.entry("x", fresh)
+	w.Client.SRem(ctx, "streams", "x")
+	if report := w.run(nil); report.StreamsRestored != 1 {
+		t.Fatalf("%+v", report)
+	}
+	w.Client.Do(ctx, <-delayed...)
+	w.expect("listed after the late SREM", w.listed())
+	if report := w.run(nil); report.StreamsRestored != 1 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("listed", w.listed(), "x")
+
+	// An hour after the last restore nobody waits for an SREM any more.
+	for _, tt := range []struct {
+		ago        time.Duration
+		remembered []string
+	}{{59 * time.Minute, []string{"x"}}, {61 * time.Minute, nil}} {
+		w.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: float64(time.Now().Add(-tt.ago).UnixMilli()), Member: "x"})
+		if report := w.run(nil); report.StreamsRestored != 0 {
+			t.Errorf("%+v", report)
+		}
+		w.expect(fmt.Sprintf("remembered %s after the restore", tt.ago), w.remembered(), tt.remembered...)
+	}
+	w.expect("listed", w.listed(), "x")
 }
 
 func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {

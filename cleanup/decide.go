@@ -19,6 +19,9 @@ import (
 type Limits struct {
 	// ExpireAfter is how long a session may go without an update.
 	ExpireAfter time.Duration
+	// AbandonAfter is how long an open or waiting session may go without an
+	// update before it is marked as abandoned; 0 means for ever.
+	AbandonAfter time.Duration
 	// RetireAfter is how long a stream may go without a session and an entry.
 	RetireAfter time.Duration
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -62,6 +63,22 @@ func TestJudgeSession(t *testing.T) {
 		judge(err.Error(), buffer.Session{Malformed: err})
 	}
 	golden(t, "sessions.golden", out.String())
+}
+
+func TestJudgeQuiet(t *testing.T) {
+	var out strings.Builder
+	judge := func(state string, limit, age time.Duration) {
+		l := Limits{ExpireAfter: 24 * time.Hour, AbandonAfter: limit}
+		abandon, reason := JudgeQuiet(buffer.Session{Updated: testNow.Add(-age)}, state, l, testNow)
+		fmt.Fprintf(&out, "%-10q after %-6s updated %-12s ago: %-5v %s\n", state, limit, age, abandon, reason)
+	}
+	for _, state := range []string{burst.StateOpen, burst.StateWaiting, burst.StateAbandoned, ""} {
+		for _, age := range []time.Duration{-time.Hour, 0, time.Hour, time.Hour + time.Millisecond, 2*time.Hour + 3*time.Minute, 23 * time.Hour} {
+			judge(state, time.Hour, age)
+		}
+		judge(state, 0, 23*time.Hour)
+	}
+	golden(t, "quiet.golden", out.String())
 }
 
 func TestJudgeStream(t *testing.T) {

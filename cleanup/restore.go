@@ -3,7 +3,14 @@ package cleanup
 import (
 	"context"
 	"slices"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
 )
+
+// keepNoted is how long a stream that has come back stays noted as retired: a
+// connection that broke may deliver an SREM so late.
+const keepNoted = time.Hour
 
 // restore lists streams again that are ours and have come back.
 func (r *run) restore(ctx context.Context) error {
@@ -14,29 +21,23 @@ func (r *run) restore(ctx context.Context) error {
 		r.report.StreamsRestored++
 		r.done(Action{Kind: Restore, Stream: name, Reason: reason})
 		return nil
-	})
+	}, func(settled buffer.Return) error { return r.store.Forget(ctx, settled) })
 }
 
 // restorable visits the streams that are not listed and should be: those that
 // were retired and have a key or a session again and, where the keyspace is
-// scanned, those that have a key and a session.
-func (r *run) restorable(ctx context.Context, visit func(name, reason string) error) error {
+// scanned, those that have a key and a session. Streams that are back for good
+// are settled, and need not be noted any longer.
+func (r *run) restorable(ctx context.Context, visit func(name, reason string) error, settle func(buffer.Return) error) error {
 	named := make(map[string]bool, len(r.unlisted))
 	for _, name := range r.unlisted {
 		named[name] = true
 	}
-	if err := r.store.Returned(ctx, func(names []string) error {
-		names, err := r.notListed(ctx, names)
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
+	if err := r.store.Returned(ctx, func(back []buffer.Return) error {
+		return r.returned(ctx, back, func(name, reason string) error {
 			delete(named, name)
-			if err := visit(name, "retired before, and has a key again"); err != nil {
-				return err
-			}
-		}
-		return nil
+			return visit(name, reason)
+		}, settle)
 	}); err != nil {
 		return err
 	}
@@ -47,6 +48,30 @@ func (r *run) restorable(ctx context.Context, visit func(name, reason string) er
 		return nil
 	}
 	return r.store.WalkStreamKeys(ctx, func(names []string) error { return r.scanned(ctx, names, named, visit) })
+}
+
+// returned judges a page of streams that were retired and have a key again.
+func (r *run) returned(ctx context.Context, back []buffer.Return, visit func(name, reason string) error, settle func(buffer.Return) error) error {
+	names := make([]string, len(back))
+	for i := range back {
+		names[i] = back[i].Stream
+	}
+	listed, err := r.store.Listed(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		switch {
+		case !listed[i]:
+			err = visit(name, "retired before, and has a key again")
+		case r.now.Sub(back[i].Noted) >= keepNoted:
+			err = settle(back[i])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // restoreNamed visits the retired streams that a session names again: the

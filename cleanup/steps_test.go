@@ -213,6 +213,9 @@ func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
 // childURL tells the test binary, started once more, where to clean up.
 const childURL = "STREAMKEEPER_TEST_CHILD_URL"
 
+// childAbandons tells it to mark quiet sessions too.
+const childAbandons = "STREAMKEEPER_TEST_CHILD_ABANDONS"
+
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		os.Exit(child(url))
@@ -228,7 +231,11 @@ func child(url string) int {
 		return 1
 	}
 	limits := cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}
-	if _, err := cleanup.New(b, cleanup.Options{Limits: limits, Brake: noBrake}).Run(ctx); err != nil {
+	o := cleanup.Options{Limits: limits, Brake: noBrake}
+	if os.Getenv(childAbandons) != "" {
+		abandoning(&o)
+	}
+	if _, err := cleanup.New(b, o).Run(ctx); err != nil {
 		return 1
 	}
 	return 0

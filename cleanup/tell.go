@@ -69,7 +69,12 @@ func (r *run) done(a Action) {
 	if !a.Updated.IsZero() {
 		attrs = append(attrs, "updated", a.Updated.Format(time.RFC3339))
 	}
-	r.o.Log.Info("removed or restored", append(attrs, "reason", a.Reason)...)
+	attrs = append(attrs, "reason", a.Reason)
+	if a.Kind == Abandon {
+		r.o.Log.Info("marked as abandoned", attrs...)
+		return
+	}
+	r.o.Log.Info("removed or restored", attrs...)
 }
 
 // failed counts an item that could not be done, and ends the run if the way

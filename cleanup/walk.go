@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
 )
 
 // run is one clean-up.
@@ -39,6 +40,13 @@ type run struct {
 	// watched are names that were seen without an entry for the first time.
 	watched []string
 	records int
+	// quiet is how many sessions the first walk found to be marked as
+	// abandoned.
+	quiet int64
+	// checker finds out how messages are packed, and usual is how they are in
+	// most streams, nil until it is asked for.
+	checker burst.Checker
+	usual   *burst.Encoding
 	// letGo: the brake let go of the decision that is carried out.
 	letGo bool
 }
@@ -100,7 +108,7 @@ func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) err
 func (r *run) ours(s buffer.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
 
 func (r *run) decideSessions(ctx context.Context, page []buffer.Session, visit func(Action)) error {
-	var stale []buffer.Session
+	var stale, quiet []buffer.Session
 	for _, s := range page {
 		if !r.ours(s) {
 			continue
@@ -119,10 +127,16 @@ func (r *run) decideSessions(ctx context.Context, page []buffer.Session, visit f
 			r.fault(KindSession, s.Identity+": "+reason)
 		default:
 			r.report.SessionsLive++
+			if r.mayBeQuiet(s) {
+				quiet = append(quiet, s)
+			}
 		}
 		r.own(s)
 	}
 	if err := r.decideStale(ctx, stale, visit); err != nil {
+		return err
+	}
+	if err := r.decideQuiet(ctx, quiet, visit); err != nil {
 		return err
 	}
 	if len(r.unsure) >= lookUpBatch {

@@ -41,8 +41,13 @@ type Story struct {
 // chapter is what happened to one stream.
 type chapter struct {
 	entries  int64 // -1 while not known
+	coverage time.Duration
 	removed  int64
 	verdicts [3]int64
+	// The last trim, and the last verdict.
+	trimmed time.Time
+	trim    int64
+	verdict string
 	// told holds the findings that had a line of their own.
 	told map[string]bool
 	gone bool
@@ -86,6 +91,7 @@ func (s *Story) Trimmed(stream string, entries int64) {
 		s.removed += entries
 	}
 	c.removed += entries
+	c.trimmed, c.trim = s.now(), entries
 	if s.trims.due(s.now()) && s.removed > 0 {
 		s.line("held", fmt.Sprintf("%s at %d entries: %s more removed", counted(s.trimmedStreams(), "stream"), MaxLength, human.Count(s.removed)))
 		s.removed = 0
@@ -129,6 +135,7 @@ func (s *Story) Inspected(stream, verdict string, reasons []string) {
 		return
 	}
 	c := s.chapter(stream)
+	c.verdict = verdict
 	c.verdicts[i]++
 	s.checked[i]++
 	if why := strings.Join(reasons, ", "); i > 0 && !c.told[why] {
@@ -142,11 +149,13 @@ func (s *Story) Inspected(stream, verdict string, reasons []string) {
 	}
 }
 
-// Holds notes, without a word, how many entries a stream has.
-func (s *Story) Holds(stream string, entries int64) {
+// Holds notes, without a word, how many entries a stream has, and how much of
+// the past they are.
+func (s *Story) Holds(stream string, entries int64, coverage time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.chapter(stream).entries = entries
+	c := s.chapter(stream)
+	c.entries, c.coverage = entries, coverage
 }
 
 func (s *Story) chapter(stream string) *chapter {

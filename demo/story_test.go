@@ -91,7 +91,7 @@ func TestALineNeverGoesBeyondTheTerminalNorHarmsIt(t *testing.T) {
 func TestTheSummaryCountsByStream(t *testing.T) {
 	s := newStage()
 	s.Trimmed("demo/a", 1234)
-	s.Holds("demo/a", 104)
+	s.Holds("demo/a", 104, 10*time.Second)
 	s.Inspected("demo/a", "ok", nil)
 	s.Inspected("demo/sim", "invalid", []string{"unreadable"})
 	s.Cleaned("expire", "demo/pit", "demo/pit", "")
@@ -109,5 +109,28 @@ func TestTheSummaryCountsByStream(t *testing.T) {
 `
 	if got := s.Summary(); got != want {
 		t.Errorf("the summary is\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestTheTableShowsHowEachStreamStands(t *testing.T) {
+	s := newStage()
+	s.Trimmed("demo/a", 1234)
+	s.at(3).Holds("demo/a", 104, 10300*time.Millisecond)
+	s.Holds("demo/b", 0, 0)
+	s.Inspected("demo/a", "ok", nil)
+	s.Inspected("demo/simulator\x1b", "ok", nil)
+	s.Inspected("demo/simulator\x1b", "invalid", []string{"unreadable"})
+	s.Cleaned("retire", "", "demo/pit", "")
+	want := `
+  STREAM                               LENGTH  COVERAGE  LAST TRIM          VERDICT
+  demo/a                                  104       10s  3s ago, −1 234     ok
+  demo/b                                    0        0s  -                  -
+  demo/pit                            retired         -  -                  -
+  demo/simulator\x1b                        -         -  -                  invalid`
+	if got := strings.Join(s.Rows(lineWidth), "\n"); got != want {
+		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+	if narrow := s.Rows(60); len(narrow) != 6 || utf8.RuneCountInString(narrow[1]) > 60 {
+		t.Errorf("on a narrow terminal it is\n%s", strings.Join(narrow, "\n"))
 	}
 }

@@ -30,6 +30,7 @@ type Store interface {
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	Peeks(context.Context, []buffer.Peek) ([]buffer.Peeked, error)
+	Tails(context.Context, []buffer.Tail) []buffer.Tailed
 }
 
 // Defaults of [Options].

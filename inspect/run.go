@@ -39,6 +39,7 @@ type run struct {
 	// largest is about the length of the largest messages seen lately.
 	largest   int64
 	errors    map[buffer.Class]int64
+	examples  map[buffer.Class]error // the first of each class
 	summaries map[string]*Summary
 }
 
@@ -48,7 +49,7 @@ func newRun(i *Inspector, visit func(Message)) *run {
 	}
 	return &run{
 		Inspector: i, visit: visit, left: i.o.MaxBytes, largest: burst.AimedBurst,
-		errors: make(map[buffer.Class]int64), summaries: make(map[string]*Summary),
+		errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error), summaries: make(map[string]*Summary),
 	}
 }
 
@@ -63,7 +64,7 @@ func (r *run) all(ctx context.Context, walk walker, whole bool) (Report, error) 
 		r.report.Summaries = append(r.report.Summaries, *r.summaries[name])
 	}
 	for class, n := range r.errors {
-		r.o.Log.Warn("streams were not inspected", "class", string(class), "streams", n)
+		r.o.Log.Warn("streams were not inspected", "class", string(class), "streams", n, "example", r.examples[class])
 	}
 	return r.report, err
 }
@@ -182,5 +183,8 @@ func (r *run) failed(stream string, err error) {
 	}
 	r.report.Errors++
 	r.errors[class]++
+	if r.examples[class] == nil {
+		r.examples[class] = err
+	}
 	r.o.Log.Debug("stream not inspected", "stream", buffer.Escape(stream), "error", err)
 }

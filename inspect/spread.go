@@ -1,10 +1,6 @@
 package inspect
 
-import (
-	"math"
-
-	"github.com/streamkeeper/streamkeeper/buffer"
-)
+import "github.com/streamkeeper/streamkeeper/buffer"
 
 // gap is a range of ids, the last not included, that no message was read from.
 // Those past any id are not in a gap but the first, whose end is 0-0.
@@ -109,9 +105,4 @@ func (g gap) middle() buffer.ID {
 }
 
 // after is the smallest id above another.
-func after(id buffer.ID) buffer.ID {
-	if id.Seq == math.MaxUint64 {
-		return buffer.ID{Ms: id.Ms + 1}
-	}
-	return buffer.ID{Ms: id.Ms, Seq: id.Seq + 1}
-}
+func after(id buffer.ID) buffer.ID { return id.Next() }

@@ -1,9 +1,6 @@
 package metrics
 
 import (
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,44 +46,5 @@ func TestAFileThatCannotBeWrittenIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
 	if err := newMetrics(1).WriteFile(path); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want one that names %s", err, path)
-	}
-}
-
-func TestAPushgatewayGetsOurSeriesWithoutALabelThatIsItsOwn(t *testing.T) {
-	var path, body, user, password string
-	gateway := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		path = r.Method + " " + r.URL.Path
-		user, password, _ = r.BasicAuth()
-		all, _ := io.ReadAll(r.Body)
-		body = string(all)
-	}))
-	defer gateway.Close()
-	m := busy()
-	if err := m.Push(t.Context(), strings.Replace(gateway.URL, "://", "://me:secret@", 1)+"/"); err != nil {
-		t.Fatal(err)
-	}
-	if path != "PUT /metrics/job/streamkeeper" || user != "me" || password != "secret" {
-		t.Errorf("pushed by %s as %s with %s", path, user, password)
-	}
-	if !strings.Contains(body, "exported_job") || !strings.Contains(body, "streamkeeper_job_runs_total") {
-		t.Error("what was pushed does not hold the jobs")
-	}
-	wantValue(t, m, `streamkeeper_job_runs_total{job="trim",result="ok"}`, 1)
-}
-
-func TestAPushThatFailsSaysSoWithoutThePassword(t *testing.T) {
-	gateway := httptest.NewServer(http.NotFoundHandler())
-	defer gateway.Close()
-	for _, url := range []string{
-		strings.Replace(gateway.URL, "://", "://me:secret@", 1),
-		"http://me:secret@127.0.0.1:1",
-		"ftp://me:secret@example.org",
-		"http://me:secret@ example.org",
-		"secret",
-	} {
-		err := newMetrics(1).Push(t.Context(), url)
-		if err == nil || strings.Contains(err.Error(), "secret") {
-			t.Errorf("error %v, want one without the password", err)
-		}
 	}
 }

@@ -40,6 +40,8 @@ type StreamFigures struct {
 	Inspected         time.Time
 	Encoding          string
 	OK, Warn, Invalid int64
+	// History is the past since the stream got its label.
+	History History
 }
 
 // Snapshot is what is known of the streams now.
@@ -68,6 +70,7 @@ func (s *series) public(label string) StreamFigures {
 		Timed: s.timed, Coverage: s.coverage, Idle: s.idle,
 		Trimmed: s.trimmed.at, Removed: s.trimmed.entries,
 		Inspected: s.inspected.at, Encoding: s.inspected.encoding,
+		History: s.history.public(),
 	}
 	if s.inspected.verdicts != nil {
 		f.OK, f.Warn, f.Invalid = s.inspected.verdicts[burst.OK], s.inspected.verdicts[burst.Warn], s.inspected.verdicts[burst.Invalid]

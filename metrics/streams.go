@@ -46,6 +46,7 @@ type series struct {
 
 	trimmed   trimmed
 	inspected inspected
+	history   history
 }
 
 // trimmed is what the last run that took something from a stream took.
@@ -104,6 +105,7 @@ func (t *streamTable) show(r reading) {
 		}
 		s.figures = c.figures
 		s.limit = t.limit(c.name)
+		s.history.add(s.entries, s.removed)
 		own[c.name] = s
 	}
 	t.own, t.last = own, r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -143,14 +144,15 @@ func TestASnapshotTellsOfTheLastRun(t *testing.T) {
 	want := Snapshot{
 		Read: testNow, Streams: 5, OtherStreams: 3, OtherEntries: 6,
 		Chosen: []StreamFigures{
-			{Label: "bb", Entries: 7, Limit: 20},
+			{Label: "bb", Entries: 7, Limit: 20, History: History{Entries: []int64{7}, Removed: []int64{0}}},
 			{
 				Label: "a", Entries: 3, Limit: 10, Timed: true, Coverage: time.Minute, Idle: time.Second,
 				Trimmed: now, Removed: 3, Inspected: now, Encoding: "pickle", OK: 1, Warn: 1,
+				History: History{Entries: []int64{3}, Removed: []int64{0}},
 			},
 		},
 	}
-	if !slices.Equal(got.Chosen, want.Chosen) {
+	if !reflect.DeepEqual(got.Chosen, want.Chosen) {
 		t.Errorf("streams\n%+v, want\n%+v", got.Chosen, want.Chosen)
 	}
 	got.Chosen, want.Chosen = nil, nil

@@ -62,10 +62,8 @@ func WriteInspection(w io.Writer, f Format, i *Inspection) error {
 		i.writeFindings(p)
 	}
 	i.writeHints(p)
-	s := i.Summary
 	p.line("")
-	p.line("%s looked at, %s: %s ok, %s with warnings, %s invalid.", plural(s.Messages, "message"), human.Bytes(s.Bytes),
-		human.Count(s.OK), human.Count(s.Warn), human.Count(s.Invalid))
+	p.line("%s", looked(i.Summary))
 	if i.found.StreamsLeft > 0 {
 		p.line("%s were not reached: INSPECT_MAX_BYTES bounds what one run reads.", plural(i.found.StreamsLeft, "stream"))
 	}

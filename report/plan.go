@@ -98,6 +98,9 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	pw.line("Would trim %s (%s), expire %s, retire %s, restore %s, drop %s.",
 		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
 		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
+	if s.AbandonSessions > 0 {
+		pw.line("Would mark %s as abandoned.", plural(s.AbandonSessions, "session"))
+	}
 	if s.Brake != "" {
 		pw.line("The brake would stop the clean-up: %s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake)
 	}

@@ -28,20 +28,26 @@ func NewProgress(w io.Writer, on bool) *Progress {
 // Trim shows the streams looked at, the entries removed, and how many streams
 // still have a backlog.
 func (p *Progress) Trim(streams, entries int64, waiting int) {
-	text := fmt.Sprintf("%s, %s removed, %s/s", plural(streams, "stream"), plural(entries, "entry"), human.Count(p.rate(entries)))
+	p.show(trimming(streams, entries, waiting, time.Since(p.started)))
+}
+
+// trimming says how far a trim is that began so long ago.
+func trimming(streams, entries int64, waiting int, took time.Duration) string {
+	rate := int64(float64(entries) / max(took.Seconds(), 0.001))
+	text := fmt.Sprintf("%s, %s removed, %s/s", plural(streams, "stream"), plural(entries, "entry"), human.Count(rate))
 	if waiting > 0 {
 		text += fmt.Sprintf(", %s with a backlog", human.Count(waiting))
 	}
-	p.show(text)
+	return text
+}
+
+func inspecting(streams, messages int64) string {
+	return fmt.Sprintf("%s, %s", plural(streams, "stream"), plural(messages, "message"))
 }
 
 // Inspect shows the streams and messages looked at.
 func (p *Progress) Inspect(streams, messages int64) {
-	p.show(fmt.Sprintf("%s, %s", plural(streams, "stream"), plural(messages, "message")))
-}
-
-func (p *Progress) rate(n int64) int64 {
-	return int64(float64(n) / max(time.Since(p.started).Seconds(), 0.001))
+	p.show(inspecting(streams, messages))
 }
 
 func (p *Progress) show(text string) {

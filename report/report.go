@@ -177,19 +177,25 @@ func WriteOnce(w io.Writer, f Format, o Once) error {
 			return fmt.Errorf("writing the report: %w", err)
 		}
 	}
-	rows := [][]string{{"JOB", "RESULT", "TIME", "WHAT"}}
+	rows := [][]string{onceHeading()}
 	for _, j := range o.Jobs {
-		h := j.head()
-		result, what := "ok", j.what(o.DryRun)
-		if !h.OK {
-			result = "failed"
-			if h.Error != "" {
-				what += "; " + h.Error
-			}
-		}
-		rows = append(rows, []string{h.Job, result, h.took(), what})
+		rows = append(rows, onceRow(j, o.DryRun))
 	}
 	return writeTable(w, rows)
+}
+
+func onceHeading() []string { return []string{"JOB", "RESULT", "TIME", "WHAT"} }
+
+func onceRow(j Job, dryRun bool) []string {
+	h := j.head()
+	result, what := "ok", j.what(dryRun)
+	if !h.OK {
+		result = "failed"
+		if h.Error != "" {
+			what += "; " + h.Error
+		}
+	}
+	return []string{h.Job, result, h.took(), what}
 }
 
 // took is how long the job took, to a tenth of a second if it was short.

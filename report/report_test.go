@@ -62,6 +62,12 @@ func TestPlanAsATable(t *testing.T) {
 			p.Summary.Brake = "30 of 40 sessions would expire"
 			return p
 		}(),
+		"plan-abandon": func() *Plan {
+			p := examplePlan(false)
+			p.Summary.AbandonSessions = 1
+			p.Add(Action{Action: "abandon", Stream: "rocket-8", Session: new("car 8"), Reason: "open, not updated for 2h 3m (limit 1h)"})
+			return p
+		}(),
 		"plan-empty": NewPlan(Redis{}, false),
 	} {
 		var out bytes.Buffer

@@ -84,7 +84,7 @@ func (e *elector) step(ctx, standing context.Context, sent stamp) {
 	switch {
 	case err != nil: // who leads goes on until the lease lapses
 		if !failed && ctx.Err() == nil {
-			e.log.Warn("lease does not answer", keyError, err)
+			e.scheduler.classed(e.log, err).Warn("lease does not answer", keyError, err)
 		}
 	case ok:
 		e.lead(standing, state, sent)

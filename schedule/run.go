@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 )
@@ -90,6 +91,14 @@ func (s *Scheduler) skip(j *job) {
 	}
 }
 
+// classed is a log that says of what class an error is.
+func (s *Scheduler) classed(log *slog.Logger, err error) *slog.Logger {
+	if s.opts.Class == nil {
+		return log
+	}
+	return log.With(keyClass, s.opts.Class(err))
+}
+
 // logRun leaves a run that went well to the job, which knows what was done.
 func (s *Scheduler) logRun(o Outcome) {
 	log := s.log.With(keyJob, o.Job)
@@ -104,6 +113,6 @@ func (s *Scheduler) logRun(o Outcome) {
 		if p, ok := errors.AsType[*PanicError](o.Err); ok {
 			log = log.With(keyStack, string(p.Stack))
 		}
-		log.Error("run failed", keyDuration, o.Duration, keyError, o.Err)
+		s.classed(log, o.Err).Error("run failed", keyDuration, o.Duration, keyError, o.Err)
 	}
 }

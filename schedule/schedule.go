@@ -34,6 +34,7 @@ var ErrGraceExceeded = errors.New("jobs did not stop in time")
 const (
 	keyJob      = "job"
 	keyDuration = "duration"
+	keyClass    = "class"
 	keyError    = "error"
 	keyStack    = "stack"
 	keyLease    = "lease"
@@ -59,6 +60,8 @@ type Options struct {
 
 	// Log hears of failed, skipped and cut-short runs and of leadership; nil discards.
 	Log *slog.Logger
+	// Class names the kind of an error for the log; nil leaves it out.
+	Class func(error) string
 
 	// OnRun hears of every run that ended as ok or error and of every skipped one. A
 	// run that was cut short by stopping or by a lost lease neither succeeded

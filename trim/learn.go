@@ -2,37 +2,32 @@ package trim
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// lengthsAtOnce is how many lengths one pipeline asks for: Redis works off what
-// it has read of a connection before it serves others, a tenth of a millisecond
-// for so many. A page of names goes into one.
-const lengthsAtOnce = 160
-
 // learnLengths asks for the lengths where a policy limits them; a close look
 // tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 	wanted := pick(page, func(c *candidate) bool { return c.policy.MaxLength > 0 && !c.closely })
-	for part := range slices.Chunk(wanted, lengthsAtOnce) {
-		var lengths []buffer.Length
-		if err := r.yield(func() (err error) {
-			lengths, err = r.store.Lengths(ctx, names(part))
-			return err
-		}); err != nil {
-			return err
+	if len(wanted) == 0 {
+		return nil
+	}
+	var lengths []buffer.Length
+	if err := r.yield(func() (err error) {
+		lengths, err = r.store.Lengths(ctx, names(wanted))
+		return err
+	}); err != nil {
+		return err
+	}
+	for i, c := range wanted {
+		if err := lengths[i].Err; err != nil {
+			r.failed(c.name, err)
+			c.skip = true
+			continue
 		}
-		for i, c := range part {
-			if err := lengths[i].Err; err != nil {
-				r.failed(c.name, err)
-				c.skip = true
-				continue
-			}
-			c.length = lengths[i].Entries
-		}
+		c.length = lengths[i].Entries
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func newPage() page {
 		"seconds":  func(s float64) string { return human.Duration(time.Duration(s * float64(time.Second))) },
 		"duration": duration,
 		"share":    share,
+		"spark":    newSpark,
 	}
 	return page{template.Must(template.New("page").Funcs(functions).Parse(string(readAsset("page.gohtml"))))}
 }

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"mime"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -96,5 +98,15 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(append(oneLine(text), '\n'))
+}
+
+var listOfNumbers = regexp.MustCompile(`\[\n[-0-9,\s]*\]`)
+
+// oneLine puts lists of numbers on a line each, or they would be most of the
+// text. In a string of JSON there is never a newline.
+func oneLine(text []byte) []byte {
+	return listOfNumbers.ReplaceAllFunc(text, func(list []byte) []byte {
+		return bytes.Join(bytes.Fields(list), nil)
+	})
 }

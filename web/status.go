@@ -100,6 +100,15 @@ type Stream struct {
 	OK        int64     `json:"ok"`
 	Warn      int64     `json:"warn"`
 	Invalid   int64     `json:"invalid"`
+	// History is nil where nothing was read yet.
+	History *History `json:"history,omitempty"`
+}
+
+// History is what the last readings of a stream's figures found, the oldest
+// first: its entries, and how many were removed since the reading before.
+type History struct {
+	Entries []int64 `json:"entries"`
+	Removed []int64 `json:"removed"`
 }
 
 // Sessions are how many sessions are in each state.

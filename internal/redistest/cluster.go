@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,50 +28,128 @@ type Cluster struct {
 // a replica each if asked for. The arguments go to each server.
 func StartCluster(t testing.TB, masters int, replicas bool, args ...string) *Cluster {
 	t.Helper()
-	ctx := t.Context()
-	c := &Cluster{}
-	for i := range masters {
-		s := startNode(t, args)
-		must(t, s.Client.ClusterAddSlotsRange(ctx, i*Slots/masters, (i+1)*Slots/masters-1).Err())
-		must(t, s.Client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err())
-		c.Masters = append(c.Masters, s)
-		if replicas {
-			c.Replicas = append(c.Replicas, startNode(t, args))
-		}
-	}
-	for _, s := range c.nodes()[1:] {
-		host, port, _ := net.SplitHostPort(c.Masters[0].Addr)
-		must(t, s.Client.Do(ctx, "CLUSTER", "MEET", host, port, busPort(t, c.Masters[0])).Err())
-	}
-	c.await(t, func(info string) bool {
-		return strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", len(c.nodes())))
-	})
-	for i, s := range c.Replicas {
-		must(t, s.Client.ClusterReplicate(ctx, c.Masters[i].nodeID(t)).Err())
-	}
-	c.await(t, func(info string) bool {
-		return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, fmt.Sprintf("cluster_slots_assigned:%d\r", Slots))
-	})
-	c.Client = redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}, Protocol: 2, MaxRedirects: 20})
-	t.Cleanup(func() { _ = c.Client.Close() })
+	c, err := LaunchCluster(t.Context(), t.TempDir(), masters, replicas, args...)
+	t.Cleanup(c.Stop)
+	must(t, err)
 	return c
 }
 
-func startNode(t testing.TB, args []string) *Server {
-	t.Helper()
+// LaunchCluster is StartCluster without a test; the caller stops the cluster,
+// also one that did not come up.
+func LaunchCluster(ctx context.Context, dir string, masters int, replicas bool, args ...string) (*Cluster, error) {
+	c := &Cluster{}
+	for i := range masters {
+		if err := c.addMaster(ctx, dir, i*Slots/masters, (i+1)*Slots/masters-1, replicas, args); err != nil {
+			return c, err
+		}
+	}
+	c.Client = redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}, Protocol: 2, MaxRedirects: 20})
+	return c, c.form(ctx)
+}
+
+// addMaster starts a master of the slots from first to last.
+func (c *Cluster) addMaster(ctx context.Context, dir string, first, last int, replica bool, args []string) error {
+	s, err := launchNode(dir, args)
+	if err != nil {
+		return err
+	}
+	c.Masters = append(c.Masters, s)
+	if err := s.Client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
+		return fmt.Errorf("giving a master its slots: %w", err)
+	}
+	if err := s.Client.Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", len(c.Masters)).Err(); err != nil {
+		return fmt.Errorf("giving a master its epoch: %w", err)
+	}
+	if !replica {
+		return nil
+	}
+	follower, err := launchNode(dir, args)
+	if err == nil {
+		c.Replicas = append(c.Replicas, follower)
+	}
+	return err
+}
+
+func launchNode(dir string, args []string) (*Server, error) {
+	own, err := os.MkdirTemp(dir, "node")
+	if err != nil {
+		return nil, err
+	}
 	bus, err := freePort()
-	must(t, err)
-	return Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000"}, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return Launch(own, append([]string{"--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(bus), "--cluster-node-timeout", "2000"}, args...)...)
+}
+
+// form has the nodes meet, and waits until they are a cluster.
+func (c *Cluster) form(ctx context.Context) error {
+	first := c.Masters[0]
+	host, port, _ := net.SplitHostPort(first.Addr)
+	bus, err := busPort(ctx, first)
+	if err != nil {
+		return err
+	}
+	for _, s := range c.nodes()[1:] {
+		if err := s.Client.Do(ctx, "CLUSTER", "MEET", host, port, bus).Err(); err != nil {
+			return fmt.Errorf("having two nodes meet: %w", err)
+		}
+	}
+	if err := c.await(ctx, fmt.Sprintf("cluster_known_nodes:%d\r", len(c.nodes()))); err != nil {
+		return err
+	}
+	for i, s := range c.Replicas {
+		id, err := c.Masters[i].Client.ClusterMyID(ctx).Result()
+		if err == nil {
+			err = s.Client.ClusterReplicate(ctx, id).Err()
+		}
+		if err != nil {
+			return fmt.Errorf("making a node a replica: %w", err)
+		}
+	}
+	return c.await(ctx, "cluster_state:ok", fmt.Sprintf("cluster_slots_assigned:%d\r", Slots))
+}
+
+// Stop ends all nodes and the client.
+func (c *Cluster) Stop() {
+	if c.Client != nil {
+		_ = c.Client.Close()
+	}
+	for _, s := range c.nodes() {
+		s.Stop()
+	}
 }
 
 func (c *Cluster) nodes() []*Server { return append(append([]*Server{}, c.Masters...), c.Replicas...) }
 
-// await waits until every node's CLUSTER INFO is as wanted.
-func (c *Cluster) await(t testing.TB, wanted func(info string) bool) {
-	t.Helper()
+// await waits until every node's CLUSTER INFO says all of that.
+func (c *Cluster) await(ctx context.Context, wanted ...string) error {
+	deadline := time.Now().Add(30 * time.Second)
 	for _, s := range c.nodes() {
-		Await(t, "the cluster to form", func() bool { return wanted(s.Client.ClusterInfo(t.Context()).Val()) })
+		says := func(want string) bool { return strings.Contains(s.Client.ClusterInfo(ctx).Val(), want) }
+		for _, want := range wanted {
+			for ; !says(want); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(deadline) || ctx.Err() != nil {
+					return fmt.Errorf("waiting for %s to say %q takes too long", s.Addr, want)
+				}
+			}
+		}
 	}
+	return nil
+}
+
+// MasterOf is the master that serves a key.
+func (c *Cluster) MasterOf(ctx context.Context, key string) (*Server, error) {
+	node, err := c.Client.MasterForKey(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the master of %q: %w", key, err)
+	}
+	for _, s := range c.Masters {
+		if s.Addr == node.Options().Addr {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("the key %q is served by %s, which is no master of this cluster", key, node.Options().Addr)
 }
 
 // Await waits until something is so, for 30 s at most.
@@ -132,13 +211,10 @@ func (c *Cluster) agree(ctx context.Context, slot, owner int) error {
 	return nil
 }
 
-// Migrate moves a slot to another master, key by key as redis-cli does, with
-// a pause after each key.
-func (c *Cluster) Migrate(ctx context.Context, slot, to int, pause time.Duration) error {
-	from, err := c.Owner(ctx, slot, 0)
-	if err != nil || from == to {
-		return err
-	}
+// Shift begins to move a slot to another master: keys that the first one does
+// not have are asked for and made there. It is undone by nothing but
+// [Cluster.Migrate].
+func (c *Cluster) Shift(ctx context.Context, slot, from, to int) error {
 	source, target := c.Masters[from], c.Masters[to]
 	sourceID, targetID := source.Client.ClusterMyID(ctx).Val(), target.Client.ClusterMyID(ctx).Val()
 	if err := target.Client.Do(ctx, "CLUSTER", "SETSLOT", slot, "IMPORTING", sourceID).Err(); err != nil {
@@ -147,6 +223,21 @@ func (c *Cluster) Migrate(ctx context.Context, slot, to int, pause time.Duration
 	if err := source.Client.Do(ctx, "CLUSTER", "SETSLOT", slot, "MIGRATING", targetID).Err(); err != nil {
 		return fmt.Errorf("migrating slot %d: %w", slot, err)
 	}
+	return nil
+}
+
+// Migrate moves a slot to another master, key by key as redis-cli does, with
+// a pause after each key.
+func (c *Cluster) Migrate(ctx context.Context, slot, to int, pause time.Duration) error {
+	from, err := c.Owner(ctx, slot, 0)
+	if err != nil || from == to {
+		return err
+	}
+	if err := c.Shift(ctx, slot, from, to); err != nil {
+		return err
+	}
+	source, target := c.Masters[from], c.Masters[to]
+	targetID := target.Client.ClusterMyID(ctx).Val()
 	host, port, _ := net.SplitHostPort(target.Addr)
 	for {
 		keys, err := source.Client.ClusterGetKeysInSlot(ctx, slot, 1).Result()
@@ -169,19 +260,13 @@ func (c *Cluster) Migrate(ctx context.Context, slot, to int, pause time.Duration
 	return c.agree(ctx, slot, to)
 }
 
-func (s *Server) nodeID(t testing.TB) string {
-	t.Helper()
-	id, err := s.Client.ClusterMyID(t.Context()).Result()
-	must(t, err)
-	return id
-}
-
 // busPort is the port of a node's cluster bus.
-func busPort(t testing.TB, s *Server) string {
-	t.Helper()
-	config, err := s.Client.ConfigGet(t.Context(), "cluster-port").Result()
-	must(t, err)
-	return config["cluster-port"]
+func busPort(ctx context.Context, s *Server) (string, error) {
+	config, err := s.Client.ConfigGet(ctx, "cluster-port").Result()
+	if err != nil {
+		return "", fmt.Errorf("asking for the port of the cluster bus: %w", err)
+	}
+	return config["cluster-port"], nil
 }
 
 func must(t testing.TB, err error) {

@@ -51,7 +51,13 @@ type Proxy struct {
 // StartProxy starts a proxy that ends with the test and lets everything pass.
 func StartProxy(t testing.TB, upstream string) *Proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return StartProxyAt(t, "127.0.0.1:0", upstream)
+}
+
+// StartProxyAt is StartProxy at an address of the test's choice.
+func StartProxyAt(t testing.TB, addr, upstream string) *Proxy {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,138 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+)
+
+// Tail asks for the messages of a stream that come after one that is known.
+type Tail struct {
+	Stream string
+	After  ID
+	// MaxCount is the most messages that are sent; 0 asks only where the
+	// stream ends.
+	MaxCount int
+	// MaxBytes is the most that they have together, names and values of their
+	// fields. The first is told of, but not sent, if it is longer by itself.
+	MaxBytes int64
+}
+
+// Entry is a message of a stream.
+type Entry struct {
+	ID ID
+	// Bytes is the length of all its fields, names and values.
+	Bytes int64
+	// Fields are names and values in turn, as the producer gave them; nil if
+	// the message is longer than was asked for.
+	Fields []string
+}
+
+// Tailed is the outcome of a [Tail].
+type Tailed struct {
+	// Exists reports whether there is such a key.
+	Exists  bool
+	Entries []Entry
+	// More reports that the bounds ended the reading, not the stream. The rest
+	// is only known where they did not, or where no message was asked for.
+	More bool
+	// LastID is the last generated id, which stays when entries go.
+	LastID ID
+	// Added is how many entries the stream was ever given, -1 where the server
+	// does not say: before Redis 7.0.
+	Added int64
+	Err   error
+}
+
+// tailScript reads message by message, since no plain command bounds the bytes
+// that it sends, and what it says of the stream belongs to the same instant.
+// It is asked again and again: XREAD BLOCK would hold a connection for each
+// reader, and in a cluster for each node, and wants a right of its own.
+//
+// KEYS[1] stream
+// ARGV[1] id to read after; ARGV[2] most messages; ARGV[3] most bytes
+// returns {} if there is no key, else {messages} if there are more of them, else
+// {messages, last id, entries ever added or -1}; a message is {id, bytes, fields},
+// or {id, bytes} if it is too long
+var tailScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1])
+if (kind.ok or kind) == 'none' then return {} end
+local after, most, left, messages, more = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}, ARGV[2] ~= '0'
+for i = 1, most do
+  local found = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 1)[1]
+  if not found then more = false; break end
+  local bytes = 0
+  for _, text in ipairs(found[2]) do bytes = bytes + #text end
+  if bytes > left then
+    if i == 1 then messages[1] = {found[1], bytes} end
+    break
+  end
+  after, left, messages[i] = found[1], left - bytes, {found[1], bytes, found[2]}
+end
+if more then return {messages} end
+local last, added = '0-0', -1
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then last = info[i + 1] elseif info[i] == 'entries-added' then added = info[i + 1] end
+end
+if last == '' then last = '0-0' end
+return {messages, last, added}
+`)
+
+// Tails reads what came to streams in one pipeline. Redis and this process hold
+// at most the sum of MaxBytes for it. Streams on several nodes of a cluster
+// have errors of their own.
+func (b *Buffer) Tails(ctx context.Context, tails []Tail) []Tailed {
+	calls := make([]scriptCall, len(tails))
+	for i, t := range tails {
+		calls[i] = scriptCall{key: b.names.StreamKey(t.Stream), args: []any{t.After.String(), t.MaxCount, t.MaxBytes}}
+	}
+	outcomes := make([]Tailed, len(tails))
+	for i, cmd := range b.evalRead(ctx, tailScript, calls) {
+		reply, err := cmd.Slice()
+		if err == nil {
+			outcomes[i], err = parseTailed(reply)
+		}
+		if err != nil {
+			outcomes[i].Err = fmt.Errorf("following stream %s: %w", Quote(tails[i].Stream), err)
+		}
+	}
+	return outcomes
+}
+
+func parseTailed(reply []any) (Tailed, error) {
+	if len(reply) == 0 {
+		return Tailed{Added: -1}, nil
+	}
+	t := Tailed{Exists: true, More: len(reply) < 3, Added: -1}
+	messages, _ := reply[0].([]any)
+	for _, m := range messages {
+		entry, err := parseEntry(m)
+		if err != nil {
+			return t, err
+		}
+		t.Entries = append(t.Entries, entry)
+	}
+	if t.More {
+		return t, nil
+	}
+	t.Added, _ = reply[2].(int64)
+	text, _ := reply[1].(string)
+	var err error
+	t.LastID, err = ParseID(text)
+	return t, err
+}
+
+func parseEntry(reply any) (Entry, error) {
+	parts, _ := reply.([]any)
+	if len(parts) < 2 {
+		return Entry{}, fmt.Errorf("a message is %v", reply)
+	}
+	text, _ := parts[0].(string)
+	id, err := ParseID(text)
+	e := Entry{ID: id}
+	e.Bytes, _ = parts[1].(int64)
+	if len(parts) > 2 {
+		e.Fields = texts(parts[2])
+	}
+	return e, err
+}

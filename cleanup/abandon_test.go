@@ -1,0 +1,617 @@
+package cleanup_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/inspect"
+)
+
+// quiet is the age of a session that is to be marked; limits are an hour and a
+// day.
+const quiet = 2 * time.Hour
+
+func abandoning(o *cleanup.Options) { o.Limits.AbandonAfter = time.Hour }
+
+// stated is a Session JSON with what only its producer knows.
+func stated(state string) string {
+	return fmt.Sprintf(`{"identity":"a","state":%s,"n":1.50,"name":"\u00e9\/","timeRange":{"startTime":1763874856000000000,"endTime":1763874857000000000}}`, state)
+}
+
+// described writes a session with a Session JSON.
+func (w *world) described(layout buffer.Layout, identity, stream string, id int, age time.Duration, sessionJSON string) {
+	ms := w.now.Add(-age).UnixMilli()
+	fields := []any{"streamSessionId", id, "streamName", stream, "streamPosition", "5-1", "lastUpdated", ms, "json", sessionJSON, "tStart", "1", "tEnd", "2"}
+	switch layout {
+	case buffer.LayoutObject:
+		text, _ := json.Marshal(sessionJSON)
+		w.noError(w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(
+			`{"streamSessionId":%d,"streamName":%q,"own":{"b":1.0,"a":2},"lastUpdated":%d,"json":%s,"tStart":"1","tEnd":"2"}`, id, stream, ms, text)).Err())
+	case buffer.LayoutFields:
+		for i := 0; i < len(fields); i += 2 {
+			fields[i] = fmt.Sprint(identity, ":", fields[i])
+		}
+		w.noError(w.Client.HSet(w.t.Context(), "sessions", fields...).Err())
+	default:
+		key := "sessions:" + identity
+		w.noError(w.Client.HSet(w.t.Context(), key, append(fields, "own", "x")...).Err())
+		w.noError(w.Client.PExpire(w.t.Context(), key, time.Hour).Err())
+	}
+}
+
+// sessionJSON is what the registry holds.
+func (w *world) sessionJSON(layout buffer.Layout, identity string) string {
+	w.t.Helper()
+	switch layout {
+	case buffer.LayoutObject:
+		var entry struct{ JSON string }
+		w.noError(json.Unmarshal([]byte(w.Client.HGet(w.t.Context(), "sessions", identity).Val()), &entry))
+		return entry.JSON
+	case buffer.LayoutFields:
+		return w.Client.HGet(w.t.Context(), "sessions", identity+":json").Val()
+	default:
+		return w.Client.HGet(w.t.Context(), "sessions:"+identity, "json").Val()
+	}
+}
+
+// message adds a message of a session as a producer with that packing does; an
+// age of 0 is now.
+func (w *world) message(stream string, id int, age time.Duration, enc burst.Encoding) {
+	w.t.Helper()
+	data, err := burst.PackSessionJSON(enc, []byte(stated(`"open"`)))
+	w.noError(err)
+	w.Client.SAdd(w.t.Context(), "streams", stream)
+	at := "*"
+	if age > 0 {
+		at = fmt.Sprintf("%d-*", w.now.Add(-age).UnixMilli())
+	}
+	w.noError(w.Client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, ID: at, Values: []any{"id", id, "data", data}}).Err())
+}
+
+// noError may be called by a proxy too, so it does not end the test.
+func (w *world) noError(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
+// told are the Session JSONs that a session's readers got from its stream.
+func (w *world) told(stream string, id int) []string {
+	w.t.Helper()
+	var told []string
+	for _, m := range w.Client.XRange(w.t.Context(), "stream:"+stream, "-", "+").Val() {
+		data, _ := m.Values["data"].(string)
+		var checker burst.Checker
+		_, content := checker.Decode([]byte(data), burst.Auto)
+		if m.Values["id"] != fmt.Sprint(id) || content == nil {
+			continue
+		}
+		for _, d := range content.Data {
+			told = append(told, string(d.SessionJSON))
+		}
+	}
+	return told
+}
+
+func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		for i, enc := range burst.Encodings() {
+			t.Run(string(layout)+", "+enc.String(), func(t *testing.T) {
+				state, want := `"open"`, `"abandoned"`
+				if i%2 == 1 {
+					state, want = "1", "44"
+				}
+				w := newWorld(t)
+				w.described(layout, "a", "s", 7, quiet, stated(state))
+				w.message("s", 7, quiet, enc)
+				before := w.registry()
+				plan, actions := w.plan(abandoning)
+				if plan.SessionsAbandoned != 1 || len(actions) != 1 || actions[0].Kind != cleanup.Abandon || actions[0].Session != "a" || actions[0].Stream != "s" {
+					t.Errorf("the plan is %+v, %+v", plan, actions)
+				}
+				if got := w.registry(); got != before || w.Client.XLen(t.Context(), "stream:s").Val() != 1 {
+					t.Error("the plan has changed something")
+				}
+				report := w.run(abandoning)
+				if report.SessionsAbandoned != 1 || report.SessionsLive != 1 || report.SessionsExpired != 0 || report.Errors != 0 {
+					t.Errorf("the report is %+v", report)
+				}
+				from, to := `"state":`+state, `"state":`+want
+				if layout == buffer.LayoutObject {
+					from, to = strings.ReplaceAll(from, `"`, `\"`), strings.ReplaceAll(to, `"`, `\"`)
+				}
+				if got, want := w.registry(), strings.Replace(before, from, to, 1); got != want || got == before {
+					t.Errorf("the registry has\n%s\nwant\n%s", got, want)
+				}
+				if got := w.sessionJSON(layout, "a"); got != stated(want) {
+					t.Errorf("the Session JSON is %s", got)
+				}
+				if told := w.told("s", 7); !slices.Equal(told, []string{stated(`"open"`), stated(want)}) {
+					t.Errorf("the readers were told %q", told)
+				}
+				if layout == buffer.LayoutKeys && w.Client.PTTL(t.Context(), "sessions:a").Val() <= 0 {
+					t.Error("the TTL is gone")
+				}
+				w.inspected("s", 2, enc)
+				if n := strings.Count(w.log.String(), `msg="marked as abandoned" action=abandon session=a stream=s`); n != 1 {
+					t.Errorf("the record is\n%s", w.log.String())
+				}
+				if again := w.run(abandoning); again.SessionsAbandoned != 0 || w.Client.XLen(t.Context(), "stream:s").Val() != 2 {
+					t.Errorf("the next run did %+v", again)
+				}
+			})
+		}
+	}
+}
+
+// registry is all that the registry holds, in no layout's order.
+func (w *world) registry() string {
+	var lines []string
+	for _, key := range w.Client.Keys(w.t.Context(), "sessions*").Val() {
+		for field, value := range w.Client.HGetAll(w.t.Context(), key).Val() {
+			lines = append(lines, key+" "+field+" "+value)
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// inspected has the inspector read every message of a stream.
+func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
+	w.t.Helper()
+	read := 0
+	inspector := inspect.New(w.open(w.URL(), nil), inspect.Options{Samples: 10, MaxBytes: 1 << 20})
+	_, err := inspector.Run(w.t.Context(), func(m inspect.Message) {
+		if m.Stream != stream {
+			return
+		}
+		if read++; m.Verdict != burst.OK || m.Encoding != enc || m.SessionID != "7" {
+			w.t.Errorf("the inspector says of %s: %s %q, in %s", m.ID, m.Verdict, m.Reasons, m.Encoding)
+		}
+	})
+	if err != nil || read != messages {
+		w.t.Errorf("%d messages were read, %v", read, err)
+	}
+}
+
+func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			open := stated(`"open"`)
+			w.described(layout, "updated", "a", 1, fresh, open)
+			w.described(layout, "closed", "b", 2, quiet, stated(`"closed"`))
+			w.described(layout, "failed", "c", 3, quiet, stated("28"))
+			w.described(layout, "without a Session JSON", "d", 4, quiet, "")
+			w.described(layout, "garbled", "e", 5, quiet, open+"}")
+			w.described(layout, "flowing", "f", 6, quiet, open)
+			w.message("f", 6, fresh, burst.Frame)
+			w.message("f", 99, fresh, burst.Frame)
+			w.described(layout, "stale", "g", 7, old, open)
+			w.described(layout, "in a stream with ids of its own", "h", 8, quiet, open)
+			w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:h", ID: "5-1", Values: []any{"id", 9, "data", "x"}}).Err())
+			w.described(layout, "in no stream", "i", 9, quiet, open)
+			w.noError(w.Client.Set(t.Context(), "stream:i", "text", 0).Err())
+			w.described(layout, "ahead", "j", 10, -48*time.Hour, open)
+
+			w.described(layout, "quiet", "y", 20, quiet, open)
+			w.message("y", 20, quiet, burst.Wrap)
+			w.message("y", 99, fresh, burst.Wrap)
+			w.described(layout, "waiting for its first message", "z", 21, quiet, stated(`"waiting"`))
+			before := w.registry()
+			plan, actions := w.plan(abandoning)
+			report := w.run(abandoning)
+			if plan.SessionsAbandoned != 2 || report.SessionsAbandoned != 2 || report.SessionsExpired != 1 || report.Errors != 0 {
+				t.Errorf("the plan is %+v\n%+v\nthe report %+v", plan, actions, report)
+			}
+			if told := w.told("y", 20); len(told) != 2 || burst.State([]byte(told[1])) != burst.StateAbandoned {
+				t.Errorf("the readers were told %q", told)
+			}
+			if w.Client.Exists(t.Context(), "stream:z").Val() != 0 || w.Client.XLen(t.Context(), "stream:f").Val() != 2 || w.Client.XLen(t.Context(), "stream:h").Val() != 1 {
+				t.Error("a message went where none belongs")
+			}
+			after := strings.Split(w.registry(), "\n")
+			for line := range strings.SplitSeq(before, "\n") {
+				changes := strings.Contains(line, "quiet") || strings.Contains(line, "waiting for its first") || strings.Contains(line, "stale")
+				if !changes && !slices.Contains(after, line) {
+					t.Errorf("changed: %s", line)
+				}
+			}
+			for _, identity := range []string{"quiet", "waiting for its first message"} {
+				if got := w.sessionJSON(layout, identity); burst.State([]byte(got)) != burst.StateAbandoned {
+					t.Errorf("%s: %s", identity, got)
+				}
+			}
+		})
+	}
+}
+
+func TestWithoutALimitNobodyIsMarked(t *testing.T) {
+	w := newWorld(t)
+	w.described(buffer.LayoutKeys, "a", "s", 7, quiet, stated(`"open"`))
+	w.message("s", 7, quiet, burst.Frame)
+	if report := w.run(nil); report.SessionsAbandoned != 0 || w.sessionJSON(buffer.LayoutKeys, "a") != stated(`"open"`) {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestOthersSessionsAreNotMarked(t *testing.T) {
+	w := newWorld(t)
+	for _, stream := range []string{"ours", "theirs"} {
+		w.described(buffer.LayoutObject, stream, stream, 7, quiet, stated(`"open"`))
+		w.message(stream, 7, quiet, burst.Frame)
+	}
+	exclude, _ := buffer.ParsePatterns("theirs")
+	b := w.open(w.URL(), func(o *buffer.Options) { o.Exclude = exclude })
+	report, err := cleanup.New(b, w.options(abandoning)).Run(t.Context())
+	if err != nil || report.SessionsAbandoned != 1 || len(w.told("theirs", 7)) != 1 || w.sessionJSON(buffer.LayoutObject, "theirs") != stated(`"open"`) {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+func TestAnEmptyStreamIsToldInThePackingOfTheOthers(t *testing.T) {
+	for name, tt := range map[string]struct {
+		others []burst.Encoding
+		pinned burst.Encoding
+		want   burst.Encoding
+	}{
+		"they agree":         {[]burst.Encoding{burst.Pickle, burst.Pickle}, burst.Auto, burst.Pickle},
+		"they do not agree":  {[]burst.Encoding{burst.Pickle, burst.Wrap}, burst.Auto, burst.Auto},
+		"there are none":     {nil, burst.Auto, burst.Auto},
+		"an encoding is set": {[]burst.Encoding{burst.Pickle}, burst.Frame, burst.Frame},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.described(buffer.LayoutKeys, "a", "s", 7, quiet, stated(`"open"`))
+			w.message("s", 7, quiet, burst.Wrap)
+			w.noError(w.Client.XTrimMaxLen(t.Context(), "stream:s", 0).Err())
+			for i, enc := range tt.others {
+				w.message(fmt.Sprint("other ", i), 8, fresh, enc)
+			}
+			report := w.run(func(o *cleanup.Options) { abandoning(o); o.Encoding = tt.pinned })
+			if report.SessionsAbandoned != 1 || burst.State([]byte(w.sessionJSON(buffer.LayoutKeys, "a"))) != burst.StateAbandoned {
+				t.Errorf("%+v", report)
+			}
+			if tt.want != burst.Auto {
+				w.inspected("s", 1, tt.want)
+			} else if n := w.Client.XLen(t.Context(), "stream:s").Val(); n != 0 {
+				t.Errorf("%d messages were written in a packing that nobody knows", n)
+			}
+		})
+	}
+}
+
+func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
+	w := newWorld(t)
+	for i := range 5 {
+		name := fmt.Sprint(i)
+		w.described(buffer.LayoutObject, name, name, 7, quiet, stated(`"open"`))
+		w.message(name, 7, quiet, burst.Frame)
+	}
+	w.session(buffer.LayoutObject, "stale", "0", old)
+	w.Client.ConfigSet(t.Context(), "maxmemory", "1")
+	var oom atomic.Int64
+	b := w.open(w.URL(), func(o *buffer.Options) {
+		o.OnError = func(c buffer.Class) {
+			if c == buffer.ClassOOM {
+				oom.Add(1)
+			}
+		}
+	})
+	report, err := cleanup.New(b, w.options(abandoning)).Run(t.Context())
+	if err != nil || report.SessionsAbandoned != 0 || report.Errors != 1 || report.SessionsExpired != 1 || oom.Load() == 0 {
+		t.Errorf("%+v, %v, %d", report, err, oom.Load())
+	}
+	if n := strings.Count(w.log.String(), "session not marked as abandoned"); n != 1 || !strings.Contains(w.log.String(), "class=oom") {
+		t.Errorf("%s", w.log.String())
+	}
+	w.Client.ConfigSet(t.Context(), "maxmemory", "0")
+	if report := w.run(abandoning); report.SessionsAbandoned != 5 || report.Errors != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
+	w := newWorld(t)
+	limits := func(o *cleanup.Options) { o.Limits.AbandonAfter = 23 * time.Hour }
+	w.described(buffer.LayoutFields, "a", "s", 7, 23*time.Hour+time.Minute, stated(`"open"`))
+	w.message("s", 7, 23*time.Hour+time.Minute, burst.Frame)
+	if report := w.run(limits); report.SessionsAbandoned != 1 {
+		t.Fatalf("%+v", report)
+	}
+	// Two hours later the message that told of it is still fresh.
+	store := &counting{Buffer: w.open(w.URL(), nil), now: w.now.Add(2 * time.Hour)}
+	report, err := cleanup.New(store, w.options(limits)).Run(t.Context())
+	if err != nil || report.SessionsExpired != 1 || report.SessionsFlowing != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	// The stream follows a day after its last message, and not before.
+	if report.StreamsRetired != 0 {
+		t.Error("the stream is retired while its last message is young")
+	}
+	store.now = w.now.Add(25 * time.Hour)
+	if report, err := cleanup.New(store, w.options(limits)).Run(t.Context()); err != nil || report.StreamsRetired != 1 {
+		t.Errorf("a day later: %+v, %v", report, err)
+	}
+}
+
+func TestTheBrakeDoesNotMatter(t *testing.T) {
+	w := newWorld(t)
+	for i := range 30 {
+		w.session(buffer.LayoutObject, fmt.Sprint("stale ", i), "s", old)
+	}
+	w.described(buffer.LayoutObject, "a", "s", 7, quiet, stated(`"open"`))
+	w.message("s", 7, quiet, burst.Frame)
+	report := w.run(func(o *cleanup.Options) { abandoning(o); o.Brake = cleanup.DefaultBrake })
+	if report.Brake == "" || report.SessionsExpired != 0 || report.SessionsAbandoned != 1 || report.Held == nil {
+		t.Fatalf("%+v", report)
+	}
+	for _, a := range report.Held.Examples {
+		if a.Kind == cleanup.Abandon {
+			t.Errorf("held back: %+v", a)
+		}
+	}
+}
+
+// returning has one session that is to be marked.
+func (w *world) returning(layout buffer.Layout, enc burst.Encoding) {
+	w.Client.FlushAll(w.t.Context())
+	w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
+	w.message("s", 7, quiet, enc)
+}
+
+// abandonStepped is stepped with a limit for quiet sessions.
+func (w *world) abandonStepped(before func(n int, command string) error) (commands int, err error) {
+	p := startProxy(w.t, w.Addr, before)
+	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: buffer.Connection{URL: p.url()}})
+	if err != nil {
+		return p.calls(), err
+	}
+	defer func() { _ = b.Close() }()
+	_, err = cleanup.New(b, w.options(abandoning)).Run(w.t.Context())
+	return p.calls(), err
+}
+
+// abandonSteps is how many commands a run takes.
+func (w *world) abandonSteps(layout buffer.Layout) int {
+	w.t.Helper()
+	n := 0
+	for range 2 {
+		w.returning(layout, burst.Frame)
+		var err error
+		n, err = w.abandonStepped(func(int, string) error { return nil })
+		w.noError(err)
+	}
+	w.abandoned(layout, "undisturbed", 1)
+	return n
+}
+
+// abandoned checks that the session is marked, and how often that was told.
+func (w *world) abandoned(layout buffer.Layout, what string, times int) {
+	w.t.Helper()
+	if got := w.sessionJSON(layout, "a"); got != stated(`"abandoned"`) {
+		w.t.Errorf("%s: the Session JSON is %s", what, got)
+	}
+	if told := w.told("s", 7); len(told) != 1+times || told[len(told)-1] != stated(`"abandoned"`) {
+		w.t.Errorf("%s: the readers were told %q", what, told)
+	}
+}
+
+func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.abandonSteps(layout)
+			back := strings.Replace(stated(`"open"`), "1.50", "2", 1)
+			for name, event := range map[string]func(){
+				"updates its entry":        func() { w.described(layout, "a", "s", 7, fresh, back) },
+				"updates its JSON alone":   func() { w.described(layout, "a", "s", 7, quiet, back) },
+				"sends, and then updates":  func() { w.message("s", 7, 0, burst.Frame); w.described(layout, "a", "s", 7, 0, back) },
+				"refreshes the same entry": func() { w.described(layout, "a", "s", 7, fresh, stated(`"open"`)) },
+			} {
+				for step := range steps {
+					w.returning(layout, burst.Frame)
+					_, err := w.abandonStepped(func(n int, _ string) error {
+						if n == step+1 {
+							event()
+						}
+						return nil
+					})
+					w.noError(err)
+					got := w.sessionJSON(layout, "a")
+					wins := burst.State([]byte(got)) == burst.StateOpen
+					if name == "updates its JSON alone" {
+						// It is as quiet as before, so what it wrote may be marked.
+						wins = strings.Contains(got, `"n":2,`)
+					}
+					if !wins {
+						t.Errorf("it %s before command %d: %s", name, step+1, got)
+					}
+				}
+			}
+			t.Logf("%d commands a run", steps)
+		})
+	}
+}
+
+func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
+	w := newWorld(t)
+	steps := w.abandonSteps(buffer.LayoutKeys)
+	for step := range steps {
+		w.returning(buffer.LayoutKeys, burst.Frame)
+		_, err := w.abandonStepped(func(n int, _ string) error {
+			if n == step+1 {
+				w.message("s", 7, 0, burst.Frame)
+			}
+			return nil
+		})
+		w.noError(err)
+		told := w.told("s", 7)
+		marked := slices.Index(told, stated(`"abandoned"`))
+		if open := w.sessionJSON(buffer.LayoutKeys, "a") == stated(`"open"`); marked < 0 != open || marked == 2 {
+			t.Errorf("before command %d: told %q, and the entry is open: %v", step+1, told, open)
+		}
+	}
+}
+
+func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.abandonSteps(layout)
+			for i := range 2 * steps {
+				step, enc := i%steps, burst.Encodings()[i%len(burst.Encodings())]
+				what := fmt.Sprintf("killed before command %d, %s", step+1, enc)
+				w.returning(layout, enc)
+				if _, err := w.abandonStepped(func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				}); err == nil {
+					t.Fatalf("%s: the run does not notice that it is dead", what)
+				}
+				if i >= steps {
+					// Another session's message hides our own.
+					w.message("s", 8, 0, enc)
+				}
+				w.run(abandoning)
+				w.abandoned(layout, what, 1)
+				w.inspectedAll("s", enc)
+			}
+		})
+	}
+}
+
+// inspectedAll has the inspector read a stream.
+func (w *world) inspectedAll(stream string, enc burst.Encoding) {
+	w.t.Helper()
+	inspector := inspect.New(w.open(w.URL(), nil), inspect.Options{Samples: 10, MaxBytes: 1 << 20})
+	_, err := inspector.Run(w.t.Context(), func(m inspect.Message) {
+		if m.Stream == stream && (m.Verdict != burst.OK || m.Encoding != enc) {
+			w.t.Errorf("the inspector says of %s: %s %q, in %s", m.ID, m.Verdict, m.Reasons, m.Encoding)
+		}
+	})
+	w.noError(err)
+}
+
+func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
+	w := newWorld(t)
+	steps := w.abandonSteps(buffer.LayoutKeys)
+	for step := range steps {
+		w.returning(buffer.LayoutKeys, burst.Frame)
+		started := make(chan *os.Process, 1)
+		p := startProxy(t, w.Addr, func(n int, _ string) error {
+			if n < step+1 {
+				return nil
+			}
+			_ = (<-started).Kill()
+			return errDead
+		})
+		process := exec.CommandContext(t.Context(), os.Args[0])
+		process.Env = append(os.Environ(), childURL+"="+p.url(), childAbandons+"=1")
+		w.noError(process.Start())
+		started <- process.Process
+		if err := process.Wait(); err == nil {
+			t.Fatalf("command %d: the process ended by itself", step+1)
+		}
+		w.run(abandoning)
+		w.abandoned(buffer.LayoutKeys, fmt.Sprintf("killed before command %d", step+1), 1)
+	}
+}
+
+// A producer returns to one session after the other from the moment when
+// clean-up has marked the first.
+func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
+	const sessions, rounds = 300, 12
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.message("s", 1, quiet, burst.SizePrefixedBlock)
+			b := w.open(w.URL(), nil)
+			lost, met := 0, 0
+			for round := range rounds {
+				for i := range sessions {
+					w.described(layout, fmt.Sprint(i), "s", 1000+i, quiet, stated(`"open"`))
+				}
+				var producer sync.WaitGroup
+				begin := sync.OnceFunc(func() {
+					producer.Go(func() {
+						for i := range sessions {
+							w.described(layout, fmt.Sprint(i), "s", 1000+i, quiet, stated("2"))
+						}
+					})
+				})
+				report, err := cleanup.New(b, w.options(func(o *cleanup.Options) {
+					abandoning(o)
+					o.OnAction = func(cleanup.Action) { begin() }
+				})).Run(t.Context())
+				begin()
+				producer.Wait()
+				if err != nil || report.Errors != 0 {
+					t.Fatalf("round %d: %+v, %v", round, report, err)
+				}
+				marked := 0
+				for i := range sessions {
+					switch got := w.sessionJSON(layout, fmt.Sprint(i)); got {
+					case stated(`"abandoned"`):
+						lost++
+					case stated("44"):
+						marked++ // quiet again, and marked as such
+					case stated("2"):
+					default:
+						t.Fatalf("the Session JSON is %s", got)
+					}
+				}
+				if int64(marked) < report.SessionsAbandoned {
+					met++
+				}
+			}
+			if lost > 0 || met == 0 {
+				t.Errorf("%d sessions lost what their producer wrote, in %d rounds both met", lost, met)
+			}
+		})
+	}
+}
+
+// brittle fails one step of marking.
+type brittle struct {
+	*buffer.Buffer
+	err error
+}
+
+func (b brittle) SetJSON(context.Context, buffer.Session, string, string) (bool, error) {
+	return false, b.err
+}
+
+func TestASessionThatCannotBeMarkedIsCountedAndTheRunGoesOn(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"a", "b"} {
+		w.described(buffer.LayoutObject, name, "s", 7, quiet, stated(`"open"`))
+	}
+	store := brittle{w.open(w.URL(), nil), errors.New("no")}
+	report, err := cleanup.New(store, w.options(abandoning)).Run(t.Context())
+	if err != nil || report.Errors != 2 || report.SessionsAbandoned != 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	store.err = context.DeadlineExceeded
+	if _, err := cleanup.New(store, w.options(abandoning)).Run(t.Context()); !buffer.IsLost(err) {
+		t.Errorf("the run ends with %v", err)
+	}
+}

@@ -1,0 +1,111 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+)
+
+// Bounds of the look for how messages are packed.
+const (
+	// samples is how many messages of a stream are tried, the newest first.
+	samples = 3
+	// otherStreams is how many are asked on behalf of one that is empty.
+	otherStreams = 16
+	// sampleBytes is the length past which a message is not read for it.
+	sampleBytes = 1 << 20
+)
+
+// packingFor is how a message must be packed for the readers of a session's
+// stream: as its newest messages are. [burst.Auto] if nobody knows.
+func (r *run) packingFor(ctx context.Context, a abandonment) (burst.Encoding, error) {
+	if r.o.Encoding != burst.Auto {
+		return r.o.Encoding, nil
+	}
+	enc, err := r.packingOf(ctx, a.Stream, a.marked)
+	if enc != burst.Auto || err != nil {
+		return enc, err
+	}
+	if r.usual == nil {
+		if enc, err = r.usualPacking(ctx); err != nil {
+			return enc, err
+		}
+		r.usual = &enc
+	}
+	return *r.usual, nil
+}
+
+// packingOf is how the newest messages of a stream are packed. One that holds
+// just the given Session JSON is our own.
+func (r *run) packingOf(ctx context.Context, stream, ours string) (burst.Encoding, error) {
+	var before buffer.ID
+	for range samples {
+		peeked, err := r.peek(ctx, buffer.Peek{Stream: stream, Before: before, Last: true})
+		if err != nil || !peeked.Found {
+			return burst.Auto, err
+		}
+		data := dataOf(peeked)
+		if enc := burst.PackedSessionJSON(data, []byte(ours)); enc != burst.Auto {
+			return enc, nil
+		}
+		if enc := r.checker.Check(data, burst.Auto).Encoding; enc != burst.Auto {
+			return enc, nil
+		}
+		before = peeked.ID
+	}
+	return burst.Auto, nil
+}
+
+// errEnough ends a walk that has seen enough.
+var errEnough = errors.New("enough")
+
+// usualPacking is how messages are packed in other streams, for a stream that
+// has none to go by; [burst.Auto] unless they agree.
+func (r *run) usualPacking(ctx context.Context) (burst.Encoding, error) {
+	usual := burst.Auto
+	asked := 0
+	err := r.store.WalkStreams(ctx, func(names []string) error {
+		for _, name := range names {
+			if asked++; asked > otherStreams {
+				return errEnough
+			}
+			enc, err := r.packingOf(ctx, name, "")
+			switch {
+			case err != nil:
+				return err
+			case usual == burst.Auto:
+				usual = enc
+			case enc != burst.Auto && enc != usual:
+				usual = burst.Auto
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return usual, err
+}
+
+// peek reads one message; none if the stream cannot be read.
+func (r *run) peek(ctx context.Context, p buffer.Peek) (buffer.Peeked, error) {
+	p.MaxBytes = sampleBytes
+	peeked, err := r.store.Peeks(ctx, []buffer.Peek{p})
+	if err != nil {
+		return buffer.Peeked{}, err
+	}
+	return peeked[0], nil
+}
+
+// dataOf is the payload of a message, nil if there is none or it was too long.
+func dataOf(p buffer.Peeked) []byte {
+	for i := 0; i+1 < len(p.Fields); i += 2 {
+		if p.Fields[i] == "data" {
+			return []byte(p.Fields[i+1])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// writes is for [program]: what it wrote has a text.
+func writes(text string) func(string) bool {
+	return func(out string) bool { return strings.Contains(out, text) }
+}
+
+// program runs streamkeeper as a process of its own, and interrupts it once it
+// is ready, by what it wrote.
+func program(t *testing.T, redisURL string, ready func(out string) bool, args ...string) (code int, stdout string) {
+	t.Helper()
+	out, errs := new(lockedBuffer), new(lockedBuffer)
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Stdout, cmd.Stderr = out, errs
+	cmd.Env = []string{asProgram + "=1", "STREAMKEEPER_REDIS_URL=" + redisURL}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	eventually(t, 20*time.Second, "it is ready", func() bool { return ready(out.String()) })
+	mustDo(t, cmd.Process.Signal(syscall.SIGINT))
+	_ = cmd.Wait()
+	if errs.String() != "" {
+		t.Errorf("on stderr it says\n%s", errs)
+	}
+	return cmd.ProcessState.ExitCode(), out.String()
+}
+
+func TestFollowPrintsUntilItIsInterrupted(t *testing.T) {
+	s := redistest.Start(t)
+	name := "car 7: \x1b"
+	put := func(id string, fields ...any) {
+		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: fields}).Err())
+	}
+	var good []byte
+	for _, c := range corpus(t) {
+		if c.Expect == "ok" {
+			good = c.Data
+			break
+		}
+	}
+	put("5-0", "id", 12, "data", good)
+	put("6-0", "id", 12, "data", good)
+	put("7-0", "id", 13, "data", "rubbish")
+	follow := []string{"inspect", "--follow", `car 7: \x1b`, "--since"}
+
+	code, out := program(t, s.URL(), writes("\n6-0 "), append(follow, "6-0", "--session", "12")...)
+	if code != exitOK || strings.Contains(out, "5-0") || strings.Contains(out, "7-0") || !strings.Contains(out, "1 message looked at") {
+		t.Errorf("one session: exit %d\n%s", code, out)
+	}
+	code, out = program(t, s.URL(), writes("\n7-0 "), append(follow, "0")...)
+	if code != exitInvalid || !strings.Contains(out, "\n5-0 ") || !strings.Contains(out, "2 ok, 0 with warnings, 1 invalid") {
+		t.Errorf("a message is invalid: exit %d\n%s", code, out)
+	}
+	code, out = program(t, s.URL(), writes(`"id":"6-0"`), append(follow, "6", "--session", "12", "--decode")...)
+	var m struct {
+		Stream, Verdict string
+		Content         map[string]any
+	}
+	if err := json.Unmarshal([]byte(out), &m); code != exitOK || err != nil || m.Stream != `car 7: \x1b` || len(m.Content) == 0 {
+		t.Errorf("as JSON: exit %d, %v\n%.2000s", code, err, out)
+	}
+}
+
+func TestAnInterruptDoesNotWaitForARedisThatHangs(t *testing.T) {
+	s := redistest.Start(t)
+	mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:a", Values: []any{"id", 1}}).Err())
+	proxy := redistest.StartProxy(t, s.Addr)
+	var asked atomic.Int64
+	proxy.Set(func(command []string) redistest.Fault {
+		return redistest.Fault{Hole: strings.HasPrefix(strings.ToLower(command[0]), "eval") && asked.Add(1) > 4}
+	})
+	var hangs time.Time
+	code, out := program(t, proxy.URL(), func(string) bool { hangs = time.Now(); return asked.Load() > 4 }, "inspect", "--follow", "a")
+	if took := time.Since(hangs); code != exitOK || took > 2*time.Second || !strings.Contains(out, "looked at") {
+		t.Errorf("exit %d after %s\n%s", code, took, out)
+	}
+}
+
+func TestFollowWantsWhatItCanFollow(t *testing.T) {
+	cleanEnvironment(t)
+	for _, c := range []struct {
+		args string
+		want string
+	}{
+		{"--follow", "the name of a stream"},
+		{"--follow --file x", "--file"},
+		{"--since 10m a", "go with --follow"},
+		{"--session 5 a", "go with --follow"},
+		{"--follow a --since yesterday", `--since "yesterday"`},
+		{"--follow a --session me", `--session "me"`},
+		{`--follow a\q`, `a\\q`},
+	} {
+		args := append([]string{"inspect"}, strings.Fields(c.args)...)
+		if code, out, errs := command(t, args...); code != exitUsage || !strings.Contains(errs, c.want) || out != "" {
+			t.Errorf("%s: exit %d, %s%s", c.args, code, out, errs)
+		}
+	}
+	s := redistest.Start(t)
+	if code, _, errs := command(t, "inspect", "--follow", "nobody", "--redis-url", s.URL()); code != exitFailure || !strings.Contains(errs, "nobody") {
+		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
+	}
+}

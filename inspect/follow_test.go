@@ -1,0 +1,425 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// play follows streams, does one step in each pause, and ends after the last.
+// It returns the ids that were seen, with their streams if there are several.
+type play struct {
+	Following
+	options Options
+	steps   []func()
+
+	seen   []string
+	pauses []time.Duration
+	log    bytes.Buffer
+	report Report
+}
+
+func (p *play) run(t *testing.T, b Store) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	p.Pause = func(_ context.Context, d time.Duration) {
+		p.pauses = append(p.pauses, d)
+		if len(p.steps) == 0 {
+			cancel()
+			return
+		}
+		p.steps[0]()
+		p.steps = p.steps[1:]
+	}
+	p.options.Log = slog.New(slog.NewTextHandler(&p.log, nil))
+	var err error
+	calls := 0
+	p.report, err = New(b, p.options).Follow(ctx, p.Following, func(messages []Message) error {
+		if calls++; (len(messages) == 0) != (calls == 1) {
+			t.Errorf("call %d has %d messages; only the first, as it begins, is to have none", calls, len(messages))
+		}
+		for _, m := range messages {
+			seen := m.ID.String()
+			if len(p.Streams) > 1 {
+				seen = m.Stream + " " + seen
+			}
+			p.seen = append(p.seen, seen)
+		}
+		return nil
+	})
+	return err
+}
+
+func (p *play) sees(t *testing.T, b Store, want ...string) {
+	t.Helper()
+	if err := p.run(t, b); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(p.seen, want) {
+		t.Errorf("it saw %q\nwant %q", p.seen, want)
+	}
+}
+
+func nothing() {}
+
+// servers are the Redis that tests run on.
+func servers(t *testing.T, run func(t *testing.T, addr string, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("miniredis", func(t *testing.T) {
+		addr, rdb := fake(t)
+		run(t, addr, rdb)
+	})
+	t.Run("redis", func(t *testing.T) {
+		s := redistest.Start(t)
+		run(t, s.Addr, s.Client)
+	})
+}
+
+func TestFollowingShowsWhatComesAndNothingElse(t *testing.T) {
+	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
+		message := []any{"id", 1, "data", payload(t, burst.Block, 100)}
+		add(t, rdb, "car 7", "5-0", message...)
+		p := play{Following: Following{Streams: []string{"car 7"}}, steps: []func(){
+			nothing,
+			func() {
+				add(t, rdb, "car 7", "5-1", message...)
+				add(t, rdb, "car 7", "7-0", "id", 1, "data", "rubbish")
+			},
+			func() { add(t, rdb, "other", "8-0", message...) },
+			func() { add(t, rdb, "car 7", "9-0", message...) },
+		}}
+		p.sees(t, open(t, addr), "5-1", "7-0", "9-0")
+		if p.report.Messages != 3 || p.report.OK != 2 || p.report.Invalid != 1 || p.report.Streams != 1 {
+			t.Errorf("the report is %+v", p.report)
+		}
+		if p.log.Len() > 0 {
+			t.Errorf("the log says\n%s", &p.log)
+		}
+	})
+}
+
+func TestFollowingBeginsWhereItIsAskedTo(t *testing.T) {
+	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
+		now, err := rdb.Time(t.Context()).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for _, ago := range []time.Duration{2 * time.Hour, time.Hour, time.Minute} {
+			id := fmt.Sprintf("%d-3", now.Add(-ago).UnixMilli())
+			ids = append(ids, id)
+			add(t, rdb, "a", id, "id", 1)
+		}
+		ahead := now.Add(time.Hour).UTC().Format(time.RFC3339)
+		for _, c := range []struct {
+			since string
+			from  int // of the ids above
+		}{
+			{"0", 0},
+			{"3h", 0},
+			{"90m", 1},
+			{"0s", 3},
+			{ids[1], 1},
+			{strings.Replace(ids[1], "-3", "-4", 1), 2},
+			{strings.TrimSuffix(ids[1], "-3"), 1},
+			{now.Add(-90 * time.Minute).UTC().Format(time.RFC3339Nano), 1},
+			{now.Add(-30 * time.Minute).Format(time.RFC3339), 2},
+			{ahead, 3},
+		} {
+			t.Run(c.since, func(t *testing.T) {
+				since, err := ParseSince(c.since)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := play{Following: Following{Streams: []string{"a"}, Since: since}}
+				p.sees(t, open(t, addr), ids[c.from:]...)
+			})
+		}
+	})
+}
+
+func TestATimeMeansNothingWhereIdsAreNone(t *testing.T) {
+	addr, rdb := fake(t)
+	add(t, rdb, "counted", "5-0", "id", 1)
+	since, _ := ParseSince("1h")
+	p := play{Following: Following{Streams: []string{"counted"}, Since: since}, steps: []func(){
+		func() { add(t, rdb, "counted", "6-0", "id", 1) },
+	}}
+	p.sees(t, open(t, addr), "6-0")
+	if !strings.Contains(p.log.String(), "ids are no times") || !strings.Contains(p.log.String(), "stream=counted") {
+		t.Errorf("the log says\n%s", &p.log)
+	}
+}
+
+func TestFollowingOneSessionLeavesOutTheOthers(t *testing.T) {
+	addr, rdb := fake(t)
+	add(t, rdb, "a", "1-0", "id", "12")
+	p := play{Following: Following{Streams: []string{"a"}, Session: "7"}, steps: []func(){func() {
+		add(t, rdb, "a", "2-0", "id", "7", "data", "x")
+		add(t, rdb, "a", "3-0", "id", "12", "data", "x")
+		add(t, rdb, "a", "4-0", "data", "x")
+		add(t, rdb, "a", "5-0", "data", "x", "id", "007")
+		add(t, rdb, "a", "6-0", "id", "77")
+		add(t, rdb, "a", "7-0", "id", "seven")
+	}}}
+	p.sees(t, open(t, addr), "2-0", "5-0")
+	if p.report.Messages != 2 || p.report.Invalid != 2 {
+		t.Errorf("the report is %+v", p.report)
+	}
+}
+
+func TestWhatWasTrimmedBeforeItWasSeenIsSaid(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	stream := func(n int) {
+		for range n {
+			s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a\x1b", Values: []any{"id", 1}})
+		}
+	}
+	s.Client.SAdd(ctx, "streams", "a\x1b")
+	stream(10)
+	trim := func() { s.Client.XTrimMaxLen(ctx, "stream:a\x1b", 2) }
+	p := play{Following: Following{Streams: []string{"a\x1b"}}, steps: []func(){
+		trim,                           // what was there before does not count
+		func() { stream(3) },           // seen in time
+		trim,                           // after it was seen
+		func() { stream(9); trim() },   // seven are missed
+		func() { stream(250); trim() }, // and 248
+	}}
+	if err := p.run(t, open(t, s.Addr)); err != nil {
+		t.Fatal(err)
+	}
+	if len(p.seen) != 7 {
+		t.Errorf("%d messages seen, want 7", len(p.seen))
+	}
+	log := p.log.String()
+	if strings.Count(log, "\n") != 2 || !strings.Contains(log, `stream=a\x1b entries=7`+"\n") || !strings.Contains(log, `stream=a\x1b entries=248`+"\n") {
+		t.Errorf("the log says\n%s", log)
+	}
+}
+
+func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
+	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
+		ctx := t.Context()
+		add(t, rdb, "a", "50-0", "id", 1)
+		p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
+			func() { rdb.Del(ctx, "stream:a") },
+			func() { add(t, rdb, "a", "7-0", "id", 1) },
+			func() { add(t, rdb, "a", "8-0", "id", 1) },
+			func() { rdb.Del(ctx, "stream:a"); add(t, rdb, "a", "3-0", "id", 1) }, // before it was asked again
+			func() { add(t, rdb, "a", "4-0", "id", 1) },
+		}}
+		p.sees(t, open(t, addr), "7-0", "8-0", "4-0")
+		if log := p.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "went back") {
+			t.Errorf("the log says\n%s", log)
+		}
+	})
+}
+
+func TestManyAndLargeMessagesAreReadInPortions(t *testing.T) {
+	s := redistest.Start(t)
+	var want []string
+	streams := []string{"small", "large", "giant"}
+	id := 0
+	put := func(stream string, n, size int) {
+		data := payload(t, burst.Block, size)
+		for range n {
+			id++
+			add(t, s.Client, stream, millis(id), "id", 1, "data", data)
+			want = append(want, stream+" "+millis(id))
+		}
+	}
+	put("small", 350, 10)
+	put("large", 5, pipelineBytes)
+	put("giant", 1, 3<<20)
+	put("giant", 2, 10)
+	since, _ := ParseSince("0")
+	p := play{Following: Following{Streams: streams, Since: since}, options: Options{MaxBurst: 2 << 20}}
+	if err := p.run(t, open(t, s.Addr)); err != nil {
+		t.Fatal(err)
+	}
+	// Each stream is in its order, and they take turns.
+	slices.SortStableFunc(p.seen, func(a, b string) int {
+		return slices.Index(streams, strings.Fields(a)[0]) - slices.Index(streams, strings.Fields(b)[0])
+	})
+	if !slices.Equal(p.seen, want) {
+		t.Errorf("%d messages seen, want %d", len(p.seen), len(want))
+	}
+	if p.report.Invalid != 1 || p.report.OK != 357 {
+		t.Errorf("the report is %+v", p.report)
+	}
+	if len(p.pauses) != 1 {
+		t.Errorf("%d pauses, want none before the end", len(p.pauses))
+	}
+}
+
+func TestThePauseFollowsWhatComes(t *testing.T) {
+	addr, rdb := fake(t)
+	add(t, rdb, "a", "1-0", "id", 1)
+	p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
+		nothing, nothing, nothing, nothing, func() { add(t, rdb, "a", "2-0", "id", 1) }, nothing,
+	}}
+	p.sees(t, open(t, addr), "2-0")
+	const want = "[200ms 400ms 800ms 1s 1s 100ms 200ms]"
+	if got := fmt.Sprint(p.pauses); got != want {
+		t.Errorf("the pauses are %s, want %s", got, want)
+	}
+}
+
+func TestFollowingOutlivesARedisThatIsAway(t *testing.T) {
+	s := redistest.Start(t)
+	proxy := redistest.StartProxy(t, s.Addr)
+	add(t, s.Client, "a", "1-0", "id", 1)
+	b := open(t, proxy.Addr, func(o *buffer.Options) { o.Connection.Timeout = time.Second })
+	p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
+		func() { add(t, s.Client, "a", "2-0", "id", 1) },
+		func() { proxy.Down(true); add(t, s.Client, "a", "3-0", "id", 1) },
+		nothing,
+		func() { proxy.Down(false) },
+		func() { add(t, s.Client, "a", "4-0", "id", 1) },
+	}}
+	p.sees(t, b, "2-0", "3-0", "4-0")
+	log := p.log.String()
+	if strings.Count(log, "trying again") != 1 || strings.Count(log, "answers again") != 1 || strings.Count(log, "\n") != 2 {
+		t.Errorf("the log says\n%s", log)
+	}
+}
+
+func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.HSet(ctx, "stream:hash", "a", "b")
+	add(t, s.Client, "a", "1-0", "id", 1)
+	full := errors.New("the disk is full")
+	for _, c := range []struct {
+		name    string
+		streams []string
+		step    func()
+		want    error
+		class   buffer.Class
+	}{
+		{name: "a name that is nobody's", streams: []string{"a", "nobody"}, want: ErrNoStream},
+		{name: "a key that is no stream", streams: []string{"hash"}, want: ErrNotStream},
+		{name: "a stream that others look after", streams: []string{"others"}, want: ErrNotOurs},
+		{name: "a key that is made another", streams: []string{"a"}, class: buffer.ClassWrongType, step: func() {
+			s.Client.Del(ctx, "stream:a")
+			s.Client.Set(ctx, "stream:a", "x", 0)
+		}},
+		{name: "what was seen cannot be written", streams: []string{"b"}, want: full, step: func() { add(t, s.Client, "b", "*", "id", 1) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			add(t, s.Client, "b", "*", "id", 1)
+			b := open(t, s.Addr, func(o *buffer.Options) { o.Exclude, _ = buffer.ParsePatterns("others") })
+			pauses := 0
+			_, err := New(b, Options{}).Follow(ctx, Following{Streams: c.streams, Pause: func(context.Context, time.Duration) {
+				if pauses++; pauses == 1 && c.step != nil {
+					c.step()
+				}
+				if pauses > 9 {
+					t.Fatal("it goes on")
+				}
+			}}, func(messages []Message) error {
+				if len(messages) == 0 {
+					return nil
+				}
+				return full
+			})
+			if err == nil || c.want != nil && !errors.Is(err, c.want) || buffer.ClassOf(err) != c.class && c.class != "" {
+				t.Errorf("it ends with %v", err)
+			}
+		})
+	}
+}
+
+func TestFollowingGetsByWithTheRightsOfInspecting(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	words, _ := buffer.Uses{Inspect: true, Names: buffer.DefaultNames}.Rule()
+	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
+	for _, word := range words {
+		args = append(args, word)
+	}
+	if err := s.Client.Do(ctx, args...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	add(t, s.Client, "a", "1-0", "id", 1)
+	b := open(t, s.Addr, func(o *buffer.Options) { o.Connection.Username, o.Connection.Password = "keeper", "secret" })
+	changes := changesSinceSave(s.Client.Info(ctx, "persistence").Val())
+	since, _ := ParseSince("0")
+	p := play{Following: Following{Streams: []string{"a"}, Since: since}}
+	p.sees(t, b, "1-0")
+	if now := changesSinceSave(s.Client.Info(ctx, "persistence").Val()); now != changes {
+		t.Errorf("Redis counts %s changes, before %s", now, changes)
+	}
+}
+
+func TestFollowingStreamsOnSeveralNodes(t *testing.T) {
+	c := redistest.StartCluster(t, 3, false)
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}, Protocol: 2})
+	defer cluster.Close()
+	put := func(stream, id string) {
+		if err := cluster.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, ID: id, Values: []any{"id", 1}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	streams := []string{"a", "b", "c", "d"}
+	for _, s := range streams {
+		put(s, "1-0")
+	}
+	p := play{Following: Following{Streams: streams}, steps: []func(){
+		func() {
+			for _, s := range streams {
+				put(s, "2-0")
+			}
+		},
+	}}
+	p.sees(t, open(t, c.Masters[0].Addr), "a 2-0", "b 2-0", "c 2-0", "d 2-0")
+}
+
+func TestASinceThatIsNoneIsRefused(t *testing.T) {
+	for _, text := range []string{"", "10", "-10m", "yesterday", "2026-05-31", "1-2-3", "-1", "10 m"} {
+		since, err := ParseSince(text)
+		if text == "10" { // an id
+			if err != nil || since.from != (buffer.ID{Ms: 10}) {
+				t.Errorf("%q: %+v, %v", text, since, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+func FuzzParseSince(f *testing.F) {
+	for _, seed := range []string{"10m", "0", "1700000000000-5", "2026-05-31T14:00:00Z", "1960-01-01T00:00:00+02:00", "18446744073709551615-18446744073709551615"} {
+		f.Add(seed)
+	}
+	now := time.UnixMilli(1_700_000_000_000)
+	f.Fuzz(func(t *testing.T, text string) {
+		since, err := ParseSince(text)
+		if err != nil {
+			return
+		}
+		from := since.at(now).from
+		if !since.given || since.relative && buffer.TimeID(now).Less(from) {
+			t.Errorf("%q is read as %+v", text, since)
+		}
+		if id := before(from); !from.IsZero() && after(id) != from {
+			t.Errorf("%q: %s is not just before %s", text, id, from)
+		}
+	})
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+)
+
+// pushgateway is an HTTP server that reads what is pushed as a Pushgateway
+// does. It keeps what the last push had.
+type pushgateway struct {
+	*httptest.Server
+	path, user string
+	// values of gauges and counters, by name and sorted labels.
+	values map[string]float64
+}
+
+func startGateway(t *testing.T) *pushgateway {
+	t.Helper()
+	g := &pushgateway{}
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.path, g.values = r.URL.Path, make(map[string]float64)
+		g.user, _, _ = r.BasicAuth()
+		decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
+		for {
+			var family dto.MetricFamily
+			err := decoder.Decode(&family)
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusBadRequest)
+				return
+			}
+			g.keep(&family)
+		}
+	}))
+	t.Cleanup(g.Close)
+	return g
+}
+
+func (g *pushgateway) keep(family *dto.MetricFamily) {
+	for _, m := range family.GetMetric() {
+		var labels []string
+		for _, l := range m.GetLabel() {
+			labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+		}
+		slices.Sort(labels)
+		name := family.GetName() + "{" + strings.Join(labels, ",") + "}"
+		g.values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+	}
+}
+
+// url is where it is, with a user in front.
+func (g *pushgateway) url(user string) string {
+	return strings.Replace(g.URL, "://", "://"+user, 1)
+}
+
+func TestOncePushesWhatItDid(t *testing.T) {
+	newWorld(t, "object")
+	gateway := startGateway(t)
+	mustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
+	if n := gateway.values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
+		t.Errorf("a dry run pushed %v stale sessions, want 2", n)
+	}
+	file := t.TempDir() + "/streamkeeper.prom"
+	out := mustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
+	if !strings.Contains(out, "trimmed") || gateway.path != "/metrics/job/streamkeeper" || gateway.user != "me" {
+		t.Errorf("pushed to %s by %s\n%s", gateway.path, gateway.user, out)
+	}
+	for family, want := range map[string]float64{
+		`streamkeeper_redis_up{}`:                                      1,
+		`streamkeeper_job_runs_total{exported_job="trim",result="ok"}`: 1,
+		`streamkeeper_stream_entries{stream="busy"}`:                   1000,
+	} {
+		if got, ok := gateway.values[family]; !ok || got != want {
+			t.Errorf("%s is %v, %v; want %v", family, got, ok, want)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || !bytes.Contains(text, []byte("streamkeeper_redis_up 1")) {
+		t.Errorf("the file: %v", err)
+	}
+}
+
+func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
+	w := newWorld(t, "object")
+	code, out, errs := command(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
+	if code != exitFailure || !strings.Contains(errs, "not at the Pushgateway") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if n := w.Client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
+		t.Errorf("the stream has %d entries\n%s", n, out)
+	}
+	// The brake's 3 gives way to the failure's 1, and why Redis cannot be reached is said.
+	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE_MIN", "0")
+	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE", "0.01")
+	if code, _, errs := command(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != exitFailure {
+		t.Errorf("after the brake: exit %d\n%s", code, errs)
+	}
+	code, _, errs = command(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
+	if code != exitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "not at the Pushgateway") {
+		t.Errorf("without Redis: exit %d\n%s", code, errs)
+	}
+	code, _, errs = command(t, "once", "--push", "me:hush@host")
+	if code != exitUsage || !strings.Contains(errs, "--push") || strings.Contains(errs, "hush") {
+		t.Errorf("a URL that is none: exit %d\n%s", code, errs)
+	}
+}

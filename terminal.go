@@ -1,0 +1,29 @@
+package main
+
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"github.com/streamkeeper/streamkeeper/report"
+)
+
+// redraws reports whether what was written can be written over: on a terminal
+// that is not a dumb one. NO_COLOR has nothing to say here, as there is none.
+func redraws(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
+
+// live is a table in place on a terminal, and w as it is anywhere else.
+func live(w io.Writer) *report.Live {
+	f, ok := w.(*os.File)
+	if !ok || !redraws(w) {
+		return report.NewLive(w, nil)
+	}
+	return report.NewLive(w, func() (width, height int) {
+		width, height, err := term.GetSize(int(f.Fd()))
+		if err != nil || width <= 0 || height <= 0 {
+			return 80, 24
+		}
+		return width, height
+	})
+}
