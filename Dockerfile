@@ -1,4 +1,5 @@
-FROM --platform=$BUILDPLATFORM golang:1.26-bookworm AS build
+# Everything that decides about the binary is pinned, so that who builds a revision again gets the same bytes.
+FROM --platform=$BUILDPLATFORM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod \
@@ -10,15 +11,19 @@ ARG REVISION=
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     GOOS=$TARGETOS GOARCH=$TARGETARCH make build VERSION="$VERSION" REVISION="$REVISION"
 
-FROM gcr.io/distroless/static:nonroot
+# Certificates, and no shell.
+FROM gcr.io/distroless/static-debian12:nonroot
 ARG VERSION=dev
 ARG REVISION=
 LABEL org.opencontainers.image.title="streamkeeper" \
       org.opencontainers.image.description="Trims, cleans up and inspects the RTA stream buffer in Redis" \
+      org.opencontainers.image.url="https://github.com/streamkeeper/streamkeeper" \
       org.opencontainers.image.source="https://github.com/streamkeeper/streamkeeper" \
+      org.opencontainers.image.documentation="https://github.com/streamkeeper/streamkeeper/blob/main/README.md" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
+COPY LICENSE docs/third-party.md /licenses/
 COPY --from=build /src/streamkeeper /streamkeeper
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532

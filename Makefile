@@ -8,6 +8,9 @@ FUZZTIME ?= 10s
 # The oldest and the newest Kubernetes that the chart is checked for.
 KUBERNETES := 1.34.4 1.37.2
 
+# What make kube needs of Kubernetes itself.
+CLUSTER := kube-apiserver kube-controller-manager kube-scheduler kubectl
+
 BIN     := .tools/bin
 SCHEMAS := .tools/schemas
 
@@ -58,13 +61,43 @@ generate-check: $(BIN)/protoc-gen-go ## that the generated code in the repositor
 	scripts/same-code .tools/generated .
 
 .PHONY: chart
-chart: $(BIN)/helm $(BIN)/helm-unittest $(BIN)/kubeconform $(KUBERNETES:%=$(SCHEMAS)/%) ## lint, render, validate and test the Helm chart
+chart: $(BIN)/helm $(BIN)/helm-docs $(BIN)/helm-unittest $(BIN)/kubeconform $(KUBERNETES:%=$(SCHEMAS)/%) ## lint, render, validate and test the Helm chart
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check-chart helm/streamkeeper $(SCHEMAS) $(KUBERNETES)
+
+.PHONY: helm-docs
+helm-docs: $(BIN)/helm-docs ## the chart's README, from values.yaml
+	$(BIN)/helm-docs --chart-search-root helm --sort-values-order file --log-level warning
 
 .PHONY: rules
 rules: ## check and test the alert rules
 	scripts/need promtool
 	scripts/check-rules helm/streamkeeper/rules
+
+.PHONY: kube
+kube: build $(BIN)/helm $(BIN)/etcd $(BIN)/kwok $(CLUSTER:%=$(BIN)/%) ## install, upgrade, test and uninstall the chart on a real Kubernetes API server; builds that first, ten minutes
+	scripts/kube
+
+.PHONY: compose-check
+compose-check: build $(BIN)/compose ## that compose.yaml and what it mounts would work
+	scripts/need promtool
+	cd tools/compose && go test ./...
+	$(BIN)/compose compose.yaml ./streamkeeper
+
+$(BIN)/compose: $(wildcard tools/compose/*.go)
+
+.PHONY: licences
+licences: $(BIN)/go-licenses ## list whose software is in the binary, under which licences
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/licences >.tools/third-party.md
+	mv .tools/third-party.md docs
+
+.PHONY: licences-check
+licences-check: $(BIN)/go-licenses ## that the list is current, and that each licence is allowed
+	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/licences >.tools/third-party.md
+	diff -u docs/third-party.md .tools/third-party.md || { echo "run make licences" >&2; exit 1; }
+
+.PHONY: image
+image: ## build the image and run the demo in it, without a registry; as root, on Debian
+	scripts/image
 
 .PHONY: soak
 soak: ## half an hour of accelerated running: goroutines, memory and series must end where they began
@@ -76,7 +109,12 @@ clean: ## forget the binary and the tools
 
 # Each tool has a module of its own, so that no two have to agree on a dependency.
 $(BIN)/%: tools/%/go.mod tools/%/go.sum
-	cd tools/$* && GOBIN="$(CURDIR)/$(BIN)" go install tool
+	cd tools/$* && go build -o "$(CURDIR)/$@" tool
+	@touch $@
+
+# These are one module, and say which version they are only if they are told so.
+$(CLUSTER:%=$(BIN)/%): tools/kubernetes/go.mod tools/kubernetes/go.sum
+	scripts/build-kubernetes "$@"
 	@touch $@
 
 $(SCHEMAS)/%: $(wildcard tools/kubeschemas/*.go)

@@ -45,8 +45,11 @@ func scrapeMeters(t *testing.T, m meters) string {
 	return answer.Body.String()
 }
 
-// prometheusServer is a real Prometheus, without the label namespace and with
-// everything every second.
+// composedPrometheus is the configuration that goes with compose.yaml.
+const composedPrometheus = "demo/compose/prometheus.yaml"
+
+// prometheusServer is a real Prometheus, as in compose.yaml but with everything
+// every second; there is no label namespace.
 type prometheusServer struct {
 	t   *testing.T
 	url string
@@ -66,8 +69,12 @@ func startPrometheus(t *testing.T, target string) *prometheusServer {
 		t.Fatal(err)
 	}
 	dir, address := t.TempDir(), freeAddress(t)
-	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [%q]\n"+
-		"scrape_configs: [{job_name: streamkeeper, static_configs: [{targets: [%q]}]}]\n", rules, strings.TrimPrefix(target, "http://"))
+	text, err := os.ReadFile(composedPrometheus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := strings.NewReplacer(": 5s", ": 1s", "rules/streamkeeper.yaml", rules,
+		"streamkeeper:8080", strings.TrimPrefix(target, "http://")).Replace(string(text))
 	file := filepath.Join(dir, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
