@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// elsewhere is where the commands are run that need more than Redis.
+var elsewhere = []struct {
+	command *regexp.Regexp
+	// file holds evidence, in which $1 stands for the command's first group.
+	file, evidence string
+}{
+	// By hand only: they take minutes, or print what is there.
+	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate)\b`), "Makefile", "\n$1: "},
+	{regexp.MustCompile(`^scripts/(soak)\b`), "Makefile", "scripts/$1"},
+	{regexp.MustCompile(`^go run (\./bench)\b`), "Makefile", "go run $1"},
+	{regexp.MustCompile(`^helm test$`), "tools/kube/trial.go", "$0"},
+	{regexp.MustCompile(`^docker (compose) up$`), ".ci/run", "make $1-check"},
+	{regexp.MustCompile(`^make ([a-z-]+)`), ".ci/run", "make $1"},
+	{regexp.MustCompile(`^(bash \.ci/run)$`), ".github/workflows/ci.yaml", "run: $1"},
+}
+
+// checkElsewhere fails unless a command is known to be run somewhere.
+func checkElsewhere(t *testing.T, path string, s shown) {
+	t.Helper()
+	switch s.program() {
+	case "helm":
+		if s.command != "helm test" { // which is in the trial on a real API server
+			renderChart(t, path, s)
+			return
+		}
+	case "kubectl":
+		checkKubectl(t, path, s)
+		return
+	}
+	for _, e := range elsewhere {
+		at := e.command.FindStringSubmatchIndex(s.command)
+		if at == nil {
+			continue
+		}
+		evidence := string(e.command.ExpandString(nil, e.evidence, s.command, at))
+		if !strings.Contains(readPage(t, e.file), evidence) {
+			t.Errorf("%s:%d: %s: %s does not run it: it has no %q", path, s.line, s.command, e.file, evidence)
+		}
+		return
+	}
+	t.Errorf("%s:%d: %s: nothing runs this command", path, s.line, s.command)
+}
+
+// renderChart renders what `helm install` and `helm upgrade` would install. CI
+// has helm from the chart's own checks; elsewhere it may be missing.
+func renderChart(t *testing.T, path string, s shown) {
+	t.Helper()
+	helm, err := filepath.Abs(".tools/bin/helm")
+	mustDo(t, err)
+	if _, err := os.Stat(helm); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Errorf("%s:%d: %s: CI has no helm to render it", path, s.line, s.command)
+		}
+		return
+	}
+	command, _, _ := strings.Cut(s.command, " #")
+	verb := regexp.MustCompile(`^helm (upgrade --install|upgrade|install|template) `)
+	if !verb.MatchString(command) {
+		t.Errorf("%s:%d: %s: nothing runs this command of helm", path, s.line, s.command)
+		return
+	}
+	command = verb.ReplaceAllString(command, "'"+helm+"' template --kube-version 1.34.4 ")
+	command = strings.ReplaceAll(command, "--reuse-values", "")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "bash", "-c", command).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "kind: ") {
+		t.Errorf("%s:%d: %s: %v\n%s", path, s.line, s.command, err, out)
+	}
+}
+
+// checkKubectl lets only those commands pass that look at the chart's objects
+// as the chart names them: there is no cluster here.
+func checkKubectl(t *testing.T, path string, s shown) {
+	t.Helper()
+	command, _, _ := strings.Cut(s.command, " #")
+	known := regexp.MustCompile(`^kubectl (-n \S+ )?(` +
+		`port-forward service/streamkeeper 8080|` +
+		`scale deployment/streamkeeper --replicas 0|` +
+		`logs deployment/streamkeeper( --follow| --previous)?|` +
+		`get pods -l app\.kubernetes\.io/name=streamkeeper|` +
+		`create job now --from=cronjob/streamkeeper|` +
+		`create secret generic redis --from-(file|literal)=\S+)$`)
+	if !known.MatchString(strings.TrimSpace(command)) {
+		t.Errorf("%s:%d: %s: the chart makes no such thing", path, s.line, s.command)
+	}
+}
