@@ -43,7 +43,7 @@ func (c *Config) uses() buffer.Uses {
 	u := buffer.Uses{
 		Trim: slices.Contains(jobs, jobTrim), Cleanup: slices.Contains(jobs, jobCleanup), Inspect: slices.Contains(jobs, jobInspect),
 		Serve: true, Lease: c.Lease.Enabled.Value, Groups: c.Trim.RespectGroups.Value, Scan: c.Cleanup.Scan.Value,
-		Abandon: c.Cleanup.AbandonAfter.Value > 0,
+		Abandon: c.Cleanup.AbandonAfter.Value > 0, Pressure: c.Trim.Pressure.Value > 0,
 		Layouts: c.layouts(),
 		Names: buffer.Names{
 			Streams: c.StreamsKey.Value, StreamPrefix: c.StreamPrefix.Value, Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,

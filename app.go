@@ -130,7 +130,7 @@ func (c *Config) trimOptions(log *slog.Logger) (trim.Options, error) {
 		return trim.Options{}, fmt.Errorf("reading the policies: %w", err)
 	}
 	return trim.Options{
-		Policies: policies, MaxStall: c.Trim.MaxStall.Value,
+		Policies: policies, Pressure: float64(c.Trim.Pressure.Value), MaxStall: c.Trim.MaxStall.Value,
 		RespectGroups: c.Trim.RespectGroups.Value, GroupIdleAfter: c.Trim.GroupIdleAfter.Value,
 		Log: log.With("job", jobTrim),
 	}, nil

@@ -149,6 +149,9 @@ func (d *daemon) trim(ctx context.Context) error {
 	if r.Left > 0 {
 		summary += fmt.Sprintf(", %d streams left to the next run", r.Left)
 	}
+	if r.Pressure != "" {
+		summary += "; " + r.Pressure
+	}
 	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
 		"errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
 	return d.ended(jobTrim, summary, r.Errors, err)

@@ -14,7 +14,7 @@ import (
 // The pages that clean-up asks for, for the raw walks to ask alike.
 const (
 	hashPage = 200
-	keyPage  = 1000
+	keyPage  = 300
 )
 
 // rawConn is a connection whose replies are thrown away.

@@ -14,6 +14,8 @@ type Uses struct {
 	Trim, Cleanup, Inspect, Serve, Lease bool
 	// Groups has trimming respect consumer groups.
 	Groups bool
+	// Pressure has trimming look at the server's memory.
+	Pressure bool
 	// Scan has clean-up look for streams that are not listed.
 	Scan bool
 	// Abandon has clean-up mark quiet sessions as abandoned.
@@ -46,6 +48,7 @@ func (u Uses) walksHash() bool  { return u.sessions() && u.hash() }
 func (u Uses) cleansHash() bool { return u.Cleanup && u.hash() }
 func (u Uses) scans() bool      { return u.keys() || u.Cleanup && u.Scan }
 func (u Uses) groups() bool     { return u.Trim && u.Groups }
+func (u Uses) presses() bool    { return u.Trim && u.Pressure }
 func (u Uses) marks() bool      { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool      { return u.Serve && u.Lease }
@@ -59,7 +62,7 @@ var rights = []right{
 	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
 	{"+asking", func(u Uses) bool { return u.Cluster }},
 	{"+ping", func(u Uses) bool { return u.Serve }},
-	{"+info", func(u Uses) bool { return u.Serve }},
+	{"+info", func(u Uses) bool { return u.Serve || u.presses() }},
 	{"+config|get", Uses.trims},
 	{"+time", Uses.anyJob},
 	{"+eval", Uses.evals},
@@ -120,7 +123,10 @@ func (u Uses) Rule() (words, remarks []string) {
 	if u.Trim {
 		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
 	}
-	if u.Serve {
+	switch {
+	case u.presses():
+		remarks = append(remarks, "+info is for the server's memory, without which TRIM_PRESSURE is off, and the page and the metrics lack it")
+	case u.Serve:
 		remarks = append(remarks, "+info is for the server's memory on the page and in the metrics; leave it out and they are without")
 	}
 	if u.marks() {

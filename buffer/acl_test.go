@@ -46,6 +46,30 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 	}
 }
 
+func TestInfoIsForTheDaemonAndForPressure(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		uses Uses
+		want bool
+	}{
+		{"trimming", Uses{Trim: true}, false},
+		{"trimming under pressure", Uses{Trim: true, Pressure: true}, true},
+		{"pressure without trimming", Uses{Cleanup: true, Pressure: true}, false},
+		{"the daemon", Uses{Serve: true}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			words, remarks := c.uses.Rule()
+			if got := slices.Contains(words, "+info"); got != c.want {
+				t.Errorf("+info is in the rule: %t, want %t", got, c.want)
+			}
+			said := slices.ContainsFunc(remarks, func(r string) bool { return strings.Contains(r, "TRIM_PRESSURE") })
+			if said != (c.uses.Trim && c.uses.Pressure) {
+				t.Errorf("the remarks are %q", remarks)
+			}
+		})
+	}
+}
+
 func TestTheRuleFitsOddNames(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()

@@ -13,7 +13,7 @@ import (
 // Page sizes of the walks over sessions; see namePage, and pager for the Hash.
 const (
 	sessionPage = 200
-	keyPage     = 1000
+	keyPage     = 300
 )
 
 // WalkSessions visits every session in every layout that is in use, a page at

@@ -47,7 +47,15 @@ func (b *Buffer) NodeOf(ctx context.Context, stream string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("looking for the master of stream %s: %w", Quote(stream), err)
 	}
-	return node.Options().Addr, nil
+	return b.nodeName(node), nil
+}
+
+// nodeName is what [Buffer.NodeOf] calls a master.
+func (b *Buffer) nodeName(node *redis.Client) string {
+	if _, ok := b.rdb.(*redis.ClusterClient); !ok {
+		return ""
+	}
+	return node.Options().Addr
 }
 
 // probeKeys are keys with the prefix, one for each slot that such keys can lie

@@ -13,11 +13,11 @@ const (
 	// mostPerStall is what a call may free for each millisecond that it may
 	// hold Redis up. Most calls of that size take a tenth of it; the allocator
 	// makes one in a hundred take it all, too seldom to be learnt in time.
-	mostPerStall = 9 << 15
+	mostPerStall = 11 << 15
 	// batchSlices is how many slices a batch of calls on several streams frees:
 	// a round trip costs more than such a slice, and what the allocator now and
 	// then adds comes as often as bytes are freed, however they are grouped.
-	batchSlices = 5
+	batchSlices = 4
 )
 
 // DefaultMaxStall is how long one call may hold up Redis.

@@ -15,7 +15,14 @@ func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 		return Report{}, clockErr
 	}
 	r := newRun(t, now, clockErr == nil)
-	err := t.store.WalkStreams(ctx, func(names []string) error { return r.planPage(ctx, names, visit) })
+	r.planning = true
+	o, err := r.foresee(ctx)
+	if err == nil {
+		err = t.store.WalkStreams(ctx, func(names []string) error { return r.planPage(ctx, names, o.sift(visit)) })
+	}
+	if err == nil {
+		r.planPressure(o, visit)
+	}
 	r.progress(true)
 	r.logErrors()
 	if err == nil {

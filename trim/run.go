@@ -35,6 +35,11 @@ type run struct {
 	// examples are the first errors of each class.
 	examples map[buffer.Class]error
 	told     time.Time
+	planning bool // nothing is removed
+	// trimmed are the streams that lost an entry, and pressed how many each
+	// lost for want of memory; both are kept only where that may happen.
+	trimmed map[string]bool
+	pressed map[string]int64
 }
 
 const (
@@ -50,6 +55,9 @@ func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 	r := &run{
 		Trimmer: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
 		queued: make(map[queueKey]bool), met: make(map[string]bool), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
+	}
+	if r.minds() {
+		r.trimmed, r.pressed = make(map[string]bool), make(map[string]int64)
 	}
 	for _, b := range t.left {
 		// What was decided by the clock of the last run does not hold in one
@@ -198,7 +206,15 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 	}
 	if !c.counted {
 		c.counted = true
-		r.report.StreamsTrimmed++
+		if !r.trimmed[c.name] {
+			r.report.StreamsTrimmed++
+		}
+		if r.trimmed != nil {
+			r.trimmed[c.name] = true
+		}
+	}
+	if reason == ByPressure {
+		r.pressed[c.name] += entries
 	}
 	r.report.EntriesRemoved += entries
 	r.o.OnRemoved(c.name, reason, entries)

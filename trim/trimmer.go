@@ -23,6 +23,7 @@ type Store interface {
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
+	Memories(context.Context) ([]buffer.NodeMemory, error)
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
 	SetTrimPolicy(context.Context, buffer.Facts) error
@@ -48,6 +49,10 @@ const DefaultGroupIdleAfter = time.Hour
 // Options of a [Trimmer]. Functions may be nil.
 type Options struct {
 	Policies Policies
+	// Pressure is the share of maxmemory above which streams keep less than
+	// their policies say, but never less than the default policy's MinAge,
+	// which must be set with it; 0 is off.
+	Pressure float64
 	// MaxStall is how long one call may hold up Redis; 0 means
 	// [DefaultMaxStall].
 	MaxStall time.Duration
@@ -85,6 +90,9 @@ type Report struct {
 	EntriesRemoved int64
 	Errors         int64 // streams that could not be trimmed
 	Left           int   // streams whose backlog is left to the next run
+	// Pressure says in words that streams keep less for want of memory;
+	// empty if they do not.
+	Pressure string
 }
 
 // Trimmer trims all streams, run after run. It is not safe for concurrent use.
@@ -97,6 +105,8 @@ type Trimmer struct {
 	sights *sights
 	// lonely is since when groups of a stream were seen without consumers.
 	lonely map[string]map[string]time.Time
+	// pressure is what streams keep less for want of memory.
+	pressure *pressure
 	// left are the streams whose backlog the last run did not finish.
 	left []backlog
 	// announced: what a stricter policy removes was said.
@@ -126,7 +136,7 @@ func New(store Store, o Options) *Trimmer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Trimmer{store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), lonely: make(map[string]map[string]time.Time)}
+	return &Trimmer{store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), lonely: make(map[string]map[string]time.Time), pressure: newPressure()}
 }
 
 // Run looks at every stream once and removes what its policy does not keep.
@@ -154,6 +164,9 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
 		err = drainErr
+	}
+	if err == nil {
+		err = r.press(ctx)
 	}
 	t.left, r.report.Left = r.waiting, len(r.waiting)
 	r.progress(true)

@@ -1,0 +1,110 @@
+package trim
+
+import (
+	"context"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// outlook is what a plan foresees of pressure. The zero value is none.
+type outlook struct {
+	nodes   map[string]buffer.NodeMemory
+	streams map[string][]weight
+	// actions are what the policies alone remove from those streams.
+	actions map[string]Action
+}
+
+// foresee weighs the largest streams of the nodes that are too full. What the
+// policies remove of others is not taken into account, so a run may remove less.
+func (r *run) foresee(ctx context.Context) (o outlook, err error) {
+	if !r.minds() || !r.byAge {
+		return o, nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	nodes, err := r.memories(ctx)
+	if err != nil {
+		return o, err
+	}
+	for node, m := range nodes {
+		if nextMove(m, r.o.Pressure) != tighten {
+			delete(nodes, node)
+		}
+	}
+	if len(nodes) == 0 {
+		return o, nil
+	}
+	o = outlook{nodes: nodes, actions: make(map[string]Action)}
+	o.streams, err = r.weigh(ctx, nodes, make(map[string]bool))
+	for _, streams := range o.streams {
+		for _, w := range streams {
+			o.actions[w.stream] = Action{Stream: w.stream}
+		}
+	}
+	return o, err
+}
+
+// sift holds back what is planned for the streams of the outlook.
+func (o outlook) sift(visit func(Action)) func(Action) {
+	return func(a Action) {
+		if _, ours := o.actions[a.Stream]; ours {
+			o.actions[a.Stream] = a
+			return
+		}
+		visit(a)
+	}
+}
+
+// planPressure adds what pressure takes on top of what the policies do.
+func (r *run) planPressure(o outlook, visit func(Action)) {
+	for node, m := range o.nodes {
+		streams := o.streams[node]
+		need := excess(m, r.o.Pressure)
+		for i := range streams {
+			w := &streams[i]
+			plain := min(o.actions[w.stream].Entries, w.length)
+			need -= w.bytesOf(plain)
+			w.lose(plain)
+		}
+		for stream, keep := range allSteps(need, streams) {
+			a := o.actions[stream]
+			w := find(streams, stream)
+			if a.Entries == 0 {
+				r.report.StreamsTrimmed++
+			}
+			r.report.EntriesRemoved += w.length - keep
+			a.Entries, a.Estimated = a.Entries+w.length-keep, true
+			if a.Reason != "" {
+				a.Reason += "; "
+			}
+			s := shorter{keep: keep, of: w.length}
+			a.Reason += fullness(m, r.o.Pressure) + ": " + s.String()
+			o.actions[stream] = a
+		}
+		for _, w := range streams {
+			if a := o.actions[w.stream]; a.Entries > 0 {
+				visit(a)
+			}
+		}
+	}
+}
+
+// allSteps are the lengths to which streams are cut until the bytes that are
+// needed are free, or nothing more may go. The streams stay as they are.
+func allSteps(need int64, streams []weight) map[string]int64 {
+	left := append([]weight(nil), streams...)
+	keeps := make(map[string]int64)
+	for need > 0 {
+		cuts := squeeze(need, left)
+		if len(cuts) == 0 {
+			break
+		}
+		for _, c := range cuts {
+			w := find(left, c.stream)
+			need -= w.bytesOf(w.length - c.keep)
+			w.lose(w.length - c.keep)
+			keeps[c.stream] = c.keep
+		}
+	}
+	return keeps
+}

@@ -1,0 +1,334 @@
+package trim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+const (
+	testShare  = 0.8
+	testMinAge = 5 * time.Second
+)
+
+// pressed makes a trimmer that minds memory, and what it says.
+func (w *world) pressed(p Policy, more ...func(*Options)) (*Trimmer, *bytes.Buffer) {
+	log := &bytes.Buffer{}
+	p.MinAge = testMinAge
+	options := append([]func(*Options){func(o *Options) {
+		o.Pressure, o.Log = testShare, slog.New(slog.NewTextHandler(log, nil))
+	}}, more...)
+	return w.trimmer(p, options...), log
+}
+
+// limitMemory sets maxmemory so that the given share of it is in use.
+func (w *world) limitMemory(share float64) {
+	w.t.Helper()
+	used := w.memory().Used
+	if err := w.rdb.ConfigSet(w.t.Context(), "maxmemory", fmt.Sprint(int64(float64(used)/share))).Err(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) memory() buffer.NodeMemory {
+	w.t.Helper()
+	all, err := w.store.Memories(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all[0]
+}
+
+// producer adds entries with the times of a clock that the test sets.
+type producer struct {
+	stream  string
+	payload string
+	times   []int64
+}
+
+func (p *producer) produce(ctx context.Context, rdb *redis.Client, now time.Time, n int) error {
+	for i := range n {
+		ms := now.UnixMilli() + int64(i)
+		id := fmt.Sprintf("%d-0", ms)
+		if err := rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + p.stream, ID: id, Values: []string{"d", p.payload}}).Err(); err != nil {
+			return fmt.Errorf("%s after %d entries: %w", p.stream, len(p.times), err)
+		}
+		p.times = append(p.times, ms)
+	}
+	return nil
+}
+
+// younger counts the entries that were added since.
+func (p *producer) younger(since int64) (n int64) {
+	for _, ms := range p.times {
+		if ms >= since {
+			n++
+		}
+	}
+	return n
+}
+
+// Ten streams take four megabytes a second, of which Redis may hold sixty-four:
+// the plain policy would let them have ten times as much.
+func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
+	w := realWorld(t, "--maxmemory", "64mb", "--maxmemory-policy", "noeviction")
+	var producers []*producer
+	for i := range 10 {
+		p := &producer{stream: fmt.Sprint("car ", i), payload: strings.Repeat("x", 2000*(i+1))}
+		producers = append(producers, p)
+		w.list(p.stream)
+	}
+	tr, log := w.pressed(Policy{MaxLength: 10_000, MaxAge: time.Minute})
+	removed := make(map[Reason]int64)
+	tr.o.OnRemoved = func(_ string, reason Reason, entries int64) { removed[reason] += entries }
+	clock := time.Now()
+	added := 0
+	for tick := range 30 {
+		clock = clock.Add(time.Second)
+		w.store.now = clock
+		group, ctx := errgroup.WithContext(t.Context())
+		for _, p := range producers {
+			group.Go(func() error { return p.produce(ctx, w.rdb, clock, 40) })
+		}
+		report := w.run(tr)
+		if err := group.Wait(); err != nil {
+			t.Fatalf("tick %d: %v", tick, err)
+		}
+		added += 400
+		floor := clock.Add(-testMinAge).UnixMilli()
+		for _, p := range producers {
+			have, err := w.rdb.XRange(t.Context(), "stream:"+p.stream, fmt.Sprint(floor), "+").Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := p.younger(floor); int64(len(have)) != want {
+				t.Fatalf("tick %d: %s has %d young entries, want all %d", tick, p.stream, len(have), want)
+			}
+		}
+		if report.StreamsTrimmed > report.Streams {
+			t.Fatalf("%d of %d streams trimmed", report.StreamsTrimmed, report.Streams)
+		}
+	}
+	if removed[ByPressure] == 0 || removed[ByLength] > 0 || removed[ByAge] > 0 {
+		t.Errorf("removed %v of %d entries, want some by pressure alone", removed, added)
+	}
+	if small, large := w.length("car 0"), w.length("car 9"); small <= large {
+		t.Errorf("the smallest stream keeps %d entries, the largest %d: want the largest to lose first", small, large)
+	}
+	// The session is over: age makes room, and the policy holds again.
+	for range 120 {
+		clock = clock.Add(time.Second)
+		w.store.now = clock
+		w.run(tr)
+	}
+	if len(tr.pressure.shorter) > 0 || len(tr.pressure.under) > 0 {
+		t.Errorf("still tight: %v", tr.pressure.shorter)
+	}
+	said := log.String()
+	for _, line := range []string{"memory is short: streams keep less", "memory is no longer short"} {
+		if n := strings.Count(said, line); n != 1 {
+			t.Errorf("said %q %d times, want once, in\n%s", line, n, said)
+		}
+	}
+	if !strings.Contains(said, "retention got tighter") {
+		t.Errorf("the log does not say what it tightens:\n%s", said)
+	}
+}
+
+func TestRetentionRelaxesAStepARun(t *testing.T) {
+	w := realWorld(t)
+	hour := time.Now().Add(-time.Hour)
+	w.fill("stays", 4000, times(hour, 4000)...)
+	w.fill("goes", 4000, times(hour, 2000)...)
+	w.limitMemory(0.9)
+	tr, _ := w.pressed(Policy{MaxLength: 4000})
+	report := w.run(tr)
+	if got := w.memory().Share(); got > testShare {
+		t.Fatalf("memory at %.2f, want at most %.2f", got, testShare)
+	}
+	if !strings.Contains(report.Pressure, "% of maxmemory (limit 80 %): 1 stream keeps less") {
+		t.Errorf("the report says %q", report.Pressure)
+	}
+	before := tr.pressure.shorter["stays"].keep
+	if before == 0 || w.length("goes") != 2000 {
+		t.Fatalf("keeps less: %v, want the largest stream alone", tr.pressure.shorter)
+	}
+	if err := w.rdb.Del(t.Context(), "stream:goes").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for runs := 0; len(tr.pressure.shorter) > 0; runs++ {
+		w.run(tr)
+		if s, still := tr.pressure.shorter["stays"]; still && (s.keep <= before || s.keep > before*stepWhole/stepPart+1) {
+			t.Fatalf("keeps %d after %d: want one step back", s.keep, before)
+		} else if before = s.keep; runs > 20 {
+			t.Fatal("does not relax")
+		}
+	}
+	if report := w.run(tr); report.Pressure != "" {
+		t.Errorf("relaxed, and says %q", report.Pressure)
+	}
+}
+
+func TestPressureLeavesAloneWhatNothingProtects(t *testing.T) {
+	w := realWorld(t)
+	hour := time.Now().Add(-time.Hour)
+	w.fill("counters", 4000, counters(1, 1000)...)
+	w.fill("pit wall", 4000, times(hour, 1000)...)
+	w.fill("young", 4000, times(time.Now().Add(-2*time.Second), 1000)...)
+	w.fill("old", 4000, times(hour, 1000)...)
+	w.limitMemory(1.2)
+	rules, err := ParseRules(`"pit wall": keep=all; young: max_length=5000, min_age=0s`, Policy{MaxLength: 2000, MinAge: testMinAge})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, log := w.pressed(Policy{MaxLength: 2000}, func(o *Options) { o.Policies.Rules = rules })
+	for range 3 {
+		w.run(tr)
+	}
+	for _, name := range []string{"counters", "pit wall", "young"} {
+		if n := w.length(name); n != 1000 {
+			t.Errorf("%s has %d entries, want 1000", name, n)
+		}
+	}
+	if n := w.length("old"); n != 1 {
+		t.Errorf("the only stream that may lose entries keeps %d of 1000, want 1 as memory is as short as that", n)
+	}
+	if n := strings.Count(log.String(), "memory stays short"); n != 1 {
+		t.Errorf("said %d times that memory stays short, want once", n)
+	}
+}
+
+func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
+	w := realWorld(t)
+	hour := time.Now().Add(-time.Hour)
+	w.fill("large", 4000, times(hour, 5000)...)
+	w.fill("over", 1000, times(hour, 6000)...)
+	w.fill("small", 100, times(hour, 100)...)
+	w.limitMemory(0.96)
+	planner, _ := w.pressed(Policy{MaxLength: 5000})
+	planned := make(map[string]Action)
+	report, err := planner.Plan(t.Context(), func(a Action) {
+		if _, twice := planned[a.Stream]; twice {
+			t.Errorf("%s is planned twice", a.Stream)
+		}
+		planned[a.Stream] = a
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.length("large") != 5000 {
+		t.Fatal("a plan removed entries")
+	}
+	large := planned["large"]
+	if want := "memory at 96 % of maxmemory (limit 80 %): keeps "; !strings.HasPrefix(large.Reason, want) || !strings.HasSuffix(large.Reason, " of 5 000") {
+		t.Errorf("the plan says %q, want %q …", large.Reason, want)
+	}
+	if report.StreamsTrimmed != 2 || report.EntriesRemoved != large.Entries+planned["over"].Entries || planned["over"].Entries == 0 {
+		t.Errorf("planned %+v with the summary %+v", planned, report)
+	}
+	tr, _ := w.pressed(Policy{MaxLength: 5000})
+	w.run(tr)
+	gone := 5000 - w.length("large")
+	if diff := gone - large.Entries; diff < -large.Entries/3 || diff > large.Entries/3 {
+		t.Errorf("removed %d entries, planned %d", gone, large.Entries)
+	}
+}
+
+func TestWithoutMaxmemoryItIsSaidOnce(t *testing.T) {
+	w := realWorld(t)
+	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
+	tr, log := w.pressed(Policy{MaxLength: 500})
+	for range 3 {
+		w.run(tr)
+	}
+	if n := strings.Count(log.String(), `"TRIM_PRESSURE is off: it cannot work" why="Redis has no maxmemory"`); n != 1 {
+		t.Errorf("said %d times, want once, in\n%s", n, log)
+	}
+	if n := w.length("a"); n > 600 {
+		t.Errorf("%d entries: the plain policy is to hold", n)
+	}
+}
+
+func TestWhereInfoIsDeniedTheRestGoesOn(t *testing.T) {
+	s := redistest.Start(t)
+	if err := s.Client.Do(t.Context(), "ACL", "SETUSER", "keeper", "on", ">secret", "~*", "+@all", "-info").Err(); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, s.Client, strings.Replace(s.URL(), "redis://", "redis://keeper:secret@", 1))
+	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
+	tr, log := w.pressed(Policy{MaxLength: 500})
+	for range 3 {
+		w.run(tr)
+	}
+	if n := strings.Count(log.String(), `"TRIM_PRESSURE is off: it cannot work" why="the Redis user may not ask for the server's memory (+info)"`); n != 1 {
+		t.Errorf("said %d times, want once, in\n%s", n, log)
+	}
+	if n := w.length("a"); n > 600 {
+		t.Errorf("%d entries: the plain policy is to hold", n)
+	}
+}
+
+func TestOnlyTheFullNodeOfAClusterKeepsLess(t *testing.T) {
+	c := redistest.StartCluster(t, 3, false)
+	store := openBuffer(t, c.NamedURL())
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	ctx := t.Context()
+	payload := strings.Repeat("x", 4000)
+	for i := range 12 {
+		name := fmt.Sprint("car ", i)
+		pipe := rdb.Pipeline()
+		pipe.SAdd(ctx, "streams", name)
+		for _, id := range times(time.Now().Add(-time.Hour), 500) {
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []string{"d", payload}})
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	full, err := c.MasterOf(ctx, "stream:car 0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range c.Masters {
+		limit := "1gb"
+		if m == full {
+			limit = "8mb"
+		}
+		if err := m.Client.ConfigSet(ctx, "maxmemory", limit).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr := New(store, Options{Policies: Policies{Default: Policy{MaxLength: 500, MinAge: testMinAge}}, Pressure: testShare})
+	if _, err := tr.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	cut := 0
+	for i := range 12 {
+		name := fmt.Sprint("car ", i)
+		owner, err := c.MasterOf(ctx, "stream:"+name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := rdb.XLen(ctx, "stream:"+name).Val()
+		if owner != full && n != 500 {
+			t.Errorf("%s lies on a node with room and keeps %d of 500", name, n)
+		}
+		if owner == full && n < 500 {
+			cut++
+		}
+	}
+	if cut == 0 {
+		t.Error("no stream of the full node keeps less")
+	}
+}
