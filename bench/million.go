@@ -3,14 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"strconv"
-	"strings"
-	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
@@ -68,46 +63,12 @@ func (l *lab) inTheSetsOrder(ctx context.Context) ([]byte, error) {
 const keeperMode = "keeper"
 
 func (l *lab) keeperSide(name, database string) side {
-	return side{name, func(ctx context.Context) (figures, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		out, err := exec.CommandContext(ctx, self, keeperMode, "redis://"+l.server.Addr+database).Output()
-		if err != nil {
-			return nil, fmt.Errorf("the keeper: %w", err)
-		}
-		found := figures{}
-		return found, json.Unmarshal(out, &found)
-	}}
+	return ownProcess(name, keeperMode, "redis://"+l.server.Addr+database)
 }
 
-// beKeeper makes one pass and prints how long it took and the most memory
-// that this process ever held.
 func beKeeper(ctx context.Context, url string) error {
-	b, err := open(ctx, url)
-	if err != nil {
+	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {
+		_, err := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}}).Run(ctx)
 		return err
-	}
-	defer func() { _ = b.Close() }()
-	started := time.Now()
-	if _, err := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}}).Run(ctx); err != nil {
-		return err
-	}
-	took := time.Since(started)
-	kib, err := peakMemory()
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(figures{"s": took.Seconds(), "rss MiB": kib / 1024})
-}
-
-func peakMemory() (kib float64, err error) {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-	line, _, _ := strings.Cut(string(rest), " kB")
-	return strconv.ParseFloat(strings.TrimSpace(line), 64)
+	})
 }

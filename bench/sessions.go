@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -107,38 +104,14 @@ func (l *lab) cleaner(ctx context.Context) (cleanup.Report, error) {
 const cleanerMode = "cleaner"
 
 func (l *lab) cleanerSide(name string) side {
-	return side{name, func(ctx context.Context) (figures, error) {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		out, err := exec.CommandContext(ctx, self, cleanerMode, l.server.URL()).Output()
-		if err != nil {
-			return nil, fmt.Errorf("the cleaner: %w", err)
-		}
-		found := figures{}
-		return found, json.Unmarshal(out, &found)
-	}}
+	return ownProcess(name, cleanerMode, l.server.URL())
 }
 
-// beCleaner cleans up once and prints how long it took and the most memory
-// that this process ever held.
 func beCleaner(ctx context.Context, url string) error {
-	b, err := open(ctx, url)
-	if err != nil {
+	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {
+		_, err := cleanUp(ctx, b)
 		return err
-	}
-	defer func() { _ = b.Close() }()
-	started := time.Now()
-	if _, err := cleanUp(ctx, b); err != nil {
-		return err
-	}
-	took := time.Since(started)
-	kib, err := peakMemory()
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(figures{"s": took.Seconds(), "rss MiB": kib / 1024})
+	})
 }
 
 // measureExpireObject removes a tenth of the sessions in one big Hash.
