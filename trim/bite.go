@@ -8,7 +8,8 @@ import (
 )
 
 // biteLengths takes what is beyond the length of the streams of a page: small
-// surpluses in batches, or alone if one is more than a slice; large ones later, one at a time.
+// surpluses in batches, or alone if one is more than a batch may free; large
+// ones later, one at a time.
 func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	due := pick(page, func(c *candidate) bool {
 		return !c.skip && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength && r.mayTrim(c)
