@@ -95,8 +95,8 @@ func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
 
 func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
 	w := realWorld(t)
-	w.fill("a", 16<<10, times(time.Now().Add(-time.Hour), 3000)...)
-	w.fill("b", 16<<10, times(time.Now().Add(-time.Hour), 3000)...)
+	w.fill("a", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
+	w.fill("b", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
 	var order []string
 	slow := func(o *Options) {
 		o.OnRemoved = func(stream string, _ Reason, _ int64) {
