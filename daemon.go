@@ -94,7 +94,7 @@ func (d *daemon) newRooms() error {
 	if err != nil {
 		return err
 	}
-	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
+	trimOptions.Budget, trimOptions.VisitAll = period(d.config.Trim.Schedule.Value), trim.DefaultVisitAll
 	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
 
@@ -145,15 +145,19 @@ func (d *daemon) trim(ctx context.Context) error {
 	}
 	started := time.Now()
 	r, err := run(ctx)
+	d.meters.TrimVisited(r.Visited)
 	summary := fmt.Sprintf("%d of %d streams trimmed, %d entries removed", r.StreamsTrimmed, r.Streams, r.EntriesRemoved)
+	if r.Visited < r.Streams {
+		summary += fmt.Sprintf(", %d streams visited", r.Visited)
+	}
 	if r.Left > 0 {
 		summary += fmt.Sprintf(", %d streams left to the next run", r.Left)
 	}
 	if r.Pressure != "" {
 		summary += "; " + r.Pressure
 	}
-	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
-		"errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
+	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_visited", r.Visited, "streams_trimmed", r.StreamsTrimmed,
+		"entries_removed", r.EntriesRemoved, "errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
 	return d.ended(jobTrim, summary, r.Errors, err)
 }
 

@@ -52,6 +52,7 @@ func (u Uses) presses() bool    { return u.Trim && u.Pressure }
 func (u Uses) marks() bool      { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool      { return u.Serve && u.Lease }
+func (u Uses) follows() bool    { return u.Serve && u.Trim }
 func (u Uses) notes() bool      { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool     { return u.Trim || u.Cleanup || u.Inspect }
 
@@ -87,7 +88,7 @@ var rights = []right{
 	{"+hget", Uses.cleansHash},
 	{"+hdel", Uses.cleansHash},
 	{"+unlink", Uses.cleans},
-	{"+scard", Uses.cleans},
+	{"+scard", func(u Uses) bool { return u.Cleanup || u.follows() }},
 	{"+smismember", Uses.cleans},
 	{"+sadd", Uses.cleans},
 	{"+srem", Uses.cleans},
@@ -123,11 +124,8 @@ func (u Uses) Rule() (words, remarks []string) {
 	if u.Trim {
 		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
 	}
-	switch {
-	case u.presses():
-		remarks = append(remarks, "+info is for the server's memory, without which TRIM_PRESSURE is off, and the page and the metrics lack it")
-	case u.Serve:
-		remarks = append(remarks, "+info is for the server's memory on the page and in the metrics; leave it out and they are without")
+	if u.Serve || u.presses() {
+		remarks = append(remarks, u.infoRemark())
 	}
 	if u.marks() {
 		remarks = append(remarks, "for Redis 7.4 and later add +hpexpiretime and +hpexpireat, which older ones do not know: a session that is marked as abandoned keeps the time at which its field expires")
@@ -139,6 +137,19 @@ func (u Uses) Rule() (words, remarks []string) {
 		remarks = append(remarks, "for a Redis Cluster add +asking and +cluster|slots")
 	}
 	return words, remarks
+}
+
+// infoRemark says what INFO is for.
+func (u Uses) infoRemark() string {
+	lost := "the page and the metrics lack it"
+	if u.presses() {
+		lost = "TRIM_PRESSURE is off, and " + lost
+	}
+	remark := "+info is for the server's memory, without which " + lost
+	if u.follows() {
+		remark += "; and for the number of entries that are appended, without which each run of trimming asks every stream"
+	}
+	return remark
 }
 
 // patterns are the keys in use, as globs.

@@ -96,14 +96,20 @@ func newJobSeries(f factory, jobs []string) jobSeries {
 	return s
 }
 
-type trimSeries struct{ call prometheus.Histogram }
+type trimSeries struct {
+	call   prometheus.Histogram
+	visits prometheus.Counter
+}
 
 // callBuckets are close together around a millisecond, the longest that a call
 // is to hold up Redis; the network's share of the round trip is what lies above.
 var callBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
 
 func newTrimSeries(f factory) trimSeries {
-	return trimSeries{call: f.histogram("trim_call_seconds", "Round trip of one trimming command that removed something.", callBuckets)}
+	return trimSeries{
+		call:   f.histogram("trim_call_seconds", "Round trip of one trimming command that removed something.", callBuckets),
+		visits: f.counter("trim_visits_total", "Streams that trimming asked; those that cannot have more to lose are left out."),
+	}
 }
 
 type cleanupSeries struct {

@@ -54,7 +54,7 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 	if !r.byAge {
 		return nil
 	}
-	due := pick(page, func(c *candidate) bool { return !c.skip && c.policy.MaxAge > 0 && c.timeIDs && c.old })
+	due := pick(page, func(c *candidate) bool { return !c.skip && c.policy.MaxAge > 0 && c.timeIDs && c.old && !c.isEmpty() })
 	var unsure []*candidate
 	for len(due) > 0 {
 		part := due[:min(r.probes, len(due))]

@@ -64,6 +64,7 @@ type watched struct {
 	cutErr  error
 
 	mu       sync.Mutex
+	walks    int // of all streams
 	trims    int
 	calls    []buffer.Trim
 	outcomes []buffer.Trimmed
@@ -78,6 +79,13 @@ func (w *watched) Now(ctx context.Context) (time.Time, error) {
 		err = w.nowErr
 	}
 	return now, err
+}
+
+func (w *watched) WalkStreams(ctx context.Context, visit func(names []string) error) error {
+	w.mu.Lock()
+	w.walks++
+	w.mu.Unlock()
+	return w.Buffer.WalkStreams(ctx, visit)
 }
 
 func (w *watched) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {

@@ -7,10 +7,10 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// learnLengths asks for the lengths where a policy limits them; a close look
-// tells them anyway.
+// learnLengths asks for the lengths where a policy limits them, or where it is
+// to be learnt which streams grow; a close look tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
-	wanted := pick(page, func(c *candidate) bool { return c.policy.MaxLength > 0 && !c.closely })
+	wanted := pick(page, func(c *candidate) bool { return (c.policy.MaxLength > 0 || r.learns()) && !c.closely && !c.measured })
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -27,10 +27,13 @@ func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 			c.skip = true
 			continue
 		}
-		c.length = lengths[i].Entries
+		c.length, c.measured = lengths[i].Entries, true
 	}
 	return nil
 }
+
+// isEmpty reports whether a stream is known to have no entry.
+func (c *candidate) isEmpty() bool { return c.measured && c.length == 0 }
 
 // learnAges finds the streams that may have an entry that is too old, and
 // those whose ids are no times: age never removes anything from them.
@@ -39,7 +42,7 @@ func (r *run) learnAges(ctx context.Context, page []candidate) error {
 		return nil
 	}
 	known := pick(page, func(c *candidate) bool {
-		return !c.skip && !c.closely && c.policy.MaxAge > 0 && (c.policy.MaxLength <= 0 || c.length > 0)
+		return !c.skip && !c.closely && c.policy.MaxAge > 0 && !c.isEmpty()
 	})
 	if err := r.findCounters(ctx, known); err != nil {
 		return err
@@ -77,12 +80,21 @@ func (r *run) findCounters(ctx context.Context, known []*candidate) error {
 // does Redis touch a payload for that; how many streams go into one pipeline
 // depends on how long that takes.
 func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
-	for len(unknown) > 0 {
-		part := unknown[:min(r.looks, len(unknown))]
-		unknown = unknown[len(part):]
+	return r.inLooks(ctx, unknown,
+		func(c *candidate) buffer.Look {
+			return buffer.Look{Stream: c.name, Before: c.policy.oldest(r.now), Ahead: c.policy.MinAge > 0}
+		},
+		func(c *candidate, h buffer.Head) error { return r.learnHead(ctx, c, h) })
+}
+
+// inLooks looks at the old end of streams, some at a time.
+func (r *run) inLooks(ctx context.Context, all []*candidate, ask func(*candidate) buffer.Look, learn func(*candidate, buffer.Head) error) error {
+	for len(all) > 0 {
+		part := all[:min(r.looks, len(all))]
+		all = all[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.oldest(r.now), Ahead: c.policy.MinAge > 0}
+			looks[i] = ask(c)
 		}
 		var heads []buffer.Head
 		var took time.Duration
@@ -96,7 +108,7 @@ func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
 		}
 		r.looks = r.pace.calls(r.looks, firstLooks, maxLooks, took)
 		for i, c := range part {
-			if err := r.learnHead(ctx, c, heads[i]); err != nil {
+			if err := learn(c, heads[i]); err != nil {
 				return err
 			}
 		}
@@ -105,7 +117,7 @@ func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
 }
 
 func (r *run) learnHead(ctx context.Context, c *candidate, h buffer.Head) error {
-	c.old, c.length = h.Old, h.Length
+	c.old, c.length, c.measured = h.Old, h.Length, h.Err == nil
 	switch {
 	case h.Err != nil:
 		r.failed(c.name, h.Err)

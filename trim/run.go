@@ -36,6 +36,7 @@ type run struct {
 	examples map[buffer.Class]error
 	told     time.Time
 	planning bool // nothing is removed
+	walking  bool // every stream is visited
 	// trimmed are the streams that lost an entry, and pressed how many each
 	// lost for want of memory; both are kept only where that may happen.
 	trimmed map[string]bool
@@ -72,10 +73,19 @@ func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 
 // pass looks at every stream once.
 func (r *run) pass(ctx context.Context) error {
+	r.walking = true
+	err := r.inPages(ctx, func(ctx context.Context, page func([]candidate) error) error {
+		return r.store.WalkStreams(ctx, func(names []string) error { return page(r.candidates(names)) })
+	})
+	r.report.Streams = r.report.Visited
+	return err
+}
+
+// inPages works on the pages that walk comes upon, two at once.
+func (r *run) inPages(ctx context.Context, walk func(ctx context.Context, page func([]candidate) error) error) error {
 	pages, ctx := errgroup.WithContext(ctx)
 	pages.SetLimit(pagesAtOnce)
-	walkErr := r.store.WalkStreams(ctx, func(names []string) error {
-		page := r.candidates(names)
+	walkErr := walk(ctx, func(page []candidate) error {
 		pages.Go(func() error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -101,6 +111,8 @@ type candidate struct {
 	name       string
 	policy     Policy
 	length     int64
+	measured   bool  // the length is known
+	gone       int64 // how many entries went since
 	entryBytes int64 // 0 if not known
 	closely    bool  // to be looked at closely, as its policy knows an age
 	old        bool  // an entry may be too old
@@ -109,18 +121,21 @@ type candidate struct {
 	counted    bool // among the streams that lost an entry
 }
 
-// candidates picks the streams that a policy limits.
+// candidates picks the streams that a policy limits. Of others only the length
+// counts, and only if it is to be learnt which grow.
 func (r *run) candidates(names []string) []candidate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	page := make([]candidate, 0, len(names))
 	for _, name := range names {
-		r.report.Streams++
+		r.report.Visited++
 		if r.lonely[name] != nil {
 			r.met[name] = true
 		}
 		if p := r.o.Policies.For(name); !p.KeepsAll() {
 			page = append(page, r.candidate(name, p))
+		} else if r.learns() {
+			page = append(page, candidate{name: name, policy: Policy{KeepAll: true}})
 		}
 	}
 	return page
@@ -142,7 +157,9 @@ func (r *run) candidate(name string, p Policy) candidate {
 // page looks at one page of streams and takes the first bite of those that
 // have something to lose.
 func (r *run) page(ctx context.Context, page []candidate) error {
-	for _, step := range []func(context.Context, []candidate) error{r.learnLengths, r.learnAges, r.biteLengths, r.biteAges} {
+	for _, step := range []func(context.Context, []candidate) error{
+		r.learnLengths, r.learnAges, r.measure, r.biteLengths, r.biteAges, r.sortOut,
+	} {
 		if err := step(ctx, page); err != nil {
 			return err
 		}
@@ -204,6 +221,8 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 	if entries <= 0 {
 		return
 	}
+	c.gone += entries
+	r.growth.removed(c.name, entries)
 	if !c.counted {
 		c.counted = true
 		if !r.trimmed[c.name] {
@@ -224,7 +243,7 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 func (r *run) progress(always bool) {
 	if now := time.Now(); always || now.Sub(r.told) > 200*time.Millisecond {
 		r.told = now
-		r.o.OnProgress(Progress{Streams: r.report.Streams, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
+		r.o.OnProgress(Progress{Streams: r.report.Visited, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
 	}
 }
 

@@ -24,6 +24,7 @@ type Store interface {
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
 	Memories(context.Context) ([]buffer.NodeMemory, error)
+	Census(ctx context.Context, names []string) (buffer.Census, error)
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
 	SetTrimPolicy(context.Context, buffer.Facts) error
@@ -59,6 +60,10 @@ type Options struct {
 	// Budget is how long a run may take before it leaves the rest to the
 	// next one; 0 means as long as it takes.
 	Budget time.Duration
+	// VisitAll is the longest time between two visits of a stream that does not
+	// grow; 0 has each run visit every stream. It is of use where one trimmer
+	// runs again and again.
+	VisitAll time.Duration
 	// RespectGroups keeps what a consumer group still needs, unless all its
 	// consumers are idle for longer than GroupIdleAfter.
 	RespectGroups  bool
@@ -85,7 +90,8 @@ type Progress struct {
 
 // Report is what one run did.
 type Report struct {
-	Streams        int64 // looked at
+	Streams        int64 // there are
+	Visited        int64 // of which so many were asked, the others cannot have more to lose
 	StreamsTrimmed int64 // that lost an entry
 	EntriesRemoved int64
 	Errors         int64 // streams that could not be trimmed
@@ -103,6 +109,8 @@ type Trimmer struct {
 	pace  *pace
 	// sights is what was learnt of a stream when it was first seen.
 	sights *sights
+	// growth is which streams grow.
+	growth *growth
 	// lonely is since when groups of a stream were seen without consumers.
 	lonely map[string]map[string]time.Time
 	// pressure is what streams keep less for want of memory.
@@ -136,11 +144,14 @@ func New(store Store, o Options) *Trimmer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Trimmer{store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), lonely: make(map[string]map[string]time.Time), pressure: newPressure()}
+	return &Trimmer{
+		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), growth: newGrowth(o.VisitAll),
+		lonely: make(map[string]map[string]time.Time), pressure: newPressure(),
+	}
 }
 
-// Run looks at every stream once and removes what its policy does not keep.
-// The error says what broke the run off, or that Redis's clock cannot be
+// Run removes what the policies do not keep from every stream that may have
+// such entries. The error says what broke the run off, or that Redis's clock cannot be
 // trusted and so nothing was removed by age; streams that could not be trimmed
 // are counted in the report.
 func (t *Trimmer) Run(ctx context.Context) (Report, error) {
@@ -156,9 +167,9 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	}
 	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
-	err := r.pass(ctx)
-	if err == nil {
-		r.forgetGroups()
+	err := r.visit(ctx)
+	if err != nil {
+		t.growth.close()
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,0 +1,234 @@
+package trim
+
+import (
+	"hash/maphash"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// DefaultVisitAll is how long a stream may go unvisited that does not grow.
+const DefaultVisitAll = 10 * time.Minute
+
+const (
+	// restAfter is after how many such intervals a stream that grew counts no
+	// longer as one that grows.
+	restAfter = 3
+	// maxGrowing is how many streams are visited without a walk of the set:
+	// their names are remembered.
+	maxGrowing = 1 << 16
+)
+
+// reason is why a run visits every stream.
+type reason string
+
+const (
+	notFollowed  reason = "streams are not followed"
+	notKnown     reason = "not known which grow"
+	longAgo      reason = "it is long ago"
+	othersAlways reason = "others grow all the time"
+	countsAnew   reason = "the server counts anew"
+	listChanged  reason = "streams came or went"
+	unexpected   reason = "streams grew by more than was appended"
+	othersGrew   reason = "others grew"
+)
+
+// growth knows which streams grow, so that a run visits only those.
+//
+// It keeps books. The server counts what is appended to all streams; each visit
+// of a stream that grows tells how much of that went there. While the two
+// agree no other stream has grown, and one that did not grow has nothing to
+// lose that it did not have before: by length never, by age only what a look
+// ahead has found. Once they disagree every stream is visited, and those that
+// grew are known. So a stream that wakes is visited in the very next run.
+type growth struct {
+	// every is the interval at which all streams are visited anyway; 0 if they
+	// are in each run.
+	every time.Duration
+	// all is when all streams were visited and the books opened, zero if they
+	// are closed; last is when they were looked into, or opened.
+	all, last time.Time
+	// streams is how many there were, and names how many the set held.
+	streams, names int64
+	// idle is until when it is of no use to keep books: others grow all the time.
+	idle time.Time
+
+	// lengths are those of the streams that do not grow, by a hash of the name:
+	// some fifteen bytes a stream. Two names with one hash may make one of them
+	// look as if it grew.
+	lengths map[uint32]uint32
+	seed    maphash.Seed
+	growing map[string]*grower
+	// walk is the number of the walk of all streams, and woken how many it
+	// found to have grown.
+	walk, woken int
+
+	// since is what was appended when the books were opened, slack by how much
+	// that may be too little, and explained what the visits found of it since.
+	since            buffer.Appends
+	slack, explained int64
+}
+
+// grower is a stream that is visited in each run.
+type grower struct {
+	length int64
+	grew   time.Time
+	walk   int // the last one that came upon it
+}
+
+func newGrowth(every time.Duration) *growth {
+	return &growth{every: every, seed: maphash.MakeSeed(), lengths: make(map[uint32]uint32), growing: make(map[string]*grower)}
+}
+
+// follows reports whether streams may go unvisited at all.
+func (g *growth) follows() bool { return g.every > 0 }
+
+// stop has every stream visited from now on.
+func (g *growth) stop() { *g = growth{} }
+
+// close makes the next run visit every stream.
+func (g *growth) close() { g.all = time.Time{} }
+
+// mustVisitAll says why a run at that time has to visit every stream; empty if
+// it need not. The next run, which comes after as long a time as this one did,
+// would be too late if it were.
+func (g *growth) mustVisitAll(now time.Time) reason {
+	switch {
+	case !g.follows():
+		return notFollowed
+	case now.Before(g.idle):
+		return othersAlways
+	case g.all.IsZero():
+		return notKnown
+	case now.Sub(g.all)+now.Sub(g.last) > g.every, now.Before(g.all):
+		return longAgo
+	}
+	return ""
+}
+
+// due are the streams that a run visits.
+func (g *growth) due() []string { return slices.Sorted(maps.Keys(g.growing)) }
+
+// measured notes the length of a stream before anything is removed from it.
+func (g *growth) measured(stream string, length int64, now time.Time) {
+	if s := g.growing[stream]; s != nil {
+		if length > s.length {
+			g.explained += length - s.length
+			s.grew = now
+		}
+		s.length, s.walk = length, g.walk
+		return
+	}
+	hash := g.hash(stream)
+	before, known := g.lengths[hash]
+	if known && length > int64(before) || !known && length > 0 && !g.all.IsZero() {
+		g.growing[stream] = &grower{length, now, g.walk}
+		g.woken++
+		return
+	}
+	g.lengths[hash] = clamp(length)
+}
+
+// removed notes that we made a stream shorter.
+func (g *growth) removed(stream string, entries int64) {
+	if !g.follows() {
+		return
+	}
+	if s := g.growing[stream]; s != nil {
+		s.length -= entries
+		return
+	}
+	if before, known := g.lengths[g.hash(stream)]; known {
+		g.lengths[g.hash(stream)] = clamp(int64(before) - entries)
+	}
+}
+
+// grows reports whether a stream grows.
+func (g *growth) grows(stream string, now time.Time) bool {
+	s := g.growing[stream]
+	return s != nil && now.Sub(s.grew) < restAfter*g.every
+}
+
+// keep has a stream visited in each run although it does not grow: it may have
+// something to lose soon.
+func (g *growth) keep(stream string) {
+	if g.growing[stream] == nil {
+		g.growing[stream] = &grower{length: int64(g.lengths[g.hash(stream)]), walk: g.walk}
+	}
+}
+
+// rest has a stream visited only when all are.
+func (g *growth) rest(stream string) {
+	if s := g.growing[stream]; s != nil {
+		delete(g.growing, stream)
+		g.lengths[g.hash(stream)] = clamp(s.length)
+	}
+}
+
+// walkAll begins a walk of all streams.
+func (g *growth) walkAll() { g.walk++; g.woken = 0 }
+
+// prune forgets the streams that the walk did not come upon, and reports
+// whether books are worth opening; why is what the walk was for.
+func (g *growth) prune(now time.Time, why reason, streams int64) bool {
+	maps.DeleteFunc(g.growing, func(_ string, s *grower) bool { return s.walk != g.walk })
+	if int64(len(g.lengths)) > 2*(streams+1024) {
+		clear(g.lengths)
+		g.close()
+		return false
+	}
+	if len(g.growing) > maxGrowing || why == othersGrew && g.woken == 0 {
+		clear(g.growing)
+		g.idle = now.Add(g.every)
+	}
+	if now.Before(g.idle) {
+		g.close()
+		return false
+	}
+	return true
+}
+
+// open opens the books after a walk of so many streams, before which the set
+// held listed names.
+func (g *growth) open(now time.Time, due []string, c buffer.Census, streams, listed int64) {
+	g.take(due, c, now)
+	g.all, g.last, g.streams, g.names = now, now, streams, listed
+	g.since, g.explained = c.Before, 0
+	g.slack, _ = c.After.Since(c.Before)
+}
+
+// settle compares the books with a census of the streams that are due, and says
+// why all have to be visited after all, or nothing.
+func (g *growth) settle(now time.Time, due []string, c buffer.Census) reason {
+	g.last = now
+	g.take(due, c, now)
+	appended, ok := c.After.Since(g.since)
+	meanwhile, _ := c.After.Since(c.Before)
+	switch unexplained := appended - g.explained; {
+	case !ok:
+		return countsAnew
+	case c.Names != g.names:
+		return listChanged
+	case unexplained < 0:
+		return unexpected
+	case unexplained > meanwhile+g.slack:
+		return othersGrew
+	}
+	return ""
+}
+
+// take notes the lengths in a census of the streams that are due.
+func (g *growth) take(due []string, c buffer.Census, now time.Time) {
+	for i, stream := range due {
+		if c.Lengths[i].Err == nil {
+			g.measured(stream, c.Lengths[i].Entries, now)
+		}
+	}
+}
+
+func (g *growth) hash(stream string) uint32 { return uint32(maphash.String(g.seed, stream)) }
+
+func clamp(length int64) uint32 { return uint32(max(0, min(length, math.MaxUint32))) }
