@@ -76,18 +76,20 @@ func (b *Board) Rows(int) []string {
 	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, strings.Join(onceHeading(), "\t"))
 	for _, j := range b.jobs {
-		fmt.Fprintln(t, strings.Join(j.row(b.now(), b.dryRun), "\t"))
+		for _, row := range j.rows(b.now(), b.dryRun) {
+			fmt.Fprintln(t, strings.Join(row, "\t"))
+		}
 	}
 	_ = t.Flush()
 	return strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n")
 }
 
-func (j *boardJob) row(now time.Time, dryRun bool) []string {
+func (j *boardJob) rows(now time.Time, dryRun bool) [][]string {
 	switch {
 	case j.ended != nil:
-		return onceRow(j.ended, dryRun)
+		return onceRows(j.ended, dryRun)
 	case j.started.IsZero():
-		return []string{j.name, "waiting", "", ""}
+		return [][]string{{j.name, "waiting", "", ""}}
 	}
-	return []string{j.name, "running", human.Duration(now.Sub(j.started).Truncate(time.Second)), j.doing}
+	return [][]string{{j.name, "running", human.Duration(now.Sub(j.started).Truncate(time.Second)), j.doing}}
 }

@@ -51,6 +51,8 @@ type Job interface {
 	head() *Head
 	// what is the outcome in words.
 	what(dryRun bool) string
+	// remark is what else there is to say, in a line of its own; empty if nothing.
+	remark() string
 }
 
 // Head is what all jobs report.
@@ -62,6 +64,8 @@ type Head struct {
 }
 
 func (h *Head) head() *Head { return h }
+
+func (*Head) remark() string { return "" }
 
 // Finish notes how a job ended.
 func Finish(j Job, took time.Duration, err error) {
@@ -80,6 +84,8 @@ type TrimJob struct {
 	StreamsTrimmed int64 `json:"streams_trimmed"`
 	EntriesRemoved int64 `json:"entries_removed"`
 	Errors         int64 `json:"errors"`
+	// Pressure says that streams keep less for want of memory; empty if not.
+	Pressure string `json:"pressure"`
 }
 
 func (j *TrimJob) what(dryRun bool) string {
@@ -90,6 +96,8 @@ func (j *TrimJob) what(dryRun bool) string {
 	return fmt.Sprintf("%s of %s %s, %s", human.Count(j.StreamsTrimmed), plural(j.Streams, "stream"), verb,
 		plural(j.EntriesRemoved, "entry")) + failures(j.Errors)
 }
+
+func (j *TrimJob) remark() string { return j.Pressure }
 
 // CleanupJob is what clean-up did.
 type CleanupJob struct {
@@ -179,14 +187,14 @@ func WriteOnce(w io.Writer, f Format, o Once) error {
 	}
 	rows := [][]string{onceHeading()}
 	for _, j := range o.Jobs {
-		rows = append(rows, onceRow(j, o.DryRun))
+		rows = append(rows, onceRows(j, o.DryRun)...)
 	}
 	return writeTable(w, rows)
 }
 
 func onceHeading() []string { return []string{"JOB", "RESULT", "TIME", "WHAT"} }
 
-func onceRow(j Job, dryRun bool) []string {
+func onceRows(j Job, dryRun bool) [][]string {
 	h := j.head()
 	result, what := "ok", j.what(dryRun)
 	if !h.OK {
@@ -195,7 +203,11 @@ func onceRow(j Job, dryRun bool) []string {
 			what += "; " + h.Error
 		}
 	}
-	return []string{h.Job, result, h.took(), what}
+	rows := [][]string{{h.Job, result, h.took(), what}}
+	if remark := j.remark(); remark != "" {
+		rows = append(rows, []string{"", "", "", remark})
+	}
+	return rows
 }
 
 // took is how long the job took, to a tenth of a second if it was short.

@@ -124,7 +124,7 @@ func TestOnceAsATableAndAsJSON(t *testing.T) {
 			t.Error("not JSON")
 		}
 	}
-	once.DryRun = true
+	once.DryRun, trim.Pressure = true, "memory at 93 % of maxmemory (limit 90 %): 3 streams would keep less"
 	var out bytes.Buffer
 	if err := WriteOnce(&out, Table, once); err != nil {
 		t.Fatal(err)

@@ -57,36 +57,48 @@ func (o outlook) sift(visit func(Action)) func(Action) {
 
 // planPressure adds what pressure takes on top of what the policies do.
 func (r *run) planPressure(o outlook, visit func(Action)) {
+	if len(o.nodes) == 0 {
+		return
+	}
+	cut := 0
 	for node, m := range o.nodes {
-		streams := o.streams[node]
-		need := excess(m, r.o.Pressure)
-		for i := range streams {
-			w := &streams[i]
-			plain := min(o.actions[w.stream].Entries, w.length)
-			need -= w.bytesOf(plain)
-			w.lose(plain)
-		}
-		for stream, keep := range allSteps(need, streams) {
-			a := o.actions[stream]
-			w := find(streams, stream)
-			if a.Entries == 0 {
-				r.report.StreamsTrimmed++
-			}
-			r.report.EntriesRemoved += w.length - keep
-			a.Entries, a.Estimated = a.Entries+w.length-keep, true
-			if a.Reason != "" {
-				a.Reason += "; "
-			}
-			s := shorter{keep: keep, of: w.length}
-			a.Reason += fullness(m, r.o.Pressure) + ": " + s.String()
-			o.actions[stream] = a
-		}
-		for _, w := range streams {
+		cut += r.planCuts(o, m, o.streams[node])
+		for _, w := range o.streams[node] {
 			if a := o.actions[w.stream]; a.Entries > 0 {
 				visit(a)
 			}
 		}
 	}
+	r.report.Pressure = fullness(fullestOf(o.nodes), r.o.Pressure) + ": " + keepLess(cut, "would keep", "would keep")
+}
+
+// planCuts decides for the largest streams of one node, and says how many of
+// them would keep less.
+func (r *run) planCuts(o outlook, m buffer.NodeMemory, streams []weight) int {
+	need := excess(m, r.o.Pressure)
+	for i := range streams {
+		w := &streams[i]
+		plain := min(o.actions[w.stream].Entries, w.length)
+		need -= w.bytesOf(plain)
+		w.lose(plain)
+	}
+	keeps := allSteps(need, streams)
+	for stream, keep := range keeps {
+		a := o.actions[stream]
+		w := find(streams, stream)
+		if a.Entries == 0 {
+			r.report.StreamsTrimmed++
+		}
+		r.report.EntriesRemoved += w.length - keep
+		a.Entries, a.Estimated = a.Entries+w.length-keep, true
+		if a.Reason != "" {
+			a.Reason += "; "
+		}
+		s := shorter{keep: keep, of: w.length}
+		a.Reason += fullness(m, r.o.Pressure) + ": " + s.String()
+		o.actions[stream] = a
+	}
+	return len(keeps)
 }
 
 // allSteps are the lengths to which streams are cut until the bytes that are

@@ -314,19 +314,27 @@ func (r *run) saySpent(full map[string]buffer.NodeMemory) {
 
 // sayPressure puts it into the report.
 func (r *run) sayPressure(nodes map[string]buffer.NodeMemory) {
-	var fullest buffer.NodeMemory
+	fullest := fullestOf(nodes)
+	n := len(r.pressure.shorter)
+	if n == 0 && nextMove(fullest, r.o.Pressure) != tighten {
+		return
+	}
+	r.report.Pressure = fullness(fullest, r.o.Pressure) + ": " + keepLess(n, "keeps", "keep")
+}
+
+func keepLess(streams int, one, many string) string {
+	if streams == 1 {
+		return "1 stream " + one + " less"
+	}
+	return fmt.Sprintf("%d streams %s less", streams, many)
+}
+
+// fullestOf is the node that uses most of its memory.
+func fullestOf(nodes map[string]buffer.NodeMemory) (fullest buffer.NodeMemory) {
 	for _, m := range nodes {
 		if m.Share() >= fullest.Share() {
 			fullest = m
 		}
 	}
-	n := len(r.pressure.shorter)
-	if n == 0 && nextMove(fullest, r.o.Pressure) != tighten {
-		return
-	}
-	streams := "1 stream keeps"
-	if n != 1 {
-		streams = fmt.Sprintf("%d streams keep", n)
-	}
-	r.report.Pressure = fullness(fullest, r.o.Pressure) + ": " + streams + " less"
+	return fullest
 }

@@ -236,6 +236,9 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	if report.StreamsTrimmed != 2 || report.EntriesRemoved != large.Entries+planned["over"].Entries || planned["over"].Entries == 0 {
 		t.Errorf("planned %+v with the summary %+v", planned, report)
 	}
+	if want := "memory at 96 % of maxmemory (limit 80 %): 1 stream would keep less"; report.Pressure != want {
+		t.Errorf("the report of the plan says %q, want %q", report.Pressure, want)
+	}
 	tr, _ := w.pressed(Policy{MaxLength: 5000})
 	w.run(tr)
 	gone := 5000 - w.length("large")
