@@ -57,17 +57,23 @@ func (l *lab) trim(ctx context.Context, p trim.Policy) (trim.Report, error) {
 }
 
 func (l *lab) trimWith(ctx context.Context, o trim.Options) (trim.Report, error) {
-	if l.buffer == nil {
-		var err error
-		if l.buffer, err = open(ctx, l.server.URL()); err != nil {
-			return trim.Report{}, err
-		}
+	b, err := l.opened(ctx)
+	if err != nil {
+		return trim.Report{}, err
 	}
-	r, err := trim.New(l.buffer, o).Run(ctx)
+	r, err := trim.New(b, o).Run(ctx)
 	if err == nil && r.Errors > 0 {
 		err = fmt.Errorf("%d streams were not trimmed", r.Errors)
 	}
 	return r, err
+}
+
+// opened is streamkeeper's connection to the server.
+func (l *lab) opened(ctx context.Context) (_ *buffer.Buffer, err error) {
+	if l.buffer == nil {
+		l.buffer, err = open(ctx, l.server.URL())
+	}
+	return l.buffer, err
 }
 
 // figures are what one run of one side gave, by name.

@@ -30,6 +30,8 @@ func rows() []row {
 		{"backlog-small", measureSmallBacklog},
 		{"backlog-large", measureLargeBacklog},
 		{"busy", measureBusy},
+		{"due", measureDue},
+		{"pressure", measurePressure},
 		{"sessions-object", measureSessionsObject},
 		{"sessions-keys", measureSessionsKeys},
 		{"expire-object", measureExpireObject},

@@ -20,6 +20,9 @@ const (
 	// maxGrowing is how many streams are visited without a walk of the set:
 	// their names are remembered.
 	maxGrowing = 1 << 16
+	// vainWalks is how many walks in a row may find nobody that grew, although
+	// something was appended, before it is taken that this goes on.
+	vainWalks = 3
 )
 
 // reason is why a run visits every stream.
@@ -53,7 +56,9 @@ type growth struct {
 	all, last time.Time
 	// streams is how many there were, and names how many the set held.
 	streams, names int64
-	// idle is until when it is of no use to keep books: others grow all the time.
+	// vain is how many walks found nobody that grew, and idle until when it is
+	// of no use to keep books: what is not ours grows all the time.
+	vain int
 	idle time.Time
 
 	// lengths are those of the streams that do not grow, by a hash of the name:
@@ -180,9 +185,12 @@ func (g *growth) prune(now time.Time, why reason, streams int64) bool {
 		g.close()
 		return false
 	}
-	if len(g.growing) > maxGrowing || why == othersGrew && g.woken == 0 {
+	if why == othersGrew && g.woken == 0 {
+		g.vain++
+	}
+	if len(g.growing) > maxGrowing || g.vain >= vainWalks {
 		clear(g.growing)
-		g.idle = now.Add(g.every)
+		g.vain, g.idle = 0, now.Add(g.every)
 	}
 	if now.Before(g.idle) {
 		g.close()
@@ -217,6 +225,7 @@ func (g *growth) settle(now time.Time, due []string, c buffer.Census) reason {
 	case unexplained > meanwhile+g.slack:
 		return othersGrew
 	}
+	g.vain = 0
 	return ""
 }
 
