@@ -97,6 +97,7 @@ func (d *daemon) newRooms() error {
 	trimOptions.Budget, trimOptions.VisitAll = period(d.config.Trim.Schedule.Value), trim.DefaultVisitAll
 	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
+	d.reader.Follow(d.trimmer.Growing)
 
 	cleanupOptions := d.config.cleanupOptions(d.log, false)
 	d.meters.onCleanup(&cleanupOptions)

@@ -75,7 +75,9 @@ func beKeeper(ctx context.Context, url string) error { return keep(ctx, url, 1, 
 // a daemon, which remembers lengths.
 const followerMode = "follower"
 
-func beFollower(ctx context.Context, url string) error { return keep(ctx, url, 3, trim.DefaultVisitAll) }
+func beFollower(ctx context.Context, url string) error {
+	return keep(ctx, url, 3, trim.DefaultVisitAll)
+}
 
 func keep(ctx context.Context, url string, runs int, visitAll time.Duration) error {
 	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {

@@ -84,6 +84,23 @@ type grower struct {
 	walk   int // the last one that came upon it
 }
 
+// Growing is which streams may have another length than they had.
+type Growing struct {
+	// Since is when all streams were visited; all but those that follow have
+	// kept their lengths from then until the last run. It is zero where that
+	// is not known.
+	Since   time.Time
+	Streams []string
+}
+
+// publish is what may be told.
+func (g *growth) publish() *Growing {
+	if g.all.IsZero() {
+		return &Growing{}
+	}
+	return &Growing{g.all, g.due()}
+}
+
 func newGrowth(every time.Duration) *growth {
 	return &growth{every: every, seed: maphash.MakeSeed(), lengths: make(map[uint32]uint32), growing: make(map[string]*grower)}
 }

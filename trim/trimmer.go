@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -101,7 +102,8 @@ type Report struct {
 	Pressure string
 }
 
-// Trimmer trims all streams, run after run. It is not safe for concurrent use.
+// Trimmer trims all streams, run after run. But for [Trimmer.Growing] it is not
+// safe for concurrent use.
 type Trimmer struct {
 	store Store
 	o     Options
@@ -110,7 +112,8 @@ type Trimmer struct {
 	// sights is what was learnt of a stream when it was first seen.
 	sights *sights
 	// growth is which streams grow.
-	growth *growth
+	growth  *growth
+	growing atomic.Pointer[Growing]
 	// lonely is since when groups of a stream were seen without consumers.
 	lonely map[string]map[string]time.Time
 	// pressure is what streams keep less for want of memory.
@@ -171,6 +174,7 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	if err != nil {
 		t.growth.close()
 	}
+	t.growing.Store(t.growth.publish())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
@@ -186,6 +190,14 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 		err = clockErr
 	}
 	return r.report, err
+}
+
+// Growing is which streams grow, as the last run found.
+func (t *Trimmer) Growing() Growing {
+	if g := t.growing.Load(); g != nil {
+		return *g
+	}
+	return Growing{}
 }
 
 // begin asks for the server's time, and for what does not change.
