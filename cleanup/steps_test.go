@@ -29,16 +29,16 @@ func (w *world) prepare(layout buffer.Layout) {
 	w.sighted("ghost", old)
 }
 
-// stepped runs clean-up over a connection on which before is called at each
-// command, and returns how many there were.
-func (w *world) stepped(before func(n int, command string) error) (commands int, err error) {
+// stepped runs clean-up, with its options changed, over a connection on which
+// before is called at each command, and returns how many there were.
+func (w *world) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
 	p := startProxy(w.t, w.Addr, before)
 	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: buffer.Connection{URL: p.url()}})
 	if err != nil {
 		return p.calls(), err
 	}
 	defer func() { _ = b.Close() }()
-	_, err = cleanup.New(b, w.options(nil)).Run(w.t.Context())
+	_, err = cleanup.New(b, w.options(change)).Run(w.t.Context())
 	return p.calls(), err
 }
 
@@ -50,7 +50,7 @@ func (w *world) steps(layout buffer.Layout) int {
 	for range 2 {
 		w.prepare(layout)
 		var err error
-		if n, err = w.stepped(func(int, string) error { return nil }); err != nil {
+		if n, err = w.stepped(nil, func(int, string) error { return nil }); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 				for _, stream := range streams {
 					for step := range steps {
 						w.prepare(layout)
-						if _, err := w.stepped(func(n int, _ string) error {
+						if _, err := w.stepped(nil, func(n int, _ string) error {
 							if n == step+1 {
 								event(stream)
 							}
@@ -123,7 +123,7 @@ func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
 			steps := w.steps(layout)
 			for step := range steps {
 				w.prepare(layout)
-				if _, err := w.stepped(func(n int, _ string) error {
+				if _, err := w.stepped(nil, func(n int, _ string) error {
 					if n == step+1 {
 						return errDead
 					}
@@ -246,24 +246,31 @@ func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 	steps := w.steps(buffer.LayoutObject)
 	for step := range steps {
 		w.prepare(buffer.LayoutObject)
-		started := make(chan *os.Process, 1)
-		p := startProxy(t, w.Addr, func(n int, _ string) error {
-			if n < step+1 {
-				return nil
-			}
-			_ = (<-started).Kill()
-			return errDead
-		})
-		process := exec.CommandContext(w.t.Context(), os.Args[0])
-		process.Env = append(os.Environ(), childURL+"="+p.url())
-		if err := process.Start(); err != nil {
-			t.Fatal(err)
-		}
-		started <- process.Process
-		if err := process.Wait(); err == nil {
-			t.Fatalf("command %d: the process ended by itself", step+1)
-		}
+		w.killedAt(step)
 		w.finish(fmt.Sprintf("killed before command %d", step+1))
+	}
+}
+
+// killedAt has a process clean up that is killed before the command of that
+// number, counted from 0.
+func (w *world) killedAt(step int, env ...string) {
+	w.t.Helper()
+	started := make(chan *os.Process, 1)
+	p := startProxy(w.t, w.Addr, func(n int, _ string) error {
+		if n < step+1 {
+			return nil
+		}
+		_ = (<-started).Kill()
+		return errDead
+	})
+	process := exec.CommandContext(w.t.Context(), os.Args[0])
+	process.Env = append(append(os.Environ(), childURL+"="+p.url()), env...)
+	if err := process.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	started <- process.Process
+	if err := process.Wait(); err == nil {
+		w.t.Fatalf("command %d: the process ended by itself", step+1)
 	}
 }
 

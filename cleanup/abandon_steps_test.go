@@ -1,0 +1,209 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/inspect"
+)
+
+// returning has one session that is to be marked.
+func (w *world) returning(layout buffer.Layout, enc burst.Encoding) {
+	w.Client.FlushAll(w.t.Context())
+	w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
+	w.message("s", 7, quiet, enc)
+}
+
+// abandonSteps is how many commands a run takes.
+func (w *world) abandonSteps(layout buffer.Layout) int {
+	w.t.Helper()
+	n := 0
+	for range 2 {
+		w.returning(layout, burst.Frame)
+		var err error
+		n, err = w.stepped(abandoning, func(int, string) error { return nil })
+		w.noError(err)
+	}
+	w.abandoned(layout, "undisturbed", 1)
+	return n
+}
+
+// abandoned checks that the session is marked, and how often that was told.
+func (w *world) abandoned(layout buffer.Layout, what string, times int) {
+	w.t.Helper()
+	if got := w.sessionJSON(layout, "a"); got != stated(`"abandoned"`) {
+		w.t.Errorf("%s: the Session JSON is %s", what, got)
+	}
+	if told := w.told("s", 7); len(told) != 1+times || told[len(told)-1] != stated(`"abandoned"`) {
+		w.t.Errorf("%s: the readers were told %q", what, told)
+	}
+}
+
+func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.abandonSteps(layout)
+			back := strings.Replace(stated(`"open"`), "1.50", "2", 1)
+			for name, event := range map[string]func(){
+				"updates its entry":        func() { w.described(layout, "a", "s", 7, fresh, back) },
+				"updates its JSON alone":   func() { w.described(layout, "a", "s", 7, quiet, back) },
+				"sends, and then updates":  func() { w.message("s", 7, 0, burst.Frame); w.described(layout, "a", "s", 7, 0, back) },
+				"refreshes the same entry": func() { w.described(layout, "a", "s", 7, fresh, stated(`"open"`)) },
+			} {
+				for step := range steps {
+					w.returning(layout, burst.Frame)
+					_, err := w.stepped(abandoning, func(n int, _ string) error {
+						if n == step+1 {
+							event()
+						}
+						return nil
+					})
+					w.noError(err)
+					got := w.sessionJSON(layout, "a")
+					wins := burst.State([]byte(got)) == burst.StateOpen
+					if name == "updates its JSON alone" {
+						// It is as quiet as before, so what it wrote may be marked.
+						wins = strings.Contains(got, `"n":2,`)
+					}
+					if !wins {
+						t.Errorf("it %s before command %d: %s", name, step+1, got)
+					}
+				}
+			}
+			t.Logf("%d commands a run", steps)
+		})
+	}
+}
+
+func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
+	w := newWorld(t)
+	steps := w.abandonSteps(buffer.LayoutKeys)
+	for step := range steps {
+		w.returning(buffer.LayoutKeys, burst.Frame)
+		_, err := w.stepped(abandoning, func(n int, _ string) error {
+			if n == step+1 {
+				w.message("s", 7, 0, burst.Frame)
+			}
+			return nil
+		})
+		w.noError(err)
+		told := w.told("s", 7)
+		marked := slices.Index(told, stated(`"abandoned"`))
+		if open := w.sessionJSON(buffer.LayoutKeys, "a") == stated(`"open"`); marked < 0 != open || marked == 2 {
+			t.Errorf("before command %d: told %q, and the entry is open: %v", step+1, told, open)
+		}
+	}
+}
+
+func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			steps := w.abandonSteps(layout)
+			for i := range 2 * steps {
+				step, enc := i%steps, burst.Encodings()[i%len(burst.Encodings())]
+				what := fmt.Sprintf("killed before command %d, %s", step+1, enc)
+				w.returning(layout, enc)
+				if _, err := w.stepped(abandoning, func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				}); err == nil {
+					t.Fatalf("%s: the run does not notice that it is dead", what)
+				}
+				if i >= steps {
+					// Another session's message hides our own.
+					w.message("s", 8, 0, enc)
+				}
+				w.run(abandoning)
+				w.abandoned(layout, what, 1)
+				w.inspectedAll("s", enc)
+			}
+		})
+	}
+}
+
+// inspectedAll has the inspector read a stream.
+func (w *world) inspectedAll(stream string, enc burst.Encoding) {
+	w.t.Helper()
+	inspector := inspect.New(w.open(w.URL(), nil), inspect.Options{Samples: 10, MaxBytes: 1 << 20})
+	_, err := inspector.Run(w.t.Context(), func(m inspect.Message) {
+		if m.Stream == stream && (m.Verdict != burst.OK || m.Encoding != enc) {
+			w.t.Errorf("the inspector says of %s: %s %q, in %s", m.ID, m.Verdict, m.Reasons, m.Encoding)
+		}
+	})
+	w.noError(err)
+}
+
+func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
+	w := newWorld(t)
+	steps := w.abandonSteps(buffer.LayoutKeys)
+	for step := range steps {
+		w.returning(buffer.LayoutKeys, burst.Frame)
+		w.killedAt(step, childAbandons+"=1")
+		w.run(abandoning)
+		w.abandoned(buffer.LayoutKeys, fmt.Sprintf("killed before command %d", step+1), 1)
+	}
+}
+
+// A producer returns to one session after the other from the moment when
+// clean-up has marked the first.
+func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
+	const sessions, rounds = 300, 12
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.message("s", 1, quiet, burst.SizePrefixedBlock)
+			b := w.open(w.URL(), nil)
+			lost, met := 0, 0
+			for round := range rounds {
+				for i := range sessions {
+					w.described(layout, fmt.Sprint(i), "s", 1000+i, quiet, stated(`"open"`))
+				}
+				var producer sync.WaitGroup
+				begin := sync.OnceFunc(func() {
+					producer.Go(func() {
+						for i := range sessions {
+							w.described(layout, fmt.Sprint(i), "s", 1000+i, quiet, stated("2"))
+						}
+					})
+				})
+				report, err := cleanup.New(b, w.options(func(o *cleanup.Options) {
+					abandoning(o)
+					o.OnAction = func(cleanup.Action) { begin() }
+				})).Run(t.Context())
+				begin()
+				producer.Wait()
+				if err != nil || report.Errors != 0 {
+					t.Fatalf("round %d: %+v, %v", round, report, err)
+				}
+				marked := 0
+				for i := range sessions {
+					switch got := w.sessionJSON(layout, fmt.Sprint(i)); got {
+					case stated(`"abandoned"`):
+						lost++
+					case stated("44"):
+						marked++ // quiet again, and marked as such
+					case stated("2"):
+					default:
+						t.Fatalf("the Session JSON is %s", got)
+					}
+				}
+				if int64(marked) < report.SessionsAbandoned {
+					met++
+				}
+			}
+			if lost > 0 || met == 0 {
+				t.Errorf("%d sessions lost what their producer wrote, in %d rounds both met", lost, met)
+			}
+		})
+	}
+}
