@@ -36,7 +36,9 @@ func (r *run) act(ctx context.Context) error {
 	return nil
 }
 
-// expirePage judges a page of sessions anew and removes the stale ones.
+// expirePage judges a page of sessions anew and removes the stale ones. Of
+// those beyond what the first walk counted, each takes the place of one that
+// was not removed: a page may name a session twice.
 func (r *run) expirePage(ctx context.Context, page []buffer.Session) error {
 	var stale []buffer.Session
 	var reasons []string
@@ -44,22 +46,39 @@ func (r *run) expirePage(ctx context.Context, page []buffer.Session) error {
 		if !r.ours(s) {
 			continue
 		}
-		life, reason := JudgeSession(s, r.o.Limits, r.now)
-		if life == Stale && r.report.SessionsExpired+int64(len(stale)) < r.report.SessionsStale {
+		if life, reason := JudgeSession(s, r.o.Limits, r.now); life == Stale {
 			stale, reasons = append(stale, s), append(reasons, reason)
-			continue
-		}
-		if s.HasStream {
-			r.owned.add(s.Stream)
+		} else {
+			r.keepsStream(s)
 		}
 	}
+	for len(stale) > 0 && r.report.SessionsExpired < r.report.SessionsStale {
+		n := min(int64(len(stale)), r.report.SessionsStale-r.report.SessionsExpired)
+		if err := r.expire(ctx, stale[:n], reasons[:n]); err != nil {
+			return err
+		}
+		stale, reasons = stale[n:], reasons[n:]
+	}
+	for _, s := range stale {
+		r.keepsStream(s)
+	}
+	return nil
+}
+
+// keepsStream notes that the stream of a session is still owned.
+func (r *run) keepsStream(s buffer.Session) {
+	if s.HasStream {
+		r.owned.add(s.Stream)
+	}
+}
+
+// expire removes sessions that are still as they were read.
+func (r *run) expire(ctx context.Context, stale []buffer.Session, reasons []string) error {
 	removed, err := r.store.Expire(ctx, stale)
 	for i, s := range stale {
 		if !removed[i] {
 			// Refreshed since it was read, or not tried: it keeps its stream.
-			if s.HasStream {
-				r.owned.add(s.Stream)
-			}
+			r.keepsStream(s)
 			continue
 		}
 		r.report.SessionsExpired++

@@ -158,6 +158,40 @@ func (b *broken) WalkStreams(ctx context.Context, visit func([]string) error) er
 	return b.Buffer.WalkStreams(ctx, visit)
 }
 
+// doubling names each session twice in its second walk, as HSCAN may while the
+// Hash shrinks.
+type doubling struct {
+	*buffer.Buffer
+	walks int
+}
+
+func (d *doubling) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	d.walks++
+	return d.Buffer.WalkSessions(ctx, func(page []buffer.Session) error {
+		if d.walks == 2 {
+			var twice []buffer.Session
+			for _, s := range page {
+				twice = append(twice, s, s)
+			}
+			page = twice
+		}
+		return visit(page)
+	})
+}
+
+func TestASessionThatIsNamedTwiceTakesNobodysPlace(t *testing.T) {
+	w := newWorld(t)
+	for i := range 50 {
+		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+	}
+	store := &doubling{Buffer: w.open(w.URL(), nil)}
+	report, err := cleanup.New(store, w.options(nil)).Run(t.Context())
+	if err != nil || report.SessionsExpired != 50 || store.walks != 2 {
+		t.Errorf("%+v after %d walks, %v", report, store.walks, err)
+	}
+	w.expect("sessions", w.sessions())
+}
+
 // reviving writes expired sessions anew, as a producer's next update does.
 type reviving struct {
 	*buffer.Buffer
