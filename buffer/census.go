@@ -161,6 +161,9 @@ func (b *Buffer) appends(ctx context.Context) (Appends, error) {
 		pipe := node.Pipeline()
 		server, commands := pipe.Info(ctx, "server"), pipe.Info(ctx, "commandstats")
 		if _, err := pipe.Exec(ctx); err != nil {
+			if strings.Contains(err.Error(), "unknown command") {
+				err = fmt.Errorf("%w: %w", ErrUncounted, err)
+			}
 			return fmt.Errorf("counting what is appended: %w", err)
 		}
 		return all.read(server.Val(), commands.Val())

@@ -192,6 +192,10 @@ func TestACensusIsNotHadWhereNothingIsCounted(t *testing.T) {
 	if _, err := b.Census(t.Context(), nil); !errors.Is(err, ErrUncounted) {
 		t.Errorf("miniredis: %v", err)
 	}
+	hidden := redistest.Start(t, "--rename-command", "INFO", "HIDDEN")
+	if _, err := openAs(t, Connection{URL: hidden.URL()}).Census(t.Context(), nil); !errors.Is(err, ErrUncounted) {
+		t.Errorf("INFO under another name: %v", err)
+	}
 	s := redistest.Start(t)
 	if err := s.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">secret", "~*", "+@all", "-info").Err(); err != nil {
 		t.Fatal(err)
@@ -206,4 +210,17 @@ func TestACensusIsNotHadWhereNothingIsCounted(t *testing.T) {
 			t.Errorf("%d streams: %v", n, err)
 		}
 	}
+}
+
+func FuzzInfo(f *testing.F) {
+	f.Add("# Server\r\nrun_id:abc\r\n", "# Commandstats\r\ncmdstat_xadd:calls=3,usec=10,usec_per_call=3.33,rejected_calls=0,failed_calls=0\r\n")
+	f.Add("run_id:abc", "cmdstat_XADD:calls=3\ncmdstat_config|get:calls=1,usec=1\n")
+	f.Add("", "cmdstat_xadd:calls=")
+	f.Fuzz(func(t *testing.T, server, commands string) {
+		a := Appends{make(map[string]commandCounts)}
+		err := a.read(server, commands)
+		if n, ok := a.Since(a); ok != (err == nil) || n != 0 {
+			t.Errorf("%d entries since the same instant, %v, after the error %v", n, ok, err)
+		}
+	})
 }

@@ -25,18 +25,18 @@ const (
 	vainWalks = 3
 )
 
-// reason is why a run visits every stream.
-type reason string
+// whyAll is why a run visits every stream.
+type whyAll string
 
 const (
-	notFollowed  reason = "streams are not followed"
-	notKnown     reason = "not known which grow"
-	longAgo      reason = "it is long ago"
-	othersAlways reason = "others grow all the time"
-	countsAnew   reason = "the server counts anew"
-	listChanged  reason = "streams came or went"
-	unexpected   reason = "streams grew by more than was appended"
-	othersGrew   reason = "others grew"
+	notFollowed  whyAll = "streams are not followed"
+	notKnown     whyAll = "not known which grow"
+	longAgo      whyAll = "it is long ago"
+	othersAlways whyAll = "others grow all the time"
+	countsAnew   whyAll = "the server counts anew"
+	listChanged  whyAll = "streams came or went"
+	unexpected   whyAll = "streams grew by more than was appended"
+	othersGrew   whyAll = "others grew"
 )
 
 // growth knows which streams grow, so that a run visits only those.
@@ -117,7 +117,7 @@ func (g *growth) close() { g.all = time.Time{} }
 // mustVisitAll says why a run at that time has to visit every stream; empty if
 // it need not. The next run, which comes after as long a time as this one did,
 // would be too late if it were.
-func (g *growth) mustVisitAll(now time.Time) reason {
+func (g *growth) mustVisitAll(now time.Time) whyAll {
 	switch {
 	case !g.follows():
 		return notFollowed
@@ -195,7 +195,7 @@ func (g *growth) walkAll() { g.walk++; g.woken = 0 }
 
 // prune forgets the streams that the walk did not come upon, and reports
 // whether books are worth opening; why is what the walk was for.
-func (g *growth) prune(now time.Time, why reason, streams int64) bool {
+func (g *growth) prune(now time.Time, why whyAll, streams int64) bool {
 	maps.DeleteFunc(g.growing, func(_ string, s *grower) bool { return s.walk != g.walk })
 	if int64(len(g.lengths)) > 2*(streams+1024) {
 		clear(g.lengths)
@@ -227,7 +227,7 @@ func (g *growth) open(now time.Time, due []string, c buffer.Census, streams, lis
 
 // settle compares the books with a census of the streams that are due, and says
 // why all have to be visited after all, or nothing.
-func (g *growth) settle(now time.Time, due []string, c buffer.Census) reason {
+func (g *growth) settle(now time.Time, due []string, c buffer.Census) whyAll {
 	g.last = now
 	g.take(due, c, now)
 	appended, ok := c.After.Since(g.since)

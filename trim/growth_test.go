@@ -51,7 +51,7 @@ func (b *books) census(due []string) buffer.Census {
 }
 
 // walk visits all streams, as a run does.
-func (b *books) walk(why reason) {
+func (b *books) walk(why whyAll) {
 	b.t.Helper()
 	listed := b.census(nil).Names
 	b.walkAll()
@@ -64,7 +64,7 @@ func (b *books) walk(why reason) {
 	}
 }
 
-func (b *books) look() reason { return b.settle(b.now, b.due(), b.census(b.due())) }
+func (b *books) look() whyAll { return b.settle(b.now, b.due(), b.census(b.due())) }
 
 func TestWhileTheBooksAgreeOnlyWhatGrowsIsVisited(t *testing.T) {
 	b := openBooks(t)
@@ -134,7 +134,7 @@ func TestReasonsToVisitAll(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		do   func(*books)
-		want reason
+		want whyAll
 	}{
 		{"a name is listed of a stream that was there before", func(b *books) { b.list("c") }, listChanged},
 		{"a name goes", func(b *books) { b.rdb.SRem(b.t.Context(), "streams", "b") }, listChanged},

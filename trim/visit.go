@@ -20,7 +20,7 @@ func (r *run) visit(ctx context.Context) error {
 }
 
 // visitDue visits the streams that grow, or says why all have to be visited.
-func (r *run) visitDue(ctx context.Context) (reason, error) {
+func (r *run) visitDue(ctx context.Context) (whyAll, error) {
 	g := r.growth
 	why := g.mustVisitAll(r.now)
 	if !r.byAge {
@@ -60,7 +60,7 @@ func (r *run) visitDue(ctx context.Context) (reason, error) {
 const visitPage = 128
 
 // visitAll visits every stream. If they are followed, it learns which grow.
-func (r *run) visitAll(ctx context.Context, why reason) error {
+func (r *run) visitAll(ctx context.Context, why whyAll) error {
 	g := r.growth
 	var listed int64
 	if r.learns() {
