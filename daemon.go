@@ -94,7 +94,10 @@ func (d *daemon) newRooms() error {
 	if err != nil {
 		return err
 	}
-	trimOptions.Budget, trimOptions.VisitAll = period(d.config.Trim.Schedule.Value), trim.DefaultVisitAll
+	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
+	if 2*trimOptions.Budget < trim.DefaultVisitAll {
+		trimOptions.VisitAll = trim.DefaultVisitAll
+	}
 	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
 	d.reader.Follow(d.trimmer.Growing)
@@ -183,6 +186,9 @@ func (d *daemon) cleanup(ctx context.Context) error {
 		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
 	}
 	d.meters.cleaned(r, d.o.dryRun, err)
+	if r.StreamsRetired+r.StreamsRestored+r.NamesDropped > 0 {
+		d.trimmer.Revisit()
+	}
 	if r.Held != nil {
 		examples = r.Held.Examples
 	}

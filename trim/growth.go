@@ -20,23 +20,24 @@ const (
 	// maxGrowing is how many streams are visited without a walk of the set:
 	// their names are remembered.
 	maxGrowing = 1 << 16
-	// vainWalks is how many walks in a row may find nobody that grew, although
-	// something was appended, before it is taken that this goes on.
-	vainWalks = 3
+	// maxFailures is how many runs in a row may find that the books do not
+	// agree before none are kept for an interval: they cost something, too.
+	maxFailures = 6
 )
 
 // whyAll is why a run visits every stream.
 type whyAll string
 
 const (
-	notFollowed  whyAll = "streams are not followed"
-	notKnown     whyAll = "not known which grow"
-	longAgo      whyAll = "it is long ago"
-	othersAlways whyAll = "others grow all the time"
-	countsAnew   whyAll = "the server counts anew"
-	listChanged  whyAll = "streams came or went"
-	unexpected   whyAll = "streams grew by more than was appended"
-	othersGrew   whyAll = "others grew"
+	notFollowed whyAll = "streams are not followed"
+	notKnown    whyAll = "not known which grow"
+	noClock     whyAll = "the clock cannot be trusted"
+	longAgo     whyAll = "it is long ago"
+	pausing     whyAll = "the books hardly ever agreed"
+	uncountable whyAll = "not known what was appended"
+	listChanged whyAll = "streams came or went"
+	unexpected  whyAll = "streams grew by more than was appended"
+	othersGrew  whyAll = "others grew"
 )
 
 // growth knows which streams grow, so that a run visits only those.
@@ -47,19 +48,22 @@ const (
 // lose that it did not have before: by length never, by age only what a look
 // ahead has found. Once they disagree every stream is visited, and those that
 // grew are known. So a stream that wakes is visited in the very next run.
+//
+// The books are opened right before a walk of all streams: what one that rests
+// gets after its turn in the walk is not accounted for, and brings on another.
 type growth struct {
 	// every is the interval at which all streams are visited anyway; 0 if they
 	// are in each run.
 	every time.Duration
-	// all is when all streams were visited and the books opened, zero if they
-	// are closed; last is when they were looked into, or opened.
+	// all is when all streams were visited last, zero if the books are closed;
+	// last is when they were looked into, or opened.
 	all, last time.Time
 	// streams is how many there were, and names how many the set held.
 	streams, names int64
-	// vain is how many walks found nobody that grew, and idle until when it is
-	// of no use to keep books: what is not ours grows all the time.
-	vain int
-	idle time.Time
+	// failures is for how many runs in a row the books did not agree, and idle
+	// until when none are kept.
+	failures int
+	idle     time.Time
 
 	// lengths are those of the streams that do not grow, by a hash of the name:
 	// some fifteen bytes a stream. Two names with one hash may make one of them
@@ -67,13 +71,15 @@ type growth struct {
 	lengths map[uint32]uint32
 	seed    maphash.Seed
 	growing map[string]*grower
-	// walk is the number of the walk of all streams, and woken how many it
-	// found to have grown.
-	walk, woken int
+	// crowded: more streams grow than are remembered.
+	crowded bool
+	// walk is the number of the walk of all streams.
+	walk int
 
 	// since is what was appended when the books were opened, slack by how much
-	// that may be too little, and explained what the visits found of it since.
-	since            buffer.Appends
+	// that may be too little, and explained what the visits found of it since;
+	// seen is what was appended when they were looked into.
+	since, seen      buffer.Appends
 	slack, explained int64
 }
 
@@ -84,11 +90,10 @@ type grower struct {
 	walk   int // the last one that came upon it
 }
 
-// Growing is which streams may have another length than they had.
+// Growing is which streams may have become longer.
 type Growing struct {
-	// Since is when all streams were visited; all but those that follow have
-	// kept their lengths from then until the last run. It is zero where that
-	// is not known.
+	// Since is when all streams were visited; none but those that follow has
+	// grown from then until the last run. It is zero where that is not known.
 	Since   time.Time
 	Streams []string
 }
@@ -114,15 +119,23 @@ func (g *growth) stop() { *g = growth{} }
 // close makes the next run visit every stream.
 func (g *growth) close() { g.all = time.Time{} }
 
+// pause keeps no books for an interval, and forgets what they were about.
+func (g *growth) pause(now time.Time) {
+	g.close()
+	g.failures, g.idle = 0, now.Add(g.every)
+	clear(g.growing)
+	clear(g.lengths)
+}
+
 // mustVisitAll says why a run at that time has to visit every stream; empty if
-// it need not. The next run, which comes after as long a time as this one did,
-// would be too late if it were.
+// it need not. It must if the next run, as long after this one as this one is
+// after the last, would come too late.
 func (g *growth) mustVisitAll(now time.Time) whyAll {
 	switch {
 	case !g.follows():
 		return notFollowed
 	case now.Before(g.idle):
-		return othersAlways
+		return pausing
 	case g.all.IsZero():
 		return notKnown
 	case now.Sub(g.all)+now.Sub(g.last) > g.every, now.Before(g.all):
@@ -134,7 +147,16 @@ func (g *growth) mustVisitAll(now time.Time) whyAll {
 // due are the streams that a run visits.
 func (g *growth) due() []string { return slices.Sorted(maps.Keys(g.growing)) }
 
-// measured notes the length of a stream before anything is removed from it.
+// has reports whether a stream is visited in each run.
+func (g *growth) has(stream string) bool { return g.growing[stream] != nil }
+
+// grows reports whether a stream grows.
+func (g *growth) grows(stream string, now time.Time) bool {
+	s := g.growing[stream]
+	return s != nil && now.Sub(s.grew) < restAfter*g.every
+}
+
+// measured notes the length of a stream, as it was read just now.
 func (g *growth) measured(stream string, length int64, now time.Time) {
 	if s := g.growing[stream]; s != nil {
 		if length > s.length {
@@ -147,8 +169,7 @@ func (g *growth) measured(stream string, length int64, now time.Time) {
 	hash := g.hash(stream)
 	before, known := g.lengths[hash]
 	if known && length > int64(before) || !known && length > 0 && !g.all.IsZero() {
-		g.growing[stream] = &grower{length, now, g.walk}
-		g.woken++
+		g.remember(stream, grower{length, now, g.walk})
 		return
 	}
 	g.lengths[hash] = clamp(length)
@@ -156,9 +177,6 @@ func (g *growth) measured(stream string, length int64, now time.Time) {
 
 // removed notes that we made a stream shorter.
 func (g *growth) removed(stream string, entries int64) {
-	if !g.follows() {
-		return
-	}
 	if s := g.growing[stream]; s != nil {
 		s.length -= entries
 		return
@@ -168,18 +186,20 @@ func (g *growth) removed(stream string, entries int64) {
 	}
 }
 
-// grows reports whether a stream grows.
-func (g *growth) grows(stream string, now time.Time) bool {
-	s := g.growing[stream]
-	return s != nil && now.Sub(s.grew) < restAfter*g.every
+// keep has a stream of so many entries visited in each run although it does not
+// grow: it may have something to lose soon.
+func (g *growth) keep(stream string, length int64) {
+	if !g.has(stream) {
+		g.remember(stream, grower{length: length, walk: g.walk})
+	}
 }
 
-// keep has a stream visited in each run although it does not grow: it may have
-// something to lose soon.
-func (g *growth) keep(stream string) {
-	if g.growing[stream] == nil {
-		g.growing[stream] = &grower{length: int64(g.lengths[g.hash(stream)]), walk: g.walk}
+func (g *growth) remember(stream string, s grower) {
+	if len(g.growing) >= maxGrowing {
+		g.crowded = true
+		return
 	}
+	g.growing[stream] = &s
 }
 
 // rest has a stream visited only when all are.
@@ -190,51 +210,55 @@ func (g *growth) rest(stream string) {
 	}
 }
 
-// walkAll begins a walk of all streams.
-func (g *growth) walkAll() { g.walk++; g.woken = 0 }
-
-// prune forgets the streams that the walk did not come upon, and reports
-// whether books are worth opening; why is what the walk was for.
-func (g *growth) prune(now time.Time, why whyAll, streams int64) bool {
-	maps.DeleteFunc(g.growing, func(_ string, s *grower) bool { return s.walk != g.walk })
-	if int64(len(g.lengths)) > 2*(streams+1024) {
-		clear(g.lengths)
-		g.close()
-		return false
-	}
-	if why == othersGrew && g.woken == 0 {
-		g.vain++
-	}
-	if len(g.growing) > maxGrowing || g.vain >= vainWalks {
-		clear(g.growing)
-		g.vain, g.idle = 0, now.Add(g.every)
-	}
-	if now.Before(g.idle) {
-		g.close()
-		return false
-	}
-	return true
+// open opens the books before a walk of all streams, with a census of those
+// that are due.
+func (g *growth) open(now time.Time, due []string, c buffer.Census) {
+	g.take(due, c, now)
+	g.walk++
+	g.crowded = false
+	g.names, g.since, g.seen, g.explained = c.Names, c.Before, c.After, 0
+	g.slack, _ = c.After.Since(c.Before)
 }
 
-// open opens the books after a walk of so many streams, before which the set
-// held listed names.
-func (g *growth) open(now time.Time, due []string, c buffer.Census, streams, listed int64) {
-	g.take(due, c, now)
-	g.all, g.last, g.streams, g.names = now, now, streams, listed
-	g.since, g.explained = c.Before, 0
-	g.slack, _ = c.After.Since(c.Before)
+// walked ends a walk that came upon so many streams.
+func (g *growth) walked(now time.Time, streams int64) {
+	maps.DeleteFunc(g.growing, func(_ string, s *grower) bool { return s.walk != g.walk })
+	g.all, g.last, g.streams = now, now, streams
+	switch {
+	case g.crowded:
+		g.pause(now)
+	case int64(len(g.lengths)) > 2*(streams+1024):
+		// Most are of streams that are gone.
+		clear(g.lengths)
+		g.close()
+	}
 }
 
 // settle compares the books with a census of the streams that are due, and says
 // why all have to be visited after all, or nothing.
 func (g *growth) settle(now time.Time, due []string, c buffer.Census) whyAll {
+	why := g.compare(now, due, c)
+	if why == "" {
+		g.failures = 0
+		return ""
+	}
+	if g.failures++; g.failures >= maxFailures {
+		g.pause(now)
+		return pausing
+	}
+	return why
+}
+
+func (g *growth) compare(now time.Time, due []string, c buffer.Census) whyAll {
 	g.last = now
 	g.take(due, c, now)
 	appended, ok := c.After.Since(g.since)
+	_, stillOK := c.After.Since(g.seen)
+	g.seen = c.After
 	meanwhile, _ := c.After.Since(c.Before)
 	switch unexplained := appended - g.explained; {
-	case !ok:
-		return countsAnew
+	case !ok || !stillOK:
+		return uncountable
 	case c.Names != g.names:
 		return listChanged
 	case unexplained < 0:
@@ -242,7 +266,6 @@ func (g *growth) settle(now time.Time, due []string, c buffer.Census) whyAll {
 	case unexplained > meanwhile+g.slack:
 		return othersGrew
 	}
-	g.vain = 0
 	return ""
 }
 

@@ -23,9 +23,9 @@ func openBooks(t *testing.T) *books {
 	b.list("a", "b")
 	b.append("a", 10)
 	b.append("b", 10)
-	b.walk("")
+	b.walk(nil)
 	b.append("a", 1)
-	b.walk(notKnown)
+	b.walk(nil)
 	if got := b.due(); len(got) != 1 || got[0] != "a" {
 		t.Fatalf("%q are due, want the one that grew", got)
 	}
@@ -50,18 +50,18 @@ func (b *books) census(due []string) buffer.Census {
 	return c
 }
 
-// walk visits all streams, as a run does.
-func (b *books) walk(why whyAll) {
+// walk visits all streams, as a run does; meanwhile is called midway.
+func (b *books) walk(meanwhile func()) {
 	b.t.Helper()
-	listed := b.census(nil).Names
-	b.walkAll()
-	for _, name := range []string{"a", "b"} {
+	due := b.due()
+	b.open(b.now, due, b.census(due))
+	for i, name := range []string{"b", "a"} {
+		if i == 1 && meanwhile != nil {
+			meanwhile()
+		}
 		b.measured(name, b.length(name), b.now)
 	}
-	if b.prune(b.now, why, 2) {
-		due := b.due()
-		b.open(b.now, due, b.census(due), 2, listed)
-	}
+	b.walked(b.now, 2)
 }
 
 func (b *books) look() whyAll { return b.settle(b.now, b.due(), b.census(b.due())) }
@@ -84,7 +84,7 @@ func TestASingleEntryElsewhereIsNoticed(t *testing.T) {
 	if why := b.look(); why != othersGrew {
 		t.Fatalf("%q", why)
 	}
-	b.walk(othersGrew)
+	b.walk(nil)
 	if !b.grows("b", b.now) {
 		t.Error("the stream that woke is not visited")
 	}
@@ -118,7 +118,10 @@ func TestBooksOpenedWhileStreamsGrewAreAsGood(t *testing.T) {
 	read := b.census(due)
 	b.append("a", 6)
 	read.Before, read.After = before.Before, b.census(due).After
-	b.open(b.now, due, read, 2, 2)
+	b.open(b.now, due, read)
+	b.measured("a", b.length("a"), b.now)
+	b.measured("b", b.length("b"), b.now)
+	b.walked(b.now, 2)
 	for range 2 {
 		if why := b.look(); why != "" {
 			t.Errorf("%q, but all was appended to the stream that grows", why)
@@ -130,6 +133,21 @@ func TestBooksOpenedWhileStreamsGrewAreAsGood(t *testing.T) {
 	}
 }
 
+func TestAnEntryThatComesBehindTheWalkIsNoticed(t *testing.T) {
+	b := openBooks(t)
+	b.walk(func() { b.append("a", 5); b.append("b", 1) })
+	if why := b.look(); why != othersGrew {
+		t.Fatalf("%q", why)
+	}
+	b.walk(nil)
+	if !b.grows("b", b.now) {
+		t.Error("the stream that woke is not visited")
+	}
+	if why := b.look(); why != "" {
+		t.Errorf("%q after all were visited", why)
+	}
+}
+
 func TestReasonsToVisitAll(t *testing.T) {
 	for _, c := range []struct {
 		what string
@@ -138,7 +156,16 @@ func TestReasonsToVisitAll(t *testing.T) {
 	}{
 		{"a name is listed of a stream that was there before", func(b *books) { b.list("c") }, listChanged},
 		{"a name goes", func(b *books) { b.rdb.SRem(b.t.Context(), "streams", "b") }, listChanged},
-		{"the counts begin anew", func(b *books) { b.rdb.ConfigResetStat(b.t.Context()) }, countsAnew},
+		{"the counts begin anew", func(b *books) { b.rdb.ConfigResetStat(b.t.Context()) }, uncountable},
+		{"they did, past what they were at first", func(b *books) {
+			b.append("a", 50)
+			if why := b.look(); why != "" {
+				b.t.Fatal(why)
+			}
+			b.rdb.ConfigResetStat(b.t.Context())
+			b.census(b.due())
+			b.append("a", 30)
+		}, uncountable},
 		{"a stream grew by itself", func(b *books) {
 			// As if a module had written to it: no command tells of it.
 			b.growing["a"].length -= 5
@@ -169,29 +196,57 @@ func TestAllAreVisitedBeforeTheTimeIsUp(t *testing.T) {
 	}
 }
 
-func TestWhereOthersGrowAllTheTimeNobodyAsksInVain(t *testing.T) {
+func TestWhereTheBooksNeverAgreeNoneAreKeptForAWhile(t *testing.T) {
 	b := openBooks(t)
-	for range vainWalks {
+	for n := range maxFailures {
 		b.append("elsewhere", 1)
 		if why := b.mustVisitAll(b.now); why != "" {
 			t.Fatal(why)
 		}
-		if why := b.look(); why != othersGrew {
-			t.Fatal(why)
+		why := b.look()
+		if last := n == maxFailures-1; last != (why == pausing) || !last && why != othersGrew {
+			t.Fatalf("the books disagree for the %d. time, and the answer is %q", n+1, why)
 		}
-		b.walk(othersGrew)
+		if why == othersGrew {
+			b.walk(nil)
+		}
 	}
-	for ; b.now.Before(b.idle); b.now = b.now.Add(period) {
-		if why := b.mustVisitAll(b.now); why != othersAlways {
+	if len(b.growing)+len(b.lengths) > 0 {
+		t.Error("what is not used is kept")
+	}
+	until := b.now.Add(DefaultVisitAll)
+	for ; b.now.Before(until); b.now = b.now.Add(period) {
+		if why := b.mustVisitAll(b.now); why != pausing {
 			t.Fatalf("%q, want no attempt", why)
 		}
-		b.walk(othersAlways)
 	}
 	if why := b.mustVisitAll(b.now); why != notKnown {
 		t.Errorf("%q when the time has come to try again", why)
 	}
-	if b.walk(notKnown); b.mustVisitAll(b.now.Add(period)) != "" {
-		t.Error("it is not tried again")
+	b.walk(nil)
+	b.append("a", 1)
+	if why := b.look(); why != othersGrew {
+		t.Errorf("%q when it is not known yet which grow", why)
+	}
+	b.walk(nil)
+	if why := b.look(); why != "" || !b.has("a") {
+		t.Errorf("%q, the streams that grow are %q", why, b.due())
+	}
+}
+
+func TestBooksThatAgreeAgainWereNoFailure(t *testing.T) {
+	b := openBooks(t)
+	for range 3 * maxFailures {
+		b.append("b", 1)
+		b.rest("b")
+		if why := b.look(); why != othersGrew {
+			t.Fatal(why)
+		}
+		b.walk(nil)
+		if why := b.look(); why != "" {
+			t.Fatal(why)
+		}
+		b.rest("b")
 	}
 }
 
@@ -210,30 +265,50 @@ func TestAStreamThatNoLongerGrowsIsVisitedWithTheOthers(t *testing.T) {
 		t.Errorf("%q are due", b.due())
 	}
 	b.append("a", 1)
-	if b.walk(longAgo); !b.grows("a", b.now) {
+	b.walk(nil)
+	if !b.grows("a", b.now) {
 		t.Error("it woke, and was not noticed")
 	}
 }
 
 func TestWhatIsRememberedHasBounds(t *testing.T) {
 	b := openBooks(t)
-	b.walkAll()
-	for i := range maxGrowing + 1 {
-		name := fmt.Sprint("car ", i)
-		b.measured(name, 1, b.now)
+	for i := range maxGrowing + 10 {
+		b.measured(fmt.Sprint("car ", i), 1, b.now)
 	}
-	if b.prune(b.now, longAgo, maxGrowing+1) || len(b.growing) > 0 {
+	if len(b.growing) != maxGrowing {
 		t.Errorf("%d names are remembered", len(b.growing))
 	}
+	b.walked(b.now, maxGrowing+10)
+	if why := b.mustVisitAll(b.now); why != pausing || len(b.growing) > 0 {
+		t.Errorf("%q with %d names", why, len(b.growing))
+	}
+
+	b = openBooks(t)
 	for i := range 10_000 {
 		b.lengths[uint32(i)] = 1
 	}
-	b.idle = time.Time{}
-	if b.walkAll(); b.prune(b.now, longAgo, 10) || len(b.lengths) > 0 {
-		t.Errorf("%d lengths of 10 streams are remembered", len(b.lengths))
+	b.walk(nil)
+	if why := b.mustVisitAll(b.now); why != notKnown || len(b.lengths) > 0 {
+		t.Errorf("%q with %d lengths of 2 streams", why, len(b.lengths))
 	}
+
 	b = openBooks(t)
-	if b.walkAll(); !b.prune(b.now, longAgo, 2) || len(b.due()) > 0 {
+	b.open(b.now, b.due(), b.census(b.due()))
+	b.walked(b.now, 0)
+	if len(b.due()) > 0 {
 		t.Errorf("%q are due, though no longer listed", b.due())
+	}
+}
+
+func TestAStreamIsKeptWithTheLengthThatIsGiven(t *testing.T) {
+	b := openBooks(t)
+	b.keep("b", b.length("b"))
+	b.append("b", 3)
+	if why := b.look(); why != "" {
+		t.Errorf("%q, but all was appended to streams that are visited", why)
+	}
+	if b.grows("a", b.now) == false || b.explained != 3 {
+		t.Errorf("%d entries are explained, want 3", b.explained)
 	}
 }

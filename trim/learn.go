@@ -10,7 +10,7 @@ import (
 // learnLengths asks for the lengths where a policy limits them, or where it is
 // to be learnt which streams grow; a close look tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
-	wanted := pick(page, func(c *candidate) bool { return (c.policy.MaxLength > 0 || r.learns()) && !c.closely && !c.measured })
+	wanted := pick(page, func(c *candidate) bool { return (c.policy.MaxLength > 0 || r.learning) && !c.closely && !c.measured })
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -28,6 +28,7 @@ func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 			continue
 		}
 		c.length, c.measured = lengths[i].Entries, true
+		r.measured(c)
 	}
 	return nil
 }
@@ -80,21 +81,12 @@ func (r *run) findCounters(ctx context.Context, known []*candidate) error {
 // does Redis touch a payload for that; how many streams go into one pipeline
 // depends on how long that takes.
 func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
-	return r.inLooks(ctx, unknown,
-		func(c *candidate) buffer.Look {
-			return buffer.Look{Stream: c.name, Before: c.policy.oldest(r.now), Ahead: c.policy.MinAge > 0}
-		},
-		func(c *candidate, h buffer.Head) error { return r.learnHead(ctx, c, h) })
-}
-
-// inLooks looks at the old end of streams, some at a time.
-func (r *run) inLooks(ctx context.Context, all []*candidate, ask func(*candidate) buffer.Look, learn func(*candidate, buffer.Head) error) error {
-	for len(all) > 0 {
-		part := all[:min(r.looks, len(all))]
-		all = all[len(part):]
+	for len(unknown) > 0 {
+		part := unknown[:min(r.looks, len(unknown))]
+		unknown = unknown[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = ask(c)
+			looks[i] = buffer.Look{Stream: c.name, Before: r.oldest(c), Ahead: c.policy.MinAge > 0}
 		}
 		var heads []buffer.Head
 		var took time.Duration
@@ -108,7 +100,7 @@ func (r *run) inLooks(ctx context.Context, all []*candidate, ask func(*candidate
 		}
 		r.looks = r.pace.calls(r.looks, firstLooks, maxLooks, took)
 		for i, c := range part {
-			if err := learn(c, heads[i]); err != nil {
+			if err := r.learnHead(ctx, c, heads[i]); err != nil {
 				return err
 			}
 		}
@@ -116,8 +108,21 @@ func (r *run) inLooks(ctx context.Context, all []*candidate, ask func(*candidate
 	return nil
 }
 
+// oldest is the id below which a look is to find entries: those that are too
+// old, or will be before all streams are visited again.
+func (r *run) oldest(c *candidate) buffer.ID {
+	if c.ahead {
+		return c.policy.ageLimit(r.now.Add(r.growth.every))
+	}
+	return c.policy.oldest(r.now)
+}
+
 func (r *run) learnHead(ctx context.Context, c *candidate, h buffer.Head) error {
-	c.old, c.length, c.measured = h.Old, h.Length, h.Err == nil
+	c.old, c.soon = h.Old && h.First.Less(c.policy.oldest(r.now)), h.Old
+	c.length, c.gone, c.measured = h.Length, 0, h.Err == nil
+	if c.measured {
+		r.measured(c)
+	}
 	switch {
 	case h.Err != nil:
 		r.failed(c.name, h.Err)

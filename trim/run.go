@@ -36,7 +36,11 @@ type run struct {
 	examples map[buffer.Class]error
 	told     time.Time
 	planning bool // nothing is removed
-	walking  bool // every stream is visited
+	// learning: every stream is visited, and it is learnt which grow; afresh
+	// if it is long ago that this was done.
+	learning, afresh bool
+	// drainedEarly: entries were removed of streams while others were measured.
+	drainedEarly bool
 	// trimmed are the streams that lost an entry, and pressed how many each
 	// lost for want of memory; both are kept only where that may happen.
 	trimmed map[string]bool
@@ -73,7 +77,6 @@ func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 
 // pass looks at every stream once.
 func (r *run) pass(ctx context.Context) error {
-	r.walking = true
 	err := r.inPages(ctx, func(ctx context.Context, page func([]candidate) error) error {
 		return r.store.WalkStreams(ctx, func(names []string) error { return page(r.candidates(names)) })
 	})
@@ -115,7 +118,8 @@ type candidate struct {
 	gone       int64 // how many entries went since
 	entryBytes int64 // 0 if not known
 	closely    bool  // to be looked at closely, as its policy knows an age
-	old        bool  // an entry may be too old
+	ahead      bool  // and so ahead
+	old, soon  bool  // an entry may be too old, or become so before long
 	timeIDs    bool
 	skip       bool
 	counted    bool // among the streams that lost an entry
@@ -134,7 +138,7 @@ func (r *run) candidates(names []string) []candidate {
 		}
 		if p := r.o.Policies.For(name); !p.KeepsAll() {
 			page = append(page, r.candidate(name, p))
-		} else if r.learns() {
+		} else if r.learning || r.growth.has(name) {
 			page = append(page, candidate{name: name, policy: Policy{KeepAll: true}})
 		}
 	}
@@ -147,7 +151,8 @@ func (r *run) candidate(name string, p Policy) candidate {
 	c := candidate{name: name, policy: p, timeIDs: true}
 	if p.MaxAge > 0 && r.byAge {
 		n, ok := r.sights.get(name)
-		if c.closely = !ok || p.MinAge > 0 || r.ageBite(n) < r.fullNodes(); !c.closely {
+		c.ahead = r.looksAhead(name)
+		if c.closely = c.ahead || !ok || p.MinAge > 0 || r.ageBite(n) < r.fullNodes(); !c.closely {
 			c.entryBytes, c.old = n, true
 		}
 	}
@@ -158,7 +163,7 @@ func (r *run) candidate(name string, p Policy) candidate {
 // have something to lose.
 func (r *run) page(ctx context.Context, page []candidate) error {
 	for _, step := range []func(context.Context, []candidate) error{
-		r.learnLengths, r.learnAges, r.measure, r.biteLengths, r.biteAges, r.sortOut,
+		r.learnLengths, r.learnAges, r.biteLengths, r.biteAges, r.sortOut,
 	} {
 		if err := step(ctx, page); err != nil {
 			return err
@@ -166,6 +171,7 @@ func (r *run) page(ctx context.Context, page []candidate) error {
 	}
 	r.progress(false)
 	if len(r.waiting) > maxWaiting && !r.draining {
+		r.drainedEarly = true
 		return r.drain(ctx)
 	}
 	return nil

@@ -102,8 +102,8 @@ type Report struct {
 	Pressure string
 }
 
-// Trimmer trims all streams, run after run. But for [Trimmer.Growing] it is not
-// safe for concurrent use.
+// Trimmer trims all streams, run after run. But for [Trimmer.Growing] and
+// [Trimmer.Revisit] it is not safe for concurrent use.
 type Trimmer struct {
 	store Store
 	o     Options
@@ -114,6 +114,7 @@ type Trimmer struct {
 	// growth is which streams grow.
 	growth  *growth
 	growing atomic.Pointer[Growing]
+	revisit atomic.Bool
 	// lonely is since when groups of a stream were seen without consumers.
 	lonely map[string]map[string]time.Time
 	// pressure is what streams keep less for want of memory.
@@ -174,7 +175,6 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	if err != nil {
 		t.growth.close()
 	}
-	t.growing.Store(t.growth.publish())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
@@ -183,6 +183,7 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	if err == nil {
 		err = r.press(ctx)
 	}
+	t.publish(r)
 	t.left, r.report.Left = r.waiting, len(r.waiting)
 	r.progress(true)
 	r.logErrors()
@@ -191,6 +192,20 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	}
 	return r.report, err
 }
+
+// publish tells who grows. Where streams that do not grow became shorter for
+// want of memory, nobody is to rely on their lengths.
+func (t *Trimmer) publish(r *run) {
+	growing := t.growth.publish()
+	if len(r.pressed) > 0 {
+		growing = &Growing{}
+	}
+	t.growing.Store(growing)
+}
+
+// Revisit has the next run visit every stream. It is for who changed the set of
+// streams, as one that came may have entries while another that went hides that.
+func (t *Trimmer) Revisit() { t.revisit.Store(true) }
 
 // Growing is which streams grow, as the last run found.
 func (t *Trimmer) Growing() Growing {

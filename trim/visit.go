@@ -9,7 +9,7 @@ import (
 )
 
 // visit looks at the streams that may have something to lose: at those that
-// grow, while it is certain that no other stream did, else at all.
+// grow while it is certain that no other did, else at every one.
 func (r *run) visit(ctx context.Context) error {
 	why, err := r.visitDue(ctx)
 	if err != nil || why == "" {
@@ -22,11 +22,13 @@ func (r *run) visit(ctx context.Context) error {
 // visitDue visits the streams that grow, or says why all have to be visited.
 func (r *run) visitDue(ctx context.Context) (whyAll, error) {
 	g := r.growth
-	why := g.mustVisitAll(r.now)
 	if !r.byAge {
-		why = notKnown
+		return noClock, nil
 	}
-	if why != "" {
+	if r.revisit.Swap(false) {
+		g.close()
+	}
+	if why := g.mustVisitAll(r.now); why != "" {
 		return why, nil
 	}
 	due := g.due()
@@ -61,45 +63,39 @@ const visitPage = 128
 
 // visitAll visits every stream. If they are followed, it learns which grow.
 func (r *run) visitAll(ctx context.Context, why whyAll) error {
-	g := r.growth
-	var listed int64
-	if r.learns() {
-		g.walkAll()
-		census, err := r.store.Census(ctx, nil)
-		if err != nil {
-			r.uncounted(err)
-		}
-		listed = census.Names
+	if r.byAge && r.growth.follows() && why != pausing {
+		r.learning = r.open(ctx)
+		r.afresh = why == longAgo
 	}
 	if err := r.pass(ctx); err != nil {
 		return err
 	}
 	r.forgetGroups()
-	if !r.learns() {
+	if !r.learning || r.report.Errors > 0 || r.drainedEarly {
+		r.growth.close()
 		return nil
 	}
-	if !r.byAge || r.report.Errors > 0 || !g.prune(r.now, why, r.report.Streams) {
-		g.close()
-		return nil
-	}
-	due := g.due()
-	census, err := r.store.Census(ctx, due)
-	if err != nil {
-		r.uncounted(err)
-		return nil
-	}
-	g.open(r.now, due, census, r.report.Streams, listed)
+	r.growth.walked(r.now, r.report.Streams)
 	return nil
 }
 
-// learns reports whether the run is to learn which streams grow.
-func (r *run) learns() bool { return !r.planning && r.growth.follows() }
+// open opens the books, if that can be done.
+func (r *run) open(ctx context.Context) bool {
+	due := r.growth.due()
+	census, err := r.store.Census(ctx, due)
+	if err != nil {
+		r.uncounted(err)
+		return false
+	}
+	r.growth.open(r.now, due, census)
+	return true
+}
 
 // uncounted goes on without books. Where the server says for good that it has
 // none, they are not tried again.
 func (r *run) uncounted(err error) {
 	r.growth.close()
-	if errors.Is(err, buffer.ErrUncounted) || buffer.ClassOf(err) == buffer.ClassAuth {
+	if errors.Is(err, buffer.ErrUncounted) {
 		r.growth.stop()
 		r.o.Log.Info("each run visits every stream", "why", err)
 		return
@@ -107,63 +103,49 @@ func (r *run) uncounted(err error) {
 	r.o.Log.Debug("cannot tell which streams grow", "error", err)
 }
 
-// measure notes how long the streams of a page are before anything goes.
-func (r *run) measure(_ context.Context, page []candidate) error {
-	if !r.learns() {
+// measured notes how long a stream is, in a walk that learns which grow. It is
+// called as the length is read, before others can be told what they removed.
+func (r *run) measured(c *candidate) {
+	if r.learning {
+		r.growth.measured(c.name, c.length, r.now)
+	}
+}
+
+// looksAhead reports whether a stream is asked for entries that become too old
+// before all streams are visited again: one that rests, each time; one that is
+// visited in each run although it does not grow, when the last look is long ago.
+func (r *run) looksAhead(stream string) bool {
+	return r.learning && (!r.growth.has(stream) || r.afresh && !r.growth.grows(stream, r.now))
+}
+
+// sortOut finds the streams that need not be visited until all are: they do not
+// grow, and have nothing to lose until then.
+func (r *run) sortOut(_ context.Context, page []candidate) error {
+	if !r.learning {
 		return nil
 	}
 	for i := range page {
-		if c := &page[i]; !c.skip {
-			r.growth.measured(c.name, c.length, r.now)
+		c := &page[i]
+		left := c.length - c.gone
+		ages := c.policy.MaxAge > 0 && c.timeIDs && left > 0
+		switch {
+		case c.skip, r.growth.grows(c.name, r.now):
+		case r.queued[queueKey{c.name, ByLength}], r.queued[queueKey{c.name, ByAge}], r.isOver(c, left), ages && c.soon:
+			r.growth.keep(c.name, left)
+		case ages && !c.ahead:
+			// Nobody looked: it stays as it is.
+		default:
+			r.growth.rest(c.name)
 		}
 	}
 	return nil
 }
 
-// sortOut finds the streams that need not be visited until all are: they do not
-// grow, and have nothing to lose until then.
-func (r *run) sortOut(ctx context.Context, page []candidate) error {
-	if !r.learns() || !r.walking {
-		return nil
-	}
-	var ageing []*candidate
-	for i := range page {
-		switch c := &page[i]; {
-		case c.skip, r.growth.grows(c.name, r.now):
-		case r.queued[queueKey{c.name, ByLength}], r.queued[queueKey{c.name, ByAge}], r.isOver(c):
-			r.growth.keep(c.name)
-		case c.policy.MaxAge > 0 && c.timeIDs && c.length > c.gone:
-			ageing = append(ageing, c)
-		default:
-			r.growth.rest(c.name)
-		}
-	}
-	return r.lookAhead(ctx, ageing)
-}
-
 // isOver reports whether a stream has more entries than its policy keeps and
 // than whole macro nodes leave: something protects them for now.
-func (r *run) isOver(c *candidate) bool {
-	left := c.length - c.gone
+func (r *run) isOver(c *candidate, left int64) bool {
 	if c.policy.MaxLength <= 0 || left <= c.policy.MaxLength {
 		return false
 	}
 	return c.policy.Exact || left-c.policy.MaxLength >= r.nodes.EntriesPerNode(c.entryBytes)
-}
-
-// lookAhead keeps the streams of which an entry becomes too old before all
-// streams are visited again.
-func (r *run) lookAhead(ctx context.Context, ageing []*candidate) error {
-	return r.inLooks(ctx, ageing,
-		func(c *candidate) buffer.Look {
-			return buffer.Look{Stream: c.name, Before: c.policy.ageLimit(r.now.Add(r.growth.every))}
-		},
-		func(c *candidate, h buffer.Head) error {
-			if h.Old || h.Err != nil {
-				r.growth.keep(c.name)
-			} else {
-				r.growth.rest(c.name)
-			}
-			return nil
-		})
 }

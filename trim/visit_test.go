@@ -41,7 +41,7 @@ type resident struct {
 	every int // runs between two bursts, 0 for none
 	burst int
 	last  buffer.ID
-	small bool
+	bytes int // of an entry
 	// lag is how far behind the clock its ids are.
 	lag time.Duration
 }
@@ -82,7 +82,7 @@ func (tw *twins) each(do func(context.Context, redis.Pipeliner)) {
 // settle lists a new stream and fills it.
 func (tw *twins) settle() {
 	kind := []string{"length", "age", "both", "young", "exact", "all"}[tw.rng.IntN(6)]
-	s := &resident{name: fmt.Sprintf("%s-%d", kind, tw.born), small: tw.rng.IntN(2) == 0}
+	s := &resident{name: fmt.Sprintf("%s-%d", kind, tw.born), bytes: []int{30, 30, 30, 700, 700, 9000}[tw.rng.IntN(6)]}
 	tw.born++
 	switch tw.rng.IntN(10) {
 	case 0:
@@ -102,10 +102,6 @@ func (tw *twins) add(s *resident, n int) {
 	if n == 0 {
 		return
 	}
-	size := 700
-	if s.small {
-		size = 30
-	}
 	first := tw.now.Add(-s.lag - period)
 	ids := make([]string, n)
 	for i := range ids {
@@ -118,7 +114,7 @@ func (tw *twins) add(s *resident, n int) {
 	}
 	tw.each(func(ctx context.Context, p redis.Pipeliner) {
 		for _, id := range ids {
-			p.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + s.name, ID: id, Values: []string{"d", strings.Repeat("x", size)}})
+			p.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + s.name, ID: id, Values: []string{"d", strings.Repeat("x", s.bytes)}})
 		}
 	})
 }
@@ -255,16 +251,16 @@ func TestVisitsWhenDueLeaveWhatVisitsOfAllLeave(t *testing.T) {
 				tw.live(run, true)
 				visited += tw.both(run, due, all)
 			}
-			if most := int64(runs * len(tw.residents) / 2); visited > most {
+			if most := int64(runs * len(tw.residents) * 3 / 4); visited > most {
 				t.Errorf("in %d calm runs over %d streams %d were visited, want at most %d", runs, len(tw.residents), visited, most)
 			}
 		})
 	}
 }
 
-// TestNoStreamIsOverlookedWhileProducersAppend has streams wake and rest while
-// runs follow one another. After each one no stream may have more than its
-// limit and what was appended since that run began.
+// TestNoStreamIsOverlookedWhileProducersAppend has streams wake while runs follow
+// one another. After each one no stream may have more than its limit and what
+// was appended since that run began.
 func TestNoStreamIsOverlookedWhileProducersAppend(t *testing.T) {
 	const streams, limit, node, runs = 40, 100, 10, 120
 	w := realWorld(t, "--stream-node-max-entries", fmt.Sprint(node))
@@ -275,8 +271,9 @@ func TestNoStreamIsOverlookedWhileProducersAppend(t *testing.T) {
 	var mu sync.Mutex
 	appended := make([]int, streams)
 	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
 	var work sync.WaitGroup
+	defer work.Wait()
+	defer stop()
 	work.Go(func() {
 		rng := rand.New(rand.NewPCG(1, 2))
 		for n := 0; ctx.Err() == nil; n++ {
