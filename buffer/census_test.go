@@ -144,11 +144,11 @@ func TestWhereAStreamMayHaveGrownUnseenNothingIsSaid(t *testing.T) {
 			other := redistest.Start(t)
 			add(t, other.Client, "a", 100)
 			host, port, _ := strings.Cut(other.Addr, ":")
-			if err := s.Client.SlaveOf(t.Context(), host, port).Err(); err != nil {
+			if err := s.Client.ReplicaOf(t.Context(), host, port).Err(); err != nil {
 				t.Fatal(err)
 			}
 			redistest.Await(t, "the data", func() bool { return s.Client.XLen(t.Context(), "stream:a").Val() == 100 })
-			if err := s.Client.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+			if err := s.Client.ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
 				t.Fatal(err)
 			}
 		}},

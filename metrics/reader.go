@@ -44,7 +44,14 @@ type rest struct {
 	// live are the others.
 	live             []string
 	streams, entries int64
+	// longest of them.
+	longest int64
 }
+
+// muchLonger is how many times as long as the shortest of the longest another
+// stream must be for all to be measured anew, when those have become shorter.
+// Streams at their limits are all about as long.
+const muchLonger = 2
 
 // reading is what one walk over the streams found.
 type reading struct {
@@ -98,11 +105,16 @@ func (r *Reader) measure(ctx context.Context, longest *top) error {
 	if err != nil {
 		return err
 	}
+	live := newTop(longest.most, longest.labelled)
 	for i, name := range r.rest.live {
-		longest.offer(name, lengths[i].Entries)
+		live.offer(name, lengths[i].Entries)
 	}
-	longest.streams += r.rest.streams
-	longest.otherEntries += r.rest.entries
+	if live.most > 0 && r.rest.longest > muchLonger*live.shortest() {
+		return r.measureAll(ctx, longest, growing, now)
+	}
+	live.streams += r.rest.streams
+	live.otherEntries += r.rest.entries
+	*longest = *live
 	return nil
 }
 
@@ -121,7 +133,11 @@ func (r *Reader) measureAll(ctx context.Context, longest *top, growing trim.Grow
 			return err
 		}
 		for i, name := range names {
-			longest.offer(name, lengths[i].Entries)
+			if left, some := longest.offer(name, lengths[i].Entries); some {
+				if _, grows := grown[left.stream]; !grows {
+					r.rest.longest = max(r.rest.longest, left.entries)
+				}
+			}
 			if _, grows := grown[name]; grows {
 				grown[name] = lengths[i].Entries
 			}
@@ -133,7 +149,7 @@ func (r *Reader) measureAll(ctx context.Context, longest *top, growing trim.Grow
 	if growing.Since.IsZero() {
 		return nil
 	}
-	found := rest{since: growing.Since, at: now, streams: longest.streams, entries: longest.otherEntries}
+	found := rest{since: growing.Since, at: now, streams: longest.streams, entries: longest.otherEntries, longest: r.rest.longest}
 	for _, l := range longest.kept {
 		found.live = append(found.live, l.stream)
 		delete(grown, l.stream)

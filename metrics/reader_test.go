@@ -226,6 +226,30 @@ func TestAReadingOfWhatGrowsShowsWhatOneOfAllWould(t *testing.T) {
 	}
 }
 
+func TestAStreamThatBecomesMuchShorterLosesItsLabel(t *testing.T) {
+	store := fakeStore{lengths: map[string]int64{"long": 1000, "mid": 500, "short": 1}}
+	m := newMetrics(1)
+	m.Leader(true)
+	reader := NewReader(store, m)
+	reader.Follow(func() trim.Growing { return trim.Growing{Since: testNow} })
+	for _, c := range []struct {
+		long  int64
+		label string
+		other float64
+	}{
+		{1000, "long", 501},
+		{400, "long", 501}, // not worth a walk
+		{10, "mid", 11},
+	} {
+		store.lengths["long"] = c.long
+		if err := reader.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantValue(t, m, `streamkeeper_stream_entries{stream="`+c.label+`"}`, float64(store.lengths[c.label]))
+		wantValue(t, m, `streamkeeper_stream_entries{stream="_other"}`, c.other)
+	}
+}
+
 func TestAReadingOfAllComesOnceInAWhile(t *testing.T) {
 	store := fakeStore{lengths: map[string]int64{"a": 1, "b": 2, "c": 3}, asked: new(int)}
 	now := testNow

@@ -150,7 +150,7 @@ func TestARunThatCannotBeSureVisitsAllTheNextTime(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			f := follow(t)
 			c.do(f)
-			if _, err := f.Trimmer.Run(t.Context()); (err != nil) != c.fails {
+			if _, err := f.Run(t.Context()); (err != nil) != c.fails {
 				t.Errorf("the run: %v", err)
 			}
 			c.undo(f)
@@ -250,7 +250,7 @@ func TestOthersAreToldWhoGrows(t *testing.T) {
 	}
 	f.cutWalk = true
 	f.Revisit()
-	if _, err := f.Trimmer.Run(t.Context()); err == nil {
+	if _, err := f.Run(t.Context()); err == nil {
 		t.Fatal("the walk did not break off")
 	}
 	if again := f.Growing(); !again.Since.IsZero() {
