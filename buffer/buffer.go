@@ -194,8 +194,17 @@ func (b *Buffer) reconnectAsCluster(ctx context.Context, o Options) error {
 	return nil
 }
 
+// helloTries is how many nodes of a cluster are asked, each chosen at random,
+// before the dead ones among them keep us from starting.
+const helloTries = 8
+
 func hello(ctx context.Context, rdb redis.UniversalClient) (Server, error) {
 	reply, err := rdb.Do(ctx, "HELLO", "2").Result()
+	if _, ok := rdb.(*redis.ClusterClient); ok {
+		for try := 1; try < helloTries && ClassOf(err) == ClassConnection; try++ {
+			reply, err = rdb.Do(ctx, "HELLO", "2").Result()
+		}
+	}
 	if err != nil {
 		return Server{}, err
 	}

@@ -433,3 +433,18 @@ func TestAUserWhoMayNotAskForTheSlotsOfAClusterLearnsThem(t *testing.T) {
 		})
 	}
 }
+
+// A node that answers nothing is met by chance, here once in some twenty times.
+func TestADeadMasterKeepsNobodyFromOpeningACluster(t *testing.T) {
+	c := redistest.StartCluster(t, 3, false, "--cluster-require-full-coverage", "no")
+	c.Masters[2].Kill()
+	for n := range 40 {
+		b, err := Open(t.Context(), Options{Connection: Connection{URL: c.URL(), Timeout: 2 * time.Second}})
+		if err != nil {
+			t.Fatalf("the %d. time: %v", n+1, err)
+		}
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
