@@ -94,7 +94,6 @@ func (r *run) open(ctx context.Context) bool {
 // uncounted goes on without books. Where the server says for good that it has
 // none, they are not tried again.
 func (r *run) uncounted(err error) {
-	r.growth.close()
 	if errors.Is(err, buffer.ErrUncounted) {
 		r.growth.stop()
 		r.o.Log.Info("each run visits every stream", "why", err)
@@ -130,7 +129,7 @@ func (r *run) sortOut(_ context.Context, page []candidate) error {
 		ages := c.policy.MaxAge > 0 && c.timeIDs && left > 0
 		switch {
 		case c.skip, r.growth.grows(c.name, r.now):
-		case r.queued[queueKey{c.name, ByLength}], r.queued[queueKey{c.name, ByAge}], r.isOver(c, left), ages && c.soon:
+		case r.isOver(c, left), ages && c.soon:
 			r.growth.keep(c.name, left)
 		case ages && !c.ahead:
 			// Nobody looked: it stays as it is.

@@ -212,23 +212,46 @@ func TestAStreamThatWokeBehindTheWalkIsTrimmedInTheNextRun(t *testing.T) {
 }
 
 func TestLargeEntriesThatAgeAreNotForgotten(t *testing.T) {
-	f := follow(t, func(o *Options) {
-		pattern, err := buffer.ParsePattern("large")
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Policies.Rules = []Rule{{pattern, Policy{MaxAge: time.Hour}}}
-	})
+	w := realWorld(t)
 	now := time.Now()
-	f.world.store.now = now
-	f.fill("large", 16<<10, times(now.Add(-61*time.Minute), 6)...)
-	f.fill("large", 16<<10, times(now.Add(-59*time.Minute), 4)...)
+	w.store.now = now
+	w.fill("large", 16<<10, times(now.Add(-61*time.Minute), 6)...)
+	w.fill("large", 16<<10, times(now.Add(-59*time.Minute), 4)...)
+	tr := w.trimmer(Policy{MaxAge: time.Hour}, func(o *Options) { o.VisitAll = DefaultVisitAll })
 	for _, want := range []int64{4, 4, 0} {
-		f.visited()
-		if n := f.length("large"); n != want {
+		w.run(tr)
+		if n := w.length("large"); n != want {
 			t.Errorf("%d entries are left, want %d", n, want)
 		}
-		f.world.store.now = f.world.store.now.Add(35 * time.Second)
+		w.store.now = w.store.now.Add(35 * time.Second)
+	}
+}
+
+func TestAStreamThatWasTrimmedAndDoesNotGrowNeedsNoVisit(t *testing.T) {
+	for _, p := range []Policy{{MaxLength: 100}, {MaxLength: 100, Exact: true}} {
+		w := realWorld(t)
+		w.fill("car", 10, times(time.Now().Add(-time.Hour), 250)...)
+		tr := w.trimmer(p, func(o *Options) { o.VisitAll = DefaultVisitAll })
+		if r := w.run(tr); r.Visited != 1 || r.EntriesRemoved == 0 {
+			t.Errorf("%s: %+v", p, r)
+		}
+		if r := w.run(tr); r.Visited != 0 || r.Streams != 1 {
+			t.Errorf("%s: %+v in the second run", p, r)
+		}
+	}
+}
+
+func TestALengthThatCouldNotBeReadOnceIsNoGrowthLater(t *testing.T) {
+	f := follow(t)
+	f.census = func(c buffer.Census, err error) (buffer.Census, error) {
+		c.Lengths[0] = buffer.Length{Err: errors.New("not now")}
+		return c, err
+	}
+	f.visited()
+	f.census = nil
+	f.grow()
+	if got := f.visited(); got != 2 {
+		t.Errorf("%d streams are visited\n%s", got, &f.log)
 	}
 }
 
@@ -259,7 +282,7 @@ func TestOthersAreToldWhoGrows(t *testing.T) {
 }
 
 func TestWhatAGroupHoldsBackIsTrimmedWhenItLetsGo(t *testing.T) {
-	f := follow(t, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+	f := follow(t, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, 24*time.Hour })
 	ctx := t.Context()
 	if err := f.rdb.XGroupCreate(ctx, streamOf(8), "readers", "0").Err(); err != nil {
 		t.Fatal(err)
@@ -273,6 +296,12 @@ func TestWhatAGroupHoldsBackIsTrimmedWhenItLetsGo(t *testing.T) {
 	read(10)
 	f.add(8, 50)
 	for range 3 {
+		f.visited()
+	}
+	// So long after that it counts no longer as one that grows.
+	f.world.store.now = time.Now()
+	for range 12 {
+		f.world.store.now = f.world.store.now.Add(4 * time.Minute)
 		f.visited()
 	}
 	if n := f.length("car-8"); n != 140 {
