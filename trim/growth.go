@@ -134,7 +134,7 @@ func (g *growth) mustVisitAll(now time.Time) whyAll {
 	switch {
 	case !g.follows():
 		return notFollowed
-	case now.Before(g.idle):
+	case now.Before(g.idle) && g.idle.Sub(now) <= g.every: // the clock may be set back
 		return pausing
 	case g.all.IsZero():
 		return notKnown

@@ -214,6 +214,9 @@ func TestWhereTheBooksNeverAgreeNoneAreKeptForAWhile(t *testing.T) {
 	if len(b.growing)+len(b.lengths) > 0 {
 		t.Error("what is not used is kept")
 	}
+	if why := b.mustVisitAll(b.now.Add(-time.Hour)); why != notKnown {
+		t.Errorf("%q after the clock was set back", why)
+	}
 	until := b.now.Add(DefaultVisitAll)
 	for ; b.now.Before(until); b.now = b.now.Add(period) {
 		if why := b.mustVisitAll(b.now); why != pausing {
