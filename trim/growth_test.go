@@ -77,20 +77,27 @@ func TestWhileTheBooksAgreeOnlyWhatGrowsIsVisited(t *testing.T) {
 	}
 }
 
+// noticed checks that the books show that a stream woke, and that it is visited
+// from then on.
+func (b *books) noticed(stream string) {
+	b.t.Helper()
+	if why := b.look(); why != othersGrew {
+		b.t.Fatalf("%q", why)
+	}
+	b.walk(nil)
+	if !b.grows(stream, b.now) {
+		b.t.Error("the stream that woke is not visited")
+	}
+	if why := b.look(); why != "" {
+		b.t.Errorf("%q after all were visited", why)
+	}
+}
+
 func TestASingleEntryElsewhereIsNoticed(t *testing.T) {
 	b := openBooks(t)
 	b.append("a", 100)
 	b.append("b", 1)
-	if why := b.look(); why != othersGrew {
-		t.Fatalf("%q", why)
-	}
-	b.walk(nil)
-	if !b.grows("b", b.now) {
-		t.Error("the stream that woke is not visited")
-	}
-	if why := b.look(); why != "" {
-		t.Errorf("%q after all were visited", why)
-	}
+	b.noticed("b")
 }
 
 func TestWhatIsAppendedDuringACensusIsNoSign(t *testing.T) {
@@ -136,16 +143,7 @@ func TestBooksOpenedWhileStreamsGrewAreAsGood(t *testing.T) {
 func TestAnEntryThatComesBehindTheWalkIsNoticed(t *testing.T) {
 	b := openBooks(t)
 	b.walk(func() { b.append("a", 5); b.append("b", 1) })
-	if why := b.look(); why != othersGrew {
-		t.Fatalf("%q", why)
-	}
-	b.walk(nil)
-	if !b.grows("b", b.now) {
-		t.Error("the stream that woke is not visited")
-	}
-	if why := b.look(); why != "" {
-		t.Errorf("%q after all were visited", why)
-	}
+	b.noticed("b")
 }
 
 func TestReasonsToVisitAll(t *testing.T) {
