@@ -114,7 +114,7 @@ func newGrowth(every time.Duration) *growth {
 func (g *growth) follows() bool { return g.every > 0 }
 
 // stop has every stream visited from now on.
-func (g *growth) stop() { *g = growth{} }
+func (g *growth) stop() { *g = *newGrowth(0) }
 
 // close makes the next run visit every stream.
 func (g *growth) close() { g.all = time.Time{} }
