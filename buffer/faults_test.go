@@ -116,7 +116,8 @@ func TestAMasterThatHangsEndsACommandAfterTheTimeout(t *testing.T) {
 	if err := syscall.Kill(hung, syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	if took > timeout*2 {
+	// Less than if each of the tries had the time to itself.
+	if took > timeout*3 {
 		t.Errorf("it took %s", took)
 	}
 	failed := err

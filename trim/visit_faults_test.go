@@ -68,7 +68,7 @@ func (f *followed) add(stream, n int) {
 
 func (f *followed) visited() int64 {
 	f.t.Helper()
-	return f.world.run(f.Trimmer).Visited
+	return f.run(f.Trimmer).Visited
 }
 
 type faultyStore struct {
@@ -170,7 +170,7 @@ func TestWhereTheServerDoesNotTellAllAreVisitedForGood(t *testing.T) {
 	}
 	for range 5 {
 		f.grow()
-		if r := f.world.run(f.Trimmer); r.Visited != all || r.EntriesRemoved != 10 {
+		if r := f.run(f.Trimmer); r.Visited != all || r.EntriesRemoved != 10 {
 			t.Errorf("%+v", r)
 		}
 	}

@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -49,7 +50,7 @@ func LaunchCluster(ctx context.Context, dir string, masters int, replicas bool, 
 
 // addMaster starts a master of the slots from first to last.
 func (c *Cluster) addMaster(ctx context.Context, dir string, first, last int, replica bool, args []string) error {
-	s, err := launchNode(dir, args)
+	s, err := launchNode(ctx, dir, args)
 	if err != nil {
 		return err
 	}
@@ -63,14 +64,36 @@ func (c *Cluster) addMaster(ctx context.Context, dir string, first, last int, re
 	if !replica {
 		return nil
 	}
-	follower, err := launchNode(dir, args)
+	follower, err := launchNode(ctx, dir, args)
 	if err == nil {
 		c.Replicas = append(c.Replicas, follower)
 	}
 	return err
 }
 
-func launchNode(dir string, args []string) (*Server, error) {
+// nodeTries is how often a node is started that finds the port of its bus taken
+// by then: it ends after its other port has answered.
+const nodeTries = 3
+
+func launchNode(ctx context.Context, dir string, args []string) (*Server, error) {
+	var failed error
+	for range nodeTries {
+		s, err := launchOnce(dir, args)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		err = s.Client.Ping(ctx).Err()
+		if _, answered := errors.AsType[redis.Error](err); err == nil || answered {
+			return s, nil
+		}
+		s.Stop()
+		failed = errors.Join(failed, err)
+	}
+	return nil, fmt.Errorf("starting a node: %w", failed)
+}
+
+func launchOnce(dir string, args []string) (*Server, error) {
 	own, err := os.MkdirTemp(dir, "node")
 	if err != nil {
 		return nil, err
