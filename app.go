@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -23,6 +24,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	started        bool
+	resolver       *net.Resolver // nil for the system's
 
 	output   string
 	redisURL string
@@ -81,8 +83,10 @@ func isTerminal(w any) bool {
 
 // open connects to the buffer.
 func (a *app) open(ctx context.Context, c Config, log *slog.Logger, readOnly bool, onError func(buffer.Class)) (*buffer.Buffer, error) {
+	connection := c.connection()
+	connection.Resolver = a.resolver
 	return buffer.Open(ctx, buffer.Options{
-		Connection: c.connection(),
+		Connection: connection,
 		Names:      c.keys(),
 		Layouts:    c.layouts(),
 		Include:    c.StreamsInclude.Value,

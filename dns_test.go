@@ -13,8 +13,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-// inProcess runs the daemon here, hurried, until the test ends.
-func inProcess(t *testing.T, redisURL string) (log *lockedBuffer) {
+// inProcess runs the daemon here, hurried, until the test ends. The resolver
+// looks host names up.
+func inProcess(t *testing.T, redisURL string, resolver *net.Resolver) (log *lockedBuffer) {
 	t.Helper()
 	cleanEnvironment(t)
 	for name, value := range hurried() {
@@ -23,7 +24,7 @@ func inProcess(t *testing.T, redisURL string) (log *lockedBuffer) {
 	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
 	t.Setenv("STREAMKEEPER_TRIM_MAX_LENGTH", "100")
 	log = new(lockedBuffer)
-	a := &app{stdin: strings.NewReader(""), stdout: new(bytes.Buffer), stderr: log, redisURL: redisURL}
+	a := &app{stdin: strings.NewReader(""), stdout: new(bytes.Buffer), stderr: log, redisURL: redisURL, resolver: resolver}
 	config, logger, err := a.load()
 	mustDo(t, err)
 	ctx, stop := context.WithCancel(t.Context())
@@ -73,7 +74,7 @@ func TestTheDaemonFollowsAHostNameThatMoves(t *testing.T) {
 			mustDo(t, err)
 			redistest.StartProxyAt(t, net.JoinHostPort("127.0.0.2", port), behind.Addr)
 			dns := redistest.StartDNS(t, "127.0.0.1")
-			inProcess(t, "redis://redis.example:"+port)
+			inProcess(t, "redis://redis.example:"+port, dns.Resolver())
 			trimmed := func(s *redistest.Server) func() bool {
 				return func() bool { n := s.Client.XLen(t.Context(), "stream:a").Val(); return n >= 100 && n < 200 }
 			}

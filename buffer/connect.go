@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -46,6 +47,8 @@ type Connection struct {
 	CAFile, CertFile, KeyFile, ServerName string
 	// Timeout bounds dialling and one command; 0 means [DefaultTimeout].
 	Timeout time.Duration
+	// Resolver looks host names up; nil means the system's.
+	Resolver *net.Resolver
 }
 
 // Validate reports what is wrong with the URL without connecting. The error
@@ -163,6 +166,15 @@ func (c Connection) client(hooks []redis.Hook) (redis.UniversalClient, error) {
 	return newClient(o, hooks), nil
 }
 
+// dialer opens connections, with TLS unless config is nil.
+func (c Connection) dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	plain := &net.Dialer{Timeout: c.Timeout, Resolver: c.Resolver}
+	if config == nil {
+		return plain.DialContext
+	}
+	return (&tls.Dialer{NetDialer: plain, Config: config}).DialContext
+}
+
 func newClient(o *redis.Options, hooks []redis.Hook) *redis.Client {
 	client := redis.NewClient(o)
 	for _, hook := range hooks {
@@ -180,6 +192,7 @@ func (c Connection) options(u *url.URL) (*redis.Options, error) {
 	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig, u.Hostname()); err != nil {
 		return nil, err
 	}
+	o.Dialer = c.dialer(o.TLSConfig)
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true
 	o.Protocol = 2
@@ -210,6 +223,7 @@ func (c Connection) clusterClient(hooks []redis.Hook, slots func(context.Context
 	if o.TLSConfig, err = c.tlsConfig(o.TLSConfig, u.Hostname()); err != nil {
 		return nil, err
 	}
+	o.Dialer = c.dialer(o.TLSConfig)
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = c.Timeout, c.Timeout, c.Timeout
 	o.ContextTimeoutEnabled = true
 	o.Protocol = 2

@@ -36,9 +36,9 @@ func newSentinels(c Connection, u *url.URL, data *redis.Options) *sentinels {
 	s := &sentinels{
 		master: u.Query().Get("master_name"),
 		addrs:  append([]string{withPort(u.Host)}, u.Query()["addr"]...),
-		dialer: redis.NewDialer(data),
+		dialer: c.dialer(data.TLSConfig),
 		options: redis.Options{
-			TLSConfig: data.TLSConfig, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
+			Dialer: c.dialer(data.TLSConfig), TLSConfig: data.TLSConfig, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
 			ContextTimeoutEnabled: true, Protocol: 2, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
 			MaintNotificationsConfig: noMaintNotifications(),
 			CredentialsProviderContext: func(context.Context) (string, string, error) {

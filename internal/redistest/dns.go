@@ -17,8 +17,8 @@ type DNS struct {
 	ip net.IP
 }
 
-// StartDNS starts a name server, and has this process ask it until the test
-// ends.
+// StartDNS starts a name server that ends with the test. Only who uses its
+// [DNS.Resolver] asks it.
 func StartDNS(t testing.TB, ip string) *DNS {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -27,16 +27,18 @@ func StartDNS(t testing.TB, ip string) *DNS {
 	d.Move(ip)
 	var wg sync.WaitGroup
 	wg.Go(d.serve)
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
 	t.Cleanup(func() {
-		net.DefaultResolver = before
 		_ = conn.Close()
 		wg.Wait()
 	})
 	return d
+}
+
+// Resolver asks this name server.
+func (d *DNS) Resolver() *net.Resolver {
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", d.conn.LocalAddr().String())
+	}}
 }
 
 // Move gives another IPv4 address from now on.
