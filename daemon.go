@@ -95,12 +95,8 @@ func (d *daemon) newRooms() error {
 		return err
 	}
 	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
-	if 2*trimOptions.Budget < trim.DefaultVisitAll {
-		trimOptions.VisitAll = trim.DefaultVisitAll
-	}
 	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
-	d.reader.Follow(d.trimmer.Growing)
 
 	cleanupOptions := d.config.cleanupOptions(d.log, false)
 	d.meters.onCleanup(&cleanupOptions)
@@ -149,18 +145,14 @@ func (d *daemon) trim(ctx context.Context) error {
 	}
 	started := time.Now()
 	r, err := run(ctx)
-	d.meters.TrimVisited(r.Visited)
 	summary := fmt.Sprintf("%d of %d streams trimmed, %d entries removed", r.StreamsTrimmed, r.Streams, r.EntriesRemoved)
-	if r.Visited < r.Streams {
-		summary += fmt.Sprintf(", %d streams visited", r.Visited)
-	}
 	if r.Left > 0 {
 		summary += fmt.Sprintf(", %d streams left to the next run", r.Left)
 	}
 	if r.Pressure != "" {
 		summary += "; " + r.Pressure
 	}
-	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_visited", r.Visited, "streams_trimmed", r.StreamsTrimmed,
+	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed,
 		"entries_removed", r.EntriesRemoved, "errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
 	return d.ended(jobTrim, summary, r.Errors, err)
 }
@@ -186,9 +178,6 @@ func (d *daemon) cleanup(ctx context.Context) error {
 		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
 	}
 	d.meters.cleaned(r, d.o.dryRun, err)
-	if r.StreamsRetired+r.StreamsRestored+r.NamesDropped > 0 {
-		d.trimmer.Revisit()
-	}
 	if r.Held != nil {
 		examples = r.Held.Examples
 	}

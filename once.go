@@ -222,7 +222,6 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 	} else {
 		r, err = trimmer.Run(ctx)
 	}
-	o.meters.TrimVisited(r.Visited)
 	job.Pressure = r.Pressure
 	job.Streams, job.StreamsTrimmed, job.EntriesRemoved, job.Errors = r.Streams, r.StreamsTrimmed, r.EntriesRemoved, r.Errors
 	return job, r.Errors, err

@@ -30,7 +30,6 @@ func rows() []row {
 		{"backlog-small", measureSmallBacklog},
 		{"backlog-large", measureLargeBacklog},
 		{"busy", measureBusy},
-		{"due", measureDue},
 		{"pressure", measurePressure},
 		{"sessions-object", measureSessionsObject},
 		{"sessions-keys", measureSessionsKeys},
@@ -48,7 +47,7 @@ func main() {
 	debug.SetGCPercent(400)
 	if len(os.Args) == 3 {
 		modes := map[string]func(context.Context, string) error{
-			neighbourMode: beNeighbour, keeperMode: beKeeper, followerMode: beFollower, cleanerMode: beCleaner,
+			neighbourMode: beNeighbour, keeperMode: beKeeper, cleanerMode: beCleaner,
 		}
 		if be := modes[os.Args[1]]; be != nil {
 			exitOn(be(context.Background(), os.Args[2]))

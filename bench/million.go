@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -31,7 +30,6 @@ func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
 	}
 	input := commands(10*few, trimLength)
 	r, err := l.interleave(ctx, l.keeperSide("few", "/0"), l.keeperSide("many", "/1"),
-		ownProcess("many, followed", followerMode, "redis://"+l.server.Addr+"/1"),
 		timed("pipe few", func(ctx context.Context) error { return l.pipe(ctx, input[:len(input)/10]) }),
 		timed("pipe many", func(ctx context.Context) error { return l.pipeInto(ctx, "1", input) }),
 		timed("pipe many, set's order", func(ctx context.Context) error { return l.pipeInto(ctx, "1", ordered) }))
@@ -41,13 +39,12 @@ func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
 	pipe, inOrder := r.median("pipe many", "s"), r.median("pipe many, set's order", "s")
 	tenPipes := 10 * r.median("pipe few", "s")
 	many, tenfold := r.median("many", "s"), 10*r.median("few", "s")
-	rss, followed := r.max("many", "rss MiB"), r.max("many, followed", "rss MiB")
+	rss := r.max("many", "rss MiB")
 	work := fmt.Sprintf("pass over %d streams", 10*few)
 	return []verdict{
 		{work: work, ours: seconds(many), other: seconds(tenfold) + " = 10 small", ratio: many / tenfold, unit: "×", bound: 1.1,
 			note: fmt.Sprintf("redis-cli --pipe: %.2f × of ten small, %.2f × in the order of the set", pipe/tenPipes, inOrder/tenPipes)},
 		{work: work + ", memory", ours: fmt.Sprintf("%.0f MiB", rss), other: "-", ratio: rss, unit: "MiB", bound: 64, note: "largest of all runs"},
-		{work: work + ", as the daemon's, memory", ours: fmt.Sprintf("%.0f MiB", followed), other: "-", ratio: followed, unit: "MiB", bound: 128, note: "largest of all runs; the chart's limit is 256 MiB"},
 	}, nil
 }
 
@@ -69,24 +66,10 @@ func (l *lab) keeperSide(name, database string) side {
 	return ownProcess(name, keeperMode, "redis://"+l.server.Addr+database)
 }
 
-func beKeeper(ctx context.Context, url string) error { return keep(ctx, url, 1, 0) }
-
-// followerMode is the argument that makes this program a few passes as those of
-// a daemon, which remembers lengths.
-const followerMode = "follower"
-
-func beFollower(ctx context.Context, url string) error {
-	return keep(ctx, url, 3, trim.DefaultVisitAll)
-}
-
-func keep(ctx context.Context, url string, runs int, visitAll time.Duration) error {
+func beKeeper(ctx context.Context, url string) error {
 	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {
-		keeper := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}, VisitAll: visitAll})
-		for range runs {
-			if _, err := keeper.Run(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
+		keeper := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}})
+		_, err := keeper.Run(ctx)
+		return err
 	})
 }

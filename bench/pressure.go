@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -64,4 +66,37 @@ func (l *lab) memory(ctx context.Context) (int64, error) {
 	}
 	used, _, err := b.Memory(ctx)
 	return used, err
+}
+
+// cpuOf is how long work took, and what it cost Redis.
+func (l *lab) cpuOf(ctx context.Context, work func() error) (figures, error) {
+	before, err := l.redisCPU(ctx)
+	if err != nil {
+		return nil, err
+	}
+	started := time.Now()
+	if err := work(); err != nil {
+		return nil, err
+	}
+	took := time.Since(started)
+	after, err := l.redisCPU(ctx)
+	return figures{"s": took.Seconds(), "cpu s": after - before}, err
+}
+
+// redisCPU is what the server has used of the processor, in seconds.
+func (l *lab) redisCPU(ctx context.Context) (sum float64, err error) {
+	info, err := l.rdb().InfoMap(ctx, "cpu").Result()
+	if err != nil {
+		return 0, err
+	}
+	for name, text := range info["CPU"] {
+		if name == "used_cpu_user" || name == "used_cpu_sys" {
+			n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				return 0, fmt.Errorf("INFO cpu: %s: %w", name, err)
+			}
+			sum += n
+		}
+	}
+	return sum, nil
 }

@@ -52,7 +52,6 @@ func (u Uses) presses() bool    { return u.Trim && u.Pressure }
 func (u Uses) marks() bool      { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool      { return u.Serve && u.Lease }
-func (u Uses) follows() bool    { return u.Serve && u.Trim }
 func (u Uses) notes() bool      { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool     { return u.Trim || u.Cleanup || u.Inspect }
 
@@ -88,7 +87,7 @@ var rights = []right{
 	{"+hget", Uses.cleansHash},
 	{"+hdel", Uses.cleansHash},
 	{"+unlink", Uses.cleans},
-	{"+scard", func(u Uses) bool { return u.Cleanup || u.follows() }},
+	{"+scard", Uses.cleans},
 	{"+smismember", Uses.cleans},
 	{"+sadd", Uses.cleans},
 	{"+srem", Uses.cleans},
@@ -145,11 +144,7 @@ func (u Uses) infoRemark() string {
 	if u.presses() {
 		lost = "TRIM_PRESSURE is off, and " + lost
 	}
-	remark := "+info is for the server's memory, without which " + lost
-	if u.follows() {
-		remark += "; and for the number of entries that are appended, without which each run of trimming asks every stream"
-	}
-	return remark
+	return "+info is for the server's memory, without which " + lost
 }
 
 // patterns are the keys in use, as globs.

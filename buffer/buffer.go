@@ -105,8 +105,6 @@ type Buffer struct {
 	log      *slog.Logger
 	// enforceReads has the server refuse writes in scripts that only read.
 	enforceReads atomic.Bool
-	// noScriptInfo: the server does not answer INFO within a script.
-	noScriptInfo atomic.Bool
 	// probes are keys of all slots of a cluster, for each prefix.
 	probes sync.Map
 }

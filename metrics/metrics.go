@@ -168,9 +168,6 @@ func (m *Metrics) TrimRemoved(stream string, reason trim.Reason, entries int64) 
 	m.streams.removed(stream, reason, entries, m.now())
 }
 
-// TrimVisited counts streams that a run of trimming asked.
-func (m *Metrics) TrimVisited(streams int64) { m.trims.visits.Add(float64(streams)) }
-
 // TrimCall notes the round trip of one trimming command.
 func (m *Metrics) TrimCall(took time.Duration) { m.trims.call.Observe(took.Seconds()) }
 

@@ -107,7 +107,6 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 			`{reason="length",stream="_other"}`, `{reason="age",stream="_other"}`, `{reason="pressure",stream="_other"}`,
 		}},
 		{"trim_call_seconds", dto.MetricType_HISTOGRAM, []string{""}},
-		{"trim_visits_total", dto.MetricType_COUNTER, []string{""}},
 		{"sessions_expired_total", dto.MetricType_COUNTER, []string{""}},
 		{"sessions_abandoned_total", dto.MetricType_COUNTER, []string{""}},
 		{"sessions_still_flowing_total", dto.MetricType_COUNTER, []string{""}},

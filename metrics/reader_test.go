@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
-	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -111,7 +109,6 @@ type fakeStore struct {
 	lengths map[string]int64
 	now     error
 	lost    error
-	asked   *int // how many lengths were asked for; nil if nobody counts
 }
 
 func (s fakeStore) Now(context.Context) (time.Time, error) { return testNow, s.now }
@@ -127,9 +124,6 @@ func (s fakeStore) WalkStreams(_ context.Context, visit func([]string) error) er
 
 func (s fakeStore) Lengths(_ context.Context, names []string) ([]buffer.Length, error) {
 	var all []buffer.Length
-	if s.asked != nil {
-		*s.asked += len(names)
-	}
 	for _, name := range names {
 		all = append(all, buffer.Length{Entries: s.lengths[name]})
 	}
@@ -172,116 +166,6 @@ func TestClocksThatDisagreeDoNotStopAReading(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 1)
-}
-
-// TestAReadingOfWhatGrowsShowsWhatOneOfAllWould compares readings that follow
-// what grows with readings of all streams, while the growing ones change.
-func TestAReadingOfWhatGrowsShowsWhatOneOfAllWould(t *testing.T) {
-	rng := rand.New(rand.NewPCG(4, 7))
-	store := fakeStore{lengths: make(map[string]int64), asked: new(int)}
-	growing := trim.Growing{Since: testNow}
-	for i := range 200 {
-		name := fmt.Sprintf("s%03d", i)
-		store.lengths[name] = rng.Int64N(50)
-		if i%20 == 0 {
-			growing.Streams = append(growing.Streams, name)
-		}
-	}
-	for i := range 5 {
-		store.lengths[fmt.Sprint("long", i)] = 1000
-	}
-	m, all := newMetrics(5), newMetrics(5)
-	m.Leader(true)
-	all.Leader(true)
-	reader := NewReader(store, m)
-	reader.Follow(func() trim.Growing { return growing })
-	for n := range 20 {
-		*store.asked = 0
-		if err := reader.Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		// Every fourth time all were visited anew, and so they may have changed.
-		want := len(growing.Streams) + 5
-		if n%4 == 0 {
-			want = len(store.lengths)
-		}
-		if *store.asked != want {
-			t.Errorf("reading %d asked for %d lengths, want %d", n, *store.asked, want)
-		}
-		if err := NewReader(store, all).Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if got, want := values(t, m), values(t, all); !maps.Equal(got, want) {
-			t.Fatalf("reading %d: %v, a reading of all %v", n, got, want)
-		}
-		for _, name := range growing.Streams {
-			store.lengths[name] = max(0, store.lengths[name]+rng.Int64N(100)-40)
-		}
-		if n%4 == 3 {
-			growing.Since = growing.Since.Add(time.Minute)
-			store.lengths[fmt.Sprint("new", n)] = rng.Int64N(50)
-			delete(store.lengths, "s001")
-			store.lengths["s002"]++
-		}
-	}
-}
-
-func TestAStreamThatBecomesMuchShorterLosesItsLabel(t *testing.T) {
-	store := fakeStore{lengths: map[string]int64{"long": 1000, "mid": 500, "short": 1}}
-	m := newMetrics(1)
-	m.Leader(true)
-	reader := NewReader(store, m)
-	reader.Follow(func() trim.Growing { return trim.Growing{Since: testNow} })
-	for _, c := range []struct {
-		long  int64
-		label string
-		other float64
-	}{
-		{1000, "long", 501},
-		{400, "long", 501}, // not worth a walk
-		{10, "mid", 11},
-	} {
-		store.lengths["long"] = c.long
-		if err := reader.Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		wantValue(t, m, `streamkeeper_stream_entries{stream="`+c.label+`"}`, float64(store.lengths[c.label]))
-		wantValue(t, m, `streamkeeper_stream_entries{stream="_other"}`, c.other)
-	}
-}
-
-func TestAReadingOfAllComesOnceInAWhile(t *testing.T) {
-	store := fakeStore{lengths: map[string]int64{"a": 1, "b": 2, "c": 3}, asked: new(int)}
-	now := testNow
-	m := New(Options{MaxStreams: 1, Now: func() time.Time { return now }})
-	m.Leader(true)
-	reader := NewReader(store, m)
-	growing := trim.Growing{Since: testNow}
-	reader.Follow(func() trim.Growing { return growing })
-	for _, c := range []struct {
-		what  string
-		after time.Duration
-		asked int
-	}{
-		{"the first", 0, 3},
-		{"soon after", time.Minute, 1},
-		{"when whoever follows them has stood still for long", trim.DefaultVisitAll, 3},
-		{"soon after that", time.Minute, 1},
-	} {
-		*store.asked = 0
-		now = now.Add(c.after)
-		if err := reader.Read(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if *store.asked != c.asked {
-			t.Errorf("%s: asked for %d lengths, want %d", c.what, *store.asked, c.asked)
-		}
-	}
-	growing = trim.Growing{}
-	*store.asked = 0
-	if err := reader.Read(t.Context()); err != nil || *store.asked != 3 {
-		t.Errorf("nobody knows: asked for %d lengths, %v; want 3", *store.asked, err)
-	}
 }
 
 func TestFiguresOfAStream(t *testing.T) {

@@ -97,8 +97,7 @@ func newJobSeries(f factory, jobs []string) jobSeries {
 }
 
 type trimSeries struct {
-	call   prometheus.Histogram
-	visits prometheus.Counter
+	call prometheus.Histogram
 }
 
 // callBuckets are close together around a millisecond, the longest that a call
@@ -107,8 +106,7 @@ var callBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01
 
 func newTrimSeries(f factory) trimSeries {
 	return trimSeries{
-		call:   f.histogram("trim_call_seconds", "Round trip of one trimming command that removed something.", callBuckets),
-		visits: f.counter("trim_visits_total", "Streams that trimming asked; those that cannot have more to lose are left out."),
+		call: f.histogram("trim_call_seconds", "Round trip of one trimming command that removed something.", callBuckets),
 	}
 }
 

@@ -39,19 +39,18 @@ func newTop(most int, labelled func(stream string) bool) *top {
 	return &top{most: most, labelled: labelled, keptBy: make(map[string]bool)}
 }
 
-// offer takes a stream in, and returns the one that is not kept for it, if any.
-// One that is kept already, because a walk may come upon a name twice, is not
-// counted again.
-func (t *top) offer(stream string, entries int64) (left length, some bool) {
+// offer takes a stream in. One that is kept already, because a scan may return a
+// name twice, is not counted again.
+func (t *top) offer(stream string, entries int64) {
 	if t.keptBy[stream] {
-		return length{}, false
+		return
 	}
 	t.streams++
 	l := length{stream, entries, t.labelled(stream)}
 	if len(t.kept) < t.most {
 		heap.Push(&t.kept, l)
 		t.keptBy[stream] = true
-		return length{}, false
+		return
 	}
 	if t.most > 0 && l.before(t.kept[0]) {
 		l, t.kept[0] = t.kept[0], l
@@ -60,15 +59,6 @@ func (t *top) offer(stream string, entries int64) (left length, some bool) {
 		t.keptBy[stream] = true
 	}
 	t.otherEntries += l.entries
-	return l, true
-}
-
-// shortest is the length of the shortest that is kept, 0 if none is.
-func (t *top) shortest() int64 {
-	if len(t.kept) == 0 {
-		return 0
-	}
-	return t.kept[0].entries
 }
 
 // lengths is a heap with the last stream, in the order of before, on top.

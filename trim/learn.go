@@ -7,10 +7,10 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// learnLengths asks for the lengths where a policy limits them, or where it is
-// to be learnt which streams grow; a close look tells them anyway.
+// learnLengths asks for the lengths where a policy limits them; a close look
+// tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
-	wanted := pick(page, func(c *candidate) bool { return (c.policy.MaxLength > 0 || r.learning) && !c.closely && !c.measured })
+	wanted := pick(page, func(c *candidate) bool { return c.policy.MaxLength > 0 && !c.closely })
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -28,7 +28,6 @@ func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 			continue
 		}
 		c.length, c.measured = lengths[i].Entries, true
-		r.measured(c)
 	}
 	return nil
 }
@@ -86,7 +85,7 @@ func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
 		unknown = unknown[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: r.oldest(c), Ahead: c.policy.MinAge > 0}
+			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.oldest(r.now), Ahead: c.policy.MinAge > 0}
 		}
 		var heads []buffer.Head
 		var took time.Duration
@@ -108,21 +107,8 @@ func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
 	return nil
 }
 
-// oldest is the id below which a look is to find entries: those that are too
-// old, or will be before all streams are visited again.
-func (r *run) oldest(c *candidate) buffer.ID {
-	if c.ahead {
-		return c.policy.ageLimit(r.now.Add(r.growth.every))
-	}
-	return c.policy.oldest(r.now)
-}
-
 func (r *run) learnHead(ctx context.Context, c *candidate, h buffer.Head) error {
-	c.old, c.soon = h.Old && h.First.Less(c.policy.oldest(r.now)), h.Old
-	c.length, c.gone, c.measured = h.Length, 0, h.Err == nil
-	if c.measured {
-		r.measured(c)
-	}
+	c.old, c.length, c.measured = h.Old, h.Length, h.Err == nil
 	switch {
 	case h.Err != nil:
 		r.failed(c.name, h.Err)

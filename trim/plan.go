@@ -23,7 +23,6 @@ func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 	if err == nil {
 		r.planPressure(o, visit)
 	}
-	r.report.Streams = r.report.Visited
 	r.progress(true)
 	r.logErrors()
 	if err == nil {

@@ -36,11 +36,6 @@ type run struct {
 	examples map[buffer.Class]error
 	told     time.Time
 	planning bool // nothing is removed
-	// learning: every stream is visited, and it is learnt which grow; afresh
-	// if it is long ago that this was done.
-	learning, afresh bool
-	// drainedEarly: entries were removed of streams while others were measured.
-	drainedEarly bool
 	// trimmed are the streams that lost an entry, and pressed how many each
 	// lost for want of memory; both are kept only where that may happen.
 	trimmed map[string]bool
@@ -77,18 +72,10 @@ func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 
 // pass looks at every stream once.
 func (r *run) pass(ctx context.Context) error {
-	err := r.inPages(ctx, func(ctx context.Context, page func([]candidate) error) error {
-		return r.store.WalkStreams(ctx, func(names []string) error { return page(r.candidates(names)) })
-	})
-	r.report.Streams = r.report.Visited
-	return err
-}
-
-// inPages works on the pages that walk comes upon, two at once.
-func (r *run) inPages(ctx context.Context, walk func(ctx context.Context, page func([]candidate) error) error) error {
 	pages, ctx := errgroup.WithContext(ctx)
 	pages.SetLimit(pagesAtOnce)
-	walkErr := walk(ctx, func(page []candidate) error {
+	walkErr := r.store.WalkStreams(ctx, func(names []string) error {
+		page := r.candidates(names)
 		pages.Go(func() error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -98,6 +85,9 @@ func (r *run) inPages(ctx context.Context, walk func(ctx context.Context, page f
 	})
 	if err := pages.Wait(); err != nil {
 		return err
+	}
+	if walkErr == nil {
+		r.forgetGroups()
 	}
 	return walkErr
 }
@@ -115,31 +105,26 @@ type candidate struct {
 	policy     Policy
 	length     int64
 	measured   bool  // the length is known
-	gone       int64 // how many entries went since
 	entryBytes int64 // 0 if not known
 	closely    bool  // to be looked at closely, as its policy knows an age
-	ahead      bool  // and so ahead
-	old, soon  bool  // an entry may be too old, or become so before long
+	old        bool  // an entry may be too old
 	timeIDs    bool
 	skip       bool
 	counted    bool // among the streams that lost an entry
 }
 
-// candidates picks the streams that a policy limits. Of others only the length
-// counts, and only if it is to be learnt which grow.
+// candidates picks the streams that a policy limits.
 func (r *run) candidates(names []string) []candidate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	page := make([]candidate, 0, len(names))
 	for _, name := range names {
-		r.report.Visited++
+		r.report.Streams++
 		if r.lonely[name] != nil {
 			r.met[name] = true
 		}
 		if p := r.o.Policies.For(name); !p.KeepsAll() {
 			page = append(page, r.candidate(name, p))
-		} else if r.learning || r.growth.has(name) {
-			page = append(page, candidate{name: name, policy: Policy{KeepAll: true}})
 		}
 	}
 	return page
@@ -151,8 +136,7 @@ func (r *run) candidate(name string, p Policy) candidate {
 	c := candidate{name: name, policy: p, timeIDs: true}
 	if p.MaxAge > 0 && r.byAge {
 		n, ok := r.sights.get(name)
-		c.ahead = r.looksAhead(name)
-		if c.closely = c.ahead || !ok || p.MinAge > 0 || r.ageBite(n) < r.fullNodes(); !c.closely {
+		if c.closely = !ok || p.MinAge > 0 || r.ageBite(n) < r.fullNodes(); !c.closely {
 			c.entryBytes, c.old = n, true
 		}
 	}
@@ -163,7 +147,7 @@ func (r *run) candidate(name string, p Policy) candidate {
 // have something to lose.
 func (r *run) page(ctx context.Context, page []candidate) error {
 	for _, step := range []func(context.Context, []candidate) error{
-		r.learnLengths, r.learnAges, r.biteLengths, r.biteAges, r.sortOut,
+		r.learnLengths, r.learnAges, r.biteLengths, r.biteAges,
 	} {
 		if err := step(ctx, page); err != nil {
 			return err
@@ -171,7 +155,6 @@ func (r *run) page(ctx context.Context, page []candidate) error {
 	}
 	r.progress(false)
 	if len(r.waiting) > maxWaiting && !r.draining {
-		r.drainedEarly = true
 		return r.drain(ctx)
 	}
 	return nil
@@ -227,8 +210,6 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 	if entries <= 0 {
 		return
 	}
-	c.gone += entries
-	r.growth.removed(c.name, entries)
 	if !c.counted {
 		c.counted = true
 		if !r.trimmed[c.name] {
@@ -249,7 +230,7 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 func (r *run) progress(always bool) {
 	if now := time.Now(); always || now.Sub(r.told) > 200*time.Millisecond {
 		r.told = now
-		r.o.OnProgress(Progress{Streams: r.report.Visited, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
+		r.o.OnProgress(Progress{Streams: r.report.Streams, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -25,7 +24,6 @@ type Store interface {
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
 	Memories(context.Context) ([]buffer.NodeMemory, error)
-	Census(ctx context.Context, names []string) (buffer.Census, error)
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
 	SetTrimPolicy(context.Context, buffer.Facts) error
@@ -61,10 +59,6 @@ type Options struct {
 	// Budget is how long a run may take before it leaves the rest to the
 	// next one; 0 means as long as it takes.
 	Budget time.Duration
-	// VisitAll is the longest time between two visits of a stream that does not
-	// grow; 0 has each run visit every stream. It is of use where one trimmer
-	// runs again and again.
-	VisitAll time.Duration
 	// RespectGroups keeps what a consumer group still needs, unless all its
 	// consumers are idle for longer than GroupIdleAfter.
 	RespectGroups  bool
@@ -92,7 +86,6 @@ type Progress struct {
 // Report is what one run did.
 type Report struct {
 	Streams        int64 // there are
-	Visited        int64 // of which so many were asked, the others cannot have more to lose
 	StreamsTrimmed int64 // that lost an entry
 	EntriesRemoved int64
 	Errors         int64 // streams that could not be trimmed
@@ -102,8 +95,7 @@ type Report struct {
 	Pressure string
 }
 
-// Trimmer trims all streams, run after run. But for [Trimmer.Growing] and
-// [Trimmer.Revisit] it is not safe for concurrent use.
+// Trimmer trims all streams, run after run. It is not safe for concurrent use.
 type Trimmer struct {
 	store Store
 	o     Options
@@ -111,10 +103,6 @@ type Trimmer struct {
 	pace  *pace
 	// sights is what was learnt of a stream when it was first seen.
 	sights *sights
-	// growth is which streams grow.
-	growth  *growth
-	growing atomic.Pointer[Growing]
-	revisit atomic.Bool
 	// lonely is since when groups of a stream were seen without consumers.
 	lonely map[string]map[string]time.Time
 	// pressure is what streams keep less for want of memory.
@@ -149,13 +137,12 @@ func New(store Store, o Options) *Trimmer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Trimmer{
-		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), growth: newGrowth(o.VisitAll),
+		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(),
 		lonely: make(map[string]map[string]time.Time), pressure: newPressure(),
 	}
 }
 
-// Run removes what the policies do not keep from every stream that may have
-// such entries. The error says what broke the run off, or that Redis's clock cannot be
+// Run removes from every stream what its policy does not keep. The error says what broke the run off, or that Redis's clock cannot be
 // trusted and so nothing was removed by age; streams that could not be trimmed
 // are counted in the report.
 func (t *Trimmer) Run(ctx context.Context) (Report, error) {
@@ -171,10 +158,7 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	}
 	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
-	err := r.visit(ctx)
-	if err != nil {
-		t.growth.close()
-	}
+	err := r.pass(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
@@ -183,7 +167,6 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	if err == nil {
 		err = r.press(ctx)
 	}
-	t.publish(r)
 	t.left, r.report.Left = r.waiting, len(r.waiting)
 	r.progress(true)
 	r.logErrors()
@@ -191,28 +174,6 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 		err = clockErr
 	}
 	return r.report, err
-}
-
-// publish tells who grows. Where streams that do not grow became shorter for
-// want of memory, nobody is to rely on their lengths.
-func (t *Trimmer) publish(r *run) {
-	growing := t.growth.publish()
-	if len(r.pressed) > 0 {
-		growing = &Growing{}
-	}
-	t.growing.Store(growing)
-}
-
-// Revisit has the next run visit every stream. It is for who changed the set of
-// streams, as one that came may have entries while another that went hides that.
-func (t *Trimmer) Revisit() { t.revisit.Store(true) }
-
-// Growing is which streams grow, as the last run found.
-func (t *Trimmer) Growing() Growing {
-	if g := t.growing.Load(); g != nil {
-		return *g
-	}
-	return Growing{}
 }
 
 // begin asks for the server's time, and for what does not change.
