@@ -24,12 +24,16 @@ type Server struct {
 	// Client speaks to the server as the test does.
 	Client *redis.Client
 
-	dir  string
-	args []string
-	line []string // the whole command line, where it is not that of a data server
-	cmd  *exec.Cmd
-	out  bytes.Buffer
+	program string
+	dir     string
+	args    []string
+	line    []string // the whole command line, where it is not that of a data server
+	cmd     *exec.Cmd
+	out     bytes.Buffer
 }
+
+// defaultProgram is looked for in PATH.
+const defaultProgram = "redis-server"
 
 // Start starts a server that ends with the test. The arguments are added to
 // redis-server's command line: "--maxmemory", "4mb". A test without a
@@ -59,7 +63,7 @@ func newServer(dir string, args []string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dir: dir, args: args}
+	s := &Server{Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), program: defaultProgram, dir: dir, args: args}
 	s.Client = redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2, ReadTimeout: 30 * time.Second})
 	return s, nil
 }
@@ -71,10 +75,10 @@ func (s *Server) Run() error {
 	if args == nil {
 		args = s.dataLine(port)
 	}
-	s.cmd = exec.Command("redis-server", args...)
+	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {
-		return fmt.Errorf("starting redis-server (make test installs it): %w", err)
+		return fmt.Errorf("starting %s (make test installs redis-server): %w", s.program, err)
 	}
 	deadline := time.Now().Add(10 * time.Second)
 	for time.Now().Before(deadline) {
@@ -86,7 +90,7 @@ func (s *Server) Run() error {
 		time.Sleep(5 * time.Millisecond)
 	}
 	s.Kill()
-	return fmt.Errorf("redis-server did not come up: %s", s.out.String())
+	return fmt.Errorf("%s did not come up: %s", s.program, s.out.String())
 }
 
 // dataLine is the command line of a server that holds data.
