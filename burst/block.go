@@ -1,7 +1,6 @@
 package burst
 
 import (
-	"bytes"
 	"errors"
 	"math"
 
@@ -12,175 +11,148 @@ import (
 // does not tell which.
 var errNoRoom = errors.New("damaged, or longer than the buffer")
 
-const (
-	minMatch = 4        // least length of a match in an LZ4 block
-	window   = 64 << 10 // how far back a match reaches
-	// endLiterals is how many bytes at a block's end are always literals: the
-	// block format's "end of block restrictions". Decoders rely on it; the
-	// library's does not check it, and a block cut off behind a match would
-	// otherwise pass for a shorter one.
-	endLiterals = 5
-)
+const window = 64 << 10 // how far back a match reaches
 
 // piece is one block of an envelope.
 type piece struct {
 	data   []byte
+	at     int // index of the data in the message
 	stored bool
 	linked bool // matches may reach into the pieces before
 	limit  int  // most bytes it may have when uncompressed
 }
 
 // next returns the next block, false behind the last.
-func (e *envelope) next() (piece, bool, error) {
+func (e *envelope) next() (piece, bool, fault) {
 	switch e.enc {
 	case Frame:
 		return e.nextOfFrame()
 	case LegacyFrame:
 		return e.nextOfLegacyFrame()
 	}
-	if e.ended {
-		return piece{}, false, nil
+	if e.blocks > 0 {
+		return piece{}, false, fault{}
 	}
-	e.ended = true
-	return piece{data: e.rest, limit: math.MaxInt}, true, nil
+	e.blocks++
+	return piece{data: e.rest, at: e.at(), limit: math.MaxInt}, true, fault{}
 }
 
 // decode uncompresses all blocks into dst and checks what the envelope says of
-// the result. It returns errNoRoom if dst may be too short.
-func (e envelope) decode(dst []byte) ([]byte, error) {
+// the result. The fault is errNoRoom if dst may be too short.
+func (u *unpacker) decode(e envelope, dst []byte) ([]byte, fault) {
 	n := 0
 	for {
-		p, ok, err := e.next()
-		if err != nil {
-			return nil, err
+		p, ok, f := e.next()
+		if f.err != nil {
+			return nil, f
 		}
 		if !ok {
 			break
 		}
-		written, err := p.decode(dst[n:], dst[:n])
-		if err != nil {
-			return nil, err
+		written, ok := p.decode(dst[n:], dst[:n])
+		if !ok {
+			return nil, fault{err: errNoRoom, at: p.at}
+		}
+		if !p.stored && !plainEnd(p.data, dst[:n+written]) {
+			if f := u.judgeEnd(e.enc, p); f.err != nil {
+				return nil, f
+			}
 		}
 		n += written
 	}
 	if e.sized && e.size != uint64(n) {
-		return nil, ErrUnreadable
+		return nil, fault{err: errNoRoom, at: e.at()}
 	}
 	if e.enc == Frame {
-		return dst[:n], e.closeFrame(dst[:n])
+		if f := e.closeFrame(dst[:n]); f.err != nil {
+			return nil, f
+		}
 	}
-	return dst[:n], nil
+	return dst[:n], fault{}
 }
 
 // decode uncompresses the block to the beginning of dst; before is what the
 // blocks before it hold.
-func (p piece) decode(dst, before []byte) (int, error) {
+func (p piece) decode(dst, before []byte) (n int, ok bool) {
 	dst = dst[:min(len(dst), p.limit)]
 	if p.stored {
-		if len(p.data) > len(dst) {
-			return 0, errNoRoom
-		}
-		return copy(dst, p.data), nil
+		return copy(dst, p.data), len(p.data) <= len(dst)
 	}
 	if len(p.data) == 0 {
-		return 0, ErrUnreadable
+		return 0, false
 	}
 	if !p.linked {
 		before = nil
 	}
 	n, err := lz4.UncompressBlockWithDict(p.data, dst, before[max(0, len(before)-window):])
-	if err != nil {
-		return 0, errNoRoom
+	return n, err == nil
+}
+
+// judgeEnd judges the end of a block by a walk over its tokens: what a client
+// would refuse is a fault. Nothing is said of the blocks of frames as long as
+// there is a decoder's buffer that takes them.
+func (u *unpacker) judgeEnd(enc Encoding, p piece) fault {
+	s := walkSequences(p.data, math.MaxInt, math.MaxInt)
+	switch end := s.ending(len(p.data)); {
+	case end == endBroken:
+		return fault{ErrUnreadable, p.at + s.match.token, "the block ends too soon behind its last match: cut off or damaged"}
+	case end == endFine || enc == Frame || enc == LegacyFrame:
+	case enc == Block:
+		u.risky = true
+	default:
+		return fault{ErrBlockEnd, p.at + s.match.token, "the last match begins less than 12 bytes before the end, or ends less than 5"}
 	}
-	tail := min(n, endLiterals)
-	if len(p.data) <= tail || !bytes.Equal(p.data[len(p.data)-tail:], dst[n-tail:n]) {
-		return 0, ErrUnreadable
-	}
-	return n, nil
+	return fault{}
 }
 
 // measure returns how long the blocks are uncompressed, by their tokens alone.
-func (e envelope) measure(limit int) (int, error) {
+func (e envelope) measure(limit int) (int, fault) {
 	n := 0
 	for {
-		p, ok, err := e.next()
-		if err != nil {
-			return 0, err
+		p, ok, f := e.next()
+		if f.err != nil {
+			return 0, f
 		}
 		if !ok {
 			break
 		}
-		length := len(p.data)
-		if !p.stored {
-			before := 0
-			if p.linked {
-				before = n
-			}
-			if length, err = measureBlock(p.data, before, limit-n); err != nil {
-				return 0, err
-			}
+		length, f := e.measurePiece(p, n)
+		if f.err != nil {
+			return 0, f
 		}
-		if length > p.limit {
-			return 0, ErrUnreadable
-		}
-		if n += length; n > limit {
-			return 0, ErrTooLarge
-		}
+		n += length
 	}
-	if e.sized && e.size != uint64(n) {
-		return 0, ErrUnreadable
+	switch {
+	case e.sized && e.size != uint64(n):
+		return 0, fault{ErrUnreadable, e.total, "the data ends before it is as long as the head says"}
+	case n > limit:
+		return 0, fault{ErrTooLarge, 0, "longer than the limit when uncompressed"}
 	}
-	return n, nil
+	return n, fault{}
 }
 
-// measureBlock walks the sequences of an LZ4 block (token, literals, match) and
-// returns how many bytes they stand for, or [ErrTooLarge] as soon as they are
-// more than limit. Matches may reach before bytes further back than the block.
-func measureBlock(src []byte, before, limit int) (int, error) {
-	i, n := 0, 0
-	for i < len(src) {
-		token := src[i]
-		literals, at, ok := sequenceLength(src, i+1, int(token>>4))
-		if !ok || literals > len(src)-at {
-			return 0, ErrUnreadable
-		}
-		i = at + literals
-		if n += literals; n > limit {
-			return 0, ErrTooLarge
-		}
-		if i == len(src) {
-			return n, nil
-		}
-		if len(src)-i < 2 {
-			return 0, ErrUnreadable
-		}
-		offset := int(src[i]) | int(src[i+1])<<8
-		match, at, ok := sequenceLength(src, i+2, int(token&15))
-		if !ok || offset == 0 || offset > before+n {
-			return 0, ErrUnreadable
-		}
-		i = at
-		if n += match + minMatch; n > limit {
-			return 0, ErrTooLarge
-		}
+// measurePiece measures one block, behind n bytes that were in those before it.
+func (e *envelope) measurePiece(p piece, n int) (int, fault) {
+	room, why := p.limit, "the block is longer uncompressed than the frame allows"
+	if e.sized && e.size <= math.MaxInt && int(e.size)-n <= room {
+		room, why = int(e.size)-n, "the data goes on although it is as long as the head says"
 	}
-	// It ends behind a match, or is empty: piece.decode judges by its end, and
-	// is to come to the same result whether it was measured before or not.
-	return n, nil
-}
-
-// sequenceLength returns a length whose first four bits are in nibble and whose
-// further bytes, if any, begin at i, and the index behind them.
-func sequenceLength(src []byte, i, nibble int) (length, next int, ok bool) {
-	if nibble < 15 {
-		return nibble, i, true
-	}
-	for length = nibble; i < len(src); {
-		more := int(src[i])
-		i++
-		if length += more; more != 255 {
-			return length, i, true
+	if p.stored {
+		if len(p.data) > room {
+			return 0, fault{ErrUnreadable, p.at, why}
 		}
+		return len(p.data), fault{}
 	}
-	return 0, 0, false
+	before := 0
+	if p.linked {
+		before = n
+	}
+	s := walkSequences(p.data, before, room)
+	switch {
+	case s.what != "":
+		return 0, fault{ErrUnreadable, p.at + s.at, s.what}
+	case s.size > room:
+		return 0, fault{ErrUnreadable, p.at + s.at, why}
+	}
+	return s.size, fault{}
 }

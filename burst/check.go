@@ -3,6 +3,9 @@ package burst
 import (
 	"errors"
 	"iter"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Limits of the RTA documentation, in bytes before compression.
@@ -52,6 +55,9 @@ type Checker struct {
 	Pinned Encoding
 
 	unpacker unpacker
+	// walk and fault are of the last reading.
+	walk  walk
+	fault fault
 }
 
 // Check judges the `data` field of a message. The hint is the encoding in which
@@ -118,12 +124,14 @@ type reading struct {
 	rank rank
 }
 
-// read judges data as packed in one encoding.
+// read judges data as packed in one encoding. What it says more of the burst is
+// in c.walk, and of what is no LZ4 data in c.fault, until the next reading.
 func (c *Checker) read(enc Encoding, data []byte) reading {
 	r := reading{Result: Result{Compressed: len(data)}}
-	b, err := c.unpacker.unpack(enc, data, c.maxBurst())
-	if err != nil {
-		reason := reasonOf(err)
+	var b []byte
+	b, c.fault = c.unpacker.unpack(enc, data, c.maxBurst())
+	if c.fault.err != nil {
+		reason := reasonOf(c.fault.err)
 		r.Reasons.add(reason)
 		r.Verdict, r.rank = Invalid, rejected
 		if reason == Unreadable {
@@ -133,12 +141,23 @@ func (c *Checker) read(enc Encoding, data []byte) reading {
 	}
 	var w walk
 	if len(b) > AllowedBurst {
-		w.reasons.add(OverOneMiB)
+		w.note(OverOneMiB, 0)
+	}
+	if c.unpacker.risky {
+		w.note(BlockEndRisky, 0)
 	}
 	w.burst(b)
 	r.Reasons, r.Verdict = w.reasons, w.reasons.Verdict()
+	if r.Verdict != OK {
+		c.walk = w
+	}
 	if r.Verdict == Invalid {
 		r.rank = readInvalid
+		if enc == Pickle && c.Pinned == Auto && isGuess(data, b) {
+			r.Reasons, r.rank = 0, unreadable
+			r.Reasons.add(Unreadable)
+			c.fault = fault{ErrUnreadable, 0, "stored, by the first byte, and what follows does not begin like a burst"}
+		}
 		return r
 	}
 	r.Encoding, r.Size, r.Kinds = enc, len(b), w.kinds
@@ -147,6 +166,33 @@ func (c *Checker) read(enc Encoding, data []byte) reading {
 		r.rank = readOK
 	}
 	return r
+}
+
+// isGuess reports whether a pickle is one by its first byte alone: any message
+// that begins with 00 passes for a stored one, whatever it is. It is more than a
+// guess if what is stored begins like a burst.
+func isGuess(data, stored []byte) bool {
+	return data[0] == 0 && len(stored) > 0 && !beginsLikeBurst(stored)
+}
+
+// beginsLikeBurst reports whether bytes begin with a StreamData and a member of
+// it, the lengths of which go together. Where the data was cut off, they may
+// reach past its end.
+func beginsLikeBurst(b []byte) bool {
+	if b[0] != dataField<<3|byte(wireBytes) {
+		return false
+	}
+	outer, n := protowire.ConsumeVarint(b[1:])
+	if n < 0 || len(b) <= 1+n {
+		return n == len(b)-1 // cut off just there
+	}
+	tag := uint64(b[1+n])
+	if member := tag >> 3; tag&7 != wireBytes || member < firstMember || member > lastMember {
+		return outer == 0
+	}
+	inner, m := protowire.ConsumeVarint(b[2+n:])
+	head := uint64(1 + m)
+	return m > 0 && inner <= outer && outer-inner >= head && outer < math.MaxInt32
 }
 
 func (c *Checker) maxBurst() int {
@@ -165,6 +211,14 @@ func reasonOf(err error) Reason {
 		return TrailingBytes
 	case errors.Is(err, ErrTooLarge):
 		return TooLarge
+	case errors.Is(err, ErrBlockEnd):
+		return BlockEndInvalid
+	case errors.Is(err, ErrLegacyTrailing):
+		return LegacyTrailingBytes
+	case errors.Is(err, ErrConcatenated):
+		return ConcatenatedFrames
+	case errors.Is(err, ErrSkippable):
+		return SkippableFrame
 	default:
 		return Unreadable
 	}

@@ -1,6 +1,7 @@
 package burst
 
 import (
+	"bytes"
 	"math"
 	"runtime"
 	"slices"
@@ -33,6 +34,22 @@ func field(number protowire.Number, value any) []byte {
 
 // streamData is a burst of one StreamData with the given fields.
 func streamData(fields ...any) []byte { return field(1, parts(fields...)) }
+
+// overlong is a number in so many bytes.
+func overlong(x uint64, size int) []byte {
+	b := make([]byte, size)
+	for i := range b {
+		b[i] = byte(x) | 0x80
+		x >>= 7
+	}
+	b[size-1] &= 0x7f
+	return b
+}
+
+// groups is so many groups of field 9, each in the one before.
+func groups(n int) []byte {
+	return append(bytes.Repeat([]byte{0x4b}, n), bytes.Repeat([]byte{0x4c}, n)...)
+}
 
 const goodSession = `{"identity": "a", "state": "open"}`
 
@@ -82,6 +99,23 @@ func TestTheWalkOverABurst(t *testing.T) {
 		{"wire type 7", parts(streamData(timeRange), 0x7f, 0), []Reason{NotProtobuf}, [kindCount]int{TimeRange: 1}},
 		{"a field number that is too large", parts(streamData(timeRange), 0x82, 0x80, 0x80, 0x80, 0x10, 0), []Reason{NotProtobuf}, [kindCount]int{TimeRange: 1}},
 		{"a tag in more bytes than it needs", parts(0x8a, 0x00, protowire.AppendBytes(nil, timeRange)), nil, [kindCount]int{TimeRange: 1}},
+		{"a tag in five bytes", parts(overlong(0x0a, 5), protowire.AppendBytes(nil, timeRange)), nil, [kindCount]int{TimeRange: 1}},
+		{"a tag in six bytes", parts(overlong(0x0a, 6), protowire.AppendBytes(nil, timeRange)), []Reason{OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"a member's tag in ten bytes", streamData(parts(overlong(0x1a, 10), timeRange[1:])), []Reason{OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"a field's tag in six bytes", streamData(field(3, parts(overlong(0x11, 6), make([]byte, 8)))), []Reason{OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"an unknown field's tag in six bytes", streamData(timeRange, overlong(0x48, 6), 0), []Reason{UnknownField, OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"an unknown field's length in six bytes", streamData(timeRange, 0x4a, overlong(1, 6), 0), []Reason{UnknownField, OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"a length in five bytes", parts(0x0a, overlong(uint64(len(timeRange)), 5), timeRange), nil, [kindCount]int{TimeRange: 1}},
+		{"a length in six bytes", parts(0x0a, overlong(uint64(len(timeRange)), 6), timeRange), []Reason{OverlongVarint}, [kindCount]int{TimeRange: 1}},
+		{"a packed list's length in six bytes", streamData(field(4, parts(0x22, overlong(2, 6), 0, 1, field(5, "ab")))), []Reason{OverlongVarint}, [kindCount]int{TimestampedData: 1}},
+		{"a number in ten bytes", streamData(field(4, parts(0x18, overlong(2, 10), field(4, parts(0, 5)), field(5, "ab")))), nil, [kindCount]int{TimestampedData: 1}},
+		{"100 groups in a burst", parts(streamData(timeRange), groups(100)), []Reason{UnknownField}, [kindCount]int{TimeRange: 1}},
+		{"101 groups in a burst", parts(streamData(timeRange), groups(101)), []Reason{NestedTooDeep}, [kindCount]int{TimeRange: 1}},
+		{"99 groups in a StreamData", streamData(timeRange, groups(99)), []Reason{UnknownField}, [kindCount]int{TimeRange: 1}},
+		{"100 groups in a StreamData", streamData(timeRange, groups(100)), []Reason{NestedTooDeep}, [kindCount]int{TimeRange: 1}},
+		{"98 groups in a member", streamData(field(3, groups(98))), []Reason{UnknownField}, [kindCount]int{TimeRange: 1}},
+		{"99 groups in a member", streamData(field(3, groups(99))), []Reason{NestedTooDeep}, [kindCount]int{}},
+		{"a group that another one's end ends", streamData(timeRange, 0x4b, 0x54), []Reason{NotProtobuf}, [kindCount]int{TimeRange: 1}},
 		{"a tag cut off", parts(streamData(timeRange), 0x8a), []Reason{NotProtobuf}, [kindCount]int{TimeRange: 1}},
 		{"a length past the end", parts(0x0a, 5, 0), []Reason{NotProtobuf}, [kindCount]int{}},
 		{"a length in two bytes past the end", parts(0x0a, 0x85, 0x01, 0), []Reason{NotProtobuf}, [kindCount]int{}},

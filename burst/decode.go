@@ -26,9 +26,9 @@ func (c *Checker) Decode(data []byte, hint Encoding) (Result, *Content) {
 	if result.Verdict == Invalid {
 		return result, nil
 	}
-	b, err := c.unpacker.unpack(result.Encoding, data, c.maxBurst())
+	b, f := c.unpacker.unpack(result.Encoding, data, c.maxBurst())
 	defer c.unpacker.trim()
-	if err != nil {
+	if f.err != nil {
 		return result, nil
 	}
 	return result, decodeBurst(b)

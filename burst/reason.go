@@ -65,6 +65,12 @@ const (
 	// SessionStateUnknown is Session JSON without a state, or with one that the
 	// documentation does not have.
 	SessionStateUnknown
+	// OverlongVarint is a tag or a length in more bytes than the five that every
+	// protobuf parser takes: .NET reads it, C++, Python and JavaScript do not.
+	OverlongVarint
+	// BlockEndRisky is a bare LZ4 block whose last match is so near to its end
+	// that only a decoder with a larger buffer than needed reads it.
+	BlockEndRisky
 
 	firstInvalid
 )
@@ -76,15 +82,26 @@ const (
 	// Unreadable is bytes that are LZ4 data in no encoding that was tried:
 	// random, truncated or damaged.
 	Unreadable
+	// BlockEndInvalid is the same in an encoding that gives the length: decoders
+	// with a buffer of that length refuse it.
+	BlockEndInvalid
 	// ChecksumMismatch is an LZ4 frame whose header, block or content checksum
 	// does not fit.
 	ChecksumMismatch
 	// TrailingBytes is something behind the end of an LZ4 frame.
 	TrailingBytes
+	// LegacyTrailingBytes is something behind the blocks of a legacy frame.
+	LegacyTrailingBytes
+	// ConcatenatedFrames is a second frame behind the first.
+	ConcatenatedFrames
+	// SkippableFrame is a skippable frame, before an LZ4 frame or behind it.
+	SkippableFrame
 	// TooLarge is a burst longer than the limit.
 	TooLarge
 	// NotProtobuf is bytes that no protobuf parser takes.
 	NotProtobuf
+	// NestedTooDeep is a burst with more than 100 groups within each other.
+	NestedTooDeep
 	// WrongWireType is a field of the schema with another type than the
 	// schema's: another message, most likely.
 	WrongWireType
@@ -108,12 +125,19 @@ var reasonNames = [reasonCount]string{
 	FirstDeltaNotZero:      "first_delta_not_zero",
 	SessionIdentityMissing: "session_identity_missing",
 	SessionStateUnknown:    "session_state_unknown",
+	OverlongVarint:         "overlong_varint",
+	BlockEndRisky:          "block_end_risky",
 	Empty:                  "empty",
 	Unreadable:             "unreadable",
+	BlockEndInvalid:        "block_end_invalid",
 	ChecksumMismatch:       "checksum_mismatch",
 	TrailingBytes:          "trailing_bytes",
+	LegacyTrailingBytes:    "legacy_trailing_bytes",
+	ConcatenatedFrames:     "concatenated_frames",
+	SkippableFrame:         "skippable_frame",
 	TooLarge:               "too_large",
 	NotProtobuf:            "not_protobuf",
+	NestedTooDeep:          "nested_too_deep",
 	WrongWireType:          "wrong_wire_type",
 	NotUTF8:                "not_utf8",
 	NoStreamData:           "no_stream_data",

@@ -45,7 +45,8 @@ func frameHead(descriptor ...any) []byte {
 var (
 	abcBlock  = parts(0x38, "abc", 3, 0, 0x60, "-12345")
 	abc       = "abcabcabcabcabc-12345"
-	linkBlock = parts(0x0f, 21, 0, 2, 0x60, "-12345") // a match of 21 over 21
+	nearBlock = parts(0x37, "abc", 3, 0, 0x60, "-12345") // "abcabcabcabcab-12345": its match is one shorter
+	linkBlock = parts(0x0f, 21, 0, 2, 0x60, "-12345")    // a match of 21 over 21
 )
 
 const (
@@ -117,7 +118,12 @@ func TestUnpacking(t *testing.T) {
 		{"a frame without its end mark", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock), "", ErrUnreadable},
 		{"a frame cut off in its content checksum", Frame, parts(frameHead(plainFLG|flgContentChecksum, bd64K), n, abcBlock, uint32(0), 0, 0), "", ErrUnreadable},
 		{"a frame with a byte behind it", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0), 0), "", ErrTrailing},
-		{"a frame behind a frame", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0), frameHead(plainFLG, bd64K), n, abcBlock, uint32(0)), "", ErrTrailing},
+		{"a frame behind a frame", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0), frameHead(plainFLG, bd64K), n, abcBlock, uint32(0)), "", ErrConcatenated},
+		{"a legacy frame behind a frame", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0), uint32(legacyFrameMagic), n, abcBlock), "", ErrConcatenated},
+		{"a skippable frame behind a frame", Frame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0), uint32(skippableMagic+7), uint32(0)), "", ErrSkippable},
+		{"a skippable frame before a frame", Frame, parts(uint32(skippableMagic+15), uint32(2), "ab", frameHead(plainFLG, bd64K), n, abcBlock, uint32(0)), "", ErrSkippable},
+		{"a frame with a block that ends near a match, which has a larger buffer", Frame, parts(frameHead(plainFLG, bd64K), uint32(len(nearBlock)), nearBlock, uint32(0)), "abcabcabcabcab-12345", nil},
+		{"a frame with a block whose end no buffer suffices for", Frame, parts(frameHead(plainFLG, bd64K), uint32(10), 0x38, "abc", 3, 0, 0x40, "-123", uint32(0)), "", ErrUnreadable},
 		{"a frame of another version", Frame, parts(frameHead(0x20, bd64K), n, abcBlock, uint32(0)), "", ErrUnreadable},
 		{"a frame with a reserved bit", Frame, parts(frameHead(plainFLG|flgReserved, bd64K), n, abcBlock, uint32(0)), "", ErrUnreadable},
 		{"a frame with another reserved bit", Frame, parts(frameHead(plainFLG, bd64K|1), n, abcBlock, uint32(0)), "", ErrUnreadable},
@@ -126,14 +132,20 @@ func TestUnpacking(t *testing.T) {
 		{"a frame with a block that is longer than it may be", Frame, parts(frameHead(plainFLG, bd64K), uint32(storedBlock|65537), make([]byte, 65537), uint32(0)), "", ErrUnreadable},
 		{"a frame with a block that expands to more than it may", Frame, parts(frameHead(plainFLG, bd64K), longBlock(65537), uint32(0)), "", ErrUnreadable},
 		{"a frame's magic number alone", Frame, parts(uint32(frameMagic)), "", ErrUnreadable},
-		{"a skippable frame", Frame, parts(uint32(0x184D2A50), uint32(0)), "", ErrUnreadable},
+		{"a skippable frame", Frame, parts(uint32(0x184D2A50), uint32(0)), "", ErrSkippable},
 
 		{"a legacy frame", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock), abc, nil},
 		{"a legacy frame of two blocks", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, n, abcBlock), abc + abc, nil},
 		{"a legacy frame cut off", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock[:9]), "", ErrUnreadable},
-		{"a legacy frame cut off in a block's size", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, 0, 0), "", ErrUnreadable},
+		{"a legacy frame cut off in a block's size", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, 0, 0), "", ErrLegacyTrailing},
+		{"a legacy frame with a text behind it", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, "and more"), "", ErrLegacyTrailing},
+		{"a legacy frame with zeros behind it", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, uint32(0)), "", ErrLegacyTrailing},
+		{"a legacy frame with a skippable frame behind it", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, uint32(skippableMagic), uint32(0)), "", ErrSkippable},
+		{"a frame behind a legacy frame", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, frameHead(plainFLG, bd64K), uint32(0)), "", ErrConcatenated},
+		{"a legacy frame of nothing", LegacyFrame, parts(uint32(legacyFrameMagic), 1), "", ErrUnreadable},
+		{"a legacy frame that begins with an impossible length", LegacyFrame, parts(uint32(legacyFrameMagic), uint32(legacyBound+1), abcBlock), "", ErrUnreadable},
 		{"a legacy frame with an empty block", LegacyFrame, parts(uint32(legacyFrameMagic), uint32(0)), "", ErrUnreadable},
-		{"a legacy frame behind a legacy frame", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, uint32(legacyFrameMagic), n, abcBlock), "", ErrUnreadable},
+		{"a legacy frame behind a legacy frame", LegacyFrame, parts(uint32(legacyFrameMagic), n, abcBlock, uint32(legacyFrameMagic), n, abcBlock), "", ErrConcatenated},
 		{"a legacy frame with a block that expands to more than it may", LegacyFrame, parts(uint32(legacyFrameMagic), longBlock(legacyBlockSize+1)), "", ErrUnreadable},
 		{"a frame that should be a legacy frame", LegacyFrame, parts(frameHead(plainFLG, bd64K), n, abcBlock, uint32(0)), "", ErrUnreadable},
 
@@ -147,9 +159,9 @@ func TestUnpacking(t *testing.T) {
 			// A buffer that is there already takes another path through the code.
 			for _, size := range []int{1, len(test.want), len(test.want) + 1, 1 << 20} {
 				u := unpacker{buf: make([]byte, size)}
-				got, err := u.unpack(test.enc, test.data, DefaultMaxBurst)
-				if !errors.Is(err, test.err) || err == nil && string(got) != test.want {
-					t.Errorf("with a buffer of %d: %q, %v, want %q, %v", size, shorten(got), err, shorten([]byte(test.want)), test.err)
+				got, f := u.unpack(test.enc, test.data, DefaultMaxBurst)
+				if err := f.err; !errors.Is(err, test.err) || err == nil && string(got) != test.want {
+					t.Errorf("with a buffer of %d: %q, %v, want %q, %v", size, shorten(got), f, shorten([]byte(test.want)), test.err)
 				}
 			}
 		})
@@ -177,10 +189,10 @@ func TestNothingLongerThanTheLimitIsUnpacked(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, u := range []unpacker{{}, {buf: make([]byte, 1000)}, {buf: make([]byte, 1<<20)}} {
-					if got, err := u.unpack(enc, data, len(src)); err != nil || !bytes.Equal(got, src) {
+					if got, err := u.unpack(enc, data, len(src)); err.err != nil || !bytes.Equal(got, src) {
 						t.Errorf("at the limit: %d bytes, %v", len(got), err)
 					}
-					if got, err := u.unpack(enc, data, len(src)-1); !errors.Is(err, ErrTooLarge) {
+					if got, err := u.unpack(enc, data, len(src)-1); !errors.Is(err.err, ErrTooLarge) {
 						t.Errorf("past the limit: %d bytes, %v", len(got), err)
 					}
 				}

@@ -2,6 +2,7 @@ package burst
 
 import (
 	"encoding/binary"
+	"math"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -12,10 +13,21 @@ import (
 type walk struct {
 	reasons Reasons
 	kinds   [kindCount]int
+	// first is where in the burst each of the reasons was first found.
+	first [reasonCount]int32
 }
 
-func (w *walk) fail(r Reason) bool {
-	w.reasons.add(r)
+// note adds a reason that was found in the field whose tag is at an index.
+func (w *walk) note(r Reason, at int) {
+	if !w.reasons.Has(r) {
+		w.reasons.add(r)
+		w.first[r] = int32(min(at, math.MaxInt32))
+	}
+}
+
+// fail is note for what makes the burst invalid.
+func (w *walk) fail(r Reason, at int) bool {
+	w.note(r, at)
 	return false
 }
 
@@ -33,62 +45,64 @@ func (w *walk) burst(b []byte) bool {
 	for i := 0; i < len(b); {
 		tag, next := uint64(b[i]), i+1
 		if tag >= 0x80 {
-			tag, next = readVarint(b, i, len(b))
+			tag, next = w.longTag(b, i, len(b))
 		}
 		if tag != dataField<<3|wireBytes {
-			if i = w.foreign(b, next, len(b), tag, tag>>3 == dataField); i < 0 {
+			if i = w.foreign(b, span{i, next, len(b)}, tag, tag>>3 == dataField, 0); i < 0 {
 				return false
 			}
 			continue
 		}
-		from, to := readLength(b, next, len(b))
+		from, to := w.length(b, next, len(b))
 		if to < 0 {
-			return w.fail(NotProtobuf)
+			return w.fail(NotProtobuf, i)
 		}
-		if !w.streamData(b, from, to) {
+		if !w.streamData(b, i, from, to) {
 			return false
 		}
 		i, found = to, true
 	}
-	return found || w.fail(NoStreamData)
+	return found || w.fail(NoStreamData, 0)
 }
 
 // streamData walks a StreamData. A member of the oneof that comes twice in a row
 // is merged, as protobuf does it; another one takes its place.
-func (w *walk) streamData(b []byte, i, end int) bool {
+func (w *walk) streamData(b []byte, start, i, end int) bool {
 	if i == end {
-		w.reasons.add(EmptyStreamData)
+		w.note(EmptyStreamData, start)
 		return true
 	}
 	kind := kindCount
+	at := i // of the member that counts
 	var json []byte
 	var v values
 	for i < end {
 		tag, next := uint64(b[i]), i+1
 		if tag >= 0x80 {
-			tag, next = readVarint(b, i, end)
+			tag, next = w.longTag(b, i, end)
 		}
 		member := tag >> 3
 		known := firstMember <= member && member <= lastMember
 		if !known || tag&7 != wireBytes {
-			if i = w.foreign(b, next, end, tag, known); i < 0 {
+			if i = w.foreign(b, span{i, next, end}, tag, known, 1); i < 0 {
 				return false
 			}
 			continue
 		}
-		from, to := readLength(b, next, end)
+		from, to := w.length(b, next, end)
 		if to < 0 {
-			return w.fail(NotProtobuf)
+			return w.fail(NotProtobuf, i)
 		}
+		at = i
 		if kind != kindCount {
-			w.reasons.add(SeveralMembers)
+			w.note(SeveralMembers, i)
 			if kind != Kind(member-firstMember) {
 				v = values{}
 			}
 		}
 		if kind = Kind(member - firstMember); kind == SessionJSON {
 			if json = b[from:to]; !utf8.Valid(json) {
-				return w.fail(NotUTF8)
+				return w.fail(NotUTF8, i)
 			}
 		} else if !w.fields(b, from, to, &schemas[kind], &v) {
 			return false
@@ -105,7 +119,12 @@ func (w *walk) streamData(b []byte, i, end int) bool {
 	} else {
 		reasons = v.check(kind)
 	}
-	w.reasons |= reasons
+	if reasons == 0 {
+		return true
+	}
+	for r := range reasons.All() {
+		w.note(r, at)
+	}
 	return reasons.Verdict() != Invalid
 }
 
@@ -117,15 +136,15 @@ func (w *walk) fields(b []byte, i, end int, s *schema, v *values) bool {
 	for i < end {
 		tag, next := uint64(b[i]), i+1
 		if tag >= 0x80 {
-			tag, next = readVarint(b, i, end)
+			tag, next = w.longTag(b, i, end)
 		}
-		r := foreign
+		at, r := i, foreign
 		if tag < uint64(len(s.roles)) {
 			r = s.roles[tag]
 		}
 		switch r {
 		case foreign:
-			i = w.foreign(b, next, end, tag, s.has(tag>>3))
+			i = w.foreign(b, span{i, next, end}, tag, s.has(tag>>3), 2)
 			if i < 0 {
 				return false
 			}
@@ -146,26 +165,26 @@ func (w *walk) fields(b []byte, i, end int, s *schema, v *values) bool {
 				v.addTime(r, binary.LittleEndian.Uint64(b[next:i]))
 			}
 		case buffer:
-			from, to := readLength(b, next, end)
+			from, to := w.length(b, next, end)
 			v.buffer, i = to-from, to
 		case deltas, channels:
-			from, to := readLength(b, next, end)
+			from, to := w.length(b, next, end)
 			if i = to; to >= 0 && !v.addList(r, b[from:to:len(b)]) {
-				return w.fail(NotProtobuf)
+				return w.fail(NotProtobuf, at)
 			}
 		case anyDoubles:
-			from, to := readLength(b, next, end)
+			from, to := w.length(b, next, end)
 			if i = to; (to-from)%8 != 0 {
-				return w.fail(NotProtobuf)
+				return w.fail(NotProtobuf, at)
 			}
 		case text:
-			from, to := readLength(b, next, end)
+			from, to := w.length(b, next, end)
 			if i = to; to >= 0 && !utf8.Valid(b[from:to]) {
-				return w.fail(NotUTF8)
+				return w.fail(NotUTF8, at)
 			}
 		}
 		if i < 0 || i > end {
-			return w.fail(NotProtobuf)
+			return w.fail(NotProtobuf, at)
 		}
 	}
 	return true
@@ -213,22 +232,30 @@ func (v *values) addTime(r role, x uint64) {
 	}
 }
 
+// span is a field in the burst: the index of its tag, of its value, and of the
+// end of the message that it lies in.
+type span struct{ at, value, end int }
+
 // foreign deals with a field that the message does not have as it stands: it has
 // the number, but not with this wire type, or it has not even the number. It
-// returns the index behind the field, -1 if that makes the burst invalid.
-func (w *walk) foreign(b []byte, i, end int, tag uint64, known bool) int {
+// returns the index behind the field, -1 if that makes the burst invalid. depth
+// is how many messages the field lies in, the burst not counted.
+func (w *walk) foreign(b []byte, f span, tag uint64, known bool, depth int) int {
+	i := f.value
 	if i >= 0 {
 		if known {
-			w.fail(WrongWireType)
+			w.fail(WrongWireType, f.at)
 			return -1
 		}
-		i = skipUnknown(b, i, end, tag)
+		i = w.skip(b, f, tag, depth)
 	}
 	if i < 0 {
-		w.fail(NotProtobuf)
+		if !w.reasons.Has(NestedTooDeep) {
+			w.fail(NotProtobuf, f.at)
+		}
 		return -1
 	}
-	w.reasons.add(UnknownField)
+	w.note(UnknownField, f.at)
 	return i
 }
 

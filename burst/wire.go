@@ -11,7 +11,9 @@ import (
 // The readers of the protobuf wire format below take the bytes of a whole burst,
 // an index, and where the message ends that is being read. They return the index
 // behind what they read, or -1 if no parser would take the bytes. They know the
-// short cases and leave the long ones to protowire.
+// short cases and leave the long ones to protowire. With protowire alone a check
+// of the vehicle mix (see BenchmarkYardsticks) has 0.46 of the decoder's
+// throughput instead of 0.77, and 0.70 if only the lists are counted here.
 
 // goesOn is the bit of each byte of a number that says that another follows.
 const goesOn = 0x8080808080808080
@@ -40,9 +42,21 @@ func shortVarint(b []byte, i int) int {
 	return (bits.TrailingZeros64(ends) + 1) / 8 & 7
 }
 
-// readLength reads the length before bytes, a string, a message or packed
-// scalars, and returns where these begin and end.
-func readLength(b []byte, i, end int) (from, to int) {
+// maxOrdinary is the most bytes of a tag or length that every parser takes.
+const maxOrdinary = 5
+
+// longTag reads a tag of more than one byte.
+func (w *walk) longTag(b []byte, i, end int) (uint64, int) {
+	tag, next := readVarint(b, i, end)
+	if next-i > maxOrdinary && tag>>3 <= uint64(protowire.MaxValidNumber) {
+		w.note(OverlongVarint, i)
+	}
+	return tag, next
+}
+
+// length reads the length before bytes, a string, a message or packed scalars,
+// and returns where these begin and end.
+func (w *walk) length(b []byte, i, end int) (from, to int) {
 	var x uint64
 	switch {
 	case i < end-1 && b[i] < 0x80:
@@ -53,6 +67,9 @@ func readLength(b []byte, i, end int) (from, to int) {
 		if x, from = readVarint(b, i, end); from < 0 {
 			return -1, -1
 		}
+		if from-i > maxOrdinary && x <= uint64(end-from) {
+			w.note(OverlongVarint, i)
+		}
 	}
 	if x > uint64(end-from) {
 		return -1, -1
@@ -60,17 +77,60 @@ func readLength(b []byte, i, end int) (from, to int) {
 	return from, from + int(x)
 }
 
-// skipUnknown skips the value of a field that the schema does not have.
-func skipUnknown(b []byte, i, end int, tag uint64) int {
+// maxDepth is how many messages and groups may lie within each other, the burst
+// not counted: the limit of protobuf's parsers in C++, Java and .NET.
+const maxDepth = 100
+
+// skip skips the value of a field that the schema does not have.
+func (w *walk) skip(b []byte, f span, tag uint64, depth int) int {
 	number := tag >> 3
 	if number < uint64(protowire.MinValidNumber) || number > uint64(protowire.MaxValidNumber) {
 		return -1
 	}
-	n := protowire.ConsumeFieldValue(protowire.Number(number), protowire.Type(tag&7), b[i:end])
-	if n < 0 {
+	switch protowire.Type(tag & 7) {
+	case protowire.VarintType:
+		_, i := readVarint(b, f.value, f.end)
+		return i
+	case protowire.Fixed32Type:
+		return within(f.value+4, f.end)
+	case protowire.Fixed64Type:
+		return within(f.value+8, f.end)
+	case protowire.BytesType:
+		_, i := w.length(b, f.value, f.end)
+		return i
+	case protowire.StartGroupType:
+		return w.skipGroup(b, f, number, depth+1)
+	default:
 		return -1
 	}
-	return i + n
+}
+
+func within(i, end int) int {
+	if i > end {
+		return -1
+	}
+	return i
+}
+
+// skipGroup skips the fields of a group, and its end.
+func (w *walk) skipGroup(b []byte, f span, number uint64, depth int) int {
+	if depth > maxDepth {
+		w.fail(NestedTooDeep, f.at)
+		return -1
+	}
+	for i := f.value; i < f.end; {
+		tag, next := w.longTag(b, i, f.end)
+		if next < 0 {
+			return -1
+		}
+		if tag == number<<3|uint64(protowire.EndGroupType) {
+			return next
+		}
+		if i = w.skip(b, span{i, next, f.end}, tag, depth); i < 0 {
+			return -1
+		}
+	}
+	return -1
 }
 
 // countVarints returns how many numbers a packed list holds, false if no parser
