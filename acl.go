@@ -52,12 +52,12 @@ func (c *Config) uses() buffer.Uses {
 	if target, err := url.Parse(c.Redis.URL.Value); err == nil {
 		query := target.Query()
 		u.Sentinels = query.Get("master_name") != ""
-		u.Cluster = query.Has("addr") && !u.Sentinels
 		database := query.Get("db")
 		if target.Scheme != "unix" && database == "" {
 			database = strings.Trim(target.Path, "/")
 		}
 		u.Database = database != "" && database != "0"
+		u.Cluster = !u.Sentinels && !u.Database && target.Scheme != "unix"
 	}
 	return u
 }

@@ -23,7 +23,8 @@ type Uses struct {
 	// Layouts that sessions are looked for in; none means all.
 	Layouts []Layout
 	Names   Names
-	// Cluster, Sentinels and Database are known from the connection.
+	// Sentinels and Database are known from the connection. Cluster means that
+	// there may be one: a single URL may name any node of it.
 	Cluster   bool
 	Sentinels bool
 	Database  bool
@@ -132,8 +133,8 @@ func (u Uses) Rule() (words, remarks []string) {
 	if u.Sentinels {
 		remarks = append(remarks, "the Sentinels have users of their own: theirs needs +sentinel|get-master-addr-by-name, and +sentinel|sentinels for those that the URL does not name")
 	}
-	if !u.Cluster && !u.Sentinels {
-		remarks = append(remarks, "for a Redis Cluster add +asking and +cluster|slots")
+	if u.Cluster {
+		remarks = append(remarks, "+cluster|slots and +asking are for a Redis Cluster; a single server does not need them")
 	}
 	return words, remarks
 }

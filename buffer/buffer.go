@@ -144,8 +144,8 @@ func (b *Buffer) connect(ctx context.Context, o Options) error {
 		return err
 	}
 	b.server, err = hello(ctx, b.rdb)
-	if _, named := b.rdb.(*redis.ClusterClient); err == nil && b.server.Mode == "cluster" || named && redis.HasErrorPrefix(err, "NOPERM") {
-		if err = b.reconnectAsCluster(ctx, o); err == nil {
+	if _, named := b.rdb.(*redis.ClusterClient); err == nil && b.server.Mode == "cluster" && !named {
+		if err = b.reconnectAsCluster(o); err == nil {
 			b.server, err = hello(ctx, b.rdb)
 		}
 	}
@@ -175,15 +175,8 @@ func cause(ctx context.Context, err error) error {
 
 // reconnectAsCluster makes of a client of one server one of the cluster that it
 // belongs to.
-func (b *Buffer) reconnectAsCluster(ctx context.Context, o Options) error {
-	slots, err := b.whoMayNotAsk(ctx, o)
-	if err != nil {
-		return err
-	}
-	if _, ok := b.rdb.(*redis.ClusterClient); ok && slots == nil {
-		return nil
-	}
-	cluster, err := o.Connection.clusterClient(o.hooks(), slots)
+func (b *Buffer) reconnectAsCluster(o Options) error {
+	cluster, err := o.Connection.clusterClient(o.hooks())
 	if err != nil {
 		return err
 	}

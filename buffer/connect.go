@@ -154,7 +154,7 @@ func (c Connection) client(hooks []redis.Hook) (redis.UniversalClient, error) {
 		return nil, fmt.Errorf("reading the Redis URL: %w", err)
 	}
 	if shape == ofCluster {
-		return c.clusterClient(hooks, nil)
+		return c.clusterClient(hooks)
 	}
 	o, err := c.options(u)
 	if err != nil {
@@ -203,9 +203,8 @@ func (c Connection) options(u *url.URL) (*redis.Options, error) {
 	return o, nil
 }
 
-// clusterClient makes a client of the cluster that the URL's servers belong
-// to; slots, unless nil, is asked in place of CLUSTER SLOTS who serves what.
-func (c Connection) clusterClient(hooks []redis.Hook, slots func(context.Context) ([]redis.ClusterSlot, error)) (*redis.ClusterClient, error) {
+// clusterClient makes a client of the cluster that the URL's servers belong to.
+func (c Connection) clusterClient(hooks []redis.Hook) (*redis.ClusterClient, error) {
 	u, err := c.parse()
 	if err != nil {
 		return nil, err
@@ -235,7 +234,6 @@ func (c Connection) clusterClient(hooks []redis.Hook, slots func(context.Context
 	o.ReadOnly, o.RouteByLatency, o.RouteRandomly = false, false, false
 	// Commands go where their key is; asking COMMAND for more takes a right.
 	o.DisableRoutingPolicies = true
-	o.ClusterSlots = slots
 	o.NewClient = func(node *redis.Options) *redis.Client { return newClient(node, hooks) }
 	client := redis.NewClusterClient(o)
 	// Each node bounds its own tries, and this one the way from node to node.

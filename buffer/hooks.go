@@ -119,7 +119,7 @@ func commandName(cmd redis.Cmder) string {
 type observer struct{ tell func(Class) }
 
 // dispensable are commands that may be denied at the cost of a feature.
-var dispensable = map[string]bool{"info": true, "config get": true, "cluster slots": true}
+var dispensable = map[string]bool{"info": true, "config get": true}
 
 func (o observer) see(cmd redis.Cmder, err error) {
 	class := ClassOf(err)
