@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Uses say what of the buffer is used, for [Uses.Rule].
@@ -153,17 +156,17 @@ func (u Uses) patterns() []string {
 	n := u.Names
 	var all []string
 	if u.anyJob() {
-		all = append(all, escapeGlob(n.Streams), escapeGlob(n.StreamPrefix)+"*")
+		all = append(all, redisconn.EscapeGlob(n.Streams), redisconn.EscapeGlob(n.StreamPrefix)+"*")
 	}
 	if u.walksHash() {
-		all = append(all, escapeGlob(n.Sessions))
+		all = append(all, redisconn.EscapeGlob(n.Sessions))
 	}
 	if u.keys() {
-		all = append(all, escapeGlob(n.SessionPrefix())+"*")
+		all = append(all, redisconn.EscapeGlob(n.SessionPrefix())+"*")
 	}
 	state := func(names ...string) {
 		for _, name := range names {
-			all = append(all, escapeGlob(n.StatePrefix+name))
+			all = append(all, redisconn.EscapeGlob(n.StatePrefix+name))
 		}
 	}
 	if u.Trim {
@@ -186,7 +189,7 @@ func patternWord(glob string) (word string, exact bool) {
 	exact = true
 	for i := 0; i < len(glob); {
 		r, size := utf8.DecodeRuneInString(glob[i:])
-		if isUnprintable(r, size) || strings.ContainsRune(" \u00a0\"'", r) {
+		if escape.Unprintable(r, size) || strings.ContainsRune(" \u00a0\"'", r) {
 			exact = false
 			b.WriteString(strings.Repeat("?", size))
 		} else {

@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -45,14 +44,6 @@ func TestOpenAsksWhatTheServerIs(t *testing.T) {
 	}
 }
 
-func TestServersBefore62AreRefused(t *testing.T) {
-	for version, want := range map[string]bool{"6.2.0": true, "6.0.16": false, "5.0.7": false, "7.0.15": true, "8.4.0": true, "10.1": true} {
-		if got := (Server{Version: version}).AtLeast(6, 2); got != want {
-			t.Errorf("%s is at least 6.2: %v", version, got)
-		}
-	}
-}
-
 func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,28 +72,6 @@ func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
 				t.Errorf("the class is %q", class)
 			}
 		})
-	}
-}
-
-func TestConnectionErrorsNeverHoldThePassword(t *testing.T) {
-	for _, url := range []string{
-		"redis://:hush/word@host:6379/0", "redis://user:hush@host:port/0", "http://user:hush@host", "redis://u:hush@h/x?y=z",
-		"redis://u:hush@h/0?bogus=1", "hush", "redis://h:1/hush", "redis://u:hu%zzsh@h",
-	} {
-		c := Connection{URL: url}
-		err := c.Validate()
-		if err == nil {
-			t.Errorf("%s is valid", url)
-		} else if strings.Contains(err.Error(), "hush") {
-			t.Errorf("the error of %s shows the password: %v", url, err)
-		}
-	}
-	ok := Connection{URL: "redis://u:hush@h:1/2?master_name=m&addr=h2:2"}
-	if err := ok.Validate(); err != nil {
-		t.Error(err)
-	}
-	if got := ok.Redacted(); got != "redis://h:1,h2:2/2?master_name=m" {
-		t.Errorf("redacted: %s", got)
 	}
 }
 
@@ -155,18 +124,6 @@ func firstOutcome(outcomes []Trimmed, err error) error {
 	return err
 }
 
-func TestTheReadOnlyGuardWorksBefore70Too(t *testing.T) {
-	s := redistest.Start(t)
-	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
-	b.server.Version = "6.2.14"
-	if _, err := b.Infos(t.Context(), []string{"a"}); err != nil {
-		t.Errorf("a read is refused: %v", err)
-	}
-	if err := b.SetLeft(t.Context(), Facts{"a": 1}); !errors.Is(err, ErrReadOnly) {
-		t.Errorf("a write: %v", err)
-	}
-}
-
 func TestErrorsAreSortedAndCounted(t *testing.T) {
 	s := redistest.Start(t)
 	var seen []Class
@@ -188,41 +145,6 @@ func TestErrorsAreSortedAndCounted(t *testing.T) {
 		t.Errorf("class %q of %v", ClassOf(err), err)
 	}
 }
-
-func TestClassOf(t *testing.T) {
-	for text, want := range map[string]Class{
-		"READONLY You can't write against a read only replica.":             ClassReadOnly,
-		"LOADING Redis is loading the dataset in memory":                    ClassLoading,
-		"MASTERDOWN Link with MASTER is down":                               ClassLoading,
-		"BUSY Redis is busy running a script.":                              ClassLoading,
-		"OOM command not allowed when used memory > 'maxmemory'.":           ClassOOM,
-		"NOAUTH Authentication required.":                                   ClassAuth,
-		"NOPERM this user has no permissions to run the 'xtrim' command":    ClassAuth,
-		"WRONGPASS invalid username-password pair":                          ClassAuth,
-		"CLUSTERDOWN The cluster is down":                                   ClassMoved,
-		"TRYAGAIN Multiple keys request during rehashing of slot":           ClassMoved,
-		"NOSCRIPT No matching script.":                                      ClassNoScript,
-		"WRONGTYPE Operation against a key holding the wrong kind of value": ClassWrongType,
-		"ERR syntax error": ClassOther,
-		"ERR Error running script (call to f_1): @user_script:3: WRONGTYPE Opx": ClassWrongType,
-	} {
-		if got := ClassOf(fmt.Errorf("doing it: %w", replyError(text))); got != want {
-			t.Errorf("%s: %q, want %q", text, got, want)
-		}
-	}
-	for err, want := range map[error]Class{
-		context.DeadlineExceeded: ClassTimeout, redis.Nil: "", context.Canceled: "", ErrClock: ClassClock, net.ErrClosed: ClassConnection,
-	} {
-		if got := ClassOf(err); got != want {
-			t.Errorf("%v: %q, want %q", err, got, want)
-		}
-	}
-}
-
-type replyError string
-
-func (e replyError) Error() string { return string(e) }
-func (replyError) RedisError()     {}
 
 func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
 	m := miniredis.RunT(t)

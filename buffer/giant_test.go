@@ -35,7 +35,7 @@ func (h *watching) ProcessHook(next redis.ProcessHook) redis.ProcessHook { retur
 func (h *watching) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	calls := 0
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if slices.Contains(cmds[0].Args(), any(unlinkScript.sha)) {
+		if slices.Contains(cmds[0].Args(), any(unlinkScript.SHA())) {
 			calls++
 			if err := (*h)(calls); err != nil {
 				cmds[0].SetErr(err)

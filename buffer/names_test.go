@@ -1,55 +1,9 @@
 package buffer
 
 import (
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 )
-
-func TestEscapeShowsAnyBytesAndUnescapeReversesIt(t *testing.T) {
-	for name, want := range map[string]string{
-		"":                   "",
-		"car 7: lap*":        "car 7: lap*",
-		"Ünïcode ✓":          "Ünïcode ✓",
-		"tab\there":          `tab\x09here`,
-		"\x1b[31mred":        `\x1b[31mred`,
-		"back\\slash":        `back\\slash`,
-		"\xff\xfe":           `\xff\xfe`,
-		"half \xc3":          `half \xc3`,
-		"c1 \u0085 and \x7f": `c1 \xc2\x85 and \x7f`,
-	} {
-		got := Escape(name)
-		if got != want {
-			t.Errorf("Escape(%q) = %s, want %s", name, got, want)
-		}
-		if back, err := Unescape(got); err != nil || back != name {
-			t.Errorf("Unescape(%s) = %q, %v, want %q", got, back, err, name)
-		}
-	}
-}
-
-func TestUnescapeRefusesOtherBackslashes(t *testing.T) {
-	for _, text := range []string{`\`, `\n`, `\x`, `\x1`, `\xzz`, `\x+1`, `a\ b`} {
-		if got, err := Unescape(text); err == nil {
-			t.Errorf("Unescape(%s) = %q, want an error", text, got)
-		}
-	}
-}
-
-func FuzzEscape(f *testing.F) {
-	f.Add("plain")
-	f.Add("\xff\\x41\x00")
-	f.Fuzz(func(t *testing.T, name string) {
-		shown := Escape(name)
-		if !utf8.ValidString(shown) || strings.ContainsFunc(shown, func(r rune) bool { return r < 0x20 }) {
-			t.Errorf("Escape(%q) = %q cannot be shown", name, shown)
-		}
-		if back, err := Unescape(shown); err != nil || back != name {
-			t.Errorf("Unescape(Escape(%q)) = %q, %v", name, back, err)
-		}
-	})
-}
 
 func TestIDsAreComparedAsNumbers(t *testing.T) {
 	ordered := []string{"0-0", "0-1", "9-0", "9-9", "9-10", "10-0", "100-0", "1700000000000-0", "18446744073709551615-18446744073709551615"}

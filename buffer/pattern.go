@@ -169,8 +169,3 @@ func matchClass(pattern string, p int, c byte) (ok bool, next int) {
 	}
 	return ok != not, min(p+1, len(pattern))
 }
-
-// escapeGlob quotes the glob characters of a prefix for SCAN MATCH.
-func escapeGlob(prefix string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
-}

@@ -153,7 +153,7 @@ var steps = []struct {
 func warm(t *testing.T, s *redistest.Server) {
 	t.Helper()
 	for _, script := range []script{rememberScript, unlinkScript, forgetScript} {
-		if err := s.Client.ScriptLoad(t.Context(), script.source).Err(); err != nil {
+		if err := s.Client.ScriptLoad(t.Context(), script.Source()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,13 +8,12 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Page sizes of the walks over sessions; see namePage, and pager for the Hash.
-const (
-	sessionPage = 200
-	keyPage     = 300
-)
+// sessionPage is the most sessions in a page; see [redisconn.Pager].
+const sessionPage = 200
 
 // WalkSessions visits every session in every layout that is in use, a page at
 // a time, in no order; a session may come twice if the registry changes
@@ -67,10 +66,10 @@ func (b *Buffer) looksFor(l Layout) bool {
 
 // fetchHash reads the one Hash of the object and fields layouts page by page.
 func (b *Buffer) fetchHash() func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-	pages := newPager(b.maxStall, sessionPage)
+	pages := redisconn.NewPager(b.maxStall, sessionPage)
 	return func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
 		started := time.Now()
-		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", int64(pages.count)).Result()
+		pairs, next, err := b.rdb.HScan(ctx, b.names.Sessions, cursor, "", int64(pages.Count())).Result()
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", b.names.Sessions, err)
 		}
@@ -78,7 +77,7 @@ func (b *Buffer) fetchHash() func(ctx context.Context, cursor uint64) ([]string,
 		for _, text := range pairs {
 			bytes += len(text)
 		}
-		pages.took(took, len(pairs)/2, bytes)
+		pages.Took(took, len(pairs)/2, bytes)
 		return pairs, next, nil
 	}
 }

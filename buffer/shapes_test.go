@@ -319,26 +319,6 @@ func TestAReadOnlyBufferOfAClusterSendsNoWrite(t *testing.T) {
 	}
 }
 
-func TestSlotsAreHashedAsRedisDoes(t *testing.T) {
-	c := redistest.StartCluster(t, 1, false)
-	for _, key := range []string{"", "a", "stream:car 7", "{user}.x", "a{b}c", "a{}b", "a{b", "{{x}}", "a{b}{c}", "\xff\x00"} {
-		want, err := c.Masters[0].Client.ClusterKeySlot(t.Context(), key).Result()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := slotOf(key); int64(got) != want {
-			t.Errorf("the slot of %q is %d, want %d", key, got, want)
-		}
-	}
-	b := &Buffer{}
-	if n := len(b.probeKeys("stream:")); n != slotCount {
-		t.Errorf("%d slots are probed", n)
-	}
-	if n := len(b.probeKeys("{rta}:stream:")); n != 1 {
-		t.Errorf("%d slots are probed of a prefix with braces", n)
-	}
-}
-
 func TestNoSessionIsMissedWhileItsSlotMoves(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
@@ -362,7 +342,7 @@ func TestNoSessionIsMissedWhileItsSlotMoves(t *testing.T) {
 	}
 	slices.Sort(want)
 	b := openAs(t, Connection{URL: c.URL()}, func(o *Options) { o.Layouts = []Layout{LayoutKeys} })
-	slot := slotOf("{moving}")
+	slot := int(c.Client.ClusterKeySlot(ctx, "{moving}").Val())
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for to := 0; ; to = (to + 1) % 3 {

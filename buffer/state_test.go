@@ -148,3 +148,19 @@ func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
 		}
 	})
 }
+
+func TestTwoKeepersNotesOfOneStreamNeverHaveTheSameTime(t *testing.T) {
+	s := redistest.Start(t)
+	b := openAs(t, Connection{URL: s.URL()})
+	var last time.Time
+	for range 200 {
+		n, err := b.remember(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !n.at.After(last) {
+			t.Fatalf("a note at %s after one at %s", n.at, last)
+		}
+		last = n.at
+	}
+}

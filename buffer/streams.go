@@ -46,57 +46,6 @@ func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) err
 	})
 }
 
-// walkPages visits pages in turn and fetches the next one meanwhile.
-func walkPages[T any](ctx context.Context,
-	fetch func(ctx context.Context, cursor uint64) (page T, next uint64, err error),
-	visit func(page T) error,
-) error {
-	type fetched struct {
-		page T
-		next uint64
-		err  error
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	pages := make(chan fetched)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for cursor := uint64(0); ; {
-			var f fetched
-			f.page, f.next, f.err = fetch(ctx, cursor)
-			select {
-			case pages <- f:
-			case <-ctx.Done():
-				return
-			}
-			if f.err != nil || f.next == 0 {
-				return
-			}
-			cursor = f.next
-		}
-	}()
-	defer func() {
-		cancel()
-		<-done
-	}()
-	for {
-		select {
-		case f := <-pages:
-			if f.err != nil {
-				return f.err
-			}
-			if err := visit(f.page); err != nil {
-				return err
-			}
-			if f.next == 0 {
-				return nil
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
 // CountStreams is how many names the set of streams holds, ours and others'.
 func (b *Buffer) CountStreams(ctx context.Context) (int64, error) {
 	n, err := b.rdb.SCard(ctx, b.names.Streams).Result()

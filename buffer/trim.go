@@ -101,7 +101,7 @@ func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
 	var plain []int
 	var scripted []int
 	for i, t := range calls {
-		if !b.server.trustsMinID() && (!t.Before.IsZero() || !t.Floor.IsZero()) {
+		if !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero()) {
 			// The exact way counts the entries, and does without MINID.
 			calls[i].Exact, t.Exact = true, true
 		}
@@ -202,3 +202,8 @@ func texts(v any) []string {
 	}
 	return out
 }
+
+// trustsMinID reports whether MINID removes only what it should: before 6.2.7
+// ids more than 24 days apart in one macro node overflow, and all of it goes
+// (redis #9410).
+func trustsMinID(s Server) bool { return s.AtLeast(6, 2, 7) }

@@ -85,6 +85,9 @@ func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
 			if err != nil || infos[0].Err != nil {
 				t.Errorf("%+v, %v", infos, err)
 			}
+			if err := b.SetLeft(ctx, Facts{"a": 1}); !errors.Is(err, ErrReadOnly) {
+				t.Errorf("a write: %v", err)
+			}
 			if sent("evalsha_ro") != c.readScripts {
 				t.Errorf("EVALSHA_RO was sent: %t", !c.readScripts)
 			}

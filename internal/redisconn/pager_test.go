@@ -1,4 +1,4 @@
-package buffer
+package redisconn
 
 import (
 	"testing"
@@ -30,13 +30,13 @@ func TestAPagerFindsHowManyEntriesFit(t *testing.T) {
 		{"an empty page says nothing of bytes", []time.Duration{quick, quick}, 0, 80},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newPager(stall, 200)
+			p := NewPager(stall, 200)
 			for _, took := range tt.took {
 				entries := p.count
 				if tt.bytes == 0 {
 					entries = 0
 				}
-				p.took(took, entries, entries*tt.bytes)
+				p.Took(took, entries, entries*tt.bytes)
 			}
 			if p.count != tt.want {
 				t.Errorf("%d entries, want %d", p.count, tt.want)

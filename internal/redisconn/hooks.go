@@ -1,4 +1,4 @@
-package buffer
+package redisconn
 
 import (
 	"context"
@@ -170,7 +170,7 @@ var readCommands = map[string]bool{
 
 func isRead(cmd redis.Cmder) bool {
 	if cmd.Name() == "eval" || cmd.Name() == "evalsha" {
-		// Only [Buffer.evalRead] marks a script so; before Redis 7.0 there is
+		// Only [Conn.EvalRead] marks a script so; before Redis 7.0 there is
 		// no EVAL_RO that would have the server enforce it.
 		call, ok := cmd.(*scriptCmd)
 		return ok && call.reads

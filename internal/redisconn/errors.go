@@ -1,4 +1,4 @@
-package buffer
+package redisconn
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // Class says what kind of trouble an error of Redis or of the way to it is;
@@ -43,7 +45,7 @@ var (
 	// ErrClock is returned when Redis's clock and this machine's differ by
 	// more than [MaxClockDifference]: no age can be trusted then.
 	ErrClock = errors.New("the clocks of Redis and of this machine disagree")
-	// ErrReadOnly is returned for a write through a read-only buffer.
+	// ErrReadOnly is returned for a write through a read-only connection.
 	ErrReadOnly = errors.New("this connection only reads")
 	// ErrResharding is returned when slots of a cluster moved so much during a
 	// walk of the keyspace that keys may have been missed.
@@ -219,5 +221,5 @@ func keyOf(cmd redis.Cmder) string {
 	if len(args) <= at {
 		return ""
 	}
-	return " " + Quote(fmt.Sprint(args[at]))
+	return " " + escape.Quote(fmt.Sprint(args[at]))
 }

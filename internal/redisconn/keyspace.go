@@ -1,8 +1,9 @@
-package buffer
+package redisconn
 
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -11,6 +12,8 @@ import (
 
 // Bounds of a walk of the keyspace.
 const (
+	// keyPage is how many keys are asked for at once.
+	keyPage = 300
 	// nodesAtOnce is how many masters are walked side by side. Each sees one
 	// page at a time, so none is busier than a single server would be.
 	nodesAtOnce = 8
@@ -18,7 +21,7 @@ const (
 	maxRounds = 4
 )
 
-// walkKeyspace visits all keys of a type with a prefix, a page at a time, on
+// WalkKeyspace visits all keys of a type with a prefix, a page at a time, on
 // every master; read makes of the keys what is visited, on several masters at
 // once, and visit is called for one page at a time.
 //
@@ -27,24 +30,24 @@ const (
 // place. A key only moves one way while its slot does, so a second round that
 // comes after the whole first one finds it; in it only the slots that were on
 // the move are visited.
-func walkKeyspace[T any](ctx context.Context, b *Buffer, prefix, kind string,
+func WalkKeyspace[T any](ctx context.Context, c *Conn, prefix, kind string,
 	read func(ctx context.Context, keys []string) ([]T, error), visit func([]T) error,
 ) error {
-	w := keyspaceWalk[T]{match: escapeGlob(prefix) + "*", kind: kind, read: read, visit: visit}
-	cluster, ok := b.rdb.(*redis.ClusterClient)
+	w := keyspaceWalk[T]{match: EscapeGlob(prefix) + "*", kind: kind, read: read, visit: visit}
+	cluster, ok := c.rdb.(*redis.ClusterClient)
 	if !ok {
-		return w.node(ctx, b.single())
+		return w.node(ctx, c.Single())
 	}
-	before, err := b.slots(ctx, cluster, prefix)
+	before, err := c.slots(ctx, cluster, prefix)
 	if err != nil {
 		return err
 	}
 	seen := make(map[int]bool)
 	for range maxRounds {
-		if err := w.round(ctx, b); err != nil {
+		if err := w.round(ctx, c); err != nil {
 			return err
 		}
-		after, err := b.slots(ctx, cluster, prefix)
+		after, err := c.slots(ctx, cluster, prefix)
 		if err != nil {
 			return err
 		}
@@ -73,10 +76,10 @@ type keyspaceWalk[T any] struct {
 }
 
 // round walks all masters once.
-func (w *keyspaceWalk[T]) round(ctx context.Context, b *Buffer) error {
+func (w *keyspaceWalk[T]) round(ctx context.Context, c *Conn) error {
 	nodes, ctx := errgroup.WithContext(ctx)
 	nodes.SetLimit(nodesAtOnce)
-	err := b.masters(ctx, func(_ context.Context, node *redis.Client) error {
+	err := c.Masters(ctx, func(_ context.Context, node *redis.Client) error {
 		nodes.Go(func() error { return w.node(ctx, node) })
 		return ctx.Err()
 	})
@@ -102,7 +105,7 @@ func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
 		page, err := w.read(ctx, keys)
 		return page, next, err
 	}
-	return walkPages(ctx, fetch, func(page []T) error {
+	return WalkPages(ctx, fetch, func(page []T) error {
 		if len(page) == 0 {
 			return nil
 		}
@@ -120,4 +123,9 @@ func (w *keyspaceWalk[T]) pick(keys []string) []string {
 		}
 	}
 	return picked
+}
+
+// EscapeGlob quotes the glob characters of a prefix for SCAN MATCH.
+func EscapeGlob(prefix string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(prefix)
 }

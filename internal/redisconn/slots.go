@@ -1,4 +1,4 @@
-package buffer
+package redisconn
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // slotCount is the number of hash slots of a Redis Cluster.
@@ -35,24 +37,23 @@ func slotOf(key string) int {
 	return int(crc % slotCount)
 }
 
-// NodeOf tells streams on one node of a cluster from those on another: it is the
-// address of the master that serves the stream, or empty where there is one
-// server only.
-func (b *Buffer) NodeOf(ctx context.Context, stream string) (string, error) {
-	cluster, ok := b.rdb.(*redis.ClusterClient)
+// NodeOf is the address of the master that serves a key, or empty where there
+// is one server only.
+func (c *Conn) NodeOf(ctx context.Context, key string) (string, error) {
+	cluster, ok := c.rdb.(*redis.ClusterClient)
 	if !ok {
 		return "", nil
 	}
-	node, err := cluster.MasterForKey(ctx, b.names.StreamKey(stream))
+	node, err := cluster.MasterForKey(ctx, key)
 	if err != nil {
-		return "", fmt.Errorf("looking for the master of stream %s: %w", Quote(stream), err)
+		return "", fmt.Errorf("looking for the master of key %s: %w", escape.Quote(key), err)
 	}
-	return b.nodeName(node), nil
+	return c.NodeName(node), nil
 }
 
-// nodeName is what [Buffer.NodeOf] calls a master.
-func (b *Buffer) nodeName(node *redis.Client) string {
-	if _, ok := b.rdb.(*redis.ClusterClient); !ok {
+// NodeName is what [Conn.NodeOf] calls a master.
+func (c *Conn) NodeName(node *redis.Client) string {
+	if _, ok := c.rdb.(*redis.ClusterClient); !ok {
 		return ""
 	}
 	return node.Options().Addr
@@ -60,8 +61,8 @@ func (b *Buffer) nodeName(node *redis.Client) string {
 
 // probeKeys are keys with the prefix, one for each slot that such keys can lie
 // in: all of them, or one if the prefix itself has braces.
-func (b *Buffer) probeKeys(prefix string) []string {
-	if known, ok := b.probes.Load(prefix); ok {
+func (c *Conn) probeKeys(prefix string) []string {
+	if known, ok := c.probes.Load(prefix); ok {
 		keys, _ := known.([]string)
 		return keys
 	}
@@ -77,7 +78,7 @@ func (b *Buffer) probeKeys(prefix string) []string {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	b.probes.Store(prefix, keys)
+	c.probes.Store(prefix, keys)
 	return keys
 }
 
@@ -92,10 +93,10 @@ const probeBatch = 500
 // slots asks each master for the slots that it should serve: what it serves it
 // answers for, what is leaving it sends on. Unlike CLUSTER NODES that takes no
 // right that the jobs do not need.
-func (b *Buffer) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string) (slotMap, error) {
+func (c *Conn) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string) (slotMap, error) {
 	cluster.ReloadState(ctx)
 	byMaster := make(map[*redis.Client][]string)
-	for _, key := range b.probeKeys(prefix) {
+	for _, key := range c.probeKeys(prefix) {
 		node, err := cluster.MasterForKey(ctx, key)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the master of slot %d: %w", slotOf(key), err)

@@ -1,6 +1,7 @@
-package buffer
+package redisconn
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -253,15 +254,15 @@ func (c Connection) user() string {
 	if err != nil {
 		return c.Username
 	}
-	return orDefault(c.Username, u.User.Username())
+	return cmp.Or(c.Username, u.User.Username())
 }
 
 // credentials are looked up for each new connection.
 func (c Connection) credentials(urlUser, urlPassword string) func(context.Context) (string, string, error) {
-	user := orDefault(c.Username, urlUser)
+	user := cmp.Or(c.Username, urlUser)
 	return func(context.Context) (string, string, error) {
 		password, err := secret(c.Password, c.PasswordFile)
-		return user, orDefault(password, urlPassword), err
+		return user, cmp.Or(password, urlPassword), err
 	}
 }
 

@@ -1,8 +1,8 @@
-package buffer
+package redisconn
 
 import "time"
 
-// Bounds of a page of a Hash, in entries; see pager.
+// Bounds of a page of a Hash, in entries; see [Pager].
 const (
 	firstPage = 20
 	leastPage = 10
@@ -11,12 +11,12 @@ const (
 	pageBytes = 512 << 10
 )
 
-// pager finds how many entries a page may have so that reading it holds Redis
+// Pager finds how many entries a page may have so that reading it holds Redis
 // up for no longer than a stall. It begins small. What the way to Redis and
 // back takes is not Redis's time, so the quickest page is taken off; and as
 // other programs only ever make a page seem slower, several in a row have to be
 // slow to be believed.
-type pager struct {
+type Pager struct {
 	stall time.Duration
 	most  int
 
@@ -28,12 +28,16 @@ type pager struct {
 // slowPages in a row make the next ones half as large.
 const slowPages = 3
 
-func newPager(stall time.Duration, most int) *pager {
-	return &pager{stall: stall, most: most, count: min(firstPage, most), trip: time.Hour}
+// NewPager begins with a small page; most bounds the later ones.
+func NewPager(stall time.Duration, most int) *Pager {
+	return &Pager{stall: stall, most: most, count: min(firstPage, most), trip: time.Hour}
 }
 
-// took tells the pager how long a page took, and what was in it.
-func (p *pager) took(took time.Duration, entries, bytes int) {
+// Count is how many entries the next page may have.
+func (p *Pager) Count() int { return p.count }
+
+// Took tells the Pager how long a page took, and what was in it.
+func (p *Pager) Took(took time.Duration, entries, bytes int) {
 	p.trip = min(p.trip, took)
 	switch busy := took - p.trip; {
 	case busy > p.stall:

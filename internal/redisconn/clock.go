@@ -1,4 +1,4 @@
-package buffer
+package redisconn
 
 import (
 	"context"
@@ -16,10 +16,10 @@ const MaxClockDifference = time.Hour
 // Now is Redis's time. In a cluster it is the earliest of all masters', so
 // that no entry looks older than its own node would say. It fails with
 // [ErrClock], beside the time, when the clocks disagree.
-func (b *Buffer) Now(ctx context.Context) (time.Time, error) {
+func (c *Conn) Now(ctx context.Context) (time.Time, error) {
 	var earliest time.Time
 	var apart time.Duration
-	err := b.masters(ctx, func(ctx context.Context, node *redis.Client) error {
+	err := c.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 		now, err := node.Time(ctx).Result()
 		if err != nil {
 			return fmt.Errorf("asking Redis for the time: %w", err)
@@ -27,7 +27,7 @@ func (b *Buffer) Now(ctx context.Context) (time.Time, error) {
 		if earliest.IsZero() || now.Before(earliest) {
 			earliest = now
 		}
-		apart = max(apart, b.clock().Sub(now).Abs())
+		apart = max(apart, c.clock().Sub(now).Abs())
 		return nil
 	})
 	if err == nil && apart > MaxClockDifference {

@@ -1,0 +1,36 @@
+package redisconn
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestServersBefore62AreRefused(t *testing.T) {
+	for version, want := range map[string]bool{"6.2.0": true, "6.0.16": false, "5.0.7": false, "7.0.15": true, "8.4.0": true, "10.1": true} {
+		if got := (Server{Version: version}).AtLeast(6, 2); got != want {
+			t.Errorf("%s is at least 6.2: %v", version, got)
+		}
+	}
+}
+
+func TestConnectionErrorsNeverHoldThePassword(t *testing.T) {
+	for _, url := range []string{
+		"redis://:hush/word@host:6379/0", "redis://user:hush@host:port/0", "http://user:hush@host", "redis://u:hush@h/x?y=z",
+		"redis://u:hush@h/0?bogus=1", "hush", "redis://h:1/hush", "redis://u:hu%zzsh@h",
+	} {
+		c := Connection{URL: url}
+		err := c.Validate()
+		if err == nil {
+			t.Errorf("%s is valid", url)
+		} else if strings.Contains(err.Error(), "hush") {
+			t.Errorf("the error of %s shows the password: %v", url, err)
+		}
+	}
+	ok := Connection{URL: "redis://u:hush@h:1/2?master_name=m&addr=h2:2"}
+	if err := ok.Validate(); err != nil {
+		t.Error(err)
+	}
+	if got := ok.Redacted(); got != "redis://h:1,h2:2/2?master_name=m" {
+		t.Errorf("redacted: %s", got)
+	}
+}
