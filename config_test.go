@@ -11,6 +11,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
 // setEnvironment leaves of our variables and the Stream Service's only the given
@@ -19,7 +24,7 @@ func setEnvironment(t *testing.T, variables ...string) {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
-		if upper := strings.ToUpper(name); strings.HasPrefix(upper, envPrefix+"_") || strings.HasPrefix(upper, "RTA_") {
+		if upper := strings.ToUpper(name); strings.HasPrefix(upper, settings.Prefix+"_") || strings.HasPrefix(upper, "RTA_") {
 			t.Setenv(name, "") // so that it comes back afterwards
 			if err := os.Unsetenv(name); err != nil {
 				t.Fatal(err)
@@ -32,7 +37,7 @@ func setEnvironment(t *testing.T, variables ...string) {
 	}
 }
 
-func mustLoad(t *testing.T, variables ...string) Config {
+func mustLoad(t *testing.T, variables ...string) *Config {
 	t.Helper()
 	setEnvironment(t, variables...)
 	c, err := loadConfig()
@@ -42,23 +47,44 @@ func mustLoad(t *testing.T, variables ...string) Config {
 	return c
 }
 
+// defaults is what holds where nothing is set.
+func defaults() *Config {
+	c := new(Config)
+	c.table().Reset()
+	return c
+}
+
+// printed is what streamkeeper writes to stdout in this environment.
+func printed(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errs strings.Builder
+	p := cli.Program{Load: load, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs}
+	if code := p.Run(t.Context(), args); code != cli.ExitOK {
+		t.Fatalf("exit %d: %s", code, errs.String())
+	}
+	return out.String()
+}
+
 // faultsOf loads the configuration, which must fail, and returns the faults.
 func faultsOf(t *testing.T, variables ...string) []string {
 	t.Helper()
 	setEnvironment(t, variables...)
 	_, err := loadConfig()
-	var faults configError
+	var faults settings.Faults
 	if !errors.As(err, &faults) {
-		t.Fatalf("loadConfig with %q gave %v, want a configError", variables, err)
+		t.Fatalf("loadConfig with %q gave %v, want faults", variables, err)
 	}
-	return faults.faults
+	return faults
 }
+
+// configRow is [settings.Shown].
+type configRow struct{ Setting, Value, Source string }
 
 func row(t *testing.T, c *Config, setting string) configRow {
 	t.Helper()
-	for _, r := range c.rows() {
+	for _, r := range c.table().Show() {
 		if r.Setting == setting {
-			return r
+			return configRow(r)
 		}
 	}
 	t.Fatalf("no row for %s", setting)
@@ -66,14 +92,11 @@ func row(t *testing.T, c *Config, setting string) configRow {
 }
 
 func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
-	c := mustLoad(t)
-	var got strings.Builder
-	if err := writeConfigTable(&got, c.rows()); err != nil {
-		t.Fatal(err)
-	}
+	setEnvironment(t)
+	got := printed(t, "config")
 	golden := filepath.Join("testdata", "config", "defaults.txt")
 	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -81,14 +104,14 @@ func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.String() != string(want) {
-		t.Errorf("defaults differ from %s:\n%s", golden, got.String())
+	if got != string(want) {
+		t.Errorf("defaults differ from %s:\n%s", golden, got)
 	}
 }
 
 // leaves counts the fields that hold a setting.
 func leaves(v reflect.Type) int {
-	if reflect.PointerTo(v).Implements(reflect.TypeFor[field]()) {
+	if reflect.PointerTo(v).Implements(reflect.TypeFor[settings.Field]()) {
 		return 1
 	}
 	n := 0
@@ -99,45 +122,45 @@ func leaves(v reflect.Type) int {
 }
 
 func TestEveryFieldOfConfigIsListedAndReadFromItsVariable(t *testing.T) {
-	c := defaultConfig()
-	if got, want := len(c.entries()), leaves(reflect.TypeFor[Config]()); got != want {
+	c := defaults()
+	if got, want := len(c.table()), leaves(reflect.TypeFor[Config]()); got != want {
 		t.Errorf("%d settings are listed, Config has %d", got, want)
 	}
 	var variables []string
-	for _, name := range c.names() {
-		variables = append(variables, envPrefix+"_"+name+"=?")
+	for _, name := range c.table().Names() {
+		variables = append(variables, settings.Prefix+"_"+name+"=?")
 	}
 	setEnvironment(t, variables...)
 	c, _ = loadConfig()
-	for _, e := range c.entries() {
-		if got := e.field.source(); got != originEnvironment {
-			t.Errorf("%s comes from %s, want it from the environment", e.name, got)
+	for _, e := range c.table() {
+		if got := e.Field.Origin(); got != settings.OriginEnvironment {
+			t.Errorf("%s comes from %s, want it from the environment", e.Name, got)
 		}
 	}
 }
 
 func TestVariablesWithoutThePrefixAreNotRead(t *testing.T) {
 	c := mustLoad(t, "REDIS_URL=redis://elsewhere:6379/0", "LISTEN=:1", "URL=x", "TRIM_MAX_LENGTH=77")
-	for _, r := range c.rows() {
-		if r.Source != originDefault {
+	for _, r := range c.table().Show() {
+		if r.Source != settings.OriginDefault {
 			t.Errorf("%s comes from %s", r.Setting, r.Source)
 		}
 	}
 }
 
 func TestEmptyValuesMeanTheDefaultExceptForListen(t *testing.T) {
-	c := defaultConfig()
+	c := defaults()
 	var variables []string
-	for _, name := range c.names() {
-		variables = append(variables, envPrefix+"_"+name+"=")
+	for _, name := range c.table().Names() {
+		variables = append(variables, settings.Prefix+"_"+name+"=")
 	}
 	got := mustLoad(t, variables...)
-	for i, r := range got.rows() {
-		want := c.rows()[i]
+	for i, r := range got.table().Show() {
+		want := configRow(c.table().Show()[i])
 		if r.Setting == "LISTEN" {
-			want = configRow{"LISTEN", "", originEnvironment}
+			want = configRow{"LISTEN", "", settings.OriginEnvironment}
 		}
-		if r != want {
+		if configRow(r) != want {
 			t.Errorf("got %v, want %v", r, want)
 		}
 	}
@@ -167,9 +190,9 @@ func TestValuesAreReadInTheirOwnSyntax(t *testing.T) {
 		{`STREAM_PREFIX=a\b`, `a\b`},
 	} {
 		t.Run(test.variable, func(t *testing.T) {
-			c := mustLoad(t, envPrefix+"_"+test.variable)
+			c := mustLoad(t, settings.Prefix+"_"+test.variable)
 			name, _, _ := strings.Cut(test.variable, "=")
-			if got, want := row(t, &c, name), (configRow{name, test.shown, originEnvironment}); got != want {
+			if got, want := row(t, c, name), (configRow{name, test.shown, settings.OriginEnvironment}); got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
@@ -185,21 +208,21 @@ func TestTinyLimitsPassWhenAllowed(t *testing.T) {
 
 func TestFlagsOutrankTheEnvironment(t *testing.T) {
 	setEnvironment(t, "STREAMKEEPER_REDIS_URL=http://wrong", "RTA_RedisConnectionString=nowhere")
-	c, err := loadConfig(override{"REDIS_URL", "redis://flag:6379/0", "--redis-url"})
+	c, err := loadConfig(settings.Override{Name: "REDIS_URL", Text: "redis://flag:6379/0", Origin: "--redis-url"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := row(t, &c, "REDIS_URL"), (configRow{"REDIS_URL", "redis://flag:6379/0", "--redis-url"}); got != want {
+	if got, want := row(t, c, "REDIS_URL"), (configRow{"REDIS_URL", "redis://flag:6379/0", "--redis-url"}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if _, err := loadConfig(override{"REDIS_URI", "redis://flag:6379/0", "--redis-url"}); err == nil {
+	if _, err := loadConfig(settings.Override{Name: "REDIS_URI", Text: "redis://flag:6379/0", Origin: "--redis-url"}); err == nil {
 		t.Error("a flag for an unknown setting passed")
 	}
 }
 
 func TestAFaultOfAFlagNamesTheFlag(t *testing.T) {
 	setEnvironment(t)
-	_, err := loadConfig(override{"REDIS_URL", "redis://u:hush@h:x/0", "--redis-url"})
+	_, err := loadConfig(settings.Override{Name: "REDIS_URL", Text: "redis://u:hush@h:x/0", Origin: "--redis-url"})
 	want := `--redis-url="redis://***": not a URL; characters such as / ? # @ , in a user or password must be percent-encoded`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
@@ -207,13 +230,9 @@ func TestAFaultOfAFlagNamesTheFlag(t *testing.T) {
 }
 
 func TestSettingsAreShownAsJSON(t *testing.T) {
-	c := mustLoad(t, "STREAMKEEPER_REDIS_URL=redis://u:hush@h:6379/0?client_name=a&addr=b:1")
-	var out strings.Builder
-	if err := writeConfigJSON(&out, c.rows()); err != nil {
-		t.Fatal(err)
-	}
+	setEnvironment(t, "STREAMKEEPER_REDIS_URL=redis://u:hush@h:6379/0?client_name=a&addr=b:1")
 	var rows []map[string]string
-	if err := json.Unmarshal([]byte(out.String()), &rows); err != nil {
+	if err := json.Unmarshal([]byte(printed(t, "config", "-o", "json")), &rows); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
@@ -262,7 +281,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 				t.Fatal(jsonErr)
 			}
 			for what, shown := range map[string]string{
-				"error": fmt.Sprint(err), "rows": fmt.Sprint(c.rows()), "value": fmt.Sprintf("%v %+v %s", c, &c, c), "JSON": string(inJSON),
+				"error": fmt.Sprint(err), "rows": fmt.Sprint(c.table().Show()), "value": fmt.Sprintf("%v %+v %s", *c, c, *c), "JSON": string(inJSON),
 			} {
 				if strings.Contains(shown, secret) {
 					t.Errorf("the %s holds the secret: %s", what, shown)
@@ -300,5 +319,351 @@ func TestAllFaultsComeAtOnceInTheOrderOfTheSettings(t *testing.T) {
 	}
 	if !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
+	}
+}
+
+func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
+	const (
+		notDuration = `not a duration; allowed: numbers with the units ms, s, m and h, such as 90s, 1h30m or 168h`
+		notShare    = `not a share; allowed: a number from 0 to 1, such as 0.5`
+		notSize     = `not a size; allowed: a whole number of bytes or with a unit, such as 65536, 64KiB, 16MB or 1GiB`
+		notListen   = `not an address; allowed: host:port such as :8080, 127.0.0.1:8080 or [::1]:8080, or empty for none`
+		notEncoded  = `not a URL; characters such as / ? # @ , in a user or password must be percent-encoded`
+		urlForms    = `; allowed: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, ` +
+			`with ?master_name=name&addr=host:port for Sentinel or ?addr=host:port for a cluster`
+	)
+	for _, test := range []struct{ variable, want string }{
+		{`REDIS_URL=localhost:6379`, `="localhost:6379": not a URL` + urlForms},
+		{`REDIS_URL=http://host`, `="http://host": unknown scheme` + urlForms},
+		{`REDIS_URL=redis://u:a/b@host`, `="redis://***": ` + notEncoded},
+		{`REDIS_URL=redis://h?db=0&speed=9`, `="redis://h?db=0&speed=9": unexpected option: speed`},
+		{`REDIS_URL=redis://h/2?addr=i:6379`, `="redis://h/2?addr=i:6379": several addresses are a cluster, which has database 0 only`},
+		{`REDIS_TIMEOUT=0`, `="0": too small; allowed: 1ms or more`},
+		{`REDIS_TIMEOUT=5`, `="5": ` + notDuration},
+		{`REDIS_PASSWORD_FILE=/no/such/file`, `="/no/such/file": no such file or directory; allowed: the path of a file`},
+		{`REDIS_TLS_CA_FILE=/`, `="/": is a directory; allowed: the path of a file`},
+		{`STREAMS_KEY=sessions:all`, `SESSIONS_KEY="sessions": shares keys with STREAMS_KEY ("sessions:all"); allowed: names that cannot meet`},
+		{`STREAMS_KEY=stream:all`, `STREAM_PREFIX="stream:": shares keys with STREAMS_KEY ("stream:all"); allowed: names that cannot meet`},
+		{`STREAM_PREFIX=streams`, `="streams": shares keys with STREAMS_KEY ("streams"); allowed: names that cannot meet`},
+		{`STREAM_PREFIX=last`, `="last": shares keys with the producers' counter ("lastStreamSessionId"); allowed: names that cannot meet`},
+		{`SESSIONS_KEY=streams`, `="streams": shares keys with STREAMS_KEY ("streams"); allowed: names that cannot meet`},
+		{`SESSIONS_KEY=stream`, `="stream": shares keys with STREAM_PREFIX ("stream:"); allowed: names that cannot meet`},
+		{`STATE_PREFIX=stream:`, `="stream:": shares keys with STREAM_PREFIX ("stream:"); allowed: names that cannot meet`},
+		{`STATE_PREFIX=stream:keeper:`, `="stream:keeper:": shares keys with STREAM_PREFIX ("stream:"); allowed: names that cannot meet`},
+		{`STATE_PREFIX=sessions:x`, `="sessions:x": shares keys with SESSIONS_KEY ("sessions:"); allowed: names that cannot meet`},
+		{`STATE_PREFIX=s`, `="s": shares keys with STREAMS_KEY ("streams"); allowed: names that cannot meet`},
+		{`SESSIONS_LAYOUT=hash`, `="hash": unknown; allowed: auto, keys, object, fields, or several joined by commas`},
+		{`SESSIONS_LAYOUT=auto,keys`, `="auto,keys": auto with others; allowed: auto alone, or some of keys, object, fields joined by commas`},
+		{`STREAMS_INCLUDE=,`, `=",": no pattern in it; allowed: globs and quoted names separated by commas, such as rocket-*, "odd, name"`},
+		{`TRIM_ENABLED=on`, `="on": not a switch; allowed: true or false`},
+		{`TRIM_SCHEDULE=@every 500ms`, `="@every 500ms": @every 500ms is shorter than a second; allowed: ` + schedule.Syntax},
+		{`TRIM_MAX_LENGTH=ten`, `="ten": not a whole number; allowed: digits only, such as 10000`},
+		{`TRIM_MAX_LENGTH=10k`, `="10k": not a whole number; allowed: digits only, such as 10000`},
+		{`TRIM_MAX_LENGTH= 10`, `=" 10": not a whole number; allowed: digits only, such as 10000`},
+		{`TRIM_MAX_LENGTH=-1`, `="-1": negative; allowed: 0 or more`},
+		{`TRIM_MAX_LENGTH=9223372036854775808`, `="9223372036854775808": out of range; allowed: 0 to 9223372036854775807`},
+		{`TRIM_MAX_LENGTH=9`, `="9": so few are more likely a typo; allowed: 10 or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
+		{`TRIM_MAX_AGE=59s`, `="59s": so short is more likely a typo; allowed: 1m or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
+		{`TRIM_MAX_AGE=-1h`, `="-1h": negative; allowed: 0 or more`},
+		{`TRIM_MAX_AGE=7d`, `="7d": ` + notDuration},
+		{`TRIM_POLICIES=rocket-*`, `="rocket-*": "rocket-*": want <pattern>: <key>=<value>, …`},
+		{
+			`TRIM_POLICIES=a: max_length=5, max_age=1s; b: min_age=-1s`,
+			`="a: max_length=5, max_age=1s; b: min_age=-1s": "b: min_age=-1s": min_age=-1s: want a duration such as 10m, 0 for none`,
+		},
+		{
+			`TRIM_POLICIES=a: max_length=5; b: keep=all; c: min_age=1h, max_age=1m`,
+			`="a: max_length=5; b: keep=all; c: min_age=1h, max_age=1m": a: max_length=5 keeps next to nothing: want 0 for no limit, at least 10, ` +
+				`or TRIM_ALLOW_TINY=true; c: min_age=1h0m0s is more than max_age=1m0s: an entry cannot have to stay and have to go`,
+		},
+		{`TRIM_MAX_STALL=0`, `="0": too small; allowed: 1µs or more`},
+		{`TRIM_MAX_STALL=1m`, `="1m": too large; allowed: 1s or less`},
+		{`TRIM_PRESSURE=0.9`, `="0.9": of no use without a bound; allowed: together with STREAMKEEPER_TRIM_MIN_AGE above 0`},
+		{`TRIM_PRESSURE=90%`, `="90%": ` + notShare},
+		{`TRIM_GROUP_IDLE_AFTER=0`, `="0": too small; allowed: more than 0`},
+		{`CLEANUP_EXPIRE_AFTER=0`, `="0": too small; allowed: more than 0`},
+		{`CLEANUP_RETIRE_AFTER=0s`, `="0s": too small; allowed: more than 0`},
+		{`CLEANUP_ABANDON_AFTER=25h`, `="25h": not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than 24h, or 0 for off`},
+		{`CLEANUP_ABANDON_AFTER=24h`, `="24h": not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than 24h, or 0 for off`},
+		{`CLEANUP_BRAKE=0`, `="0": too small; allowed: more than 0`},
+		{`CLEANUP_BRAKE=1.5`, `="1.5": ` + notShare},
+		{`CLEANUP_BRAKE=NaN`, `="NaN": ` + notShare},
+		{`CLEANUP_BRAKE_MIN=-5`, `="-5": negative; allowed: 0 or more`},
+		{`INSPECT_SAMPLES=0`, `="0": too small; allowed: more than 0`},
+		{`INSPECT_MAX_BYTES=64 megs`, `="64 megs": ` + notSize},
+		{`INSPECT_MAX_BYTES=-1`, `="-1": ` + notSize},
+		{`INSPECT_MAX_BYTES=8388608TiB`, `="8388608TiB": too large; allowed: less than 8388608 TiB`},
+		{`INSPECT_MAX_BURST=2GiB`, `="2GiB": too large; allowed: 1GiB or less`},
+		{`INSPECT_ENCODING=lz4`, `="lz4": unknown; allowed: auto, frame, legacy-frame, pickle, size-prefixed-block, wrap, block`},
+		{`METRICS_INTERVAL=0`, `="0": too small; allowed: more than 0`},
+		{`LISTEN=8080`, `="8080": ` + notListen},
+		{`LISTEN=:http`, `=":http": ` + notListen},
+		{`LISTEN=:65536`, `=":65536": ` + notListen},
+		{`LISTEN=http://:8080`, `="http://:8080": ` + notListen},
+		{`LEASE_TTL=15ms`, `="15ms": too small; allowed: 100ms or more`},
+		{`LOG_LEVEL=loud`, `="loud": unknown; allowed: debug, info, warn, error`},
+		{`LOG_FORMAT=xml`, `="xml": unknown; allowed: auto, text, json`},
+		{`SHUTDOWN_GRACE=0`, `="0": too small; allowed: more than 0`},
+	} {
+		t.Run(test.variable, func(t *testing.T) {
+			name, _, _ := strings.Cut(test.variable, "=")
+			want := settings.Prefix + "_" + name + test.want
+			if test.want[0] != '=' {
+				want = settings.Prefix + "_" + test.want
+			}
+			if got := faultsOf(t, settings.Prefix+"_"+test.variable); !slices.Equal(got, []string{want}) {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+func TestSettingsThatContradictEachOtherAreRefused(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("hush\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name      string
+		variables []string
+		want      string
+	}{
+		{
+			"a password as text and as a file",
+			[]string{"STREAMKEEPER_REDIS_PASSWORD=hush", "STREAMKEEPER_REDIS_PASSWORD_FILE=" + file},
+			`STREAMKEEPER_REDIS_PASSWORD_FILE="` + file + `": STREAMKEEPER_REDIS_PASSWORD is set too; allowed: one of them`,
+		},
+		{
+			"a certificate without its key",
+			[]string{"STREAMKEEPER_REDIS_TLS_CERT_FILE=" + file},
+			`STREAMKEEPER_REDIS_TLS_CERT_FILE="` + file + `": of no use alone; allowed: together with STREAMKEEPER_REDIS_TLS_KEY_FILE`,
+		},
+		{
+			"a key without its certificate",
+			[]string{"STREAMKEEPER_REDIS_TLS_KEY_FILE=" + file},
+			`STREAMKEEPER_REDIS_TLS_KEY_FILE="` + file + `": of no use alone; allowed: together with STREAMKEEPER_REDIS_TLS_CERT_FILE`,
+		},
+		{
+			"a minimum age above the maximum age",
+			[]string{"STREAMKEEPER_TRIM_MAX_AGE=1h", "STREAMKEEPER_TRIM_MIN_AGE=2h"},
+			`STREAMKEEPER_TRIM_MIN_AGE="2h": longer than TRIM_MAX_AGE; allowed: 1h or less`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := faultsOf(t, test.variables...); !slices.Equal(got, []string{test.want}) {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestAFaultIsNotReportedAgainForASettingMeasuredByIt(t *testing.T) {
+	got := faultsOf(t, "STREAMKEEPER_TRIM_MIN_AGE=x", "STREAMKEEPER_TRIM_PRESSURE=0.9",
+		"STREAMKEEPER_TRIM_ALLOW_TINY=x", "STREAMKEEPER_TRIM_MAX_LENGTH=5",
+		"STREAMKEEPER_REDIS_TLS_CERT_FILE=/no/cert", "STREAMKEEPER_REDIS_TLS_KEY_FILE=/no/key")
+	if len(got) != 4 {
+		t.Errorf("got %d faults, want 4: %q", len(got), got)
+	}
+}
+
+func TestMinAgeIsFreeWhereNoMaxAgeIsSet(t *testing.T) {
+	mustLoad(t, "STREAMKEEPER_TRIM_MIN_AGE=2h", "STREAMKEEPER_TRIM_PRESSURE=0.9")
+}
+
+func TestUnknownVariablesSuggestTheNearestSetting(t *testing.T) {
+	for _, test := range []struct{ name, want string }{
+		{"STREAMKEEPER_TRIM_MAXLENGTH", "STREAMKEEPER_TRIM_MAX_LENGTH"},
+		{"STREAMKEEPER_MAX_LENGTH", "STREAMKEEPER_TRIM_MAX_LENGTH"},
+		{"STREAMKEEPER_REDIS_PASSWRD", "STREAMKEEPER_REDIS_PASSWORD"},
+		{"STREAMKEEPER_REDIS_URI", "STREAMKEEPER_REDIS_URL"},
+		{"STREAMKEEPER_CLEANUP_EXPIREAFTR", "STREAMKEEPER_CLEANUP_EXPIRE_AFTER"},
+		{"STREAMKEEPER_trim_exact", "STREAMKEEPER_TRIM_EXACT"},
+		{"STREAMKEEPER_", "STREAMKEEPER_LISTEN"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			want := test.name + ": unknown setting; did you mean " + test.want + "?"
+			if got := faultsOf(t, test.name+"=1"); !slices.Equal(got, []string{want}) {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestWhatKubernetesInjectsIsIgnored(t *testing.T) {
+	mustLoad(t,
+		"STREAMKEEPER_SERVICE_HOST=10.0.0.1",
+		"STREAMKEEPER_SERVICE_PORT=8080",
+		"STREAMKEEPER_SERVICE_PORT_HTTP=8080",
+		"STREAMKEEPER_PORT=tcp://10.0.0.1:8080",
+		"STREAMKEEPER_PORT_8080_TCP=tcp://10.0.0.1:8080",
+		"STREAMKEEPER_PORT_8080_TCP_PROTO=tcp",
+		"STREAMKEEPER_PORT_8080_TCP_PORT=8080",
+		"STREAMKEEPER_PORT_8080_TCP_ADDR=10.0.0.1",
+		"STREAMKEEPER_TEAM_A_SERVICE_HOST=10.0.0.1",
+		"STREAMKEEPER_TEAM_A_PORT_53_UDP=udp://10.0.0.1:53",
+		"STREAMKEEPERX=1",
+	)
+}
+
+func TestWhatOnlyResemblesKubernetesIsUnknown(t *testing.T) {
+	got := faultsOf(t, "STREAMKEEPER_PORT_HTTP=1", "STREAMKEEPER_PORT_8080=1", "STREAMKEEPER_SERVICE=1", "STREAMKEEPER_LISTENPORT=1")
+	if len(got) != 4 {
+		t.Errorf("got %d faults, want 4: %q", len(got), got)
+	}
+}
+
+func TestNoSettingLooksLikeWhatKubernetesInjects(t *testing.T) {
+	table := defaults().table()
+	for i, name := range table.Names() {
+		others := slices.Delete(slices.Clone(table), i, i+1)
+		if len(others.Unknown([]string{settings.Prefix + "_" + name + "=1"})) != 1 {
+			t.Errorf("%s could be injected by Kubernetes", name)
+		}
+	}
+}
+
+func TestTheStreamServicesVariablesFillOurSettings(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		variables []string
+		want      []configRow
+	}{
+		{
+			"a connection string",
+			[]string{"RTA_RedisConnectionString=redis.example:7000,user=u,password=p@/ss,defaultDatabase=2"},
+			[]configRow{{"REDIS_URL", "redis://u:***@redis.example:7000/2", "RTA_RedisConnectionString"}},
+		},
+		{
+			"names in capitals",
+			[]string{"RTA_REDISCONNECTIONSTRING=h", "RTA_TRIMMER__TARGETSTREAMLENGTH=500"},
+			[]configRow{
+				{"REDIS_URL", "redis://h:6379/0", "RTA_REDISCONNECTIONSTRING"},
+				{"TRIM_MAX_LENGTH", "500", "RTA_TRIMMER__TARGETSTREAMLENGTH"},
+			},
+		},
+		{
+			"the prefix in small letters",
+			[]string{"rta_redisdb=4"},
+			[]configRow{{"REDIS_URL", "redis://localhost:6379/4", "rta_redisdb"}},
+		},
+		{
+			"a database number, which outranks the connection string's",
+			[]string{"RTA_RedisConnectionString=h,defaultDatabase=2", "RTA_RedisDb=0"},
+			[]configRow{{"REDIS_URL", "redis://h:6379/0", "RTA_RedisConnectionString"}},
+		},
+		{
+			"TLS with another name in the certificate",
+			[]string{"RTA_RedisConnectionString=h,ssl=True,sslHost=cert.example"},
+			[]configRow{
+				{"REDIS_URL", "rediss://h:6380/0", "RTA_RedisConnectionString"},
+				{"REDIS_TLS_SERVER_NAME", "cert.example", "RTA_RedisConnectionString"},
+			},
+		},
+		{
+			"a name in the certificate without TLS, which turns nothing on",
+			[]string{"RTA_RedisConnectionString=h,sslHost=cert.example"},
+			[]configRow{{"REDIS_TLS_SERVER_NAME", "", settings.OriginDefault}},
+		},
+		{
+			"a URL of ours, which outranks connection string, database and certificate name",
+			[]string{"STREAMKEEPER_REDIS_URL=redis://ours:6379/1", "RTA_RedisConnectionString=h,ssl=true,sslHost=x", "RTA_RedisDb=7"},
+			[]configRow{
+				{"REDIS_URL", "redis://ours:6379/1", settings.OriginEnvironment},
+				{"REDIS_TLS_SERVER_NAME", "", settings.OriginDefault},
+			},
+		},
+		{
+			"an empty URL of ours, which is none",
+			[]string{"STREAMKEEPER_REDIS_URL=", "RTA_RedisConnectionString=h"},
+			[]configRow{{"REDIS_URL", "redis://h:6379/0", "RTA_RedisConnectionString"}},
+		},
+		{
+			"the trimmer switched off, which says nothing about exactness",
+			[]string{"RTA_EnableTrimmer=False"},
+			[]configRow{{"TRIM_ENABLED", "false", "RTA_EnableTrimmer"}, {"TRIM_EXACT", "false", settings.OriginDefault}},
+		},
+		{
+			"an interval in seconds, which makes trimming exact",
+			[]string{"RTA_Trimmer__Interval=60"},
+			[]configRow{{"TRIM_SCHEDULE", "@every 60s", "RTA_Trimmer__Interval"}, {"TRIM_EXACT", "true", "RTA_Trimmer__Interval"}},
+		},
+		{
+			"approximate trimming by word",
+			[]string{"RTA_Trimmer__TargetStreamLength=5000", "RTA_Trimmer__ApproxLength=TRUE"},
+			[]configRow{
+				{"TRIM_MAX_LENGTH", "5000", "RTA_Trimmer__TargetStreamLength"},
+				{"TRIM_EXACT", "false", "RTA_Trimmer__ApproxLength"},
+			},
+		},
+		{
+			"exact trimming by word",
+			[]string{"RTA_Trimmer__ApproxLength=false"},
+			[]configRow{{"TRIM_EXACT", "true", "RTA_Trimmer__ApproxLength"}},
+		},
+		{
+			"our own exactness beside their length",
+			[]string{"STREAMKEEPER_TRIM_EXACT=false", "RTA_Trimmer__TargetStreamLength=5000"},
+			[]configRow{{"TRIM_EXACT", "false", settings.OriginEnvironment}},
+		},
+		{
+			"our own length beside theirs",
+			[]string{"STREAMKEEPER_TRIM_MAX_LENGTH=700", "RTA_Trimmer__TargetStreamLength=many"},
+			[]configRow{{"TRIM_MAX_LENGTH", "700", settings.OriginEnvironment}, {"TRIM_EXACT", "true", "RTA_Trimmer__TargetStreamLength"}},
+		},
+		{
+			"others and empty ones, which are ignored",
+			[]string{"RTA_Trimmer__Verbose=1", "RTA_Port=8080", "RTA_Trimmer__Interval=", "RTA_RedisConnectionString="},
+			[]configRow{
+				{"REDIS_URL", defaultRedisURL, settings.OriginDefault},
+				{"TRIM_SCHEDULE", jobs.DefaultTrimSchedule, settings.OriginDefault},
+				{"TRIM_EXACT", "false", settings.OriginDefault},
+			},
+		},
+		{
+			"the same twice in different letters",
+			[]string{"RTA_RedisDb=3", "RTA_REDISDB=3"},
+			[]configRow{{"REDIS_URL", "redis://localhost:6379/3", "RTA_REDISDB"}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := mustLoad(t, test.variables...)
+			for _, want := range test.want {
+				if got := row(t, c, want.Setting); got != want {
+					t.Errorf("got %v, want %v", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestBadVariablesOfTheStreamServiceAreRefusedWithTheExactMessage(t *testing.T) {
+	const form = `; allowed: host[:port][,host…][,option=value…]`
+	for _, test := range []struct {
+		variables []string
+		want      []string
+	}{
+		{[]string{"RTA_EnableTrimmer=1"}, []string{`RTA_EnableTrimmer="1": not a switch; allowed: true or false`}},
+		{[]string{"RTA_TRIMMER__APPROXLENGTH=maybe"}, []string{`RTA_TRIMMER__APPROXLENGTH="maybe": not a switch; allowed: true or false`}},
+		{[]string{"RTA_Trimmer__Interval=0.5"}, []string{`RTA_Trimmer__Interval="0.5": not an interval; allowed: a whole number of seconds, from 1 to a year`}},
+		{[]string{"RTA_Trimmer__Interval=9999999999999"}, []string{`RTA_Trimmer__Interval="9999999999999": not an interval; allowed: a whole number of seconds, from 1 to a year`}},
+		{[]string{"RTA_Trimmer__TargetStreamLength=0"}, []string{`RTA_Trimmer__TargetStreamLength="0": not a length; allowed: a whole number from 1`}},
+		{[]string{"RTA_Trimmer__TargetStreamLength=5"}, []string{
+			`RTA_Trimmer__TargetStreamLength="5": so few are more likely a typo; allowed: 10 or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`,
+		}},
+		{[]string{"RTA_RedisDb=-1"}, []string{`RTA_RedisDb="-1": not a database; allowed: a whole number from 0`}},
+		{[]string{"RTA_RedisDb=1", "RTA_REDISDB=2"}, []string{`RTA_RedisDb: RTA_REDISDB says something else; allowed: one of them`}},
+		{[]string{"RTA_RedisConnectionString=h:x,sssl=true", "RTA_RedisDb=two"}, []string{
+			`RTA_RedisConnectionString="***": item 1: not a port from 1 to 65535; item 2: unknown option sssl; did you mean ssl?` + form,
+			`RTA_RedisDb="two": not a database; allowed: a whole number from 0`,
+		}},
+		{[]string{"RTA_RedisConnectionString=a,b,defaultDatabase=1"}, []string{
+			`RTA_RedisConnectionString="redis://a:6379/1?addr=b:6379": several addresses are a cluster, which has database 0 only`,
+		}},
+	} {
+		t.Run(test.variables[0], func(t *testing.T) {
+			if got := faultsOf(t, test.variables...); !slices.Equal(got, test.want) {
+				t.Errorf("got  %q\nwant %q", got, test.want)
+			}
+		})
 	}
 }

@@ -138,6 +138,9 @@ func (p *Policy) set(key, value string) error {
 	return nil
 }
 
+// DefaultMaxLength is what the Stream Service's own trimmer keeps.
+const DefaultMaxLength = 10_000
+
 // The smallest limits that are taken for a wish rather than a slip, unless
 // tiny ones are allowed.
 const (

@@ -1,9 +1,8 @@
-package main
+package cli
 
 import (
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,15 +20,15 @@ func (a *app) aclCommand() *cobra.Command {
 			"  redis-cli ACL SETUSER streamkeeper on '>password' $(streamkeeper acl)",
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			config, _, err := a.load()
+			options, _, err := a.load()
 			if err != nil {
 				return err
 			}
-			words, remarks := config.uses().Rule()
+			words, remarks := uses(options).Rule()
 			for _, remark := range remarks {
-				fmt.Fprintln(a.stderr, "#", remark)
+				fmt.Fprintln(a.Stderr, "#", remark)
 			}
-			_, err = fmt.Fprintln(a.stdout, strings.Join(words, " "))
+			_, err = fmt.Fprintln(a.Stdout, strings.Join(words, " "))
 			return err
 		},
 	}
@@ -38,18 +37,16 @@ func (a *app) aclCommand() *cobra.Command {
 }
 
 // uses are what the settings need of Redis, the daemon included.
-func (c *Config) uses() buffer.Uses {
-	jobs := c.enabledJobs()
+func uses(o Options) buffer.Uses {
+	j := o.Jobs
 	u := buffer.Uses{
-		Trim: slices.Contains(jobs, jobTrim), Cleanup: slices.Contains(jobs, jobCleanup), Inspect: slices.Contains(jobs, jobInspect),
-		Serve: true, Lease: c.Lease.Enabled.Value, Groups: c.Trim.RespectGroups.Value, Scan: c.Cleanup.Scan.Value,
-		Abandon: c.Cleanup.AbandonAfter.Value > 0, Pressure: c.Trim.Pressure.Value > 0,
-		Layouts: c.layouts(),
-		Names: buffer.Names{
-			Streams: c.StreamsKey.Value, StreamPrefix: c.StreamPrefix.Value, Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,
-		},
+		Trim: j.Trim.Enabled, Cleanup: j.Cleanup.Enabled, Inspect: j.Inspect.Enabled,
+		Serve: true, Lease: o.LeaseTTL > 0, Groups: j.Trim.RespectGroups, Scan: j.Cleanup.Scan,
+		Abandon: j.Cleanup.Limits.AbandonAfter > 0, Pressure: j.Trim.Pressure > 0,
+		Layouts: o.Buffer.Layouts,
+		Names:   o.Buffer.Names,
 	}
-	if target, err := url.Parse(c.Redis.URL.Value); err == nil {
+	if target, err := url.Parse(o.Buffer.Connection.URL); err == nil {
 		query := target.Query()
 		u.Sentinels = query.Get("master_name") != ""
 		database := query.Get("db")

@@ -1,27 +1,16 @@
-package main
+package cli
 
 import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/report"
 )
-
-// configRow is an effective setting. Source is "default", "environment", or the
-// name of a flag or of one of the Stream Service's variables.
-type configRow struct {
-	Setting string `json:"setting"`
-	Value   string `json:"value"`
-	Source  string `json:"source"`
-}
 
 func (a *app) configCommand() *cobra.Command {
 	c := &cobra.Command{
@@ -33,14 +22,14 @@ func (a *app) configCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config, _, err := a.load()
+			options, _, err := a.load()
 			if err != nil {
 				return err
 			}
 			if format == report.JSON {
-				return writeConfigJSON(a.stdout, config.rows())
+				return writeConfigJSON(a.Stdout, options.Settings)
 			}
-			return writeConfigTable(a.stdout, config.rows())
+			return writeConfigTable(a.Stdout, options.Settings)
 		},
 	}
 	a.outputFlag(c)
@@ -48,25 +37,8 @@ func (a *app) configCommand() *cobra.Command {
 	return c
 }
 
-// rows lists the effective settings in their order, secrets masked.
-func (c *Config) rows() []configRow {
-	var rows []configRow
-	for _, e := range c.entries() {
-		rows = append(rows, configRow{e.name, showable(e.field.String()), e.field.source()})
-	}
-	return rows
-}
-
-// showable leaves what can be shown as it is, to be copied, and escapes the rest.
-func showable(value string) string {
-	if utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl) {
-		return value
-	}
-	return buffer.Escape(value)
-}
-
 // writeConfigTable prints the rows for a person.
-func writeConfigTable(w io.Writer, rows []configRow) error {
+func writeConfigTable(w io.Writer, rows []settings.Shown) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "SETTING\tVALUE\tSOURCE\n")
 	for _, r := range rows {
@@ -79,7 +51,7 @@ func writeConfigTable(w io.Writer, rows []configRow) error {
 }
 
 // writeConfigJSON prints the rows as an array.
-func writeConfigJSON(w io.Writer, rows []configRow) error {
+func writeConfigJSON(w io.Writer, rows []settings.Shown) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -34,7 +35,8 @@ type daemonOptions struct {
 
 // daemon is the rooms, wired together.
 type daemon struct {
-	config  Config
+	app     *app
+	options Options
 	o       daemonOptions
 	log     *slog.Logger
 	started time.Time
@@ -58,22 +60,20 @@ type daemon struct {
 	used, max int64
 }
 
-func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o daemonOptions) (*daemon, error) {
-	d := &daemon{config: config, o: o, log: log, started: time.Now(), address: config.connection().Redacted(), summaries: make(map[string]string)}
-	policies, err := config.policies()
-	if err != nil {
-		return nil, fmt.Errorf("reading the policies: %w", err)
+func (a *app) newDaemon(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) (*daemon, error) {
+	d := &daemon{
+		app: a, options: config, o: o, log: log, started: time.Now(),
+		address: config.Buffer.Connection.Redacted(), summaries: make(map[string]string),
 	}
-	d.meters = config.newMeters(policies, o.audience)
+	d.meters = a.newMeters(config.Jobs, o.audience)
+	var err error
 	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.meters.RedisError); err != nil {
 		return nil, err
 	}
 	d.reader = metrics.NewReader(d.buffer, d.meters.Metrics)
-	if err := d.newRooms(); err != nil {
-		return nil, err
-	}
+	d.newRooms(config.Jobs)
 	options := schedule.Options{
-		Jobs: d.jobs(), Grace: config.ShutdownGrace.Value, Log: log,
+		Jobs: d.jobs(), Grace: config.ShutdownGrace, Log: log,
 		OnRun: d.onRun, OnLeader: d.meters.leads,
 		Class: func(err error) string { return string(buffer.ClassOf(err)) },
 	}
@@ -81,50 +81,46 @@ func (a *app) newDaemon(ctx context.Context, config Config, log *slog.Logger, o 
 		options.Spread = schedule.DefaultSpread
 	}
 	// A dry run writes nothing, and so holds no lease.
-	if config.Lease.Enabled.Value && !o.dryRun {
-		options.Lease, options.LeaseTTL = lease{d.buffer.Lease()}, config.Lease.TTL.Value
+	if config.LeaseTTL > 0 && !o.dryRun {
+		options.Lease, options.LeaseTTL = lease{d.buffer.Lease()}, config.LeaseTTL
 	}
 	d.scheduler, err = schedule.New(options)
 	return d, err
 }
 
 // newRooms makes the rooms that do the jobs, and lets the metrics hear of it.
-func (d *daemon) newRooms() error {
-	trimOptions, err := d.config.trimOptions(d.log)
-	if err != nil {
-		return err
-	}
-	trimOptions.Budget = period(d.config.Trim.Schedule.Value)
+func (d *daemon) newRooms(o jobs.Options) {
+	trimOptions := o.Trim.Options
+	trimOptions.Log = d.log.With("job", jobs.Trim)
+	trimOptions.Budget = period(o.Trim.Schedule)
 	d.meters.onTrim(&trimOptions)
 	d.trimmer = trim.New(d.buffer, trimOptions)
 
-	cleanupOptions := d.config.cleanupOptions(d.log, false)
+	cleanupOptions := o.Cleanup.Options
+	cleanupOptions.Log = d.log.With("job", jobs.Cleanup)
 	d.meters.onCleanup(&cleanupOptions)
 	d.cleaner = cleanup.New(d.buffer, cleanupOptions)
 
-	inspectOptions, err := d.config.inspectOptions(d.log)
-	if err != nil {
-		return err
-	}
+	inspectOptions := o.Inspect.Options
+	inspectOptions.Log = d.log.With("job", jobs.Inspect)
 	d.meters.onInspect(&inspectOptions)
 	d.inspector = inspect.New(d.buffer, inspectOptions)
-	return nil
 }
 
 // jobs are the enabled jobs, all of which only the leader does.
 func (d *daemon) jobs() []schedule.Job {
-	c := &d.config
-	jobs := []schedule.Job{{Name: jobMetrics, Schedule: "@every " + c.MetricsInterval.Value.String(), Run: d.read, Leader: true}}
-	if c.Trim.Enabled.Value {
-		jobs = append(jobs, schedule.Job{Name: jobTrim, Schedule: c.Trim.Schedule.Value, Run: d.trim, Leader: true})
+	o := d.options.Jobs
+	all := []schedule.Job{{Name: jobs.Metrics, Schedule: o.Metrics.Schedule, Run: d.read, Leader: true}}
+	if o.Trim.Enabled {
+		all = append(all, schedule.Job{Name: jobs.Trim, Schedule: o.Trim.Schedule, Run: d.trim, Leader: true})
 	}
-	if c.Cleanup.Enabled.Value {
-		jobs = append(jobs, schedule.Job{Name: jobCleanup, Schedule: c.Cleanup.Schedule.Value, Run: d.cleanup, Leader: true})
+	if o.Cleanup.Enabled {
+		all = append(all, schedule.Job{Name: jobs.Cleanup, Schedule: o.Cleanup.Schedule, Run: d.cleanup, Leader: true})
 	}
-	if c.Inspect.Enabled.Value {
-		jobs = append(jobs, schedule.Job{Name: jobInspect, Schedule: c.Inspect.Schedule.Value, Run: d.inspect, Leader: true})
+	if o.Inspect.Enabled {
+		all = append(all, schedule.Job{Name: jobs.Inspect, Schedule: o.Inspect.Schedule, Run: d.inspect, Leader: true})
 	}
-	return jobs
+	return all
 }
 
 // period is the time between two runs of a schedule that is known to be right.
@@ -152,9 +148,9 @@ func (d *daemon) trim(ctx context.Context) error {
 	if r.Pressure != "" {
 		summary += "; " + r.Pressure
 	}
-	d.log.Info("trimmed", "job", jobTrim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed,
+	d.log.Info("trimmed", "job", jobs.Trim, "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed,
 		"entries_removed", r.EntriesRemoved, "errors", r.Errors, "left", r.Left, "duration", time.Since(started), "dry_run", d.o.dryRun)
-	return d.ended(jobTrim, summary, r.Errors, err)
+	return d.ended(jobs.Trim, summary, r.Errors, err)
 }
 
 func (d *daemon) cleanup(ctx context.Context) error {
@@ -171,11 +167,11 @@ func (d *daemon) cleanup(ctx context.Context) error {
 		}
 	}
 	r, err := run(ctx)
-	d.log.Info("cleaned up", "job", jobCleanup, "sessions", r.Sessions, "sessions_expired", r.SessionsExpired, "sessions_abandoned", r.SessionsAbandoned,
+	d.log.Info("cleaned up", "job", jobs.Cleanup, "sessions", r.Sessions, "sessions_expired", r.SessionsExpired, "sessions_abandoned", r.SessionsAbandoned,
 		"sessions_malformed", r.SessionsMalformed, "streams", r.Streams, "streams_retired", r.StreamsRetired, "streams_restored", r.StreamsRestored,
 		"names_dropped", r.NamesDropped, "errors", r.Errors, "brake", r.Brake, "duration", time.Since(started), "dry_run", d.o.dryRun)
 	if r.Brake != "" {
-		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
+		d.log.Warn("the brake stopped the clean-up: nothing was removed", "job", jobs.Cleanup, "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
 	}
 	d.meters.cleaned(r, d.o.dryRun, err)
 	if r.Held != nil {
@@ -193,16 +189,16 @@ func (d *daemon) cleanup(ctx context.Context) error {
 	if r.Brake != "" {
 		summary = "stopped by the brake: " + r.Brake
 	}
-	return d.ended(jobCleanup, summary, r.Errors, err)
+	return d.ended(jobs.Cleanup, summary, r.Errors, err)
 }
 
 func (d *daemon) inspect(ctx context.Context) error {
 	d.meters.InspectStarted()
 	started := time.Now()
 	r, err := d.inspector.Run(ctx, func(inspect.Message) {})
-	d.log.Info("inspected", "job", jobInspect, "messages", r.Messages, "ok", r.OK, "warn", r.Warn, "invalid", r.Invalid,
+	d.log.Info("inspected", "job", jobs.Inspect, "messages", r.Messages, "ok", r.OK, "warn", r.Warn, "invalid", r.Invalid,
 		"bytes", r.Bytes, "errors", r.Errors, "duration", time.Since(started))
-	return d.ended(jobInspect, fmt.Sprintf("%d messages: %d ok, %d with warnings, %d invalid", r.Messages, r.OK, r.Warn, r.Invalid), r.Errors, err)
+	return d.ended(jobs.Inspect, fmt.Sprintf("%d messages: %d ok, %d with warnings, %d invalid", r.Messages, r.OK, r.Warn, r.Invalid), r.Errors, err)
 }
 
 // read reads the figures of the streams, and how full Redis is if it says so.

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/demo"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -55,33 +56,33 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 		return err
 	}
 	defer server.Close()
-	overrides := []override{{"REDIS_URL", server.URL(), "demo"}}
+	overrides := []settings.Override{{Name: "REDIS_URL", Text: server.URL(), Origin: "demo"}}
 	for _, s := range demo.Limits() {
-		overrides = append(overrides, override{s.Name, s.Value, "demo"})
+		overrides = append(overrides, settings.Override{Name: s.Name, Text: s.Value, Origin: "demo"})
 	}
 	config, _, err := a.load(overrides...)
 	if err != nil {
 		return err
 	}
-	client, err := config.connection().Client()
+	client, err := config.Buffer.Connection.Client()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	producers := demo.NewProducers(client, demo.Options{Names: config.keys()})
+	producers := demo.NewProducers(client, demo.Options{Names: config.Buffer.Names})
 	if err := producers.Seed(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := lasting(ctx, length)
 	defer cancel()
-	screen := live(a.stdout)
+	screen := a.live(a.Stdout)
 	story := demo.NewStory(screen)
 	screen.Start(story.Rows)
 	defer screen.Done()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return producers.Run(ctx) })
 	// The story tells what happens; the log would only say it again.
-	stderr := a.stderr
+	stderr := a.Stderr
 	if screen.On() && isTerminal(stderr) {
 		stderr = screen
 	}
@@ -89,7 +90,7 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	group.Go(func() error { return a.serve(ctx, config, log, told(story, screen)) })
 	err = group.Wait()
 	screen.Done()
-	fmt.Fprint(a.stdout, story.Summary())
+	fmt.Fprint(a.Stdout, story.Summary())
 	return err
 }
 
@@ -139,15 +140,15 @@ func (a *app) demoProducers(ctx context.Context, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	client, err := config.connection().Client()
+	client, err := config.Buffer.Connection.Client()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = client.Close() }()
-	producers := demo.NewProducers(client, demo.Options{Names: config.keys(), Log: log})
+	producers := demo.NewProducers(client, demo.Options{Names: config.Buffer.Names, Log: log})
 	if err := producers.CheckOurs(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Producing into %s; Ctrl-C stops it.\n", config.connection().Redacted())
+	fmt.Fprintf(a.Stdout, "Producing into %s; Ctrl-C stops it.\n", config.Buffer.Connection.Redacted())
 	return producers.Run(ctx)
 }

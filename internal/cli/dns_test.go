@@ -1,35 +1,31 @@
-package main
+package cli
 
 import (
-	"bytes"
 	"context"
+	"log/slog"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 // inProcess runs the daemon here, hurried, until the test ends. The resolver
 // looks host names up.
-func inProcess(t *testing.T, redisURL string, resolver *net.Resolver) (log *lockedBuffer) {
+func inProcess(t *testing.T, redisURL string, resolver *net.Resolver) {
 	t.Helper()
-	cleanEnvironment(t)
-	for name, value := range hurried() {
-		t.Setenv("STREAMKEEPER_"+name, value)
-	}
-	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
-	t.Setenv("STREAMKEEPER_TRIM_MAX_LENGTH", "100")
-	log = new(lockedBuffer)
-	a := &app{stdin: strings.NewReader(""), stdout: new(bytes.Buffer), stderr: log, redisURL: redisURL, resolver: resolver}
-	config, logger, err := a.load()
-	mustDo(t, err)
+	log := new(program.Buffer)
+	a := &app{Program: Program{Stderr: log}}
+	o := hurried(redisURL)
+	o.Buffer.Connection.Resolver = resolver
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- a.serve(ctx, config, logger, daemonOptions{}) }()
+	go func() {
+		done <- a.serve(ctx, o, slog.New(slog.NewTextHandler(log, nil)), daemonOptions{})
+	}()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {
@@ -39,7 +35,13 @@ func inProcess(t *testing.T, redisURL string, resolver *net.Resolver) (log *lock
 			t.Log(log)
 		}
 	})
-	return log
+}
+
+func mustDo(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func outgrow(t *testing.T, client *redis.Client) {
@@ -60,7 +62,7 @@ func TestTheDaemonFollowsAHostNameThatMoves(t *testing.T) {
 			old.Kill()
 		},
 		"and the old server hangs": func(_ *testing.T, _ *redistest.Server, p *redistest.Proxy) {
-			p.Set(after(1, redistest.Fault{Hole: true}))
+			p.Set(func([]string) redistest.Fault { return redistest.Fault{Hole: true} })
 		},
 		"and the old server is a replica now": func(t *testing.T, old *redistest.Server, _ *redistest.Proxy) {
 			mustDo(t, old.Client.ReplicaOf(t.Context(), "127.0.0.1", "1").Err())
@@ -79,13 +81,13 @@ func TestTheDaemonFollowsAHostNameThatMoves(t *testing.T) {
 				return func() bool { n := s.Client.XLen(t.Context(), "stream:a").Val(); return n >= 100 && n < 200 }
 			}
 			outgrow(t, before.Client)
-			eventually(t, 15*time.Second, "the stream is trimmed where the name leads at first", trimmed(before))
+			program.Eventually(t, 15*time.Second, "the stream is trimmed where the name leads at first", trimmed(before))
 
 			outgrow(t, behind.Client)
 			dns.Move("127.0.0.2")
 			leave(t, before, p)
 			// The command in flight has a second, the lease and the next run another.
-			took := eventually(t, 8*time.Second, "the stream is trimmed where the name leads now", trimmed(behind))
+			took := program.Eventually(t, 8*time.Second, "the stream is trimmed where the name leads now", trimmed(behind))
 			t.Logf("after %s", took.Round(10*time.Millisecond))
 		})
 	}

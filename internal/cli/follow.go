@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
@@ -55,10 +56,8 @@ func (a *app) follow(ctx context.Context, f inspect.Following, format report.For
 	if err != nil {
 		return err
 	}
-	options, err := config.inspectOptions(log)
-	if err != nil {
-		return err
-	}
+	options := config.Jobs.Inspect.Options
+	options.Log = log.With("job", jobs.Inspect)
 	options.Decode = content
 	b, err := a.open(ctx, config, log, true, nil)
 	if err != nil {
@@ -67,7 +66,7 @@ func (a *app) follow(ctx context.Context, f inspect.Following, format report.For
 	// Ctrl-C does not wait for a Redis that hangs.
 	defer context.AfterFunc(ctx, func() { _ = b.Close() })()
 	defer func() { _ = b.Close() }()
-	out := report.NewFollow(a.stdout, format, len(f.Streams))
+	out := report.NewFollow(a.Stdout, format, len(f.Streams))
 	found, err := inspect.New(b, options).Follow(ctx, f, out.Add)
 	if found.Streams > 0 { // it had begun
 		err = errors.Join(err, out.Finish(found))

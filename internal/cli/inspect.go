@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
@@ -80,15 +80,13 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams, files 
 	if err != nil {
 		return err
 	}
-	options, err := config.inspectOptions(log)
-	if err != nil {
-		return err
-	}
+	options := config.Jobs.Inspect.Options
+	options.Log = log.With("job", jobs.Inspect)
 	options.Decode = content
 	result := report.NewInspection(len(files) > 0)
 	var found inspect.Report
 	if len(files) > 0 {
-		found, err = inspect.CheckFiles(ctx, options, files, a.stdin, result.Add)
+		found, err = inspect.CheckFiles(ctx, options, files, a.Stdin, result.Add)
 	} else {
 		options.CrossCheck = true
 		found, err = a.inspectStreams(ctx, config, options, log, streams, result.Add)
@@ -97,7 +95,7 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams, files 
 		return err
 	}
 	result.Finish(found)
-	if err := report.WriteInspection(a.stdout, format, result); err != nil {
+	if err := report.WriteInspection(a.Stdout, format, result); err != nil {
 		return err
 	}
 	switch {
@@ -112,7 +110,7 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams, files 
 }
 
 // inspectStreams samples the streams named, or all.
-func (a *app) inspectStreams(ctx context.Context, config Config, o inspect.Options, log *slog.Logger, streams []string,
+func (a *app) inspectStreams(ctx context.Context, config Options, o inspect.Options, log *slog.Logger, streams []string,
 	visit func(inspect.Message),
 ) (inspect.Report, error) {
 	b, err := a.open(ctx, config, log, true, nil)
@@ -120,7 +118,7 @@ func (a *app) inspectStreams(ctx context.Context, config Config, o inspect.Optio
 		return inspect.Report{}, err
 	}
 	defer func() { _ = b.Close() }()
-	progress := report.NewProgress(a.stderr, isTerminal(a.stderr))
+	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
 	defer progress.Done()
 	o.OnProgress = func(p inspect.Progress) { progress.Inspect(p.Streams, p.Messages) }
 	inspector := inspect.New(b, o)
@@ -128,17 +126,4 @@ func (a *app) inspectStreams(ctx context.Context, config Config, o inspect.Optio
 		return inspector.Run(ctx, visit)
 	}
 	return inspector.Inspect(ctx, streams, visit)
-}
-
-// inspectOptions are what inspect needs of the configuration.
-func (c *Config) inspectOptions(log *slog.Logger) (inspect.Options, error) {
-	o := inspect.Options{
-		Samples: int(c.Inspect.Samples.Value), MaxBytes: c.Inspect.MaxBytes.Value, MaxBurst: int(c.Inspect.MaxBurst.Value),
-		Log: log.With("job", jobInspect),
-	}
-	var err error
-	if o.Encoding, err = burst.ParseEncoding(c.Inspect.Encoding.Value); err != nil {
-		return o, fmt.Errorf("reading INSPECT_ENCODING: %w", err)
-	}
-	return o, nil
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -7,12 +7,10 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
-
-// jobMetrics is the job that reads the streams' figures.
-const jobMetrics = "metrics"
 
 // audience hears of what the jobs do; nil for what it does not care about.
 type audience struct {
@@ -28,11 +26,11 @@ type meters struct {
 }
 
 // newMeters makes the metrics that a configuration asks for.
-func (c *Config) newMeters(policies trim.Policies, also audience) meters {
+func (a *app) newMeters(o jobs.Options, also audience) meters {
 	return meters{audience: also, Metrics: metrics.New(metrics.Options{
-		Version: version, Revision: buildRevision(), MaxStreams: int(c.MetricsStreams.Value),
-		Jobs: append([]string{jobMetrics}, allJobs...), Reasons: reasonNames(inspect.AllReasons()),
-		Limit: func(stream string) int64 { return policies.For(stream).MaxLength },
+		Version: a.Version, Revision: a.revision(), MaxStreams: o.Metrics.MaxStreams,
+		Jobs: append([]string{jobs.Metrics}, allJobs...), Reasons: reasonNames(inspect.AllReasons()),
+		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).MaxLength },
 	})}
 }
 
@@ -103,7 +101,7 @@ func (m meters) leads(yes bool) {
 
 // cleaned notes what a clean-up counted.
 func (m meters) cleaned(r cleanup.Report, dryRun bool, err error) {
-	m.Brake(jobCleanup, r.Brake != "")
+	m.Brake(jobs.Cleanup, r.Brake != "")
 	if err != nil {
 		return
 	}

@@ -1,28 +1,29 @@
-package main
+package cli
 
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
-	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
-	c := defaultConfig()
 	const used, clock = "streamkeeper_redis_memory_used_bytes ", `streamkeeper_redis_errors_total{class="clock"} `
 	for _, test := range []struct {
 		name, want string
 		happens    func(meters)
 	}{
 		{"clocks that disagree, which Redis does not say", clock + "1", func(m meters) {
-			m.ran(jobCleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", buffer.ErrClock))
+			m.ran(jobs.Cleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", buffer.ErrClock))
 		}},
 		{"a run that failed otherwise is no error of the clocks", clock + "0", func(m meters) {
-			m.ran(jobCleanup, metrics.ResultError, 0, errors.New("3 items failed"))
+			m.ran(jobs.Cleanup, metrics.ResultError, 0, errors.New("3 items failed"))
 		}},
 		{"Redis's memory is shown by the leader", used + "5", func(m meters) {
 			m.leads(true)
@@ -35,11 +36,19 @@ func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := c.newMeters(trim.Policies{}, audience{})
+			m := new(app).newMeters(jobs.Options{}, audience{})
 			test.happens(m)
 			if page := scrapeMeters(t, m); !strings.Contains(page, "\n"+test.want+"\n") {
 				t.Errorf("the page has no line %s", test.want)
 			}
 		})
 	}
+}
+
+// scrapeMeters is the page of the metrics as it is now.
+func scrapeMeters(t *testing.T, m meters) string {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	return answer.Body.String()
 }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -13,20 +13,14 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
-// The jobs, as they are called on the command line, in metrics and in logs.
-const (
-	jobTrim    = "trim"
-	jobCleanup = "cleanup"
-	jobInspect = "inspect"
-)
-
 // allJobs in the order in which once does them.
-var allJobs = []string{jobTrim, jobCleanup, jobInspect}
+var allJobs = []string{jobs.Trim, jobs.Cleanup, jobs.Inspect}
 
 func (a *app) onceCommand() *cobra.Command {
 	var o onceOptions
@@ -81,17 +75,14 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	policies, err := config.policies()
-	if err != nil {
-		return fmt.Errorf("reading the policies: %w", err)
-	}
-	o := oneShot{app: a, config: config, log: log, force: options.force, meters: config.newMeters(policies, audience{})}
+	config.Jobs.Cleanup.Force = options.force
+	o := oneShot{app: a, jobs: config.Jobs, log: log, meters: a.newMeters(config.Jobs, audience{})}
 	if len(options.jobs) == 0 {
-		options.jobs = config.enabledJobs()
+		options.jobs = enabledJobs(config.Jobs)
 	}
 	// That Redis is away is worth knowing too.
 	defer func() { err = o.leaveMetrics(ctx, options, err) }()
-	screen := live(a.stderr)
+	screen := a.live(a.Stderr)
 	defer screen.Done()
 	o.log = a.logger(config, screen)
 	// The one that works.
@@ -107,7 +98,7 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	names := slices.DeleteFunc(slices.Clone(allJobs), func(job string) bool { return !slices.Contains(options.jobs, job) })
 	o.board = report.NewBoard(names, a.dryRun)
 	screen.Start(o.board.Rows)
-	result := report.Once{Version: version, Redis: redisReport(o.buffer), DryRun: a.dryRun, Jobs: []report.Job{}}
+	result := report.Once{Version: a.Version, Redis: redisReport(o.buffer), DryRun: a.dryRun, Jobs: []report.Job{}}
 	for _, name := range names {
 		result.Jobs = append(result.Jobs, o.do(ctx, name))
 	}
@@ -115,29 +106,27 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 		o.read(ctx)
 	}
 	screen.Done()
-	return errors.Join(report.WriteOnce(a.stdout, format, result), o.outcome)
+	return errors.Join(report.WriteOnce(a.Stdout, format, result), o.outcome)
 }
 
 // enabledJobs are the jobs that the configuration asks for.
-func (c *Config) enabledJobs() []string {
-	var jobs []string
-	for job, enabled := range map[string]bool{jobTrim: c.Trim.Enabled.Value, jobCleanup: c.Cleanup.Enabled.Value, jobInspect: c.Inspect.Enabled.Value} {
+func enabledJobs(o jobs.Options) (names []string) {
+	for name, enabled := range map[string]bool{jobs.Trim: o.Trim.Enabled, jobs.Cleanup: o.Cleanup.Enabled, jobs.Inspect: o.Inspect.Enabled} {
 		if enabled {
-			jobs = append(jobs, job)
+			names = append(names, name)
 		}
 	}
-	return jobs
+	return names
 }
 
 // oneShot does jobs one time.
 type oneShot struct {
 	*app
-	config Config
+	jobs   jobs.Options
 	buffer *buffer.Buffer
 	meters meters
 	log    *slog.Logger
 	board  *report.Board
-	force  bool
 	// outcome decides the exit code: errFailed outranks errBrake.
 	outcome error
 }
@@ -149,9 +138,9 @@ func (o *oneShot) do(ctx context.Context, name string) report.Job {
 	var failed int64
 	var err error
 	switch name {
-	case jobTrim:
+	case jobs.Trim:
 		job, failed, err = o.trim(ctx)
-	case jobCleanup:
+	case jobs.Cleanup:
 		job, failed, err = o.cleanup(ctx)
 	default:
 		job, failed, err = o.inspect(ctx)
@@ -202,21 +191,20 @@ func (o *oneShot) read(ctx context.Context) {
 		o.outcome = errFailed
 		o.log.Error("cannot read the figures of the streams", "class", string(buffer.ClassOf(err)), "error", err)
 	}
-	o.meters.ran(jobMetrics, outcome, time.Since(started), err)
+	o.meters.ran(jobs.Metrics, outcome, time.Since(started), err)
 	o.meters.ping(ctx, o.buffer)
 }
 
 func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
-	job := &report.TrimJob{Head: report.Head{Job: jobTrim}}
-	options, err := o.config.trimOptions(o.log)
-	if err != nil {
-		return job, 0, err
-	}
+	job := &report.TrimJob{Head: report.Head{Job: jobs.Trim}}
+	options := o.jobs.Trim.Options
+	options.Log = o.log.With("job", jobs.Trim)
 	o.meters.onTrim(&options)
 	o.meters.TrimStarted()
-	options.OnProgress = func(p trim.Progress) { o.board.Trimming(jobTrim, p.Streams, p.Entries, p.Waiting) }
+	options.OnProgress = func(p trim.Progress) { o.board.Trimming(jobs.Trim, p.Streams, p.Entries, p.Waiting) }
 	trimmer := trim.New(o.buffer, options)
 	var r trim.Report
+	var err error
 	if o.dryRun {
 		r, err = trimmer.Plan(ctx, func(trim.Action) {})
 	} else {
@@ -228,8 +216,9 @@ func (o *oneShot) trim(ctx context.Context) (report.Job, int64, error) {
 }
 
 func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
-	job := &report.CleanupJob{Head: report.Head{Job: jobCleanup}}
-	options := o.config.cleanupOptions(o.log, o.force)
+	job := &report.CleanupJob{Head: report.Head{Job: jobs.Cleanup}}
+	options := o.jobs.Cleanup.Options
+	options.Log = o.log.With("job", jobs.Cleanup)
 	o.meters.onCleanup(&options)
 	cleaner := cleanup.New(o.buffer, options)
 	var r cleanup.Report
@@ -244,7 +233,7 @@ func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
 	job.SessionsMalformed, job.Streams, job.StreamsRetired = r.SessionsMalformed, r.Streams, r.StreamsRetired
 	job.StreamsRestored, job.NamesDropped, job.Errors, job.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
 	if r.Brake != "" && !o.dryRun {
-		o.log.Error("the brake stopped the clean-up: nothing was removed", "job", jobCleanup, "why", r.Brake,
+		o.log.Error("the brake stopped the clean-up: nothing was removed", "job", jobs.Cleanup, "why", r.Brake,
 			"to_force", "streamkeeper once --force cleanup")
 		if o.outcome == nil {
 			o.outcome = errBrake
@@ -254,13 +243,11 @@ func (o *oneShot) cleanup(ctx context.Context) (report.Job, int64, error) {
 }
 
 func (o *oneShot) inspect(ctx context.Context) (report.Job, int64, error) {
-	job := &report.InspectJob{Head: report.Head{Job: jobInspect}}
-	options, err := o.config.inspectOptions(o.log)
-	if err != nil {
-		return job, 0, err
-	}
+	job := &report.InspectJob{Head: report.Head{Job: jobs.Inspect}}
+	options := o.jobs.Inspect.Options
+	options.Log = o.log.With("job", jobs.Inspect)
 	o.meters.onInspect(&options)
-	options.OnProgress = func(p inspect.Progress) { o.board.Inspecting(jobInspect, p.Streams, p.Messages) }
+	options.OnProgress = func(p inspect.Progress) { o.board.Inspecting(jobs.Inspect, p.Streams, p.Messages) }
 	o.meters.InspectStarted()
 	r, err := inspect.New(o.buffer, options).Run(ctx, func(inspect.Message) {})
 	job.Messages, job.Valid, job.Warn, job.Invalid, job.Bytes = r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes

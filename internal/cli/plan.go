@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -35,10 +36,10 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
-	options, err := config.trimOptions(log)
-	if err != nil {
-		return err
-	}
+	options := config.Jobs.Trim.Options
+	options.Log = log.With("job", jobs.Trim)
+	cleanupOptions := config.Jobs.Cleanup.Options
+	cleanupOptions.Log = log.With("job", jobs.Cleanup)
 	b, err := a.open(ctx, config, log, true, nil)
 	if err != nil {
 		return err
@@ -47,12 +48,12 @@ func (a *app) plan(ctx context.Context, all bool) error {
 
 	plan := report.NewPlan(redisReport(b), all)
 	plan.Policies = options.Policies.Sentences()
-	progress := report.NewProgress(a.stderr, isTerminal(a.stderr))
+	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
 	options.OnProgress = func(p trim.Progress) { progress.Trim(p.Streams, p.Entries, p.Waiting) }
 	trimErr := planTrim(ctx, b, options, plan)
 	progress.Done()
-	cleanupErr := planCleanup(ctx, b, config.cleanupOptions(log, false), plan)
-	if err := report.WritePlan(a.stdout, format, plan); err != nil {
+	cleanupErr := planCleanup(ctx, b, cleanupOptions, plan)
+	if err := report.WritePlan(a.Stdout, format, plan); err != nil {
 		return err
 	}
 	return errors.Join(trimErr, cleanupErr)

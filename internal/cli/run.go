@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -32,7 +32,7 @@ func (a *app) runCommand() *cobra.Command {
 }
 
 // serve runs the daemon until ctx ends, and then stops gracefully.
-func (a *app) serve(ctx context.Context, config Config, log *slog.Logger, o daemonOptions) error {
+func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) error {
 	d, err := a.newDaemon(ctx, config, log, o)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (a *app) serve(ctx context.Context, config Config, log *slog.Logger, o daem
 	// HTTP outlives the jobs, so that /health can say that they are stopping.
 	httpCtx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHTTP()
-	if address := config.Listen.Value; address != "" {
+	if address := config.Listen; address != "" {
 		listener, err := web.Listen(ctx, address)
 		if err != nil && o.anyPort {
 			listener, err = web.Listen(ctx, "127.0.0.1:0")
@@ -54,7 +54,7 @@ func (a *app) serve(ctx context.Context, config Config, log *slog.Logger, o daem
 		if o.onListen != nil {
 			o.onListen(listener.Addr())
 		}
-		server := web.New(web.Options{Version: version, Status: d.status, Metrics: d.metricsHandler(), Log: log})
+		server := web.New(web.Options{Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log})
 		group.Go(func() error { return server.Serve(httpCtx, listener) })
 	}
 	group.Go(func() error {
@@ -65,8 +65,8 @@ func (a *app) serve(ctx context.Context, config Config, log *slog.Logger, o daem
 		}
 		return err
 	})
-	log.Info("streamkeeper runs", "version", version, "redis", d.address, "redis_version", d.buffer.Server().Version,
-		"mode", d.buffer.Server().Mode, "jobs", config.enabledJobs(), "dry_run", o.dryRun)
+	log.Info("streamkeeper runs", "version", a.Version, "redis", d.address, "redis_version", d.buffer.Server().Version,
+		"mode", d.buffer.Server().Mode, "jobs", enabledJobs(config.Jobs), "dry_run", o.dryRun)
 	err = group.Wait()
 	log.Info("streamkeeper has stopped")
 	return err

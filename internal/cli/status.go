@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -16,7 +16,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	now := time.Now()
 	jobs := d.scheduler.Status()
 	s := web.Status{
-		Version: version, Revision: buildRevision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
+		Version: d.app.Version, Revision: d.app.revision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
 		DryRun: d.o.dryRun, Stopping: jobs.Stopping,
 		Leader:  web.Leader{Leading: jobs.Leader, Lease: string(jobs.Lease)},
 		Streams: streamsStatus(d.meters.Snapshot()),

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -11,12 +11,12 @@ import (
 
 // redraws reports whether what was written can be written over: on a terminal
 // that is not a dumb one. NO_COLOR has nothing to say here, as there is none.
-func redraws(w io.Writer) bool { return isTerminal(w) && os.Getenv("TERM") != "dumb" }
+func (a *app) redraws(w io.Writer) bool { return isTerminal(w) && !a.DumbTerminal }
 
 // live is a table in place on a terminal, and w as it is anywhere else.
-func live(w io.Writer) *report.Live {
+func (a *app) live(w io.Writer) *report.Live {
 	f, ok := w.(*os.File)
-	if !ok || !redraws(w) {
+	if !ok || !a.redraws(w) {
 		return report.NewLive(w, nil)
 	}
 	return report.NewLive(w, func() (width, height int) {

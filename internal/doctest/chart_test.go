@@ -1,4 +1,4 @@
-package main
+package doctest
 
 import (
 	"encoding/json"
@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
 // The chart's values and the program's settings are the same thing said twice.
@@ -114,8 +116,8 @@ func TestChartMapsEverySettingOnceAndNothingElse(t *testing.T) {
 			t.Errorf("%s is mapped to %s, and values.yaml has no such value", m.path, m.setting)
 		}
 	}
-	names := new(Config).names()
-	for _, name := range names {
+	for _, row := range defaults(t) {
+		name := row.Setting
 		_, left := notInChart()[name]
 		// Where both exist, the chart refuses to be given both.
 		eitherOr := slices.Contains([]string{"REDIS_URL", "REDIS_USERNAME", "REDIS_SENTINEL_USERNAME"}, name)
@@ -152,9 +154,9 @@ func TestEveryValueOfASettingsGroupIsMapped(t *testing.T) {
 }
 
 func TestChartDefaultsAreThoseOfTheProgram(t *testing.T) {
-	values, config := chartValues(t), defaultConfig()
+	values, byDefault := chartValues(t), defaults(t)
 	for _, m := range chartMappings(t, "settings") {
-		v, standard := values[m.path], row(t, &config, m.setting).Value
+		v, standard := values[m.path], valueOf(t, byDefault, m.setting).Value
 		switch {
 		case m.setting == "LISTEN":
 			if got := ":" + v.value; got != standard {
@@ -172,9 +174,9 @@ func TestChartDefaultsAreThoseOfTheProgram(t *testing.T) {
 // Where a template reckons with a setting that is not given, it must reckon
 // with the program's default.
 func TestDefaultsInTemplatesAreThoseOfTheProgram(t *testing.T) {
-	config, settings := defaultConfig(), make(map[string]string)
+	byDefault, names := defaults(t), make(map[string]string)
 	for _, m := range chartMappings(t, "settings") {
-		settings[m.path] = m.setting
+		names[m.path] = m.setting
 	}
 	files, err := filepath.Glob(chartDir + "/templates/*.tpl")
 	mustDo(t, err)
@@ -183,7 +185,7 @@ func TestDefaultsInTemplatesAreThoseOfTheProgram(t *testing.T) {
 		text := readChart(t, filepath.Join("templates", filepath.Base(file)))
 		for _, m := range regexp.MustCompile(`\.(shutdownGrace|cleanup\.\w+|trim\.\w+) \| default "(\w+)"`).FindAllStringSubmatch(text, -1) {
 			found++
-			if want := row(t, &config, settings[m[1]]).Value; m[2] != want {
+			if want := valueOf(t, byDefault, names[m[1]]).Value; m[2] != want {
 				t.Errorf("%s takes %s for the default of %s, want %s", file, m[2], m[1], want)
 			}
 		}
@@ -275,7 +277,7 @@ func chartHelm(t *testing.T) string {
 // hand them over, out of rendered manifests.
 func renderedSettings(t *testing.T, manifests string) (all []map[string]string) {
 	t.Helper()
-	variable := regexp.MustCompile(`- name: ` + envPrefix + `_(\w+)\n +(?:value: (.*)|valueFrom:)`)
+	variable := regexp.MustCompile(`- name: ` + settings.Prefix + `_(\w+)\n +(?:value: (.*)|valueFrom:)`)
 	for document := range strings.SplitSeq(manifests, "\n---\n") {
 		container := make(map[string]string)
 		for _, m := range variable.FindAllStringSubmatch(document, -1) {
@@ -297,9 +299,9 @@ func renderedSettings(t *testing.T, manifests string) (all []map[string]string) 
 	return all
 }
 
-// loadRendered loads the configuration from a container's variables; what comes
-// from Secrets is made up.
-func loadRendered(t *testing.T, container map[string]string) (Config, error) {
+// loadRendered has the program read a container's variables; what comes from
+// Secrets is made up.
+func loadRendered(t *testing.T, container map[string]string) []settings.Shown {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "secret")
 	mustDo(t, os.WriteFile(file, []byte("secret"), 0o600))
@@ -313,10 +315,9 @@ func loadRendered(t *testing.T, container map[string]string) (Config, error) {
 		case value == "":
 			value = "from a Secret"
 		}
-		environment = append(environment, envPrefix+"_"+name+"="+value)
+		environment = append(environment, settings.Prefix+"_"+name+"="+value)
 	}
-	setEnvironment(t, environment...)
-	return loadConfig()
+	return effective(t, environment...)
 }
 
 func TestProgramAcceptsWhatTheChartRenders(t *testing.T) {
@@ -338,13 +339,10 @@ func TestProgramAcceptsWhatTheChartRenders(t *testing.T) {
 				t.Fatal("no container with settings")
 			}
 			for _, container := range containers {
-				config, err := loadRendered(t, container)
-				if err != nil {
-					t.Errorf("refused:\n%v", err)
-				}
+				rows := loadRendered(t, container)
 				for name := range container {
 					seen[name] = true
-					if source := row(t, &config, name).Source; source != originEnvironment {
+					if source := valueOf(t, rows, name).Source; source != settings.OriginEnvironment {
 						t.Errorf("%s comes from %s", name, source)
 					}
 				}

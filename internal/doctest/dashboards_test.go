@@ -1,4 +1,4 @@
-package main
+package doctest
 
 import (
 	"encoding/json"
@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/internal/program"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 const (
@@ -57,7 +59,9 @@ func readDashboard(t *testing.T) dashboard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decode[dashboard](t, string(text))
+	var d dashboard
+	mustDo(t, json.Unmarshal(text, &d))
+	return d
 }
 
 // query is an expression of a panel, a variable, an annotation or a rule.
@@ -75,13 +79,22 @@ func (d dashboard) queries() (all []query) {
 	return all
 }
 
+// metricsPage is what a daemon says that has nothing to do.
+func metricsPage(t *testing.T) (page string) {
+	t.Helper()
+	keeper := program.Start(t, redistest.Start(t).URL(), nil)
+	program.Eventually(t, 20*time.Second, "the daemon listens", func() bool {
+		_, page = keeper.Get("/metrics")
+		return page != ""
+	})
+	return page
+}
+
 // metricTypes are the types of all metrics on the page, by name.
 func metricTypes(t *testing.T) map[string]string {
 	t.Helper()
-	c := defaultConfig()
-	page := scrapeMeters(t, c.newMeters(trim.Policies{}, audience{}))
 	types := make(map[string]string)
-	for line := range strings.Lines(page) {
+	for line := range strings.Lines(metricsPage(t)) {
 		if fields := strings.Fields(line); len(fields) == 4 && fields[1] == "TYPE" {
 			types[fields[2]] = fields[3]
 		}

@@ -1,4 +1,4 @@
-package main
+package doctest
 
 import (
 	"maps"
@@ -11,7 +11,7 @@ import (
 	"unicode"
 
 	"github.com/streamkeeper/streamkeeper/inspect"
-	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
 const (
@@ -41,8 +41,7 @@ func TestTheSettingsGuideListsEverySettingWithItsDefault(t *testing.T) {
 	for _, cells := range rowsOf(readPage(t, settingsPage)) {
 		got = append(got, [2]string{strings.Trim(cells[0], "`"), strings.Trim(cells[1], "`")})
 	}
-	config := defaultConfig()
-	for _, row := range config.rows() {
+	for _, row := range defaults(t) {
 		want = append(want, [2]string{row.Setting, row.Value})
 	}
 	for i := range max(len(got), len(want)) {
@@ -54,8 +53,10 @@ func TestTheSettingsGuideListsEverySettingWithItsDefault(t *testing.T) {
 
 // A name in a page that looks like a setting is one, with our prefix or not.
 func TestTheDocumentationNamesNoSettingThatIsNotThere(t *testing.T) {
-	config := defaultConfig()
-	known := config.names()
+	var known []string
+	for _, row := range defaults(t) {
+		known = append(known, row.Setting)
+	}
 	groups := make(map[string]bool)
 	for _, name := range known {
 		group, _, _ := strings.Cut(name, "_")
@@ -72,7 +73,7 @@ func TestTheDocumentationNamesNoSettingThatIsNotThere(t *testing.T) {
 			text.WriteString(lines + "\n")
 		}
 		for _, found := range name.FindAllString(text.String(), -1) {
-			setting, ours := strings.CutPrefix(found, envPrefix+"_")
+			setting, ours := strings.CutPrefix(found, settings.Prefix+"_")
 			group, _, _ := strings.Cut(setting, "_")
 			stem, several := strings.CutSuffix(setting, "*")
 			switch {
@@ -112,9 +113,8 @@ func TestTheOperationsGuideSaysTypeAndLabelsOfEveryMetric(t *testing.T) {
 // metricLabels are the names of each metric's labels, sorted.
 func metricLabels(t *testing.T) map[string]string {
 	t.Helper()
-	config := defaultConfig()
 	labels := make(map[string]string)
-	for line := range strings.Lines(scrapeMeters(t, config.newMeters(trim.Policies{}, audience{}))) {
+	for line := range strings.Lines(metricsPage(t)) {
 		name, rest, found := strings.Cut(line, "{")
 		if !found || strings.HasPrefix(line, "#") {
 			continue

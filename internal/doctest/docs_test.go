@@ -1,4 +1,4 @@
-package main
+package doctest
 
 import (
 	"bytes"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/demo"
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -139,7 +141,7 @@ func spans(b block) (all []shown) {
 			named := regexp.MustCompile(`\bNAME\b`).ReplaceAllString(command, "'demo/car 22: Practice 1'")
 			s := newShown(b.line+strings.Count(text[:at[0]], "\n"), named)
 			if strings.HasPrefix(command, "streamkeeper inspect") && named == command {
-				s.exit = exitInvalid // it meets the simulator's message
+				s.exit = cli.ExitInvalid // it meets the simulator's message
 			}
 			all = append(all, s)
 		}
@@ -203,8 +205,7 @@ func checkBlock(t *testing.T, path string, b block) {
 // binary, and so is `go run .`; redis-cli finds the test's server.
 func installTools(t *testing.T, dir string) {
 	t.Helper()
-	self, err := os.Executable()
-	mustDo(t, err)
+	self := program.Path(t)
 	cli, err := exec.LookPath("redis-cli")
 	mustDo(t, err)
 	for name, script := range map[string]string{
@@ -254,7 +255,7 @@ func (r *reader) sitDown(t *testing.T) {
 	r.redis, r.dir = redistest.Start(t), t.TempDir()
 	_, port, _ := strings.Cut(r.redis.Addr, ":")
 	r.env = []string{
-		asProgram + "=1", "PATH=" + r.tools + ":" + os.Getenv("PATH"), "REDIS_PORT=" + port, "STREAMKEEPER_LISTEN=127.0.0.1:0",
+		"PATH=" + r.tools + ":" + os.Getenv("PATH"), "REDIS_PORT=" + port, "STREAMKEEPER_LISTEN=127.0.0.1:0",
 	}
 	r.as = strings.NewReplacer("localhost:6379", r.redis.Addr, "redis:6379", r.redis.Addr, "/var/lib/node_exporter/textfile", r.dir)
 }
@@ -302,7 +303,7 @@ func makeExhibit(t *testing.T) exhibit {
 func (r *reader) try(t *testing.T, s shown) {
 	t.Helper()
 	where := fmt.Sprintf("%s:%d: %s", r.path, s.line, s.command)
-	output := new(lockedBuffer)
+	output := new(program.Buffer)
 	var stdout bytes.Buffer
 	for i := range s.output {
 		s.output[i] = r.as.Replace(s.output[i])
@@ -335,7 +336,7 @@ func (r *reader) try(t *testing.T, s shown) {
 func first(text string) string { return text[:min(len(text), 4000)] }
 
 // awaitLife waits until a command that stays has begun its work.
-func awaitLife(t *testing.T, where string, output *lockedBuffer) {
+func awaitLife(t *testing.T, where string, output *program.Buffer) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if regexp.MustCompile(`streamkeeper runs|status page|Producing`).MatchString(output.String()) {

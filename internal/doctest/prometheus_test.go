@@ -1,11 +1,10 @@
-package main
+package doctest
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/demo"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -37,14 +37,6 @@ func mayBeEmpty() map[string]string {
 	}
 }
 
-// scrapeMeters is the page of the metrics as it is at first.
-func scrapeMeters(t *testing.T, m meters) string {
-	t.Helper()
-	answer := httptest.NewRecorder()
-	m.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	return answer.Body.String()
-}
-
 // composedPrometheus is the configuration that goes with compose.yaml.
 const composedPrometheus = "demo/compose/prometheus.yaml"
 
@@ -57,7 +49,7 @@ type prometheusServer struct {
 
 func startPrometheus(t *testing.T, target string) *prometheusServer {
 	t.Helper()
-	program, err := exec.LookPath("prometheus")
+	binary, err := exec.LookPath("prometheus")
 	if err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("prometheus is missing: install the package of that name")
@@ -68,7 +60,7 @@ func startPrometheus(t *testing.T, target string) *prometheusServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir, address := t.TempDir(), program.FreeAddress(t)
 	text, err := os.ReadFile(composedPrometheus)
 	if err != nil {
 		t.Fatal(err)
@@ -79,8 +71,8 @@ func startPrometheus(t *testing.T, target string) *prometheusServer {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := new(lockedBuffer)
-	server := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+dir, "--web.listen-address="+address, "--log.level=warn")
+	log := new(program.Buffer)
+	server := exec.Command(binary, "--config.file="+file, "--storage.tsdb.path="+dir, "--web.listen-address="+address, "--log.level=warn")
 	server.Stderr = log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -93,7 +85,7 @@ func startPrometheus(t *testing.T, target string) *prometheusServer {
 		}
 	})
 	p := &prometheusServer{t: t, url: "http://" + address}
-	eventually(t, 30*time.Second, "Prometheus is ready", func() bool { return p.ask("/-/ready", nil, nil) == nil })
+	program.Eventually(t, 30*time.Second, "Prometheus is ready", func() bool { return p.ask("/-/ready", nil, nil) == nil })
 	return p
 }
 
@@ -158,7 +150,7 @@ func (p *prometheusServer) rules() []ruleState {
 
 // startScene lets the demo's producers do everything that a keeper is for on a
 // real Redis, under the demo's limits.
-func startScene(t *testing.T) (*redistest.Server, *replica) {
+func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 	t.Helper()
 	server := redistest.Start(t, "--maxmemory", "500mb")
 	settings := map[string]string{"TRIM_MAX_LENGTH": "100"}
@@ -180,14 +172,14 @@ func startScene(t *testing.T) (*redistest.Server, *replica) {
 		}
 		_ = client.Close()
 	})
-	return server, startReplica(t, server.URL(), settings)
+	return server, program.Start(t, server.URL(), settings)
 }
 
 func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 	t.Parallel()
 	server, keeper := startScene(t)
-	p := startPrometheus(t, keeper.url)
-	eventually(t, 20*time.Second, "the keeper is scraped", func() bool { return p.answers("streamkeeper_leader == 1") == 1 })
+	p := startPrometheus(t, keeper.URL)
+	program.Eventually(t, 20*time.Second, "the keeper is scraped", func() bool { return p.answers("streamkeeper_leader == 1") == 1 })
 	// An error of Redis, for the panel that shows them.
 	server.Client.ScriptFlush(t.Context())
 
@@ -229,7 +221,7 @@ func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 		t.Error("the messages that nobody can read raise no alert")
 	}
 	check := exec.Command("promtool", "check", "metrics")
-	_, page := keeper.get("/metrics")
+	_, page := keeper.Get("/metrics")
 	check.Stdin = strings.NewReader(page)
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)

@@ -1,7 +1,8 @@
-package main
+package program
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,63 +19,53 @@ import (
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
-// asProgram makes the test's binary run as streamkeeper itself, so that tests
-// can kill and freeze it.
-const asProgram = "TEST_RUNS_AS_STREAMKEEPER"
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
-		os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
-	}
-	os.Exit(m.Run())
-}
-
-// replica is a streamkeeper that runs as a process of its own.
-type replica struct {
+// Instance is a streamkeeper that runs.
+type Instance struct {
 	t   *testing.T
 	cmd *exec.Cmd
-	// url is where its HTTP is.
-	url    string
-	log    *lockedBuffer
+	// URL is where its HTTP is.
+	URL string
+	// Log is what it writes to stderr.
+	Log    *Buffer
 	exited chan struct{}
 }
 
-// lockedBuffer may be read while a process writes to it.
-type lockedBuffer struct {
+// Buffer may be read while a process writes to it.
+type Buffer struct {
 	mu  sync.Mutex
 	all bytes.Buffer
 }
 
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.all.String()
 }
 
-// hurried are settings under which everything happens every second.
-func hurried() map[string]string {
+// Hurried are settings under which everything happens every second.
+func Hurried() map[string]string {
 	return map[string]string{
 		"TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s", "METRICS_INTERVAL": "1s",
 		"LEASE_TTL": "1s", "SHUTDOWN_GRACE": "5s", "REDIS_TIMEOUT": "1s",
 	}
 }
 
-// startReplica starts `streamkeeper run` against a Redis, hurried, with settings
+// Start starts `streamkeeper run` against a Redis, hurried, with settings
 // besides. It ends with the test at the latest.
-func startReplica(t *testing.T, redisURL string, settings map[string]string) *replica {
+func Start(t *testing.T, redisURL string, settings map[string]string) *Instance {
 	t.Helper()
-	address := freeAddress(t)
-	r := &replica{t: t, url: "http://" + address, log: new(lockedBuffer), exited: make(chan struct{})}
-	r.cmd = exec.Command(os.Args[0], "run")
-	r.cmd.Stderr = r.log
-	r.cmd.Env = []string{asProgram + "=1", "STREAMKEEPER_REDIS_URL=" + redisURL, "STREAMKEEPER_LISTEN=" + address}
-	for _, all := range []map[string]string{hurried(), settings} {
+	address := FreeAddress(t)
+	r := &Instance{t: t, URL: "http://" + address, Log: new(Buffer), exited: make(chan struct{})}
+	r.cmd = exec.Command(Path(t), "run")
+	r.cmd.Stderr = r.Log
+	r.cmd.Env = []string{"STREAMKEEPER_REDIS_URL=" + redisURL, "STREAMKEEPER_LISTEN=" + address}
+	for _, all := range []map[string]string{Hurried(), settings} {
 		for name, value := range all {
 			r.cmd.Env = append(r.cmd.Env, "STREAMKEEPER_"+name+"="+value)
 		}
@@ -90,13 +81,14 @@ func startReplica(t *testing.T, redisURL string, settings map[string]string) *re
 		_ = r.cmd.Process.Kill()
 		<-r.exited
 		if t.Failed() {
-			t.Logf("log of %s:\n%s", r.url, r.log)
+			t.Logf("log of %s:\n%s", r.URL, r.Log)
 		}
 	})
 	return r
 }
 
-func freeAddress(t *testing.T) string {
+// FreeAddress is one of this machine that nobody listens at.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -106,21 +98,21 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func (r *replica) signal(s os.Signal) {
+func (r *Instance) Signal(s os.Signal) {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(s); err != nil {
 		r.t.Fatal(err)
 	}
 }
 
-func (r *replica) kill()   { r.signal(syscall.SIGKILL) }
-func (r *replica) freeze() { r.signal(syscall.SIGSTOP) }
-func (r *replica) wake()   { r.signal(syscall.SIGCONT) }
-func (r *replica) stop()   { r.signal(syscall.SIGTERM) }
+func (r *Instance) Kill()   { r.Signal(syscall.SIGKILL) }
+func (r *Instance) Freeze() { r.Signal(syscall.SIGSTOP) }
+func (r *Instance) Wake()   { r.Signal(syscall.SIGCONT) }
+func (r *Instance) Stop()   { r.Signal(syscall.SIGTERM) }
 
-// ends waits for the process to end and returns its exit code, or -1 after a
+// Ends waits for the process to end and returns its exit code, or -1 after a
 // signal.
-func (r *replica) ends(within time.Duration) int {
+func (r *Instance) Ends(within time.Duration) int {
 	r.t.Helper()
 	select {
 	case <-r.exited:
@@ -130,11 +122,11 @@ func (r *replica) ends(within time.Duration) int {
 	return r.cmd.ProcessState.ExitCode()
 }
 
-// get asks the replica for something; the status is 0 if it does not answer.
-func (r *replica) get(path string) (status int, body string) {
+// Get asks the replica for something; the status is 0 if it does not answer.
+func (r *Instance) Get(path string) (status int, body string) {
 	client := http.Client{Timeout: 2 * time.Second}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.url+path, http.NoBody)
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.URL+path, http.NoBody)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -153,24 +145,24 @@ func (r *replica) get(path string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-func (r *replica) status() (s web.Status) {
-	_, body := r.get("/status.json")
+func (r *Instance) Status() (s web.Status) {
+	_, body := r.Get("/status.json")
 	_ = json.Unmarshal([]byte(body), &s)
 	return s
 }
 
-func (r *replica) leads() bool { return r.status().Leader.Leading }
+func (r *Instance) Leads() bool { return r.Status().Leader.Leading }
 
-// runs is how often a job was done well here.
-func (r *replica) runs(job string) (n int) {
-	_, page := r.get("/metrics")
+// Runs is how often a job was done well here.
+func (r *Instance) Runs(job string) (n int) {
+	_, page := r.Get("/metrics")
 	_, after, _ := strings.Cut(page, fmt.Sprintf("streamkeeper_job_runs_total{job=%q,result=\"ok\"} ", job))
 	_, _ = fmt.Sscan(after, &n)
 	return n
 }
 
-// eventually waits until something holds, and returns how long that took.
-func eventually(t *testing.T, within time.Duration, what string, holds func() bool) time.Duration {
+// Eventually waits until something holds, and returns how long that took.
+func Eventually(t *testing.T, within time.Duration, what string, holds func() bool) time.Duration {
 	t.Helper()
 	begun := time.Now()
 	for !holds() {
@@ -182,12 +174,12 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 	return time.Since(begun)
 }
 
-// leaderOf waits until one of the replicas leads, and returns it.
-func leaderOf(t *testing.T, within time.Duration, replicas []*replica) (leader *replica) {
+// LeaderOf waits until one of the replicas leads, and returns it.
+func LeaderOf(t *testing.T, within time.Duration, replicas []*Instance) (leader *Instance) {
 	t.Helper()
-	eventually(t, within, "a replica leads", func() bool {
+	Eventually(t, within, "a replica leads", func() bool {
 		for _, r := range replicas {
-			if r.leads() {
+			if r.Leads() {
 				leader = r
 				return true
 			}
@@ -195,4 +187,18 @@ func leaderOf(t *testing.T, within time.Duration, replicas []*replica) (leader *
 		return false
 	})
 	return leader
+}
+
+// Serve runs `streamkeeper run` with the test's own environment and its HTTP at
+// an address, until ctx ends. It returns what was written to stderr.
+func Serve(ctx context.Context, t testing.TB, address string) (log string, err error) {
+	t.Helper()
+	var stderr Buffer
+	cmd := exec.CommandContext(ctx, Path(t), "run")
+	cmd.Stderr = &stderr
+	cmd.Env = append(os.Environ(), "STREAMKEEPER_LISTEN="+address)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	err = cmd.Run()
+	return stderr.String(), err
 }

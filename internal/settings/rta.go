@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -27,7 +27,7 @@ type rtaVariables map[string]rtaVariable
 
 // readRTA picks the Stream Service's variables out of an environment. Empty ones
 // count as not set.
-func readRTA(environ []string) (vars rtaVariables, faults []string) {
+func readRTA(environ []string) (vars rtaVariables, faults Faults) {
 	vars = rtaVariables{}
 	known := []string{rtaConnectionString, rtaDatabase, rtaEnableTrimmer, rtaTargetLength, rtaInterval, rtaApproxLength}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
@@ -46,24 +46,34 @@ func readRTA(environ []string) (vars rtaVariables, faults []string) {
 	return vars, faults
 }
 
-// fillFromRTA fills settings that are still at their defaults from the Stream
+// StreamService are the settings that the Stream Service's own variables fill.
+type StreamService struct {
+	RedisURL      *RedisURL
+	TLSServerName *Text
+	TrimEnabled   *Bool
+	TrimSchedule  *Schedule
+	TrimMaxLength *Count
+	TrimExact     *Bool
+}
+
+// Fill fills the settings that are still at their defaults from the Stream
 // Service's variables, and returns what is wrong with those.
-func (c *Config) fillFromRTA(environ []string) []string {
+func (s StreamService) Fill(environ []string) Faults {
 	vars, faults := readRTA(environ)
-	faults = append(faults, c.fillRedis(vars)...)
+	faults = append(faults, s.fillRedis(vars)...)
 	translations := []struct {
 		from      string
-		to        field
+		to        Field
 		translate func(string) (string, error)
 	}{
-		{rtaEnableTrimmer, &c.Trim.Enabled, translateSwitch},
-		{rtaInterval, &c.Trim.Schedule, translateInterval},
-		{rtaTargetLength, &c.Trim.MaxLength, translateLength},
-		{rtaApproxLength, &c.Trim.Exact, translateApprox},
+		{rtaEnableTrimmer, s.TrimEnabled, translateSwitch},
+		{rtaInterval, s.TrimSchedule, translateInterval},
+		{rtaTargetLength, s.TrimMaxLength, translateLength},
+		{rtaApproxLength, s.TrimExact, translateApprox},
 	}
 	for _, t := range translations {
 		v, ok := vars[t.from]
-		if !ok || t.to.source() != originDefault {
+		if !ok || t.to.Origin() != OriginDefault {
 			continue
 		}
 		text, err := t.translate(v.value)
@@ -71,21 +81,21 @@ func (c *Config) fillFromRTA(environ []string) []string {
 			faults = append(faults, faultLine(v.name, v.value, err))
 			continue
 		}
-		t.to.set(text, v.name)
+		t.to.Set(text, v.name)
 	}
-	c.fillExact(vars)
+	s.fillExact(vars)
 	return faults
 }
 
 // fillExact makes trimming exact, as the Stream Service's is, for someone who
 // has set up its trimmer and not asked for approximation.
-func (c *Config) fillExact(vars rtaVariables) {
-	if _, ok := vars[rtaApproxLength]; ok || c.Trim.Exact.source() != originDefault {
+func (s StreamService) fillExact(vars rtaVariables) {
+	if _, ok := vars[rtaApproxLength]; ok || s.TrimExact.Origin() != OriginDefault {
 		return
 	}
 	for _, name := range []string{rtaTargetLength, rtaInterval} {
 		if v, ok := vars[name]; ok {
-			c.Trim.Exact.set("true", v.name)
+			s.TrimExact.Set("true", v.name)
 			return
 		}
 	}
@@ -93,10 +103,10 @@ func (c *Config) fillExact(vars rtaVariables) {
 
 // fillRedis turns the connection string and the database number into our URL. A
 // URL of our own outranks both as a whole: half of each would be a third server.
-func (c *Config) fillRedis(vars rtaVariables) (faults []string) {
+func (s StreamService) fillRedis(vars rtaVariables) (faults Faults) {
 	connection, hasConnection := vars[rtaConnectionString]
 	database, hasDatabase := vars[rtaDatabase]
-	if c.Redis.URL.source() != originDefault || !hasConnection && !hasDatabase {
+	if s.RedisURL.Origin() != OriginDefault || !hasConnection && !hasDatabase {
 		return nil
 	}
 	target := connectionString{hosts: []endpoint{{host: "localhost"}}}
@@ -117,9 +127,9 @@ func (c *Config) fillRedis(vars rtaVariables) (faults []string) {
 	if len(faults) > 0 {
 		return faults
 	}
-	c.Redis.URL.set(target.url(), origin)
-	if target.tls && c.Redis.TLS.ServerName.source() == originDefault {
-		c.Redis.TLS.ServerName.set(target.tlsHost, origin)
+	s.RedisURL.Set(target.url(), origin)
+	if target.tls && s.TLSServerName.Origin() == OriginDefault {
+		s.TLSServerName.Set(target.tlsHost, origin)
 	}
 	return nil
 }

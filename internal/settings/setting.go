@@ -1,22 +1,23 @@
-package main
+// Package settings knows what a setting is: its value, how it is written, what
+// it may be, and where it came from. It knows none of the program's settings;
+// the root lists those in a [Table].
+package settings
 
 import (
 	"fmt"
-
-	"github.com/kelseyhightower/envconfig"
 )
 
 // Where a setting came from; else it is the name of a flag or of one of the
 // Stream Service's variables.
 const (
-	originDefault     = "default"
-	originEnvironment = "environment"
+	OriginDefault     = "default"
+	OriginEnvironment = "environment"
 )
 
-// setting is one setting: a value, and where it came from. Text that cannot be
-// read leaves the value alone and is kept with its error, because envconfig
-// stops at the first error and we report them all.
-type setting[T any, S syntax[T]] struct {
+// Setting is a value, and where it came from. Text that cannot be read leaves the
+// value alone and is kept with its error, because envconfig stops at the first
+// error and we report them all.
+type Setting[T any, S syntax[T]] struct {
 	Value  T
 	text   string
 	origin string
@@ -34,25 +35,31 @@ type syntax[T any] interface {
 	mask(text string) string
 }
 
-// field is a setting of any type.
-type field interface {
-	envconfig.Decoder
+// Field is a setting of any type.
+type Field interface {
 	fmt.Stringer
-	set(text, origin string)
-	source() string
-	written() string
-	fault() error
+	// Decode reads the text of an environment variable, for envconfig; it never
+	// fails.
+	Decode(text string) error
+	// Set replaces the value by the text of somebody, the origin.
+	Set(text, origin string)
+	// Origin says where the value came from.
+	Origin() string
+	// Written is the text that was given, right or wrong, without secrets.
+	Written() string
+	// Fault is what is wrong with the text that was given.
+	Fault() error
 }
 
-// Decode implements [envconfig.Decoder]; it never fails.
-func (s *setting[T, S]) Decode(text string) error {
-	s.set(text, originEnvironment)
+// Decode implements [Field].
+func (s *Setting[T, S]) Decode(text string) error {
+	s.Set(text, OriginEnvironment)
 	return nil
 }
 
-// set replaces the value. Empty text means "not set", except to a syntax that
+// Set implements [Field]. Empty text means "not set", except to a syntax that
 // says otherwise.
-func (s *setting[T, S]) set(text, origin string) {
+func (s *Setting[T, S]) Set(text, origin string) {
 	var syntax S
 	if _, ok := any(syntax).(interface{ readsEmpty() }); text == "" && !ok {
 		return
@@ -64,33 +71,34 @@ func (s *setting[T, S]) set(text, origin string) {
 	s.text, s.origin, s.err = text, origin, err
 }
 
-// source says where the value came from.
-func (s setting[T, S]) source() string {
+// Origin implements [Field].
+func (s Setting[T, S]) Origin() string {
 	if s.origin == "" {
-		return originDefault
+		return OriginDefault
 	}
 	return s.origin
 }
 
-// written is the text that was given, right or wrong, without secrets.
-func (s setting[T, S]) written() string {
-	if s.source() == originDefault {
+// Written implements [Field].
+func (s Setting[T, S]) Written() string {
+	if s.Origin() == OriginDefault {
 		return s.String()
 	}
 	var syntax S
 	return syntax.mask(s.text)
 }
 
-func (s setting[T, S]) fault() error { return s.err }
+// Fault implements [Field].
+func (s Setting[T, S]) Fault() error { return s.err }
 
 // String is the value without secrets.
-func (s setting[T, S]) String() string {
+func (s Setting[T, S]) String() string {
 	var syntax S
 	return syntax.format(s.Value)
 }
 
 // MarshalText keeps secrets out of JSON and of structured logs.
-func (s setting[T, S]) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+func (s Setting[T, S]) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // plain shows values that hold no secret.
 type plain[T any] struct{}

@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -19,36 +19,47 @@ import (
 // The types of settings.
 type (
 	// Text is any text.
-	Text = setting[string, textSyntax]
+	Text = Setting[string, textSyntax]
 	// Secret is any text, and is never shown.
-	Secret = setting[string, secretSyntax]
+	Secret = Setting[string, secretSyntax]
 	// File is the path of a file that can be read.
-	File = setting[string, fileSyntax]
+	File = Setting[string, fileSyntax]
 	// Bool is a switch.
-	Bool = setting[bool, boolSyntax]
+	Bool = Setting[bool, boolSyntax]
 	// Count is a whole number from 0.
-	Count = setting[int64, countSyntax]
+	Count = Setting[int64, countSyntax]
 	// Share is a number from 0 to 1.
-	Share = setting[float64, shareSyntax]
+	Share = Setting[float64, shareSyntax]
 	// Size is a number of bytes.
-	Size = setting[int64, sizeSyntax]
+	Size = Setting[int64, sizeSyntax]
 	// Duration is not negative.
-	Duration = setting[time.Duration, durationSyntax]
+	Duration = Setting[time.Duration, durationSyntax]
 	// Schedule is what [schedule.ParseSchedule] takes.
-	Schedule = setting[string, scheduleSyntax]
+	Schedule = Setting[string, scheduleSyntax]
 	// Patterns choose streams by name.
-	Patterns = setting[buffer.Patterns, patternsSyntax]
+	Patterns = Setting[buffer.Patterns, patternsSyntax]
 	// Layouts are the places where sessions lie; "auto" stands alone.
-	Layouts = setting[[]string, layoutsSyntax]
+	Layouts = Setting[[]string, layoutsSyntax]
 	// Encoding is how LZ4 bytes are packed, or "auto".
-	Encoding = setting[string, encodingSyntax]
+	Encoding = Setting[string, encodingSyntax]
 	// Listen is host:port, or empty.
-	Listen = setting[string, listenSyntax]
+	Listen = Setting[string, listenSyntax]
 	// Level is the least severe level that is logged.
-	Level = setting[slog.Level, levelSyntax]
+	Level = Setting[slog.Level, levelSyntax]
 	// LogFormat is "auto", "text" or "json".
-	LogFormat = setting[string, logFormatSyntax]
+	LogFormat = Setting[string, logFormatSyntax]
 )
+
+// Auto finds the layout of sessions or the encoding of messages by looking, and
+// logs text on a terminal and JSON elsewhere.
+const Auto = "auto"
+
+// Everything are the patterns that choose every stream.
+func Everything() buffer.Patterns {
+	var all Patterns
+	all.Set("*", OriginDefault)
+	return all.Value
+}
 
 type textSyntax struct{ plain[string] }
 
@@ -182,7 +193,7 @@ type layoutsSyntax struct{ plain[[]string] }
 func (layoutsSyntax) parse(text string) ([]string, error) {
 	var layouts []string
 	for part := range strings.SplitSeq(text, ",") {
-		layout, err := word(strings.TrimSpace(part), "auto", "keys", "object", "fields")
+		layout, err := word(strings.TrimSpace(part), Auto, "keys", "object", "fields")
 		if err != nil {
 			return nil, fmt.Errorf("%w, or several joined by commas", err)
 		}
@@ -190,7 +201,7 @@ func (layoutsSyntax) parse(text string) ([]string, error) {
 			layouts = append(layouts, layout)
 		}
 	}
-	if len(layouts) > 1 && slices.Contains(layouts, "auto") {
+	if len(layouts) > 1 && slices.Contains(layouts, Auto) {
 		return nil, errors.New("auto with others; allowed: auto alone, or some of keys, object, fields joined by commas")
 	}
 	return layouts, nil
@@ -201,7 +212,7 @@ func (layoutsSyntax) format(value []string) string { return strings.Join(value, 
 type encodingSyntax struct{ plain[string] }
 
 func (encodingSyntax) parse(text string) (string, error) {
-	return word(text, "auto", "frame", "legacy-frame", "pickle", "size-prefixed-block", "wrap", "block")
+	return word(text, Auto, "frame", "legacy-frame", "pickle", "size-prefixed-block", "wrap", "block")
 }
 
 type listenSyntax struct{ plain[string] }
@@ -238,4 +249,6 @@ func (levelSyntax) format(value slog.Level) string { return strings.ToLower(valu
 
 type logFormatSyntax struct{ plain[string] }
 
-func (logFormatSyntax) parse(text string) (string, error) { return word(text, "auto", "text", "json") }
+func (logFormatSyntax) parse(text string) (string, error) {
+	return word(text, Auto, "text", "json")
+}

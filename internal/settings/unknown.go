@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"fmt"
@@ -12,20 +12,21 @@ import (
 // kubernetesName matches the variables that Kubernetes injects for a Service
 // named streamkeeper or streamkeeper-something.
 var kubernetesName = regexp.MustCompile(
-	`^` + envPrefix + `(_.*)?_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
+	`^` + Prefix + `(_.*)?_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?)$`)
 
-// unknownVariables reports variables with our prefix that are no setting. Their
-// values are not shown: a misspelt password is one of them.
-func unknownVariables(environ, settings []string) (faults []string) {
+// Unknown reports the variables of an environment that have our prefix and are no
+// setting. Their values are not shown: a misspelt password is one of them.
+func (t Table) Unknown(environ []string) (faults Faults) {
+	settings := t.Names()
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, _, _ := strings.Cut(pair, "=")
-		setting, ours := strings.CutPrefix(name, envPrefix+"_")
+		setting, ours := strings.CutPrefix(name, Prefix+"_")
 		// What is known comes first: no Service may hide a setting.
 		if !ours || slices.Contains(settings, setting) || kubernetesName.MatchString(name) {
 			continue
 		}
 		faults = append(faults, fmt.Sprintf("%s: unknown setting; did you mean %s_%s?",
-			buffer.Escape(name), envPrefix, nearest(setting, settings)))
+			buffer.Escape(name), Prefix, nearest(setting, settings)))
 	}
 	return faults
 }

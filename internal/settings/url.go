@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"errors"
@@ -13,7 +13,7 @@ import (
 const masked = "***"
 
 // RedisURL says where Redis is; its user part may hold a password.
-type RedisURL = setting[string, redisURLSyntax]
+type RedisURL = Setting[string, redisURLSyntax]
 
 type redisURLSyntax struct{}
 

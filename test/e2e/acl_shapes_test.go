@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -56,11 +58,11 @@ func TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared(t *testing.T
 	c, r := keeperRig(t)
 	words, _ := aclRule(t)
 	underEverywhere(t, c, r, words)
-	mustRun(t, "plan")
-	if code, _, errs := command(t, "inspect"); code != exitInvalid {
+	program.MustRun(t, "plan")
+	if code, _, errs := program.Run(t, "inspect"); code != cli.ExitInvalid {
 		t.Errorf("inspect: exit %d\n%s", code, errs)
 	}
-	mustRun(t, "once")
+	program.MustRun(t, "once")
 	if got := deniedAnywhere(t, c); len(got) > 0 {
 		t.Errorf("denied: %q", got)
 	}
@@ -73,7 +75,7 @@ func TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared(t *testing.T
 		}
 		t.Run("without "+word, func(t *testing.T) {
 			underEverywhere(t, c, r, without(words, word))
-			_, _, errs := command(t, "once")
+			_, _, errs := program.Run(t, "once")
 			if got := deniedAnywhere(t, c); len(got) == 0 {
 				t.Errorf("nothing is denied")
 			}
@@ -105,13 +107,13 @@ func TestOnAClusterWhoseSlotsMoveTheRightToAskIsNeededAndNamed(t *testing.T) {
 	mustDo(t, err)
 	mustDo(t, c.Shift(ctx, slot, from, (from+1)%3))
 	underEverywhere(t, c, r, words)
-	mustRun(t, "once", "trim")
+	program.MustRun(t, "once", "trim")
 	if got := deniedAnywhere(t, c); len(got) > 0 {
 		t.Errorf("denied: %q", got)
 	}
 	underEverywhere(t, c, r, without(words, "+asking"))
-	code, _, errs := command(t, "once", "trim")
-	if code != exitFailure || !strings.Contains(errs, "lacks the right +asking") {
+	code, _, errs := program.Run(t, "once", "trim")
+	if code != cli.ExitFailure || !strings.Contains(errs, "lacks the right +asking") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	r.keeps(t, "object", "fields", "keys")
@@ -143,10 +145,10 @@ func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
 	}
 	under(rights)
 	r.fill(t, "object")
-	mustRun(t, "once")
+	program.MustRun(t, "once")
 	r.tidy(t, "object")
 	under(rights[1:])
-	if code, _, errs := command(t, "once"); code != exitFailure || !strings.Contains(errs, "lacks the right "+rights[0]) {
+	if code, _, errs := program.Run(t, "once"); code != cli.ExitFailure || !strings.Contains(errs, "lacks the right "+rights[0]) {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 }

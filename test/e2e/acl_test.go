@@ -1,10 +1,8 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,14 +12,16 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 // aclRule is what the command prints.
 func aclRule(t *testing.T) (words []string, remarks string) {
 	t.Helper()
-	code, out, errs := command(t, "acl")
-	if code != exitOK || strings.Count(out, "\n") != 1 {
+	code, out, errs := program.Run(t, "acl")
+	if code != cli.ExitOK || strings.Count(out, "\n") != 1 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	return strings.Fields(out), errs
@@ -78,23 +78,18 @@ func (r *rig) describe(t *testing.T, layout, identity, sessionJSON string) {
 // serve runs the daemon for a while, and asks it for its metrics.
 func serve(t *testing.T, d time.Duration) {
 	t.Helper()
-	var log bytes.Buffer
-	a := &app{stdin: strings.NewReader(""), stdout: &log, stderr: &log}
-	config, logger, err := a.load()
-	mustDo(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
-	err = a.serve(ctx, config, logger, daemonOptions{onListen: func(addr net.Addr) {
-		go func() {
-			for ctx.Err() == nil {
-				if answer, err := http.Get("http://" + addr.String() + "/metrics"); err == nil {
-					_ = answer.Body.Close()
-				}
-				time.Sleep(d / 5)
+	address := program.FreeAddress(t)
+	go func() {
+		for ctx.Err() == nil {
+			if answer, err := http.Get("http://" + address + "/metrics"); err == nil {
+				_ = answer.Body.Close()
 			}
-		}()
-	}})
-	if err != nil {
+			time.Sleep(d / 5)
+		}
+	}()
+	if _, err := program.Serve(ctx, t, address); err != nil {
 		t.Logf("the daemon: %v", err)
 	}
 }
@@ -146,11 +141,11 @@ func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 			keeperUnder(t, s, words)
 			r.fill(t, layouts...)
 			r.everyNeed(t)
-			mustRun(t, "plan")
-			if code, _, errs := command(t, "inspect"); code != exitInvalid {
+			program.MustRun(t, "plan")
+			if code, _, errs := program.Run(t, "inspect"); code != cli.ExitInvalid {
 				t.Errorf("inspect: exit %d\n%s", code, errs)
 			}
-			mustRun(t, "once")
+			program.MustRun(t, "once")
 			r.keeps(t, layouts...)
 			r.fill(t, layouts...)
 			r.everyNeed(t)
@@ -188,15 +183,15 @@ func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 				r.everyNeed(t)
 				switch {
 				case !slices.Contains(daemonOnly, word):
-					command(t, "once")
+					program.Run(t, "once")
 				case layout == "auto":
 					serve(t, 1500*time.Millisecond)
 				default:
 					t.Skip("the daemon needs the same in all layouts")
 				}
 				if got := denied(t, s); len(got) == 0 {
-					command(t, "plan")
-					command(t, "inspect")
+					program.Run(t, "plan")
+					program.Run(t, "inspect")
 				}
 				if got := denied(t, s); len(got) == 0 {
 					t.Errorf("nothing is denied")

@@ -1,10 +1,8 @@
-package main
+package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,10 +12,11 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
-	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
 const leaseTTL = time.Second // of hurried
@@ -26,7 +25,7 @@ const leaseTTL = time.Second // of hurried
 // the time, so that every run has something to remove.
 type fleet struct {
 	*redistest.Server
-	replicas []*replica
+	replicas []*program.Instance
 }
 
 const (
@@ -40,17 +39,17 @@ func startFleet(t *testing.T) *fleet {
 	f := &fleet{Server: redistest.Start(t)}
 	f.Client.SAdd(t.Context(), "streams", "busy")
 	for range 3 {
-		f.replicas = append(f.replicas, startReplica(t, f.URL(), map[string]string{
+		f.replicas = append(f.replicas, program.Start(t, f.URL(), map[string]string{
 			"TRIM_MAX_LENGTH": fmt.Sprint(fleetLimit), "TRIM_EXACT": "true", "CLEANUP_EXPIRE_AFTER": "1h",
 		}))
 	}
-	leaderOf(t, 15*time.Second, f.replicas)
+	program.LeaderOf(t, 15*time.Second, f.replicas)
 	return f
 }
 
 // others are the replicas but one.
-func (f *fleet) others(but *replica) []*replica {
-	return slices.DeleteFunc(slices.Clone(f.replicas), func(r *replica) bool { return r == but })
+func (f *fleet) others(but *program.Instance) []*program.Instance {
+	return slices.DeleteFunc(slices.Clone(f.replicas), func(r *program.Instance) bool { return r == but })
 }
 
 // grow makes the stream longer than it may be.
@@ -68,7 +67,7 @@ func (f *fleet) grow(t *testing.T) {
 // trimmedWithin checks that the stream is at its limit soon.
 func (f *fleet) trimmedWithin(t *testing.T, d time.Duration) {
 	t.Helper()
-	took := eventually(t, d, "the stream is trimmed", func() bool {
+	took := program.Eventually(t, d, "the stream is trimmed", func() bool {
 		return f.Client.XLen(t.Context(), fleetKey).Val() == fleetLimit
 	})
 	t.Logf("trimmed after %s", took.Round(time.Millisecond))
@@ -80,11 +79,11 @@ const promised = 2*leaseTTL + time.Second/2
 
 func TestAFollowerTakesOverFromALeaderThatIsKilled(t *testing.T) {
 	f := startFleet(t)
-	leader := leaderOf(t, time.Second, f.replicas)
+	leader := program.LeaderOf(t, time.Second, f.replicas)
 	f.grow(t)
 	f.trimmedWithin(t, 3*time.Second)
-	leader.kill()
-	leader.ends(time.Second)
+	leader.Kill()
+	leader.Ends(time.Second)
 	f.grow(t)
 	f.trimmedWithin(t, promised)
 	f.oneLeads(t, f.others(leader))
@@ -92,10 +91,10 @@ func TestAFollowerTakesOverFromALeaderThatIsKilled(t *testing.T) {
 
 func TestAFollowerTakesOverAtOnceFromALeaderThatStops(t *testing.T) {
 	f := startFleet(t)
-	leader := leaderOf(t, time.Second, f.replicas)
-	eventually(t, 3*time.Second, "the leader has trimmed", func() bool { return leader.runs(jobTrim) > 0 })
-	leader.stop()
-	if code := leader.ends(5 * time.Second); code != exitOK {
+	leader := program.LeaderOf(t, time.Second, f.replicas)
+	program.Eventually(t, 3*time.Second, "the leader has trimmed", func() bool { return leader.Runs(jobs.Trim) > 0 })
+	leader.Stop()
+	if code := leader.Ends(5 * time.Second); code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}
 	f.grow(t)
@@ -106,20 +105,20 @@ func TestAFollowerTakesOverAtOnceFromALeaderThatStops(t *testing.T) {
 
 func TestALeaderThatWakesAfterItsLeaseStandsByAndDoesNoHarm(t *testing.T) {
 	f := startFleet(t)
-	leader := leaderOf(t, time.Second, f.replicas)
-	leader.freeze()
+	leader := program.LeaderOf(t, time.Second, f.replicas)
+	leader.Freeze()
 	f.grow(t)
 	f.trimmedWithin(t, promised)
-	next := leaderOf(t, time.Second, f.others(leader))
-	leader.wake()
-	eventually(t, 2*leaseTTL, "the one that slept stands by", func() bool {
-		s := leader.status()
+	next := program.LeaderOf(t, time.Second, f.others(leader))
+	leader.Wake()
+	program.Eventually(t, 2*leaseTTL, "the one that slept stands by", func() bool {
+		s := leader.Status()
 		return !s.Leader.Leading && s.Leader.Lease == "standby"
 	})
-	if !next.leads() {
+	if !next.Leads() {
 		t.Error("the one that took over no longer leads")
 	}
-	if _, page := leader.get("/metrics"); strings.Contains(page, `stream="busy"`) {
+	if _, page := leader.Get("/metrics"); strings.Contains(page, `stream="busy"`) {
 		t.Error("a follower still tells of streams")
 	}
 	f.grow(t)
@@ -128,14 +127,14 @@ func TestALeaderThatWakesAfterItsLeaseStandsByAndDoesNoHarm(t *testing.T) {
 }
 
 // oneLeads checks that of the replicas one leads, and that all are healthy.
-func (f *fleet) oneLeads(t *testing.T, replicas []*replica) {
+func (f *fleet) oneLeads(t *testing.T, replicas []*program.Instance) {
 	t.Helper()
 	leaders := 0
 	for _, r := range replicas {
-		if r.leads() {
+		if r.Leads() {
 			leaders++
 		}
-		if code, body := r.get("/health"); code != 200 {
+		if code, body := r.Get("/health"); code != 200 {
 			t.Errorf("/health of a replica says %d: %s", code, body)
 		}
 	}
@@ -150,10 +149,10 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 	settings := map[string]string{
 		"LEASE_ENABLED": "false", "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
 	}
-	replicas := []*replica{startReplica(t, w.URL(), settings), startReplica(t, w.URL(), settings)}
+	replicas := []*program.Instance{program.Start(t, w.URL(), settings), program.Start(t, w.URL(), settings)}
 	for _, r := range replicas {
-		eventually(t, 20*time.Second, "each job was done three times", func() bool {
-			return min(r.runs(jobTrim), r.runs(jobCleanup)) >= 3
+		program.Eventually(t, 20*time.Second, "each job was done three times", func() bool {
+			return min(r.Runs(jobs.Trim), r.Runs(jobs.Cleanup)) >= 3
 		})
 	}
 	w.left(t, "busy", 1000)
@@ -172,16 +171,16 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-debug-command", "local")
-	r := startReplica(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "4s", "SHUTDOWN_GRACE": "8s"})
-	eventually(t, 15*time.Second, "it leads", r.leads)
+	r := program.Start(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "4s", "SHUTDOWN_GRACE": "8s"})
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
 	holdUp(t, s, 2) // a command in flight is awaited
 	begun := time.Now()
-	r.stop()
-	eventually(t, 2*time.Second, "/health answers 503", func() bool {
-		code, body := r.get("/health")
+	r.Stop()
+	program.Eventually(t, 2*time.Second, "/health answers 503", func() bool {
+		code, body := r.Get("/health")
 		return code == 503 && strings.Contains(body, "is stopping")
 	})
-	if code := r.ends(10 * time.Second); code != exitOK {
+	if code := r.Ends(10 * time.Second); code != cli.ExitOK {
 		t.Errorf("exit %d", code)
 	}
 	if took := time.Since(begun); took > 8*time.Second {
@@ -195,14 +194,14 @@ func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
 func TestASecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-debug-command", "local")
-	r := startReplica(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "10s", "SHUTDOWN_GRACE": "20s"})
-	eventually(t, 15*time.Second, "it leads", r.leads)
+	r := program.Start(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "10s", "SHUTDOWN_GRACE": "20s"})
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
 	holdUp(t, s, 4)
-	r.stop()
-	eventually(t, 3*time.Second, "it is stopping, and waits for the command in flight", func() bool { return r.status().Stopping })
+	r.Stop()
+	program.Eventually(t, 3*time.Second, "it is stopping, and waits for the command in flight", func() bool { return r.Status().Stopping })
 	begun := time.Now()
-	r.signal(syscall.SIGTERM)
-	if code := r.ends(2 * time.Second); code == exitOK {
+	r.Signal(syscall.SIGTERM)
+	if code := r.Ends(2 * time.Second); code == cli.ExitOK {
 		t.Error("it says that all was well")
 	}
 	if took := time.Since(begun); took > time.Second {
@@ -228,17 +227,17 @@ func holdUp(t *testing.T, s *redistest.Server, seconds int) {
 
 func TestARunIsOneLineAtInfo(t *testing.T) {
 	w := newWorld(t, "object")
-	r := startReplica(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
-	eventually(t, 20*time.Second, "there were five runs", func() bool { return r.runs(jobTrim) >= 5 })
-	r.stop()
-	r.ends(5 * time.Second)
+	r := program.Start(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
+	program.Eventually(t, 20*time.Second, "there were five runs", func() bool { return r.Runs(jobs.Trim) >= 5 })
+	r.Stop()
+	r.Ends(5 * time.Second)
 	perRun := make(map[string]int)
-	for line := range strings.Lines(r.log.String()) {
+	for line := range strings.Lines(r.Log.String()) {
 		var entry struct{ Level, Msg, Job string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("not a line of JSON: %s", line)
 		}
-		if entry.Level == "INFO" && entry.Job == jobTrim {
+		if entry.Level == "INFO" && entry.Job == jobs.Trim {
 			perRun[entry.Msg]++
 		}
 	}
@@ -262,19 +261,19 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "redis://:" + inURL + "@" + s.Addr + "/0"
-	r := startReplica(t, url, map[string]string{"REDIS_PASSWORD_FILE": file, "LOG_LEVEL": "debug", "TRIM_MAX_LENGTH": "100"})
-	eventually(t, 20*time.Second, "it has worked", func() bool { return min(r.runs(jobTrim), r.runs(jobInspect)) > 0 })
+	r := program.Start(t, url, map[string]string{"REDIS_PASSWORD_FILE": file, "LOG_LEVEL": "debug", "TRIM_MAX_LENGTH": "100"})
+	program.Eventually(t, 20*time.Second, "it has worked", func() bool { return min(r.Runs(jobs.Trim), r.Runs(jobs.Inspect)) > 0 })
 	// What goes wrong is told at length, and still without it.
 	authed.ConfigSet(t.Context(), "requirepass", "another")
 	authed.Do(t.Context(), "client", "kill", "type", "normal", "skipme", "yes")
-	eventually(t, 20*time.Second, "a run failed", func() bool { return strings.Contains(r.log.String(), "run failed") })
-	shown := map[string]string{"the log": r.log.String()}
+	program.Eventually(t, 20*time.Second, "a run failed", func() bool { return strings.Contains(r.Log.String(), "run failed") })
+	shown := map[string]string{"the log": r.Log.String()}
 	for _, path := range []string{"/", "/health", "/status.json", "/metrics"} {
-		_, shown[path] = r.get(path)
+		_, shown[path] = r.Get(path)
 	}
-	r.stop()
-	r.ends(6 * time.Second)
-	shown["the last of the log"] = r.log.String()
+	r.Stop()
+	r.Ends(6 * time.Second)
+	shown["the last of the log"] = r.Log.String()
 	for where, text := range shown {
 		if text == "" {
 			t.Errorf("%s is empty", where)
@@ -285,37 +284,8 @@ func TestNoSecretIsEverShown(t *testing.T) {
 			}
 		}
 	}
-	wrong := startReplica(t, url, nil)
-	if code := wrong.ends(10 * time.Second); code != exitFailure || strings.Contains(wrong.log.String(), inURL) {
-		t.Errorf("with a wrong password: exit %d, and it says\n%s", code, wrong.log)
-	}
-}
-
-func TestAStoppedDaemonLeavesNoGoroutineBehind(t *testing.T) {
-	cleanEnvironment(t)
-	s := redistest.Start(t)
-	if err := s.Client.Ping(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	for name, value := range hurried() {
-		t.Setenv("STREAMKEEPER_"+name, value)
-	}
-	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
-	a := &app{stdout: io.Discard, stderr: io.Discard, redisURL: s.URL()}
-	config, log, err := a.load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	runs := 0
-	err = a.serve(ctx, config, log, daemonOptions{onFigures: func(metrics.Snapshot) {
-		if runs++; runs == 3 {
-			stop()
-		}
-	}})
-	if err != nil || runs < 3 {
-		t.Errorf("it ended after %d runs: %v", runs, err)
+	wrong := program.Start(t, url, nil)
+	if code := wrong.Ends(10 * time.Second); code != cli.ExitFailure || strings.Contains(wrong.Log.String(), inURL) {
+		t.Errorf("with a wrong password: exit %d, and it says\n%s", code, wrong.Log)
 	}
 }

@@ -1,17 +1,19 @@
-package main
+package e2e
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/demo"
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestDemoProducersFillARedisAndNothingElse(t *testing.T) {
 	cleanEnvironment(t)
 	server := redistest.Start(t)
-	out := mustRun(t, "demo", "--producers", "--redis-url", "redis://:secret@"+server.Addr, "--for", "1s")
+	out := program.MustRun(t, "demo", "--producers", "--redis-url", "redis://:secret@"+server.Addr, "--for", "1s")
 	if !strings.HasPrefix(out, "Producing into redis://") || strings.Contains(out, "secret") {
 		t.Errorf("it says %q", out)
 	}
@@ -30,8 +32,8 @@ func TestDemoProducersRefuseARedisThatIsSomebodyElses(t *testing.T) {
 	server := redistest.Start(t)
 	mustDo(t, server.Client.SAdd(t.Context(), "streams", demo.Cast()[0].Name, "rocket-1").Err())
 	before := dump(t, server.Client)
-	code, out, errs := command(t, "demo", "--producers", "--redis-url", server.URL(), "--for", "1s")
-	if code != exitFailure || out != "" || !strings.Contains(errs, "'rocket-1'") {
+	code, out, errs := program.Run(t, "demo", "--producers", "--redis-url", server.URL(), "--for", "1s")
+	if code != cli.ExitFailure || out != "" || !strings.Contains(errs, "'rocket-1'") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if after := dump(t, server.Client); after != before {

@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,28 +11,13 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
-// command runs streamkeeper as main does and returns its exit code and what it
-// wrote.
-func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
-	t.Helper()
-	var out, errs bytes.Buffer
-	code = run(args, strings.NewReader(""), &out, &errs)
-	return code, out.String(), errs.String()
-}
-
-// mustRun is command for one that has to succeed.
-func mustRun(t *testing.T, args ...string) string {
-	t.Helper()
-	code, out, errs := command(t, args...)
-	if code != exitOK {
-		t.Fatalf("streamkeeper %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
-	}
-	return out
-}
+func TestMain(m *testing.M) { program.Main(m) }
 
 // cleanEnvironment takes from the test what the developer's shell may hold.
 func cleanEnvironment(t *testing.T) {
@@ -224,7 +208,7 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 	for _, layout := range []string{"object", "fields", "keys"} {
 		t.Run(layout, func(t *testing.T) {
 			w := newWorld(t, layout)
-			plan := decode[planJSON](t, mustRun(t, "plan", "-o", "json"))
+			plan := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json"))
 			want := []string{
 				"expire busy / stale-2: not updated for 25h (limit 24h); but its messages still flow",
 				`expire dead / stale \xfe: not updated for 26h (limit 24h)`,
@@ -250,7 +234,7 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 				}
 			}
 
-			once := decode[onceJSON](t, mustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			once := decode[onceJSON](t, program.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
 			if once.DryRun || once.Redis.Mode != "standalone" || once.Jobs[0]["entries_removed"] != 2777.0 || once.Jobs[1]["sessions_malformed"] != 1.0 {
 				t.Errorf("once says %+v", once)
 			}
@@ -272,10 +256,10 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 				t.Errorf("lastStreamSessionId is %s", got)
 			}
 
-			if again := decode[planJSON](t, mustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
+			if again := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
 				t.Errorf("there is still to do: %v", again.lines())
 			}
-			second := decode[onceJSON](t, mustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			second := decode[onceJSON](t, program.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
 			for _, job := range second.Jobs {
 				for _, count := range []string{"entries_removed", "sessions_expired", "streams_retired", "names_dropped", "streams_restored", "errors"} {
 					if n, ok := job[count].(float64); ok && n != 0 {
@@ -298,7 +282,7 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 			if err := w.Client.Set(ctx, "x", "y", 0).Err(); err == nil {
 				t.Fatal("Redis is not out of memory")
 			}
-			mustRun(t, "once", "trim", "cleanup")
+			program.MustRun(t, "once", "trim", "cleanup")
 			w.left(t, "busy", 1000)
 			w.left(t, "aged", 100)
 			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
@@ -312,12 +296,12 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 				t.Errorf("%d dead streams still have a key", n)
 			}
 			w.Client.ConfigSet(ctx, "maxmemory", "0")
-			mustRun(t, "once", "cleanup")
+			program.MustRun(t, "once", "cleanup")
 			day := float64(w.now.Add(-25 * time.Hour).UnixMilli())
 			for _, name := range []string{"dead", "orphan\xff"} {
 				w.Client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: name})
 			}
-			mustRun(t, "once", "cleanup")
+			program.MustRun(t, "once", "cleanup")
 			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
 				t.Errorf("a day later the names are %q, want %q", got, want)
 			}
@@ -328,7 +312,7 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 func TestDryRunDecidesAndChangesNothing(t *testing.T) {
 	w := newWorld(t, "object")
 	before := dump(t, w.Client)
-	out := decode[onceJSON](t, mustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
+	out := decode[onceJSON](t, program.MustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
 	if !out.DryRun || out.Jobs[0]["entries_removed"] != 2777.0 || out.Jobs[1]["sessions_expired"] != 2.0 || out.Jobs[1]["streams_retired"] != 2.0 {
 		t.Errorf("the dry run says %+v", out)
 	}
@@ -371,33 +355,33 @@ func TestExitCodes(t *testing.T) {
 		want int
 		says string
 	}{
-		{"nothing wrong", []string{"once", "trim"}, nil, exitOK, ""},
-		{"help", []string{"--help"}, nil, exitOK, ""},
-		{"help for a command", []string{"once", "--help"}, nil, exitOK, ""},
-		{"no such command", []string{"trim"}, nil, exitUsage, "unknown command"},
-		{"no such flag", []string{"once", "--frce"}, nil, exitUsage, "--frce"},
-		{"no such job", []string{"once", "prune"}, nil, exitUsage, `"prune" is no job`},
-		{"no such format", []string{"plan", "-o", "yaml"}, nil, exitUsage, "table or json"},
-		{"an argument too many", []string{"plan", "x"}, nil, exitUsage, "x"},
-		{"a bad setting", []string{"config"}, map[string]string{"TRIM_MAX_LENGTH": "lots"}, exitUsage, `STREAMKEEPER_TRIM_MAX_LENGTH="lots"`},
-		{"an unknown setting", []string{"once"}, map[string]string{"TRIM_MAX_LENGHT": "1000"}, exitUsage, "STREAMKEEPER_TRIM_MAX_LENGTH"},
-		{"two faults at once", []string{"once"}, map[string]string{"TRIM_MAX_AGE": "x", "LISTEN": "y"}, exitUsage, "STREAMKEEPER_LISTEN"},
-		{"no Redis", []string{"once", "--redis-url", "redis://127.0.0.1:1"}, nil, exitFailure, "127.0.0.1:1"},
-		{"plan without Redis", []string{"plan", "--redis-url", "redis://127.0.0.1:1"}, nil, exitFailure, "127.0.0.1:1"},
+		{"nothing wrong", []string{"once", "trim"}, nil, cli.ExitOK, ""},
+		{"help", []string{"--help"}, nil, cli.ExitOK, ""},
+		{"help for a command", []string{"once", "--help"}, nil, cli.ExitOK, ""},
+		{"no such command", []string{"trim"}, nil, cli.ExitUsage, "unknown command"},
+		{"no such flag", []string{"once", "--frce"}, nil, cli.ExitUsage, "--frce"},
+		{"no such job", []string{"once", "prune"}, nil, cli.ExitUsage, `"prune" is no job`},
+		{"no such format", []string{"plan", "-o", "yaml"}, nil, cli.ExitUsage, "table or json"},
+		{"an argument too many", []string{"plan", "x"}, nil, cli.ExitUsage, "x"},
+		{"a bad setting", []string{"config"}, map[string]string{"TRIM_MAX_LENGTH": "lots"}, cli.ExitUsage, `STREAMKEEPER_TRIM_MAX_LENGTH="lots"`},
+		{"an unknown setting", []string{"once"}, map[string]string{"TRIM_MAX_LENGHT": "1000"}, cli.ExitUsage, "STREAMKEEPER_TRIM_MAX_LENGTH"},
+		{"two faults at once", []string{"once"}, map[string]string{"TRIM_MAX_AGE": "x", "LISTEN": "y"}, cli.ExitUsage, "STREAMKEEPER_LISTEN"},
+		{"no Redis", []string{"once", "--redis-url", "redis://127.0.0.1:1"}, nil, cli.ExitFailure, "127.0.0.1:1"},
+		{"plan without Redis", []string{"plan", "--redis-url", "redis://127.0.0.1:1"}, nil, cli.ExitFailure, "127.0.0.1:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for name, value := range c.env {
 				t.Setenv("STREAMKEEPER_"+name, value)
 			}
 			started := time.Now()
-			code, out, errs := command(t, c.args...)
+			code, out, errs := program.Run(t, c.args...)
 			if code != c.want {
 				t.Errorf("exit %d, want %d\n%s%s", code, c.want, out, errs)
 			}
 			if !strings.Contains(errs, c.says) {
 				t.Errorf("stderr does not say %q:\n%s", c.says, errs)
 			}
-			if c.want != exitOK && out != "" {
+			if c.want != cli.ExitOK && out != "" {
 				t.Errorf("stdout says %s", out)
 			}
 			if took := time.Since(started); took > 5*time.Second {
@@ -412,18 +396,18 @@ func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
 	for i := range 30 {
 		w.session(t, "object", fmt.Sprintf("old-%d", i), "short*", 40*time.Hour)
 	}
-	code, out, _ := command(t, "once", "cleanup")
-	if code != exitBrake || !strings.Contains(out, "32 of 35 sessions would expire") {
+	code, out, _ := program.Run(t, "once", "cleanup")
+	if code != cli.ExitBrake || !strings.Contains(out, "32 of 35 sessions would expire") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if n := len(w.identities(t, "object")); n != 35 {
 		t.Errorf("%d sessions are left", n)
 	}
-	plan := mustRun(t, "plan")
+	plan := program.MustRun(t, "plan")
 	if !strings.Contains(plan, "streamkeeper once --force cleanup") {
 		t.Errorf("the plan does not say how to force it:\n%s", plan)
 	}
-	mustRun(t, "once", "--force", "cleanup")
+	program.MustRun(t, "once", "--force", "cleanup")
 	if n := len(w.identities(t, "object")); n != 3 {
 		t.Errorf("%d sessions are left", n)
 	}

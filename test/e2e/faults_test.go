@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -106,7 +108,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 			p.Set(c.fault)
 			p.Down(c.fault == nil)
 			started := time.Now()
-			code, out, errs := command(t, "once")
+			code, out, errs := program.Run(t, "once")
 			took := time.Since(started)
 			p.Set(nil)
 			p.Down(false)
@@ -115,14 +117,14 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 			if took > 4*time.Second {
 				t.Errorf("it took %s", took)
 			}
-			if c.class == "" && code != exitOK || len(c.class) > 1 && code != exitFailure {
+			if c.class == "" && code != cli.ExitOK || len(c.class) > 1 && code != cli.ExitFailure {
 				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}
 			if len(c.class) > 1 && strings.Contains(errs, `"class"`) && !strings.Contains(errs, fmt.Sprintf(`"class":%q`, c.class)) {
 				t.Errorf("the class is not %s:\n%s", c.class, errs)
 			}
-			mustRun(t, "once")
-			mustRun(t, "once")
+			program.MustRun(t, "once")
+			program.MustRun(t, "once")
 			r.tidyLater(t)
 		})
 	}
@@ -136,7 +138,7 @@ func (r *rig) tidyLater(t *testing.T) {
 	for _, name := range []string{"dead", "orphan\xff"} {
 		if r.client.ZScore(ctx, "streamkeeper:sighted", name).Err() == nil {
 			r.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: float64(r.now.Add(-25 * time.Hour).UnixMilli()), Member: name})
-			mustRun(t, "once", "cleanup")
+			program.MustRun(t, "once", "cleanup")
 		}
 	}
 	r.tidy(t, "object", "fields", "keys")
@@ -158,15 +160,15 @@ func TestARestartInTheMiddleOfARun(t *testing.T) {
 			}
 			return redistest.Fault{}
 		})
-		code, out, errs := command(t, "once")
+		code, out, errs := program.Run(t, "once")
 		p.Set(nil)
 		mustDo(t, <-restarted)
-		if code != exitOK && code != exitFailure {
+		if code != cli.ExitOK && code != cli.ExitFailure {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
 		redistest.Await(t, "Redis", func() bool { return r.client.Ping(t.Context()).Err() == nil })
 		r.keeps(t, "object", "keys")
-		mustRun(t, "once")
+		program.MustRun(t, "once")
 	}
 }
 
@@ -179,12 +181,12 @@ func TestABusyScriptOfSomebodyElse(t *testing.T) {
 	redistest.Await(t, "the script", func() bool {
 		return strings.HasPrefix(fmt.Sprint(redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).Ping(t.Context()).Err()), "BUSY")
 	})
-	code, _, errs := command(t, "once")
-	if code != exitFailure || !strings.Contains(errs, "BUSY") {
+	code, _, errs := program.Run(t, "once")
+	if code != cli.ExitFailure || !strings.Contains(errs, "BUSY") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	mustDo(t, redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).ScriptKill(t.Context()).Err())
-	mustRun(t, "once")
+	program.MustRun(t, "once")
 	r.tidy(t, "object", "keys")
 }
 
@@ -204,7 +206,7 @@ func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
 			}
 		}
 	}()
-	mustRun(t, "once")
+	program.MustRun(t, "once")
 	close(stop)
 	<-done
 	r.tidy(t, "object", "fields", "keys")
@@ -226,8 +228,8 @@ func TestAMissingRightIsNamed(t *testing.T) {
 			}
 			keeperUnder(t, s, rule)
 			r.fill(t, "object")
-			code, _, errs := command(t, "once")
-			if code != exitFailure || !strings.Contains(errs, "lacks the right "+want) {
+			code, _, errs := program.Run(t, "once")
+			if code != cli.ExitFailure || !strings.Contains(errs, "lacks the right "+want) {
 				t.Errorf("exit %d\n%s", code, errs)
 			}
 		})

@@ -1,8 +1,7 @@
-package main
+package e2e
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
 	"strings"
 	"sync/atomic"
@@ -12,27 +11,29 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-// writes is for [program]: what it wrote has a text.
+// writes is for [interrupted]: what it wrote has a text.
 func writes(text string) func(string) bool {
 	return func(out string) bool { return strings.Contains(out, text) }
 }
 
-// program runs streamkeeper as a process of its own, and interrupts it once it
+// interrupted runs streamkeeper as a process of its own, and interrupts it once it
 // is ready, by what it wrote.
-func program(t *testing.T, redisURL string, ready func(out string) bool, args ...string) (code int, stdout string) {
+func interrupted(t *testing.T, redisURL string, ready func(out string) bool, args ...string) (code int, stdout string) {
 	t.Helper()
-	out, errs := new(lockedBuffer), new(lockedBuffer)
-	cmd := exec.Command(os.Args[0], args...)
+	out, errs := new(program.Buffer), new(program.Buffer)
+	cmd := exec.Command(program.Path(t), args...)
 	cmd.Stdout, cmd.Stderr = out, errs
-	cmd.Env = []string{asProgram + "=1", "STREAMKEEPER_REDIS_URL=" + redisURL}
+	cmd.Env = []string{"STREAMKEEPER_REDIS_URL=" + redisURL}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
-	eventually(t, 20*time.Second, "it is ready", func() bool { return ready(out.String()) })
+	program.Eventually(t, 20*time.Second, "it is ready", func() bool { return ready(out.String()) })
 	mustDo(t, cmd.Process.Signal(syscall.SIGINT))
 	_ = cmd.Wait()
 	if errs.String() != "" {
@@ -59,20 +60,20 @@ func TestFollowPrintsUntilItIsInterrupted(t *testing.T) {
 	put("7-0", "id", 13, "data", "rubbish")
 	follow := []string{"inspect", "--follow", `car 7: \x1b`, "--since"}
 
-	code, out := program(t, s.URL(), writes("\n6-0 "), append(follow, "6-0", "--session", "12")...)
-	if code != exitOK || strings.Contains(out, "5-0") || strings.Contains(out, "7-0") || !strings.Contains(out, "1 message looked at") {
+	code, out := interrupted(t, s.URL(), writes("\n6-0 "), append(follow, "6-0", "--session", "12")...)
+	if code != cli.ExitOK || strings.Contains(out, "5-0") || strings.Contains(out, "7-0") || !strings.Contains(out, "1 message looked at") {
 		t.Errorf("one session: exit %d\n%s", code, out)
 	}
-	code, out = program(t, s.URL(), writes("\n7-0 "), append(follow, "0")...)
-	if code != exitInvalid || !strings.Contains(out, "\n5-0 ") || !strings.Contains(out, "2 ok, 0 with warnings, 1 invalid") {
+	code, out = interrupted(t, s.URL(), writes("\n7-0 "), append(follow, "0")...)
+	if code != cli.ExitInvalid || !strings.Contains(out, "\n5-0 ") || !strings.Contains(out, "2 ok, 0 with warnings, 1 invalid") {
 		t.Errorf("a message is invalid: exit %d\n%s", code, out)
 	}
-	code, out = program(t, s.URL(), writes(`"id":"6-0"`), append(follow, "6", "--session", "12", "--decode")...)
+	code, out = interrupted(t, s.URL(), writes(`"id":"6-0"`), append(follow, "6", "--session", "12", "--decode")...)
 	var m struct {
 		Stream, Verdict string
 		Content         map[string]any
 	}
-	if err := json.Unmarshal([]byte(out), &m); code != exitOK || err != nil || m.Stream != `car 7: \x1b` || len(m.Content) == 0 {
+	if err := json.Unmarshal([]byte(out), &m); code != cli.ExitOK || err != nil || m.Stream != `car 7: \x1b` || len(m.Content) == 0 {
 		t.Errorf("as JSON: exit %d, %v\n%.2000s", code, err, out)
 	}
 }
@@ -86,8 +87,8 @@ func TestAnInterruptDoesNotWaitForARedisThatHangs(t *testing.T) {
 		return redistest.Fault{Hole: strings.HasPrefix(strings.ToLower(command[0]), "eval") && asked.Add(1) > 4}
 	})
 	var hangs time.Time
-	code, out := program(t, proxy.URL(), func(string) bool { hangs = time.Now(); return asked.Load() > 4 }, "inspect", "--follow", "a")
-	if took := time.Since(hangs); code != exitOK || took > 2*time.Second || !strings.Contains(out, "looked at") {
+	code, out := interrupted(t, proxy.URL(), func(string) bool { hangs = time.Now(); return asked.Load() > 4 }, "inspect", "--follow", "a")
+	if took := time.Since(hangs); code != cli.ExitOK || took > 2*time.Second || !strings.Contains(out, "looked at") {
 		t.Errorf("exit %d after %s\n%s", code, took, out)
 	}
 }
@@ -107,12 +108,12 @@ func TestFollowWantsWhatItCanFollow(t *testing.T) {
 		{`--follow a\q`, `a\\q`},
 	} {
 		args := append([]string{"inspect"}, strings.Fields(c.args)...)
-		if code, out, errs := command(t, args...); code != exitUsage || !strings.Contains(errs, c.want) || out != "" {
+		if code, out, errs := program.Run(t, args...); code != cli.ExitUsage || !strings.Contains(errs, c.want) || out != "" {
 			t.Errorf("%s: exit %d, %s%s", c.args, code, out, errs)
 		}
 	}
 	s := redistest.Start(t)
-	if code, _, errs := command(t, "inspect", "--follow", "nobody", "--redis-url", s.URL()); code != exitFailure || !strings.Contains(errs, "nobody") {
+	if code, _, errs := program.Run(t, "inspect", "--follow", "nobody", "--redis-url", s.URL()); code != cli.ExitFailure || !strings.Contains(errs, "nobody") {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
 	}
 }

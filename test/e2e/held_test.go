@@ -1,15 +1,14 @@
-package main
+package e2e
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -24,9 +23,9 @@ func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
 	for _, name := range []string{"rocket", "orphan"} {
 		s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: fmt.Sprint(old, "-1"), Values: []any{"id", 1}})
 	}
-	r := startReplica(t, s.URL(), nil)
-	eventually(t, 20*time.Second, "the brake trips", func() bool { return r.status().NextCleanup.Brake != "" })
-	next := r.status().NextCleanup
+	r := program.Start(t, s.URL(), nil)
+	program.Eventually(t, 20*time.Second, "the brake trips", func() bool { return r.Status().NextCleanup.Brake != "" })
+	next := r.Status().NextCleanup
 	if next.Expire != 40 || next.Retire != 2 || len(next.Examples) != 12 {
 		t.Errorf("the next clean-up is %+v", next)
 	}
@@ -40,24 +39,10 @@ func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
 	if seen["expire of rocket"] != 10 || seen["retire of rocket"] != 1 || seen["retire of orphan"] != 1 {
 		t.Errorf("the examples are %v", seen)
 	}
-	page := r.page(t)
+	_, page := r.Get("/")
 	for _, text := range []string{"Without the brake it would:", "<bdi>car ", "not updated for 26h", "no session, last entry 26h", "and 30 more"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("the page does not say %q", text)
 		}
 	}
-}
-
-// page is the status page as a browser gets it.
-func (r *replica) page(t *testing.T) string {
-	t.Helper()
-	ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/", http.NoBody)
-	mustDo(t, err)
-	ask.Header.Set("Accept", "text/html")
-	answer, err := http.DefaultClient.Do(ask)
-	mustDo(t, err)
-	defer func() { _ = answer.Body.Close() }()
-	html, err := io.ReadAll(answer.Body)
-	mustDo(t, err)
-	return string(html)
 }

@@ -1,7 +1,8 @@
-package main
+package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"os"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -25,7 +28,7 @@ type sample struct {
 
 func corpus(t *testing.T) []sample {
 	t.Helper()
-	f, err := os.Open("burst/testdata/bursts.jsonl.gz")
+	f, err := os.Open("../../burst/testdata/bursts.jsonl.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +77,8 @@ func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
 		}
 		args = append(args, "--file", path)
 	}
-	code, out, errs := command(t, args...)
-	if code != exitInvalid {
+	code, out, errs := program.Run(t, args...)
+	if code != cli.ExitInvalid {
 		t.Fatalf("exit %d\n%s", code, errs)
 	}
 	got := decode[inspectJSON](t, out)
@@ -119,8 +122,8 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 	bad := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:car 7: \xff", Values: []any{"data", "rubbish"}}).Val()
 	want[bad] = "invalid"
 
-	code, out, errs := command(t, "inspect", `car 7: \xff`, "--decode")
-	if code != exitInvalid {
+	code, out, errs := program.Run(t, "inspect", `car 7: \xff`, "--decode")
+	if code != cli.ExitInvalid {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
 	got := decode[inspectJSON](t, out)
@@ -135,13 +138,13 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 			t.Errorf("%s: session %q, content %v", m.ID, m.SessionID, m.Content)
 		}
 	}
-	if code, _, errs := command(t, "inspect", "nobody"); code != exitFailure || !strings.Contains(errs, `nobody`) {
+	if code, _, errs := program.Run(t, "inspect", "nobody"); code != cli.ExitFailure || !strings.Contains(errs, `nobody`) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
 	}
-	if code, _, _ := command(t, "inspect"); code != exitInvalid {
+	if code, _, _ := program.Run(t, "inspect"); code != cli.ExitInvalid {
 		t.Errorf("all streams: exit %d", code)
 	}
-	if code, _, _ := command(t, "once", "inspect"); code != exitOK {
+	if code, _, _ := program.Run(t, "once", "inspect"); code != cli.ExitOK {
 		t.Errorf("once never fails for an invalid message: exit %d", code)
 	}
 }
@@ -152,10 +155,10 @@ func TestInspectReadsStandardInput(t *testing.T) {
 		if s.Expect != "ok" {
 			continue
 		}
-		var out, errs strings.Builder
-		code := run([]string{"inspect", "--file", "-", "-o", "json"}, strings.NewReader(string(s.Data)), &out, &errs)
-		if code != exitOK {
-			t.Errorf("%s: exit %d, %s", s.Name, code, errs.String())
+		cmd := program.Command(t, "inspect", "--file", "-", "-o", "json")
+		cmd.Stdin = bytes.NewReader(s.Data)
+		if code, _, errs := program.RunCommand(t, cmd); code != cli.ExitOK {
+			t.Errorf("%s: exit %d, %s", s.Name, code, errs)
 		}
 		return
 	}
@@ -164,7 +167,7 @@ func TestInspectReadsStandardInput(t *testing.T) {
 func TestDemoStopsByItselfWithASummary(t *testing.T) {
 	cleanEnvironment(t)
 	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
-	out := mustRun(t, "demo", "--for", "8s")
+	out := program.MustRun(t, "demo", "--for", "8s")
 	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 8s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)

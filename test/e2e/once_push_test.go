@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"bytes"
@@ -14,6 +14,9 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 )
 
 // pushgateway is an HTTP server that reads what is pushed as a Pushgateway
@@ -69,12 +72,12 @@ func (g *pushgateway) url(user string) string {
 func TestOncePushesWhatItDid(t *testing.T) {
 	newWorld(t, "object")
 	gateway := startGateway(t)
-	mustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
+	program.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
 	if n := gateway.values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
 		t.Errorf("a dry run pushed %v stale sessions, want 2", n)
 	}
 	file := t.TempDir() + "/streamkeeper.prom"
-	out := mustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
+	out := program.MustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
 	if !strings.Contains(out, "trimmed") || gateway.path != "/metrics/job/streamkeeper" || gateway.user != "me" {
 		t.Errorf("pushed to %s by %s\n%s", gateway.path, gateway.user, out)
 	}
@@ -94,8 +97,8 @@ func TestOncePushesWhatItDid(t *testing.T) {
 
 func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
 	w := newWorld(t, "object")
-	code, out, errs := command(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
-	if code != exitFailure || !strings.Contains(errs, "not at the Pushgateway") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
+	code, out, errs := program.Run(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
+	if code != cli.ExitFailure || !strings.Contains(errs, "not at the Pushgateway") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if n := w.Client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
@@ -104,15 +107,15 @@ func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
 	// The brake's 3 gives way to the failure's 1, and why Redis cannot be reached is said.
 	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE_MIN", "0")
 	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE", "0.01")
-	if code, _, errs := command(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != exitFailure {
+	if code, _, errs := program.Run(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != cli.ExitFailure {
 		t.Errorf("after the brake: exit %d\n%s", code, errs)
 	}
-	code, _, errs = command(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
-	if code != exitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "not at the Pushgateway") {
+	code, _, errs = program.Run(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
+	if code != cli.ExitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "not at the Pushgateway") {
 		t.Errorf("without Redis: exit %d\n%s", code, errs)
 	}
-	code, _, errs = command(t, "once", "--push", "me:hush@host")
-	if code != exitUsage || !strings.Contains(errs, "--push") || strings.Contains(errs, "hush") {
+	code, _, errs = program.Run(t, "once", "--push", "me:hush@host")
+	if code != cli.ExitUsage || !strings.Contains(errs, "--push") || strings.Contains(errs, "hush") {
 		t.Errorf("a URL that is none: exit %d\n%s", code, errs)
 	}
 }

@@ -1,10 +1,12 @@
-package main
+package e2e
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -14,18 +16,18 @@ func TestTheWholeJobOnAClusterInEveryLayout(t *testing.T) {
 	for _, layouts := range [][]string{{"object"}, {"fields"}, {"keys"}, {"object", "fields", "keys"}} {
 		t.Run(strings.Join(layouts, " and "), func(t *testing.T) {
 			r.fill(t, layouts...)
-			plan := decode[planJSON](t, mustRun(t, "plan", "-o", "json"))
+			plan := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json"))
 			n := int64(len(layouts))
 			if s := plan.Summary; plan.Redis.Mode != "cluster" || s.Streams != 9 || s.Sessions != 5*n || s.TrimStreams != 3 ||
 				s.ExpireSessions != 2*n || s.RetireStreams != 2 || s.Brake != "" {
 				t.Errorf("the plan's summary is %+v", plan)
 			}
-			once := decode[onceJSON](t, mustRun(t, "once", "-o", "json"))
+			once := decode[onceJSON](t, program.MustRun(t, "once", "-o", "json"))
 			if len(once.Jobs) != 3 || once.Jobs[2]["messages"] == 0.0 {
 				t.Errorf("once says %+v", once)
 			}
 			r.tidy(t, layouts...)
-			if again := decode[planJSON](t, mustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
+			if again := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
 				t.Errorf("there is still to do: %v", again.lines())
 			}
 		})
@@ -75,10 +77,10 @@ func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 		r.fill(t, layouts...)
 		stop := movingSlots(t, c)
 		for range 3 {
-			switch code, out, errs := command(t, "once"); {
-			case code == exitOK:
+			switch code, out, errs := program.Run(t, "once"); {
+			case code == cli.ExitOK:
 				good++
-			case code == exitFailure && strings.Contains(errs, `"class":"moved"`):
+			case code == cli.ExitFailure && strings.Contains(errs, `"class":"moved"`):
 				bad++
 			default:
 				t.Errorf("exit %d\n%s%s", code, out, errs)
@@ -86,7 +88,7 @@ func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 			r.keeps(t, layouts...)
 		}
 		moves += stop()
-		mustRun(t, "once")
+		program.MustRun(t, "once")
 		r.tidy(t, layouts...)
 	}
 	t.Logf("%d runs went through and %d gave up while %d slots moved", good, bad, moves)
@@ -105,11 +107,11 @@ func TestTheWholeJobThroughSentinelsDuringAFailover(t *testing.T) {
 	r.client = s.Data[1].Client
 	started := time.Now()
 	redistest.Await(t, "a run that succeeds", func() bool {
-		code, _, _ := command(t, "once")
+		code, _, _ := program.Run(t, "once")
 		r.keeps(t, "object", "keys")
-		return code == exitOK
+		return code == cli.ExitOK
 	})
 	t.Logf("the first good run ended %s after the master had gone", time.Since(started).Round(time.Second/10))
-	mustRun(t, "once")
+	program.MustRun(t, "once")
 	r.tidy(t, "object", "keys")
 }

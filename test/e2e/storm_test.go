@@ -1,7 +1,6 @@
-package main
+package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +17,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -31,7 +32,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		t: t, Server: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"),
 		rng: rand.New(rand.NewPCG(uint64(seed), 20260301)),
 	}
-	s.proxy = redistest.StartProxy(t, s.Addr)
+	s.proxy, s.address = redistest.StartProxy(t, s.Addr), program.FreeAddress(t)
 	newRig(t, s.Client, s.proxy.URL())
 	for name, value := range map[string]string{
 		"TRIM_MAX_LENGTH": strconv.Itoa(stormLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
@@ -69,9 +70,10 @@ type storm struct {
 	mu   sync.Mutex
 	dead []*deadStream
 
-	work                                      sync.WaitGroup
-	stopWriting, stopKeeping                  context.CancelFunc
-	daemonAddr                                atomic.Value
+	work                     sync.WaitGroup
+	stopWriting, stopKeeping context.CancelFunc
+	// address of the daemon's HTTP.
+	address                                   string
 	added, registered, checks, runs, failures atomic.Int64
 }
 
@@ -106,12 +108,18 @@ func (s *storm) begin() {
 	seed := rand.NewPCG(s.rng.Uint64(), 1)
 	s.work.Go(func() { s.bury(writing, rand.New(seed)) })
 	s.work.Go(func() { s.daemon(keeping) })
-	redistest.Await(s.t, "the daemon to listen", func() bool { return s.daemonAddr.Load() != nil })
+	redistest.Await(s.t, "the daemon to listen", func() bool {
+		connection, err := net.Dial("tcp", s.address)
+		if err == nil {
+			_ = connection.Close()
+		}
+		return err == nil
+	})
 	s.work.Go(func() {
 		for keeping.Err() == nil {
-			code, _, _ := command(s.t, "once")
+			code, _, _ := program.Run(s.t, "once")
 			s.runs.Add(1)
-			if code != exitOK {
+			if code != cli.ExitOK {
 				s.failures.Add(1)
 			}
 			time.Sleep(20 * time.Millisecond)
@@ -247,16 +255,9 @@ func (s *storm) comeBack(ctx context.Context, d *deadStream) {
 
 // daemon runs through the whole storm.
 func (s *storm) daemon(ctx context.Context) {
-	var log bytes.Buffer
-	a := &app{stdin: strings.NewReader(""), stdout: &log, stderr: &log}
-	config, logger, err := a.load()
-	if err != nil {
-		s.t.Error(err)
-		return
-	}
-	err = a.serve(ctx, config, logger, daemonOptions{onListen: func(addr net.Addr) { s.daemonAddr.Store(addr.String()) }})
+	log, err := program.Serve(ctx, s.t, s.address)
 	if ctx.Err() == nil {
-		s.t.Errorf("the daemon ended: %v", err)
+		s.t.Errorf("the daemon ended: %v\n%s", err, log)
 	}
 }
 
@@ -380,9 +381,8 @@ func (s *storm) rage(faults int) map[string]int {
 // looks at what is left.
 func (s *storm) calm() {
 	s.stopWriting()
-	addr, _ := s.daemonAddr.Load().(string)
 	redistest.Await(s.t, "the daemon to be well", func() bool {
-		answer, err := http.Get("http://" + addr + "/health")
+		answer, err := http.Get("http://" + s.address + "/health")
 		if err != nil {
 			return false
 		}
@@ -391,8 +391,8 @@ func (s *storm) calm() {
 	})
 	s.stopKeeping()
 	s.work.Wait()
-	mustRun(s.t, "once")
-	mustRun(s.t, "once")
+	program.MustRun(s.t, "once")
+	program.MustRun(s.t, "once")
 	ctx := context.Background()
 	for _, l := range s.live {
 		if n := s.check(ctx, l); n >= stormLimit+100 {

@@ -1,4 +1,4 @@
-package main
+package e2e
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -298,23 +299,23 @@ func (day *worstDay) pass(t *testing.T) {
 	d := &befallen{Server: redistest.Start(t, day.args...), t: t}
 	d.begin()
 	// A lease that outlives a command's timeout, so that runs meet the fault.
-	r := startReplica(t, d.URL(), map[string]string{"TRIM_MAX_LENGTH": fmt.Sprint(worstLimit), "TRIM_EXACT": "true", "LEASE_TTL": "4s"})
-	eventually(t, 15*time.Second, "the stream is trimmed", d.trimmed)
+	r := program.Start(t, d.URL(), map[string]string{"TRIM_MAX_LENGTH": fmt.Sprint(worstLimit), "TRIM_EXACT": "true", "LEASE_TTL": "4s"})
+	program.Eventually(t, 15*time.Second, "the stream is trimmed", d.trimmed)
 	d.write()
-	before := r.redisErrors()
+	before := redisErrors(t, r)
 	day.befall(d)
-	eventually(t, 15*time.Second, "the class is counted", func() bool { return r.redisErrors()[day.class] > before[day.class] })
+	program.Eventually(t, 15*time.Second, "the class is counted", func() bool { return redisErrors(t, r)[day.class] > before[day.class] })
 	if day.goesOn {
-		eventually(t, 15*time.Second, "the stream is trimmed all the same", d.trimmed)
+		program.Eventually(t, 15*time.Second, "the stream is trimmed all the same", d.trimmed)
 	} else {
-		eventually(t, 15*time.Second, "the log has the class", func() bool {
-			return strings.Contains(r.log.String(), fmt.Sprintf(`"class":%q`, day.class))
+		program.Eventually(t, 15*time.Second, "the log has the class", func() bool {
+			return strings.Contains(r.Log.String(), fmt.Sprintf(`"class":%q`, day.class))
 		})
 	}
-	if code, _ := r.get("/"); code != 200 {
+	if code, _ := r.Get("/"); code != 200 {
 		t.Errorf("/ says %d", code)
 	}
-	for class, n := range r.redisErrors() {
+	for class, n := range redisErrors(t, r) {
 		if n > before[class] && class != day.class && !slices.Contains([]string{"timeout", "connection", "noscript"}, class) {
 			t.Errorf("%v errors of class %s besides", n-before[class], class)
 		}
@@ -323,10 +324,10 @@ func (day *worstDay) pass(t *testing.T) {
 	d.whole()
 	d.write()
 	// One period, after what a command in flight and the lease may take.
-	took := eventually(t, 5*time.Second, "the stream is trimmed again", d.trimmed)
+	took := program.Eventually(t, 5*time.Second, "the stream is trimmed again", d.trimmed)
 	t.Logf("after %s", took.Round(10*time.Millisecond))
 	d.whole()
-	eventually(t, 15*time.Second, "/health says 200", func() bool { code, _ := r.get("/health"); return code == 200 })
+	program.Eventually(t, 15*time.Second, "/health says 200", func() bool { code, _ := r.Get("/health"); return code == 200 })
 }
 
 // needTool skips where a program of the system is missing, and fails in CI.
@@ -343,14 +344,14 @@ func needTool(t *testing.T, name string) {
 }
 
 // redisErrors is how many errors of each class were counted.
-func (r *replica) redisErrors() map[string]float64 {
-	_, page := r.get("/metrics")
+func redisErrors(t *testing.T, r *program.Instance) map[string]float64 {
+	_, page := r.Get("/metrics")
 	counts := make(map[string]float64)
 	for line := range strings.Lines(page) {
 		if rest, ok := strings.CutPrefix(line, `streamkeeper_redis_errors_total{class="`); ok {
 			class, value, _ := strings.Cut(rest, `"} `)
 			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			mustDo(r.t, err)
+			mustDo(t, err)
 			counts[class] = n
 		}
 	}

@@ -1,0 +1,139 @@
+// Package program builds streamkeeper and runs it as a process of its own, for
+// tests of the whole program.
+package program
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Path is where the program lies, which the first call builds. A package whose
+// tests call it has a TestMain that is [Main].
+func Path(t testing.TB) string {
+	t.Helper()
+	path, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// dir holds the program as long as the tests run.
+var dir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "streamkeeper") })
+
+var built = sync.OnceValues(func() (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	if err := noticeSources(root); err != nil {
+		return "", err
+	}
+	to, err := dir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(to, "streamkeeper")
+	args := []string{"build", "-o", path}
+	if raceDetector {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, ".")...)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building streamkeeper: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// Main runs the tests of a package and takes away what [Path] has built.
+func Main(m *testing.M) {
+	code := m.Run()
+	if dir, err := dir(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// Root is the folder of go.mod.
+func Root() (string, error) {
+	at, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; at != filepath.Dir(at); at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+			return at, nil
+		}
+	}
+	return "", errors.New("there is no go.mod above")
+}
+
+// noticeSources looks at every file that the program is built from, so that go
+// test does not take a result from its cache after one has changed: it knows
+// nothing of what a test builds.
+func noticeSources(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools" || name == "bench" || name == "docs" || name == "helm") {
+				return filepath.SkipDir
+			}
+			return nil
+		case strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+}
+
+// Command is a command line of the program in the test's own environment.
+func Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	return exec.CommandContext(t.Context(), Path(t), args...)
+}
+
+// Run runs a command line to its end and returns its exit code and what it
+// wrote.
+func Run(t testing.TB, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return RunCommand(t, Command(t, args...))
+}
+
+// RunCommand is [Run] for a command that was prepared.
+func RunCommand(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	if strings.Contains(errs.String(), "WARNING: DATA RACE") {
+		t.Errorf("%s:\n%s", cmd, errs.String())
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// MustRun is [Run] for a command line that has to succeed; it returns what that
+// wrote to stdout.
+func MustRun(t testing.TB, args ...string) string {
+	t.Helper()
+	code, out, errs := Run(t, args...)
+	if code != 0 {
+		t.Fatalf("streamkeeper %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
