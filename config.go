@@ -311,7 +311,7 @@ func (c *Config) policiesMakeSense() error {
 
 // load reads the settings from the environment, lets the overrides replace
 // them, and fills what is still unset from the Stream Service's own variables.
-// Faults are reported all at once, as [settings.Faults].
+// Faults are reported all at once, as [settings.ConfigErrors].
 func load(overrides ...settings.Override) (cli.Options, error) {
 	c, err := loadConfig(overrides...)
 	if err != nil {

@@ -70,7 +70,7 @@ func faultsOf(t *testing.T, variables ...string) []string {
 	t.Helper()
 	setEnvironment(t, variables...)
 	_, err := loadConfig()
-	var faults settings.Faults
+	var faults settings.ConfigErrors
 	if !errors.As(err, &faults) {
 		t.Fatalf("loadConfig with %q gave %v, want faults", variables, err)
 	}

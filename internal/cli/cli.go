@@ -59,7 +59,7 @@ type Options struct {
 // Program is the outside world of the commands.
 type Program struct {
 	// Load reads the configuration; overrides outrank the environment. Faults
-	// of the user are [settings.Faults].
+	// of the user are [settings.ConfigErrors].
 	Load func(overrides ...settings.Override) (Options, error)
 	// Version and Revision of the build.
 	Version, Revision string
@@ -73,7 +73,7 @@ type Program struct {
 // code.
 func (p Program) Run(ctx context.Context, args []string) int {
 	a := &app{Program: p}
-	root := a.command()
+	root := a.command() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.started {
@@ -87,7 +87,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 // what was not said yet.
 func (a *app) exitCode(err error) int {
 	var usage usageError
-	var faults settings.Faults
+	var faults settings.ConfigErrors
 	switch {
 	case err == nil:
 		return ExitOK

@@ -206,12 +206,12 @@ func checkBlock(t *testing.T, path string, b block) {
 func installTools(t *testing.T, dir string) {
 	t.Helper()
 	self := program.Path(t)
-	cli, err := exec.LookPath("redis-cli")
+	redisCLI, err := exec.LookPath("redis-cli")
 	mustDo(t, err)
 	for name, script := range map[string]string{
 		"streamkeeper": fmt.Sprintf("exec '%s' \"$@\"", self),
 		"go":           fmt.Sprintf("[ \"$1 $2\" = 'run .' ] || exit 99\nshift 2\nexec '%s' \"$@\"", self),
-		"redis-cli":    fmt.Sprintf("exec '%s' -e -p \"$REDIS_PORT\" \"$@\"", cli),
+		"redis-cli":    fmt.Sprintf("exec '%s' -e -p \"$REDIS_PORT\" \"$@\"", redisCLI),
 	} {
 		mustDo(t, os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	}

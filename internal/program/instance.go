@@ -98,6 +98,7 @@ func FreeAddress(t testing.TB) string {
 	return l.Addr().String()
 }
 
+// Signal sends a signal.
 func (r *Instance) Signal(s os.Signal) {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(s); err != nil {
@@ -105,10 +106,17 @@ func (r *Instance) Signal(s os.Signal) {
 	}
 }
 
-func (r *Instance) Kill()   { r.Signal(syscall.SIGKILL) }
+// Kill ends it without warning.
+func (r *Instance) Kill() { r.Signal(syscall.SIGKILL) }
+
+// Freeze stops it where it is, until [Instance.Wake].
 func (r *Instance) Freeze() { r.Signal(syscall.SIGSTOP) }
-func (r *Instance) Wake()   { r.Signal(syscall.SIGCONT) }
-func (r *Instance) Stop()   { r.Signal(syscall.SIGTERM) }
+
+// Wake lets it go on.
+func (r *Instance) Wake() { r.Signal(syscall.SIGCONT) }
+
+// Stop asks it to end.
+func (r *Instance) Stop() { r.Signal(syscall.SIGTERM) }
 
 // Ends waits for the process to end and returns its exit code, or -1 after a
 // signal.
@@ -145,12 +153,14 @@ func (r *Instance) Get(path string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
+// Status is status.json.
 func (r *Instance) Status() (s web.Status) {
 	_, body := r.Get("/status.json")
 	_ = json.Unmarshal([]byte(body), &s)
 	return s
 }
 
+// Leads reports whether it holds the lease.
 func (r *Instance) Leads() bool { return r.Status().Leader.Leading }
 
 // Runs is how often a job was done well here.

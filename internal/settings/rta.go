@@ -27,7 +27,7 @@ type rtaVariables map[string]rtaVariable
 
 // readRTA picks the Stream Service's variables out of an environment. Empty ones
 // count as not set.
-func readRTA(environ []string) (vars rtaVariables, faults Faults) {
+func readRTA(environ []string) (vars rtaVariables, faults ConfigErrors) {
 	vars = rtaVariables{}
 	known := []string{rtaConnectionString, rtaDatabase, rtaEnableTrimmer, rtaTargetLength, rtaInterval, rtaApproxLength}
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
@@ -58,7 +58,7 @@ type StreamService struct {
 
 // Fill fills the settings that are still at their defaults from the Stream
 // Service's variables, and returns what is wrong with those.
-func (s StreamService) Fill(environ []string) Faults {
+func (s StreamService) Fill(environ []string) ConfigErrors {
 	vars, faults := readRTA(environ)
 	faults = append(faults, s.fillRedis(vars)...)
 	translations := []struct {
@@ -103,7 +103,7 @@ func (s StreamService) fillExact(vars rtaVariables) {
 
 // fillRedis turns the connection string and the database number into our URL. A
 // URL of our own outranks both as a whole: half of each would be a third server.
-func (s StreamService) fillRedis(vars rtaVariables) (faults Faults) {
+func (s StreamService) fillRedis(vars rtaVariables) (faults ConfigErrors) {
 	connection, hasConnection := vars[rtaConnectionString]
 	database, hasDatabase := vars[rtaDatabase]
 	if s.RedisURL.Origin() != OriginDefault || !hasConnection && !hasDatabase {

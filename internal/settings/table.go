@@ -74,15 +74,15 @@ func (t Table) find(o Override) (Row, error) {
 	return Row{}, fmt.Errorf("%s sets %s, which is no setting", o.Origin, o.Name)
 }
 
-// Faults are everything that is wrong with the configuration, a line each.
-type Faults []string
+// ConfigErrors are everything that is wrong with the configuration, a line each.
+type ConfigErrors []string
 
 // Error gives one fault a line.
-func (f Faults) Error() string { return strings.Join(f, "\n") }
+func (f ConfigErrors) Error() string { return strings.Join(f, "\n") }
 
 // Faults lists what is wrong with the settings, in their order.
-func (t Table) Faults() Faults {
-	var faults Faults
+func (t Table) Faults() ConfigErrors {
+	var faults ConfigErrors
 	for _, row := range t {
 		if err := row.fault(); err != nil {
 			faults = append(faults, faultLine(row.label(), row.Field.Written(), err))

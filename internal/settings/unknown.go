@@ -16,7 +16,7 @@ var kubernetesName = regexp.MustCompile(
 
 // Unknown reports the variables of an environment that have our prefix and are no
 // setting. Their values are not shown: a misspelt password is one of them.
-func (t Table) Unknown(environ []string) (faults Faults) {
+func (t Table) Unknown(environ []string) (faults ConfigErrors) {
 	settings := t.Names()
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, _, _ := strings.Cut(pair, "=")
