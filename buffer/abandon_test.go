@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -165,7 +166,7 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 	for _, layout := range AllLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			s.Client.FlushAll(t.Context())
-			writeJSON(t, s.Client, layout, "huge", 5, `{"a":"`+strings.Repeat("x", MaxSessionJSON)+`"}`)
+			writeJSON(t, s.Client, layout, "huge", 5, `{"a":"`+strings.Repeat("x", registry.MaxSessionJSON)+`"}`)
 			writeJSON(t, s.Client, layout, "none", 5, "null")
 			s.Client.HDel(t.Context(), "sessions:none", "json")
 			s.Client.HDel(t.Context(), "sessions", "none:json")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
@@ -24,7 +25,7 @@ type Uses struct {
 	// Abandon has clean-up mark quiet sessions as abandoned.
 	Abandon bool
 	// Layouts that sessions are looked for in; none means all.
-	Layouts []Layout
+	Layouts []registry.Layout
 	Names   Names
 	// Sentinels and Database are known from the connection. Cluster means that
 	// there may be one: a single URL may name any node of it.
@@ -33,33 +34,30 @@ type Uses struct {
 	Database  bool
 }
 
-func (u Uses) uses(l Layout) bool { return len(u.Layouts) == 0 || slices.Contains(u.Layouts, l) }
-
 // right is a word of an ACL rule and what it is for.
 type right struct {
 	word string
 	when func(Uses) bool
 }
 
-func (u Uses) trims() bool      { return u.Trim }
-func (u Uses) cleans() bool     { return u.Cleanup }
-func (u Uses) anyJob() bool     { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
-func (u Uses) sessions() bool   { return u.Cleanup || u.Inspect }
-func (u Uses) hash() bool       { return u.uses(LayoutObject) || u.uses(LayoutFields) }
-func (u Uses) flat() bool       { return u.sessions() && u.uses(LayoutFields) }
-func (u Uses) keys() bool       { return u.sessions() && u.uses(LayoutKeys) }
-func (u Uses) walksHash() bool  { return u.sessions() && u.hash() }
-func (u Uses) cleansHash() bool { return u.Cleanup && u.hash() }
-func (u Uses) scans() bool      { return u.keys() || u.Cleanup && u.Scan }
-func (u Uses) groups() bool     { return u.Trim && u.Groups }
-func (u Uses) presses() bool    { return u.Trim && u.Pressure }
-func (u Uses) marks() bool      { return u.Cleanup && u.Abandon }
-func (u Uses) evals() bool      { return u.anyJob() || u.Lease }
-func (u Uses) leads() bool      { return u.Serve && u.Lease }
-func (u Uses) notes() bool      { return u.Trim || u.Cleanup }
-func (u Uses) weighs() bool     { return u.Trim || u.Cleanup || u.Inspect }
+func (u Uses) trims() bool   { return u.Trim }
+func (u Uses) cleans() bool  { return u.Cleanup }
+func (u Uses) anyJob() bool  { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
+func (u Uses) scans() bool   { return u.Cleanup && u.Scan }
+func (u Uses) groups() bool  { return u.Trim && u.Groups }
+func (u Uses) presses() bool { return u.Trim && u.Pressure }
+func (u Uses) marks() bool   { return u.Cleanup && u.Abandon }
+func (u Uses) evals() bool   { return u.anyJob() || u.Lease }
+func (u Uses) leads() bool   { return u.Serve && u.Lease }
+func (u Uses) notes() bool   { return u.Trim || u.Cleanup }
+func (u Uses) weighs() bool  { return u.Trim || u.Cleanup || u.Inspect }
 
-// rights are all that is ever needed, in words that Redis 6.2 takes. EVAL_RO is
+// sessions are what the registry asks for.
+func (u Uses) sessions() registry.Needs {
+	return registry.NeedsOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup})
+}
+
+// rights are all that is needed beside the registry's, in words that Redis 6.2 takes. EVAL_RO is
 // none of them: it came with 7.0.
 var rights = []right{
 	{"+select", func(u Uses) bool { return u.Database }},
@@ -84,12 +82,7 @@ var rights = []right{
 	{"+xpending", Uses.groups},
 	{"+xadd", Uses.marks},
 	{"+scan", Uses.scans},
-	{"+hscan", Uses.walksHash},
-	{"+hmget", func(u Uses) bool { return u.keys() || u.flat() }},
-	{"+hexists", func(u Uses) bool { return u.flat() || u.cleansHash() }},
-	{"+exists", func(u Uses) bool { return u.Cleanup || u.keys() }},
-	{"+hget", Uses.cleansHash},
-	{"+hdel", Uses.cleansHash},
+	{"+exists", Uses.cleans},
 	{"+unlink", Uses.cleans},
 	{"+scard", Uses.cleans},
 	{"+smismember", Uses.cleans},
@@ -119,11 +112,18 @@ func (u Uses) Rule() (words, remarks []string) {
 		}
 		words = append(words, word)
 	}
+	var needed []string
 	for _, r := range rights {
 		if r.when(u) {
-			words = append(words, r.word)
+			needed = append(needed, r.word)
 		}
 	}
+	for _, word := range u.sessions().Rights {
+		if !slices.Contains(needed, word) {
+			needed = append(needed, word)
+		}
+	}
+	words = append(words, needed...)
 	if u.Trim {
 		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
 	}
@@ -158,10 +158,10 @@ func (u Uses) patterns() []string {
 	if u.anyJob() {
 		all = append(all, redisconn.EscapeGlob(n.Streams), redisconn.EscapeGlob(n.StreamPrefix)+"*")
 	}
-	if u.walksHash() {
+	if u.sessions().Hash {
 		all = append(all, redisconn.EscapeGlob(n.Sessions))
 	}
-	if u.keys() {
+	if u.sessions().Keys {
 		all = append(all, redisconn.EscapeGlob(n.SessionPrefix())+"*")
 	}
 	state := func(names ...string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -25,7 +26,7 @@ type Options struct {
 	// Names of the keys; the zero value means [DefaultNames].
 	Names Names
 	// Layouts that sessions are looked for in; none means to detect them.
-	Layouts []Layout
+	Layouts []registry.Layout
 	// Include and Exclude choose the streams that are ours; an empty Include
 	// takes in all.
 	Include, Exclude Patterns
@@ -50,11 +51,13 @@ const DefaultMaxStall = time.Millisecond
 // Buffer is an open stream buffer. Its methods may be used by several
 // goroutines at once.
 type Buffer struct {
+	// The sessions of the buffer.
+	*registry.Registry
+
 	conn    *redisconn.Conn
 	rdb     redis.UniversalClient
 	server  Server
 	names   Names
-	layouts []Layout
 	include Patterns
 	exclude Patterns
 	// maxStall is how long one call may hold up Redis.
@@ -70,10 +73,12 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 	if err != nil {
 		return nil, err
 	}
+	names, maxStall := cmp.Or(o.Names, DefaultNames), cmp.Or(o.MaxStall, DefaultMaxStall)
 	return &Buffer{
+		Registry: registry.New(conn, registry.Options{Key: names.Sessions, Layouts: o.Layouts, MaxStall: maxStall}),
 		conn: conn, rdb: conn.Client(), server: conn.Server(),
-		names: cmp.Or(o.Names, DefaultNames), layouts: o.Layouts, include: o.Include, exclude: o.Exclude,
-		maxStall: cmp.Or(o.MaxStall, DefaultMaxStall),
+		names: names, include: o.Include, exclude: o.Exclude,
+		maxStall: maxStall,
 	}, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -164,10 +165,10 @@ func TestMalformedSessionsAreVisitedAndKeepTheirStream(t *testing.T) {
 			err   error
 			owned bool
 		}{
-			"object|not json": {ErrNotJSON, false}, "object|array": {ErrNotJSON, false}, "object|no time": {ErrNoTime, true},
-			"object|text": {ErrTimeInvalid, true}, "object|negative": {ErrTimeInvalid, true}, "object|cut": {ErrNotJSON, true},
-			"fields|no time": {ErrNoTime, true}, "fields|text": {ErrTimeInvalid, true}, "fields|negative": {ErrTimeInvalid, false},
-			"keys|no time": {ErrNoTime, true}, "keys|text": {ErrTimeInvalid, true}, "keys|nothing known": {ErrNoTime, false},
+			"object|not json": {registry.ErrNotJSON, false}, "object|array": {registry.ErrNotJSON, false}, "object|no time": {registry.ErrNoTime, true},
+			"object|text": {registry.ErrTimeInvalid, true}, "object|negative": {registry.ErrTimeInvalid, true}, "object|cut": {registry.ErrNotJSON, true},
+			"fields|no time": {registry.ErrNoTime, true}, "fields|text": {registry.ErrTimeInvalid, true}, "fields|negative": {registry.ErrTimeInvalid, false},
+			"keys|no time": {registry.ErrNoTime, true}, "keys|text": {registry.ErrTimeInvalid, true}, "keys|nothing known": {registry.ErrNoTime, false},
 		} {
 			s, ok := sessions[key]
 			if !ok || !errors.Is(s.Malformed, want.err) || s.HasStream != want.owned {

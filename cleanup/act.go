@@ -82,7 +82,7 @@ func (r *run) expire(ctx context.Context, stale []buffer.Session, reasons []stri
 			continue
 		}
 		r.report.SessionsExpired++
-		if s.Layout != buffer.LayoutKeys {
+		if !s.HasOwnKey() {
 			r.hashExpired++
 		}
 		r.remember(s)

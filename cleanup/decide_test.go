@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -59,7 +60,7 @@ func TestJudgeSession(t *testing.T) {
 	}
 	judge("updated in 1970", buffer.Session{Updated: time.UnixMilli(0)})
 	judge("updated at the end of time", buffer.Session{Updated: time.UnixMilli(1<<63 - 1)})
-	for _, err := range []error{buffer.ErrNoTime, buffer.ErrTimeInvalid, buffer.ErrNotJSON} {
+	for _, err := range []error{registry.ErrNoTime, registry.ErrTimeInvalid, registry.ErrNotJSON} {
 		judge(err.Error(), buffer.Session{Malformed: err})
 	}
 	golden(t, "sessions.golden", out.String())

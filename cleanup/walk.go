@@ -95,7 +95,7 @@ func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) err
 	}
 	found := false
 	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
-		found = found || len(page) > 0 && page[0].Layout == buffer.LayoutKeys
+		found = found || len(page) > 0 && page[0].HasOwnKey()
 		return visit(page)
 	})
 	if err == nil {
@@ -114,7 +114,7 @@ func (r *run) decideSessions(ctx context.Context, page []buffer.Session, visit f
 			continue
 		}
 		r.report.Sessions++
-		if s.Layout != buffer.LayoutKeys {
+		if !s.HasOwnKey() {
 			r.hashSessions++
 		}
 		life, reason := JudgeSession(s, r.o.Limits, r.now)
@@ -152,7 +152,7 @@ func (r *run) decideStale(ctx context.Context, stale []buffer.Session, visit fun
 	}
 	for i, s := range stale {
 		r.report.SessionsStale++
-		if s.Layout != buffer.LayoutKeys {
+		if !s.HasOwnKey() {
 			r.hashStale++
 		}
 		if s.HasStream {

@@ -1,4 +1,4 @@
-package buffer
+package registry
 
 import (
 	"errors"
@@ -110,16 +110,5 @@ func TestObjectSessionReadsWhatDecides(t *testing.T) {
 				t.Errorf("updated %s, want %s", s.Updated, tt.updated)
 			}
 		})
-	}
-}
-
-func TestParseLayouts(t *testing.T) {
-	for text, want := range map[string]int{"": 0, "auto": 0, "keys": 1, "object, fields": 2} {
-		if got, err := ParseLayouts(text); err != nil || len(got) != want {
-			t.Errorf("%q gives %v, %v", text, got, err)
-		}
-	}
-	if _, err := ParseLayouts("keys,hash"); err == nil {
-		t.Error("hash passes for a layout")
 	}
 }

@@ -1,4 +1,4 @@
-package buffer
+package registry
 
 import "strings"
 
@@ -32,7 +32,7 @@ func spliceJSON(value, old, updated string) (string, bool) {
 // jsonMember finds the Session JSON, raw; of two the last counts.
 func jsonMember(value string) (raw string, at int, ok bool) {
 	err := scanObject(value, func(key, found string, i int) {
-		if key == fieldJSON {
+		if key == propJSON {
 			raw, at, ok = found, i, true
 		}
 	})

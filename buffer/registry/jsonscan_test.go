@@ -1,4 +1,4 @@
-package buffer
+package registry
 
 import (
 	"encoding/json"
@@ -117,7 +117,7 @@ func FuzzScanObject(f *testing.F) {
 		if err != nil {
 			t.Fatalf("a valid object is refused: %v", err)
 		}
-		for _, key := range []string{fieldUpdated, fieldUpdatedOld, fieldStream, fieldID} {
+		for _, key := range []string{propUpdated, propUpdatedOld, propStream, propID} {
 			raw, ok := want[key]
 			if scanned, found := got[key]; found != ok || scanned != string(raw) {
 				t.Fatalf("%s is %q, %v, want %q, %v", key, scanned, found, raw, ok)

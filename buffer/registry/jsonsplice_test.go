@@ -1,4 +1,4 @@
-package buffer
+package registry
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package buffer
+package registry
 
 import (
 	"errors"
@@ -198,4 +198,16 @@ func hex4(raw string) (rune, bool) {
 	}
 	n, err := strconv.ParseUint(raw[2:6], 16, 32)
 	return rune(n), err == nil
+}
+
+// scalar is a JSON number or string as text; null is none.
+func scalar(raw string) optional {
+	if strings.HasPrefix(raw, `"`) {
+		text, ok := jsonString(raw)
+		return optional{text, ok}
+	}
+	if raw == "null" {
+		return optional{}
+	}
+	return optional{raw, true}
 }

@@ -1,0 +1,80 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+)
+
+// Silence says which messages show that a session is still alive: those among
+// the Newest of its stream that are not older than Since.
+type Silence struct {
+	Newest int
+	Since  time.Time
+	// Now is the server's time, by which ids are judged to be times.
+	Now time.Time
+}
+
+// Appending is how an attempt to append a message ended.
+type Appending int
+
+// The ends of an attempt to append.
+const (
+	// NotAppended: the session is not silent, the key is no stream, or its ids
+	// are not times, so that one of Redis's would spoil them.
+	NotAppended Appending = iota
+	// NoStream: there is no stream, or it never had an entry.
+	NoStream
+	// Appended: the message is there, perhaps since an earlier attempt.
+	Appended
+)
+
+// appendScript appends a message to a stream unless others of its session are
+// among the newest. One that is the same does not count: it is from an earlier
+// attempt, and is not repeated.
+//
+// KEYS[1] stream; ARGV[1] session id, ARGV[2] data, ARGV[3] number of newest
+// messages, ARGV[4] ms from which they count, ARGV[5] and ARGV[6] least and
+// most ms of a last id that is a time
+// returns an [Appending]
+var appendScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1])
+kind = kind.ok or kind
+if kind == 'none' then return 1 elseif kind ~= 'stream' then return 0 end
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then
+    local ms = tonumber(string.match(info[i + 1], '^%d*')) or 0
+    if ms == 0 and (info[i + 1] == '' or info[i + 1] == '0-0') then return 1 end
+    if ms < tonumber(ARGV[5]) or ms > tonumber(ARGV[6]) then return 0 end
+  end
+end
+local there = false
+for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[3])) do
+  local fields, id, data = entry[2], nil, nil
+  for i = 1, #fields, 2 do
+    if fields[i] == 'id' then id = fields[i + 1] elseif fields[i] == 'data' then data = fields[i + 1] end
+  end
+  if id == ARGV[1] and tonumber(string.match(entry[1], '^%d+')) >= tonumber(ARGV[4]) then
+    if data ~= ARGV[2] then return 0 end
+    there = true
+  end
+end
+if not there then redis.call('XADD', KEYS[1], 'NOMKSTREAM', '*', 'id', ARGV[1], 'data', ARGV[2]) end
+return 2
+`)
+
+// AppendIfSilent appends a message of a session to its stream, if there is one,
+// unless other messages of the session are among its newest.
+func (b *Buffer) AppendIfSilent(ctx context.Context, s registry.Session, data []byte, silence Silence) (Appending, error) {
+	call := scriptCall{key: b.names.StreamKey(s.Stream), args: []any{
+		s.ID, data, silence.Newest, silence.Since.UnixMilli(), MinTimeMs, silence.Now.Add(MaxTimeAhead).UnixMilli(),
+	}}
+	end, err := b.evalWrite(ctx, appendScript, []scriptCall{call})[0].Int()
+	if err != nil {
+		return NotAppended, fmt.Errorf("appending to stream %s: %w", Quote(s.Stream), err)
+	}
+	return Appending(end), nil
+}

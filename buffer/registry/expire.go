@@ -1,0 +1,85 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// Bounds of one call that removes sessions: it then takes about 0.1 ms.
+const (
+	expireEntries = 32
+	expireBytes   = 128 << 10
+)
+
+// Expire removes sessions, each only if it was not updated since it was read:
+// the server compares. It reports for each whether it was removed; after an
+// error, not all were tried.
+func (r *Registry) Expire(ctx context.Context, sessions []Session) ([]bool, error) {
+	removed := make([]bool, len(sessions))
+	err := eachLayout(sessions, func(l layout, indexes []int) error {
+		for len(indexes) > 0 {
+			n := expireChunk(sessions, indexes)
+			done, err := l.expire(ctx, r, pick(sessions, indexes[:n]))
+			for k, i := range indexes[:n] {
+				removed[i] = done[k]
+			}
+			if err != nil {
+				return fmt.Errorf("removing sessions of the %s layout: %w", l.name(), err)
+			}
+			indexes = indexes[n:]
+		}
+		return nil
+	})
+	return removed, err
+}
+
+// expireChunk is how many of the sessions go into one call.
+func expireChunk(sessions []Session, indexes []int) int {
+	bytes := 0
+	for n, i := range indexes {
+		bytes += len(sessions[i].Identity) + len(sessions[i].value)
+		if n > 0 && (n == expireEntries || bytes > expireBytes) {
+			return n
+		}
+	}
+	return len(indexes)
+}
+
+// expireInHash removes n entries of the shared Hash in one call, whose outcome
+// is a string with 1 or 0 for each.
+func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, n int, args []any) ([]bool, error) {
+	done, err := r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{r.o.Key}, Args: args}})[0].Text()
+	removed := make([]bool, n)
+	for i := range min(len(done), n) {
+		removed[i] = done[i] == '1'
+	}
+	return removed, err
+}
+
+// existBatch is how many sessions are looked for in one pipeline.
+const existBatch = 500
+
+// SessionsExist reports whether one of the sessions is in the registry, in
+// whatever state.
+func (r *Registry) SessionsExist(ctx context.Context, sessions []Session) (bool, error) {
+	for part := range slices.Chunk(sessions, existBatch) {
+		pipe := r.conn.Client().Pipeline()
+		var found []func() bool
+		for _, s := range part {
+			found = append(found, of(s).exists(ctx, pipe, r, s)...)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return false, fmt.Errorf("looking for %d sessions once more: %w", len(part), err)
+		}
+		if slices.ContainsFunc(found, func(f func() bool) bool { return f() }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// isWrongType reports whether a key holds another type than was expected.
+func isWrongType(err error) bool { return redisconn.ClassOf(err) == redisconn.ClassWrongType }

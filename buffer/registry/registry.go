@@ -1,0 +1,133 @@
+// Package registry is the sessions of the stream buffer: one interface over the
+// layouts in which producers keep them. Each layout is a file; the list in
+// layout.go registers them, and nothing outside this package knows which exist.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// Options say where the sessions lie.
+type Options struct {
+	// Key is that of the Hash that the layouts share; with ":" it is the
+	// prefix of the keys that hold one session each.
+	Key string
+	// Layouts that sessions are looked for in; none means all of them.
+	Layouts []Layout
+	// MaxStall is how long reading one page may block Redis.
+	MaxStall time.Duration
+}
+
+// Registry is the sessions of a stream buffer. Its methods may be used by
+// several goroutines at once.
+type Registry struct {
+	conn *redisconn.Conn
+	o    Options
+}
+
+// New makes a registry.
+func New(conn *redisconn.Conn, o Options) *Registry { return &Registry{conn: conn, o: o} }
+
+// DetectsLayouts reports whether no layout is pinned, so that the keyspace
+// need not be scanned each time.
+func (r *Registry) DetectsLayouts() bool { return len(r.o.Layouts) == 0 }
+
+func (r *Registry) looksFor(l layout) bool {
+	return r.DetectsLayouts() || slices.Contains(r.o.Layouts, l.name())
+}
+
+// prefix begins the keys that hold one session each.
+func (r *Registry) prefix() string { return r.o.Key + ":" }
+
+// pageSize is how many entries of the shared Hash one page may have.
+const pageSize = 200
+
+// WalkSessions visits every session in every layout that is in use, a page at
+// a time, in no order; a session may come twice if the registry changes
+// meanwhile. The page is the visitor's only during the call. An error means
+// that the walk is not complete, so nothing may be concluded from what was
+// not seen.
+func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error) error {
+	if err := r.WalkHashSessions(ctx, visit); err != nil {
+		return err
+	}
+	for _, l := range layouts {
+		if l, ok := l.(keyLayout); ok && r.looksFor(l) {
+			read := func(ctx context.Context, keys []string) ([]Session, error) { return l.read(ctx, r, keys) }
+			if err := redisconn.WalkKeyspace(ctx, r.conn, r.prefix(), "hash", read, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// WalkHashSessions is WalkSessions without the layouts that take a scan of the
+// whole keyspace.
+func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) error) error {
+	type reading struct {
+		hashReader
+		wanted bool
+	}
+	var readers []reading
+	wanted := false
+	for _, l := range layouts {
+		if l, ok := l.(hashLayout); ok {
+			readers = append(readers, reading{l.reader(r), r.looksFor(l)})
+			wanted = wanted || r.looksFor(l)
+		}
+	}
+	if !wanted {
+		return nil
+	}
+	var page []Session
+	return redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) error {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			for _, reader := range readers {
+				if reader.claims(pairs[i], pairs[i+1]) {
+					if reader.wanted {
+						reader.take(pairs[i], pairs[i+1])
+					}
+					break
+				}
+			}
+		}
+		page = page[:0]
+		for _, reader := range readers {
+			if !reader.wanted {
+				continue
+			}
+			var err error
+			if page, err = reader.sessions(ctx, page); err != nil {
+				return err
+			}
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		return visit(page)
+	})
+}
+
+// fetchHash reads the shared Hash page by page.
+func (r *Registry) fetchHash() func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
+	pages := redisconn.NewPager(r.o.MaxStall, pageSize)
+	return func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
+		started := time.Now()
+		pairs, next, err := r.conn.Client().HScan(ctx, r.o.Key, cursor, "", int64(pages.Count())).Result()
+		if err != nil {
+			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", r.o.Key, err)
+		}
+		took, bytes := time.Since(started), 0
+		for _, text := range pairs {
+			bytes += len(text)
+		}
+		pages.Took(took, len(pairs)/2, bytes)
+		return pairs, next, nil
+	}
+}
