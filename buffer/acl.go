@@ -70,7 +70,7 @@ var rights = []right{
 	{"+eval", Uses.evals},
 	{"+evalsha", Uses.evals},
 	{"+sscan", Uses.anyJob},
-	{"+type", Uses.anyJob},
+	{"+type", Uses.evals},
 	{"+xinfo|stream", Uses.anyJob},
 	{"+xinfo|groups", Uses.anyJob},
 	{"+xinfo|consumers", Uses.anyJob},
@@ -98,6 +98,7 @@ var rights = []right{
 	{"+hset", Uses.notes},
 	{"+set", Uses.leads},
 	{"+get", Uses.leads},
+	{"+pttl", Uses.leads},
 	{"+pexpire", Uses.leads},
 	{"+del", Uses.leads},
 }

@@ -41,7 +41,7 @@ type Options struct {
 	// Now is this machine's clock, which is only compared with Redis's; nil
 	// means time.Now.
 	Now func() time.Time
-	// Log takes what is worth saying about the connection; nil discards.
+	// Log takes what is worth saying about the buffer itself; nil discards.
 	Log *slog.Logger
 }
 
@@ -62,6 +62,7 @@ type Buffer struct {
 	exclude Patterns
 	// maxStall is how long one call may hold up Redis.
 	maxStall time.Duration
+	log      *slog.Logger
 }
 
 // Open connects to Redis and asks what it is. It fails within the
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 		Registry: registry.New(conn, registry.Options{Key: names.Sessions, Layouts: o.Layouts, MaxStall: maxStall}),
 		conn: conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
-		maxStall: maxStall,
+		maxStall: maxStall, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 

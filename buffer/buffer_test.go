@@ -163,30 +163,6 @@ func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
 	}
 }
 
-func TestTheLeaseIsOnes(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	l := open(t, s.URL(), nil).Lease()
-	steps := []struct {
-		name string
-		do   func() (bool, error)
-		want bool
-	}{
-		{"a takes it", func() (bool, error) { return l.Acquire(ctx, "a", time.Minute) }, true},
-		{"b does not", func() (bool, error) { return l.Acquire(ctx, "b", time.Minute) }, false},
-		{"b cannot renew", func() (bool, error) { return l.Renew(ctx, "b", time.Minute) }, false},
-		{"a renews", func() (bool, error) { return l.Renew(ctx, "a", time.Minute) }, true},
-		{"b's release changes nothing", func() (bool, error) { err := l.Release(ctx, "b"); h, _ := l.Holder(ctx); return h == "a", err }, true},
-		{"a releases", func() (bool, error) { err := l.Release(ctx, "a"); h, _ := l.Holder(ctx); return h == "", err }, true},
-		{"b takes it", func() (bool, error) { return l.Acquire(ctx, "b", time.Minute) }, true},
-	}
-	for _, step := range steps {
-		if got, err := step.do(); got != step.want || err != nil {
-			t.Errorf("%s: %v, %v", step.name, got, err)
-		}
-	}
-}
-
 func TestScriptsAreSentAgainWhenTheServerForgotThem(t *testing.T) {
 	s := redistest.Start(t)
 	b := open(t, s.URL(), nil)

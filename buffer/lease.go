@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// ErrLeaseUnwritable is returned when Redis has no memory left for the lease.
-var ErrLeaseUnwritable = errors.New("the lease cannot be written: Redis is out of memory")
+// ErrLeaseUnwritable is returned when nobody can have the lease, as Redis has no
+// memory left for it or its key holds something else.
+var ErrLeaseUnwritable = errors.New("the lease cannot be written")
 
 // stateLease is a String with the token of the replica that leads.
 const stateLease = "lease"
@@ -20,38 +21,73 @@ type Lease struct{ b *Buffer }
 // Lease is the buffer's lease.
 func (b *Buffer) Lease() Lease { return Lease{b} }
 
+// maxLease is longer than any lease that still has an owner: what lasts longer
+// was written by no replica, or by one whose setting nobody can wait for.
+const maxLease = 24 * time.Hour
+
+// What acquireScript returns beside the type of a key that is no String.
+const (
+	leaseTaken   = "taken"
+	leaseHeld    = "held"
+	leaseEndless = "endless" // held, and from now on for ttl
+)
+
+// A lease without an end gets one instead of a new owner: if its owner lives, it
+// renews it as ever. PEXPIRE works out of memory too.
+//
+// KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms, ARGV[3] maxLease in ms.
+var acquireScript = newScript(`
+local left = redis.call('PTTL', KEYS[1])
+if left == -2 then
+	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+	return 'taken'
+end
+local kind = redis.call('TYPE', KEYS[1])
+if type(kind) == 'table' then kind = kind.ok end
+if kind ~= 'string' then return kind end
+if left >= 0 and left <= tonumber(ARGV[3]) then return 'held' end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'endless'
+`)
+
 // KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms; returns 1 if it was ours.
+// What is no String is not ours.
 var renewScript = newScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 `)
 
 // KEYS[1] lease; ARGV[1] token; returns 1 if it was ours.
 var releaseScript = newScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `)
 
 func (l Lease) key() string { return l.b.stateKey(stateLease) }
 
-// Acquire takes the lease for ttl if nobody holds it.
+// Acquire takes the lease for ttl if nobody holds it. A lease that would not end
+// is given an end, so that a later call takes it.
 func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error) {
-	ok, err := l.b.rdb.SetNX(ctx, l.key(), token, ttl).Result()
-	if ClassOf(err) == ClassOOM {
-		return false, ErrLeaseUnwritable
-	}
-	if err != nil {
+	args := []any{token, ttl.Milliseconds(), max(maxLease, 2*ttl).Milliseconds()}
+	outcome, err := l.b.evalWrite(ctx, acquireScript, []scriptCall{{l.key(), args}})[0].Text()
+	switch {
+	case ClassOf(err) == ClassOOM:
+		return false, fmt.Errorf("%w: Redis is out of memory", ErrLeaseUnwritable)
+	case err != nil:
 		return false, fmt.Errorf("taking the lease: %w", err)
+	case outcome == leaseTaken:
+		return true, nil
+	case outcome == leaseEndless:
+		l.b.log.Warn("lease had no end", "key", l.key(), "ends_in", ttl)
+	case outcome != leaseHeld:
+		return false, fmt.Errorf("%w: the key %s is a %s and not a string (remove it, or choose another STATE_PREFIX)", ErrLeaseUnwritable, Escape(l.key()), outcome)
 	}
-	return ok, nil
+	return false, nil
 }
 
 // Renew prolongs the lease by ttl; false if it is no longer token's.
 func (l Lease) Renew(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	n, err := l.b.evalWrite(ctx, renewScript, []scriptCall{{l.key(), []any{token, ttl.Milliseconds()}}})[0].Int()
-	if ClassOf(err) == ClassOOM {
-		return false, ErrLeaseUnwritable
-	}
 	if err != nil {
 		return false, fmt.Errorf("renewing the lease: %w", err)
 	}
@@ -64,13 +100,4 @@ func (l Lease) Release(ctx context.Context, token string) error {
 		return fmt.Errorf("releasing the lease: %w", err)
 	}
 	return nil
-}
-
-// Holder is the token that holds the lease, empty if nobody does.
-func (l Lease) Holder(ctx context.Context) (string, error) {
-	token, err := l.b.rdb.Get(ctx, l.key()).Result()
-	if err != nil && ClassOf(err) != "" {
-		return "", fmt.Errorf("reading the lease: %w", err)
-	}
-	return token, nil
 }

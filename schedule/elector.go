@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -32,6 +33,7 @@ type elector struct {
 	mu      sync.Mutex // guards what follows, which others read
 	state   LeaseState
 	renewed stamp // when the call was sent that last gave us the lease
+	problem error // why the lease cannot be had, as the last call said
 }
 
 func newElector(s *Scheduler) *elector {
@@ -72,22 +74,23 @@ func (e *elector) until(renewing, standing context.Context) context.Context {
 // step asks for the lease once and acts on the answer.
 func (e *elector) step(ctx, standing context.Context, sent stamp) {
 	ok, err := e.claim(ctx)
-	state := LeaseHeld
+	state, problem := LeaseHeld, error(nil)
 	if errors.Is(err, ErrLeaseUnwritable) {
-		ok, err, state = true, nil, LeaseUnwritable
+		ok, err, state, problem = true, nil, LeaseUnwritable, err
 	}
 	if ok && e.scheduler.since(sent) >= e.ttl {
 		err = errLate
 	}
+	e.note(cmp.Or(err, problem))
 	failed := e.failing
 	e.failing = err != nil
 	switch {
 	case err != nil: // who leads goes on until the lease lapses
 		if !failed && ctx.Err() == nil {
-			e.scheduler.classed(e.log, err).Warn("lease does not answer", keyError, err)
+			e.scheduler.classed(e.log, err).Warn("lease store unreachable", keyError, err)
 		}
 	case ok:
-		e.lead(standing, state, sent)
+		e.lead(standing, state, sent, problem)
 	default:
 		e.contested = true
 		e.resign(errLeaseTaken)
@@ -137,12 +140,16 @@ func (e *elector) rest(ctx context.Context, asked stamp) {
 }
 
 // lead notes an answer that gives this replica the lease.
-func (e *elector) lead(standing context.Context, state LeaseState, sent stamp) {
+func (e *elector) lead(standing context.Context, state LeaseState, sent stamp, problem error) {
 	e.mu.Lock()
 	before := e.state
 	e.state, e.renewed = state, sent
 	e.mu.Unlock()
-	if state != before {
+	switch {
+	case state == before:
+	case problem != nil:
+		e.log.Warn("leading without a lease", keyLease, state, keyReason, problem)
+	default:
 		e.log.Info("leading", keyLease, state)
 	}
 	if !e.leading {
@@ -150,6 +157,19 @@ func (e *elector) lead(standing context.Context, state LeaseState, sent stamp) {
 		e.scheduler.beginTerm(standing, e.contested)
 		e.contested = false
 	}
+}
+
+// note keeps why the lease cannot be had; nil where nothing is wrong with it.
+func (e *elector) note(problem error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.problem = problem
+}
+
+func (e *elector) trouble() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.problem
 }
 
 // resign ends the term, if there is one.

@@ -7,9 +7,10 @@ import (
 )
 
 // ErrLeaseUnwritable says that the store cannot write the lease, because it is out of
-// memory: nobody can get it, so whoever has it goes on, and if nobody has it,
-// running without is right, for the jobs never depend on being alone.
-var ErrLeaseUnwritable = errors.New("lease cannot be written")
+// memory or something else lies in its place: nobody can get it, so whoever has it
+// goes on, and if nobody has it, running without is right, for the jobs never
+// depend on being alone.
+var ErrLeaseUnwritable = errors.New("nobody can hold the lease")
 
 // Lease is a key in a shared store that at most one token holds, until its time
 // to live is over. Every call returns when its context ends.
@@ -17,6 +18,7 @@ type Lease interface {
 	// Acquire takes the lease for ttl if nobody holds it, and reports whether it did.
 	// ErrLeaseUnwritable means that nobody holds it and it cannot be
 	// written; where another holds it the answer is false, written or not.
+	// A lease that would never end is given an end.
 	Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error)
 	// Renew makes the lease last ttl from now if token holds it, and reports
 	// whether it does.

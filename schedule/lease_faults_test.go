@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -56,6 +57,22 @@ func TestAShortOutageGoesUnnoticed(t *testing.T) {
 		f.expectWorkers("afterwards", time.Minute, 0)
 		if got := f.members[0].leadership(); !slices.Equal(got, []bool{true}) {
 			t.Errorf("leadership %v, want it uninterrupted", got)
+		}
+	})
+}
+
+func TestAFollowerSaysWhyItCannotAskForTheLease(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.worked(time.Second)
+		f.members[1].link.fail(down, nil)
+		wait(ttl)
+		if s := f.members[1].Status(); s.Leader || !errors.Is(s.LeaseError, errNoRoute) {
+			t.Errorf("status %+v, want a follower that says why", s)
+		}
+		f.members[1].link.fail(nil, nil)
+		wait(ttl)
+		if s := f.members[1].Status(); s.Leader || s.LeaseError != nil {
+			t.Errorf("status %+v, want a follower with nothing wrong", s)
 		}
 	})
 }
@@ -205,11 +222,14 @@ func TestOutOfMemoryWithoutHolderTheJobsRunWithoutLease(t *testing.T) {
 		if workers := f.worked(2 * ttl); len(workers) == 0 {
 			t.Fatal("nobody worked")
 		}
-		if s := f.members[1].Status(); !s.Leader || s.Lease != LeaseUnwritable {
-			t.Errorf("status %+v, want a leader without lease", s)
+		if s := f.members[1].Status(); !s.Leader || s.Lease != LeaseUnwritable || !errors.Is(s.LeaseError, ErrLeaseUnwritable) {
+			t.Errorf("status %+v, want a leader without lease, and why", s)
 		}
 		f.fill(false)
 		wait(ttl)
+		if s := f.members[1].Status(); s.LeaseError != nil {
+			t.Errorf("status %+v, want nothing wrong when there is memory again", s)
+		}
 		if got := f.leaders(); len(got) != 1 {
 			t.Errorf("leaders %v, want one when there is memory again", got)
 		}

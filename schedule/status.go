@@ -4,10 +4,12 @@ import "time"
 
 // Status is a snapshot of a Scheduler.
 type Status struct {
-	Leader   bool
-	Lease    LeaseState
-	Stopping bool // the context of Run has ended
-	Jobs     []JobStatus
+	Leader bool
+	Lease  LeaseState
+	// LeaseError is why the lease cannot be had, nil where nothing is wrong with it.
+	LeaseError error
+	Stopping   bool // the context of Run has ended
+	Jobs       []JobStatus
 }
 
 // JobStatus is a snapshot of one job. Times are UTC, and zero for never.
@@ -41,13 +43,14 @@ type record struct {
 
 // Status tells how the Scheduler and its jobs are. It may be called at any time.
 func (s *Scheduler) Status() Status {
-	lease := LeaseNone
+	lease, problem := LeaseNone, error(nil)
 	if s.elector != nil {
 		lease, _ = s.elector.current()
+		problem = s.elector.trouble()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	status := Status{Leader: s.term != nil, Lease: lease, Stopping: s.stopping}
+	status := Status{Leader: s.term != nil, Lease: lease, LeaseError: problem, Stopping: s.stopping}
 	for _, j := range s.jobs {
 		status.Jobs = append(status.Jobs, s.jobStatus(j))
 	}

@@ -84,8 +84,11 @@ func attention(s Status) []string {
 	if s.NextCleanup.Brake != "" {
 		all = append(all, "The brake holds the clean-up back.")
 	}
-	if s.Leader.Lease == "unwritable" {
-		all = append(all, "Redis has no memory left for the lease: several replicas may work at once.")
+	switch {
+	case s.Leader.Lease == "unwritable":
+		all = append(all, "There is no lease, so several replicas may work at once: "+s.Leader.Error+".")
+	case s.Leader.Error != "":
+		all = append(all, "The lease cannot be had, so no replica may work: "+s.Leader.Error+".")
 	}
 	var invalid, over int64
 	for _, stream := range s.Streams.Longest {

@@ -136,15 +136,20 @@ func TestAttentionNamesWhatHealthDoesNot(t *testing.T) {
 	}
 	s.Jobs[0].Result = "error"
 	s.NextCleanup.Brake = "300 of 400 sessions would expire"
-	s.Leader.Lease = "unwritable"
+	s.Leader = Leader{Lease: "unwritable", Error: "Redis is out of memory"}
 	s.Streams.Longest = []Stream{{Entries: 10_100, Limit: 10_000}, {Entries: 13_000, Limit: 10_000}, {Invalid: 1}, {Invalid: 2}, {Entries: 1e9}}
 	want := []string{
 		"The last run of trim failed.", "The brake holds the clean-up back.",
-		"Redis has no memory left for the lease: several replicas may work at once.",
+		"There is no lease, so several replicas may work at once: Redis is out of memory.",
 		"2 streams have invalid messages.", "1 stream is well over the limit.",
 	}
 	if h := healthOf(s); !h.OK || fmt.Sprint(h.Attention) != fmt.Sprint(want) {
 		t.Errorf("ok %t, attention\n%q, want\n%q", h.OK, h.Attention, want)
+	}
+	s = quiet()
+	s.Leader = Leader{Lease: "standby", Error: "NOPERM"}
+	if h := healthOf(s); !h.OK || fmt.Sprint(h.Attention) != "[The lease cannot be had, so no replica may work: NOPERM.]" {
+		t.Errorf("ok %t, attention %q", h.OK, h.Attention)
 	}
 }
 

@@ -46,6 +46,8 @@ type Leader struct {
 	Leading bool `json:"leading"`
 	// Lease is `none`, `standby`, `held` or `unwritable`.
 	Lease string `json:"lease"`
+	// Error is why the lease cannot be had, empty where nothing is wrong with it.
+	Error string `json:"error,omitempty"`
 }
 
 // Job is one job and its last run.

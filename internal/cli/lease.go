@@ -12,28 +12,17 @@ import (
 // lease lets the scheduler use the buffer's lease.
 type lease struct{ buffer.Lease }
 
-// Acquire implements [schedule.Lease]. Out of memory, Redis refuses to write
-// the lease before it looks whether somebody holds it, so that is asked.
+// Acquire implements [schedule.Lease].
 func (l lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	ok, err := l.Lease.Acquire(ctx, token, ttl)
-	if !errors.Is(err, buffer.ErrLeaseUnwritable) {
-		return ok, err
-	}
-	holder, err := l.Holder(ctx)
-	if err != nil {
-		return false, err
-	}
-	if holder != "" && holder != token {
-		return false, nil
-	}
-	return false, schedule.ErrLeaseUnwritable
-}
-
-// Renew implements [schedule.Lease].
-func (l lease) Renew(ctx context.Context, token string, ttl time.Duration) (bool, error) {
-	ok, err := l.Lease.Renew(ctx, token, ttl)
 	if errors.Is(err, buffer.ErrLeaseUnwritable) {
-		return false, schedule.ErrLeaseUnwritable
+		err = unwritableError{err}
 	}
 	return ok, err
 }
+
+// unwritableError is the buffer's error as the scheduler knows it.
+type unwritableError struct{ error }
+
+// Is says that it is the scheduler's.
+func (unwritableError) Is(target error) bool { return target == schedule.ErrLeaseUnwritable }

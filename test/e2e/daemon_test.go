@@ -168,6 +168,29 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 	}
 }
 
+func TestALeaseThatWouldNeverEndDoesNotStopTheWork(t *testing.T) {
+	for name, lay := range map[string]func(*redistest.Server){
+		"without a time to live": func(s *redistest.Server) { s.Client.Set(t.Context(), "streamkeeper:lease", "gone", 0) },
+		"of another type":        func(s *redistest.Server) { s.Client.HSet(t.Context(), "streamkeeper:lease", "a", 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			lay(s)
+			r := startReplica(t, s.URL(), nil)
+			eventually(t, 15*time.Second, "it leads", r.leads)
+			eventually(t, 15*time.Second, "it trims", func() bool { return r.runs("trim") > 0 })
+			_, health := r.get("/health")
+			said := strings.Contains(health, "streamkeeper:lease is a hash") && strings.Contains(r.log.String(), "streamkeeper:lease is a hash")
+			if said != (name == "of another type") {
+				t.Errorf("health says %s\nand the log\n%s", health, r.log)
+			}
+			if name == "without a time to live" && !strings.Contains(r.log.String(), "lease had no end") {
+				t.Errorf("the log says\n%s", r.log)
+			}
+		})
+	}
+}
+
 func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-debug-command", "local")
