@@ -77,7 +77,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 	names, maxStall := cmp.Or(o.Names, DefaultNames), cmp.Or(o.MaxStall, DefaultMaxStall)
 	return &Buffer{
 		Registry: registry.New(conn, registry.Options{Key: names.Sessions, Layouts: o.Layouts, MaxStall: maxStall}),
-		conn: conn, rdb: conn.Client(), server: conn.Server(),
+		conn:     conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
 		maxStall: maxStall, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil

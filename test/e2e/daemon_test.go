@@ -176,16 +176,16 @@ func TestALeaseThatWouldNeverEndDoesNotStopTheWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := redistest.Start(t)
 			lay(s)
-			r := startReplica(t, s.URL(), nil)
-			eventually(t, 15*time.Second, "it leads", r.leads)
-			eventually(t, 15*time.Second, "it trims", func() bool { return r.runs("trim") > 0 })
-			_, health := r.get("/health")
-			said := strings.Contains(health, "streamkeeper:lease is a hash") && strings.Contains(r.log.String(), "streamkeeper:lease is a hash")
+			r := program.Start(t, s.URL(), nil)
+			program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+			program.Eventually(t, 15*time.Second, "it trims", func() bool { return r.Runs(jobs.Trim) > 0 })
+			_, health := r.Get("/health")
+			said := strings.Contains(health, "streamkeeper:lease is a hash") && strings.Contains(r.Log.String(), "streamkeeper:lease is a hash")
 			if said != (name == "of another type") {
-				t.Errorf("health says %s\nand the log\n%s", health, r.log)
+				t.Errorf("health says %s\nand the log\n%s", health, r.Log)
 			}
-			if name == "without a time to live" && !strings.Contains(r.log.String(), "lease had no end") {
-				t.Errorf("the log says\n%s", r.log)
+			if name == "without a time to live" && !strings.Contains(r.Log.String(), "lease had no end") {
+				t.Errorf("the log says\n%s", r.Log)
 			}
 		})
 	}
