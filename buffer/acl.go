@@ -40,17 +40,18 @@ type right struct {
 	when func(Uses) bool
 }
 
-func (u Uses) trims() bool   { return u.Trim }
-func (u Uses) cleans() bool  { return u.Cleanup }
-func (u Uses) anyJob() bool  { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
-func (u Uses) scans() bool   { return u.Cleanup && u.Scan }
-func (u Uses) groups() bool  { return u.Trim && u.Groups }
-func (u Uses) presses() bool { return u.Trim && u.Pressure }
-func (u Uses) marks() bool   { return u.Cleanup && u.Abandon }
-func (u Uses) evals() bool   { return u.anyJob() || u.Lease }
-func (u Uses) leads() bool   { return u.Serve && u.Lease }
-func (u Uses) notes() bool   { return u.Trim || u.Cleanup }
-func (u Uses) weighs() bool  { return u.Trim || u.Cleanup || u.Inspect }
+func (u Uses) trims() bool     { return u.Trim }
+func (u Uses) cleans() bool    { return u.Cleanup }
+func (u Uses) anyJob() bool    { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
+func (u Uses) scans() bool     { return u.Cleanup && u.Scan }
+func (u Uses) groups() bool    { return u.Trim && u.Groups }
+func (u Uses) remembers() bool { return u.Cleanup || u.groups() }
+func (u Uses) presses() bool   { return u.Trim && u.Pressure }
+func (u Uses) marks() bool     { return u.Cleanup && u.Abandon }
+func (u Uses) evals() bool     { return u.anyJob() || u.Lease }
+func (u Uses) leads() bool     { return u.Serve && u.Lease }
+func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
+func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
 
 // sessions are what the registry asks for.
 func (u Uses) sessions() registry.Needs {
@@ -79,7 +80,7 @@ var rights = []right{
 	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect }},
 	{"+memory|usage", Uses.weighs},
 	{"+xtrim", Uses.notes},
-	{"+xpending", Uses.groups},
+	{"+xpending", Uses.anyJob},
 	{"+xadd", Uses.marks},
 	{"+scan", Uses.scans},
 	{"+exists", Uses.cleans},
@@ -88,12 +89,12 @@ var rights = []right{
 	{"+smismember", Uses.cleans},
 	{"+sadd", Uses.cleans},
 	{"+srem", Uses.cleans},
-	{"+zadd", Uses.cleans},
-	{"+zrem", Uses.cleans},
+	{"+zadd", Uses.remembers},
+	{"+zrem", Uses.remembers},
 	{"+zremrangebyrank", Uses.cleans},
 	{"+zscore", Uses.cleans},
 	{"+zmscore", Uses.cleans},
-	{"+zscan", Uses.cleans},
+	{"+zscan", Uses.remembers},
 	{"+hgetall", Uses.notes},
 	{"+hset", Uses.notes},
 	{"+set", Uses.leads},
@@ -172,6 +173,9 @@ func (u Uses) patterns() []string {
 	}
 	if u.Trim {
 		state(statePolicy)
+	}
+	if u.groups() {
+		state(stateGroups)
 	}
 	if u.Cleanup {
 		state(stateRetired, stateSighted, stateLeft, stateBrake)

@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -15,11 +16,66 @@ type GroupGuard struct {
 	Ignore []string
 }
 
+// groupsLua reads what is known of consumer groups; it wants key.
+//
+// From Redis 7.2 on idle says when a consumer last asked. Before, it says when
+// a consumer last got something, so a consumer that polls a quiet stream looks
+// idle: there it counts only if something waited to be read. That version also
+// brought the field inactive, by which it is known.
+//
+// A pending id may be of an entry that is gone. Those below the oldest entry
+// are passed over at once; of the others a thousand are looked at, and the next
+// one counts.
+const groupsLua = `
+local function fields(list)
+  local t = {}
+  for i = 1, #list, 2 do t[list[i]] = list[i + 1] end
+  return t
+end
+local function idleTime(group)
+  local idle, asked = -1, false
+  for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', key, group.name)) do
+    local consumer = fields(c)
+    local ago = math.max(0, consumer.idle)
+    if idle < 0 or ago < idle then idle = ago end
+    asked = asked or consumer.inactive ~= nil
+  end
+  return idle, asked
+end
+local function unreadFor(group)
+  local unread = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
+  if not unread then return -1 end
+  local ms, time = tonumber(unread[1]:match('%d+')), redis.call('TIME')
+  if ms < 1e12 then return 0 end
+  return math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ms)
+end
+local function firstPending(group)
+  if group.pending == 0 then return nil end
+  local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+  if not first then return nil end
+  local from = first[1]
+  for page = 1, 10 do
+    local pending = redis.call('XPENDING', key, group.name, from, '+', 100)
+    for _, p in ipairs(pending) do
+      if #redis.call('XRANGE', key, p[1], p[1]) > 0 then return p[1] end
+      from = '(' .. p[1]
+    end
+    if #pending < 100 then return nil end
+  end
+  local next = redis.call('XPENDING', key, group.name, from, '+', 1)[1]
+  return next and next[1]
+end
+`
+
+// graceFactor is for how many times the limit a group that was given everything
+// protects what is pending, where its idle time does not say more.
+const graceFactor = 7
+
 // groupFloorLua finds the first id that a consumer group still needs: what was
 // not delivered to it, and what was delivered and not acknowledged. It wants
 // key, floor and idle, reads the groups to ignore from ARGV[7…], and sets
 // floor, holder (the group that set it) and lonely (groups without consumers).
-const groupFloorLua = `
+var groupFloorLua = `
 local function bigger(a, b) return #a > #b or (#a == #b and a > b) end
 local function less(a, b)
   local ams, aseq = a:match('(%d+)-(%d+)')
@@ -32,10 +88,12 @@ local function after(id)
   if #seq > 15 then return id end
   return ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
 end
-local function fields(list)
-  local t = {}
-  for i = 1, #list, 2 do t[list[i]] = list[i + 1] end
-  return t
+` + groupsLua + `
+local function needs(group)
+  if group.consumers == 0 then return true end
+  local ago, asked = idleTime(group)
+  if ago <= idle then return true end
+  return not asked and ago <= ` + strconv.Itoa(graceFactor) + ` * idle and unreadFor(group) <= idle
 end
 
 local holder, lonely = '', {}
@@ -44,22 +102,10 @@ if idle >= 0 and redis.call('EXISTS', key) == 1 then
   for i = 7, #ARGV do ignore[ARGV[i]] = true end
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = fields(g)
-    local counts = true
-    if group.consumers == 0 then
-      counts = not ignore[group.name]
-      lonely[#lonely + 1] = group.name
-    else
-      counts = false
-      for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', key, group.name)) do
-        if fields(c).idle <= idle then counts = true end
-      end
-    end
-    if counts then
-      local need = after(group['last-delivered-id'])
-      if group.pending > 0 then
-        local first = redis.call('XPENDING', key, group.name)[2]
-        if first and less(first, need) then need = first end
-      end
+    if group.consumers == 0 then lonely[#lonely + 1] = group.name end
+    if not (group.consumers == 0 and ignore[group.name]) and needs(group) then
+      local need, pending = after(group['last-delivered-id']), firstPending(group)
+      if pending and less(pending, need) then need = pending end
       if floor == '' or less(need, floor) then floor, holder = need, group.name end
     end
   end

@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,8 +41,9 @@ if large then
 elseif not unchanged() then
   return 0
 end
-` + activeLua + `
-if active >= 0 and active < tonumber(ARGV[2]) then return 0 end
+` + groupsLua + activeLua + `
+local limit = tonumber(ARGV[2])
+if active >= 0 and active < limit or pending > 0 and pending < ` + strconv.Itoa(graceFactor) + ` * limit then return 0 end
 
 if length > 0 and bytes > most / 4 then
   local cut = math.min(length, math.max(1, math.floor(length * most / bytes)))

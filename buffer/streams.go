@@ -115,6 +115,10 @@ type StreamInfo struct {
 	// ActiveAgo is how long ago a consumer of any group was active, in
 	// whole milliseconds; negative if no group has a consumer.
 	ActiveAgo time.Duration
+	// PendingAgo is, before Redis 7.2, how long ago a group last got an entry
+	// that was given everything and has not acknowledged all of it: its idle
+	// time does not say whether it still asks. 0 if there is none.
+	PendingAgo time.Duration
 	// Err is why the stream could not be asked.
 	Err error
 }
@@ -122,23 +126,24 @@ type StreamInfo struct {
 // Exists reports whether there is a key and it is a stream.
 func (i StreamInfo) Exists() bool { return i.Type == "stream" }
 
-// activeLua finds how many milliseconds ago a consumer of any group of KEYS[1]
-// was active, -1 if there is none.
+// ActiveWithin reports whether a consumer group was active within the limit.
+func (i StreamInfo) ActiveWithin(limit time.Duration) bool {
+	return i.ActiveAgo >= 0 && i.ActiveAgo <= limit || i.PendingAgo > 0 && i.PendingAgo <= graceFactor*limit
+}
+
+// activeLua finds how many milliseconds ago a consumer of any group of key was
+// active, -1 if there is none; and, in pending, how long ago a group got its last
+// entry that was given everything and has not acknowledged all, 0 if there is
+// none or its idle time says more. It comes after groupsLua.
 const activeLua = `
-local active = -1
-for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
-  local name, consumers
-  for i = 1, #group, 2 do
-    if group[i] == 'name' then name = group[i + 1] elseif group[i] == 'consumers' then consumers = group[i + 1] end
-  end
-  if consumers > 0 then
-    for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], name)) do
-      for i = 1, #consumer, 2 do
-        if consumer[i] == 'idle' then
-          local idle = math.max(0, consumer[i + 1])
-          if active < 0 or idle < active then active = idle end
-        end
-      end
+local active, pending = -1, 0
+for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  local group = fields(g)
+  local ago, asked = idleTime(group)
+  if ago >= 0 then
+    if active < 0 or ago < active then active = ago end
+    if not asked and unreadFor(group) < 0 and firstPending(group) then
+      if pending == 0 or ago < pending then pending = math.max(1, ago) end
     end
   end
 end
@@ -148,13 +153,15 @@ end
 //
 // KEYS[1] stream
 // returns {type} unless it is a stream, else
-// {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1}
+// {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1,
+// ms since a group got its last entry that has entries pending or 0}
 var infoScript = newScript(`
-local kind = redis.call('TYPE', KEYS[1])
+local key = KEYS[1]
+local kind = redis.call('TYPE', key)
 kind = kind.ok or kind
 if kind ~= 'stream' then return {kind} end
 local length, last, first, newest, nodes = 0, '0-0', '0-0', '0-0', 0
-local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local info = redis.call('XINFO', 'STREAM', key)
 local seen = false
 for i = 1, #info, 2 do
   local k, v = info[i], info[i + 1]
@@ -166,12 +173,12 @@ for i = 1, #info, 2 do
   end
 end
 if not seen and length > 0 then
-  first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1][1]
-  newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][1]
+  first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1][1]
+  newest = redis.call('XREVRANGE', key, '+', '-', 'COUNT', 1)[1][1]
 end
 if last == '' then last = '0-0' end
-` + activeLua + `
-return {'stream', length, last, first, newest, nodes, active}
+` + groupsLua + activeLua + `
+return {'stream', length, last, first, newest, nodes, active, pending}
 `)
 
 // Infos asks for each stream's state, in small pipelines: the server touches
@@ -199,7 +206,7 @@ func parseInfo(reply []any, err error) StreamInfo {
 	if err != nil {
 		return StreamInfo{Err: err}
 	}
-	if len(reply) < 7 {
+	if len(reply) < 8 {
 		kind := "none"
 		if len(reply) > 0 {
 			kind, _ = reply[0].(string)
@@ -217,5 +224,7 @@ func parseInfo(reply []any, err error) StreamInfo {
 	info.Nodes, _ = reply[5].(int64)
 	ms, _ := reply[6].(int64)
 	info.ActiveAgo = time.Duration(ms) * time.Millisecond
+	ms, _ = reply[7].(int64)
+	info.PendingAgo = time.Duration(ms) * time.Millisecond
 	return info
 }

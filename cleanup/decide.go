@@ -139,7 +139,7 @@ func JudgeStream(f StreamFacts, l Limits, now time.Time) (Fate, string) {
 		return Watch, ""
 	case !f.Info.Exists():
 		return WrongType, ""
-	case f.Info.ActiveAgo >= 0 && f.Info.ActiveAgo <= l.RetireAfter:
+	case f.Info.ActiveWithin(l.RetireAfter):
 		return Keep, ""
 	case f.Info.LastID.IsZero():
 		if ripe {

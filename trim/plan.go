@@ -16,6 +16,9 @@ func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 	}
 	r := newRun(t, now, clockErr == nil)
 	r.planning = true
+	if err := r.readGroupNotes(ctx); err != nil {
+		return r.report, err
+	}
 	o, err := r.foresee(ctx)
 	if err == nil {
 		err = t.store.WalkStreams(ctx, func(names []string) error { return r.planPage(ctx, names, o.sift(visit)) })

@@ -29,9 +29,8 @@ type run struct {
 	// probes and looks are how many calls that remove little or nothing go
 	// into one pipeline.
 	probes, looks int
-	// met are the streams seen in this run of which lonely groups are known.
-	met    map[string]bool
-	errors map[buffer.Class]int64
+	groups        *groupNotes
+	errors        map[buffer.Class]int64
 	// examples are the first errors of each class.
 	examples map[buffer.Class]error
 	told     time.Time
@@ -54,7 +53,7 @@ const (
 func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 	r := &run{
 		Trimmer: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
-		queued: make(map[queueKey]bool), met: make(map[string]bool), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
+		queued: make(map[queueKey]bool), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
 	}
 	if r.minds() {
 		r.trimmed, r.pressed = make(map[string]bool), make(map[string]int64)
@@ -87,7 +86,7 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	if walkErr == nil {
-		r.forgetGroups()
+		r.groups.forgetUnlisted()
 	}
 	return walkErr
 }
@@ -120,8 +119,8 @@ func (r *run) candidates(names []string) []candidate {
 	page := make([]candidate, 0, len(names))
 	for _, name := range names {
 		r.report.Streams++
-		if r.lonely[name] != nil {
-			r.met[name] = true
+		if r.groups.noted[name] != nil {
+			r.groups.met[name] = true
 		}
 		if p := r.o.Policies.For(name); !p.KeepsAll() {
 			page = append(page, r.candidate(name, p))

@@ -23,6 +23,9 @@ type Store interface {
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
+	GroupNotes(context.Context) (map[buffer.GroupName]time.Time, error)
+	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error
+	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
 	Memories(context.Context) ([]buffer.NodeMemory, error)
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
@@ -103,8 +106,6 @@ type Trimmer struct {
 	pace  *pace
 	// sights is what was learnt of a stream when it was first seen.
 	sights *sights
-	// lonely is since when groups of a stream were seen without consumers.
-	lonely map[string]map[string]time.Time
 	// pressure is what streams keep less for want of memory.
 	pressure *pressure
 	// left are the streams whose backlog the last run did not finish.
@@ -137,8 +138,7 @@ func New(store Store, o Options) *Trimmer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Trimmer{
-		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(),
-		lonely: make(map[string]map[string]time.Time), pressure: newPressure(),
+		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), pressure: newPressure(),
 	}
 }
 
@@ -158,7 +158,10 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	}
 	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
-	err := r.pass(ctx)
+	err := r.readGroupNotes(ctx)
+	if err == nil {
+		err = r.pass(ctx)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if drainErr := r.drain(ctx); err == nil {
@@ -166,6 +169,9 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	}
 	if err == nil {
 		err = r.press(ctx)
+	}
+	if err == nil {
+		err = r.groups.write(ctx, r.store, r.now)
 	}
 	t.left, r.report.Left = r.waiting, len(r.waiting)
 	r.progress(true)

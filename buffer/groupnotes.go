@@ -1,0 +1,83 @@
+package buffer
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// stateGroups is a Sorted Set of the consumer groups without consumers, by the
+// time when they were first seen so: Redis does not know since when they are.
+const stateGroups = "groups"
+
+// MaxGroupNotes is how many groups without consumers are remembered. One that
+// is not remembered protects its entries.
+const MaxGroupNotes = 10_000
+
+// GroupName is a consumer group of a stream.
+type GroupName struct{ Stream, Group string }
+
+// member is the name in one text: the length tells where the stream's ends.
+func (g GroupName) member() string {
+	return strconv.Itoa(len(g.Stream)) + ":" + g.Stream + g.Group
+}
+
+// parseGroupName is the reverse of member; false if the text is none.
+func parseGroupName(text string) (GroupName, bool) {
+	length, names, _ := strings.Cut(text, ":")
+	n, err := strconv.Atoi(length)
+	if err != nil || n < 0 || n > len(names) {
+		return GroupName{}, false
+	}
+	return GroupName{names[:n], names[n:]}, true
+}
+
+// GroupNotes are the groups of our streams that are noted as without
+// consumers, and since when.
+func (b *Buffer) GroupNotes(ctx context.Context) (map[GroupName]time.Time, error) {
+	notes := make(map[GroupName]time.Time)
+	err := b.walkState(ctx, stateGroups, func(members []member) error {
+		for _, m := range members {
+			if g, ok := parseGroupName(m.name); ok && b.Owns(g.Stream) {
+				notes[g] = m.at
+			}
+		}
+		return nil
+	})
+	return notes, err
+}
+
+// NoteGroups notes groups as first seen without consumers now, unless they are
+// noted already. At maxmemory they are not noted.
+func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Time) error {
+	if len(groups) == 0 {
+		return nil
+	}
+	members := make([]redis.Z, len(groups))
+	for i, g := range groups {
+		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: g.member()}
+	}
+	if err := b.rdb.ZAddNX(ctx, b.stateKey(stateGroups), members...).Err(); err != nil && ClassOf(err) != ClassOOM {
+		return fmt.Errorf("noting consumer groups without consumers: %w", err)
+	}
+	return nil
+}
+
+// ForgetGroups forgets groups that have consumers again, or are gone.
+func (b *Buffer) ForgetGroups(ctx context.Context, groups []GroupName) error {
+	if len(groups) == 0 {
+		return nil
+	}
+	members := make([]any, len(groups))
+	for i, g := range groups {
+		members[i] = g.member()
+	}
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateGroups), members...).Err(); err != nil {
+		return fmt.Errorf("forgetting consumer groups: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package buffer
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestGroupsWithoutConsumersAreRememberedOnceAndForgotten(t *testing.T) {
+	s := redistest.Start(t)
+	others, err := ParsePatterns("other*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, s.URL(), func(o *Options) { o.Exclude = others })
+	ctx := t.Context()
+	first := time.UnixMilli(1_700_000_000_000)
+	a, odd, other := GroupName{"a", "g:1"}, GroupName{"5:\xff", ""}, GroupName{"other", "g"}
+	check := func(want map[GroupName]time.Time) {
+		t.Helper()
+		got, err := b.GroupNotes(ctx)
+		if err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
+			t.Errorf("remembered %v, %v; want %v", got, err, want)
+		}
+	}
+	check(nil)
+	for _, now := range []time.Time{first, first.Add(time.Hour)} {
+		if err := b.NoteGroups(ctx, []GroupName{a, odd, other}, now); err != nil {
+			t.Fatal(err)
+		}
+		check(map[GroupName]time.Time{a: first, odd: first})
+	}
+	if err := b.ForgetGroups(ctx, []GroupName{a}); err != nil {
+		t.Fatal(err)
+	}
+	check(map[GroupName]time.Time{odd: first})
+	// Out of memory nothing is noted, and what is there can be forgotten.
+	s.Client.ConfigSet(ctx, "maxmemory", "1")
+	if err := b.NoteGroups(ctx, []GroupName{a}, first); err != nil {
+		t.Error(err)
+	}
+	if err := b.ForgetGroups(ctx, []GroupName{odd}); err != nil {
+		t.Error(err)
+	}
+	check(nil)
+}
+
+func FuzzGroupName(f *testing.F) {
+	f.Add("a", "g", "1:ag")
+	f.Add("5:\xff", "", "99999999999999999999:x")
+	f.Add("", ":", "-1:x")
+	f.Fuzz(func(t *testing.T, stream, group, member string) {
+		want := GroupName{stream, group}
+		if got, ok := parseGroupName(want.member()); !ok || got != want {
+			t.Errorf("%+v reads back as %+v, %t", want, got, ok)
+		}
+		// Whatever lies in the key is read or passed over.
+		parseGroupName(member)
+	})
+}
