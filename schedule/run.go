@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // Result says how a run ended.
@@ -30,17 +31,9 @@ type Outcome struct {
 	Started  time.Time // UTC
 	Duration time.Duration
 	Result   Result // OK, Failed or Skipped
-	// Err is set when Result is Failed; a [*PanicError] after a panic.
+	// Err is set when Result is Failed; a [*rescue.PanicError] after a panic.
 	Err error
 }
-
-// PanicError is the failure of a run that panicked.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
 var errDeadline = errors.New("the run overran its deadline")
 
@@ -52,10 +45,10 @@ func (s *Scheduler) run(ctx context.Context, j *job) {
 	o := Outcome{Job: j.Name, Started: s.wall(), Result: OK}
 	s.noteStart(j, o.Started)
 	begun := time.Now()
-	o.Err = guard(deadline, j.Run)
+	o.Err = rescue.Call(func() error { return j.Run(deadline) })
 	o.Duration = time.Since(begun)
 
-	_, panicked := errors.AsType[*PanicError](o.Err)
+	_, panicked := errors.AsType[*rescue.PanicError](o.Err)
 	switch {
 	case o.Err == nil:
 	case ctx.Err() != nil && !panicked:
@@ -71,16 +64,6 @@ func (s *Scheduler) run(ctx context.Context, j *job) {
 	if s.opts.OnRun != nil && o.Result != Stopped {
 		s.opts.OnRun(o)
 	}
-}
-
-// guard turns a panic of run into an error.
-func guard(ctx context.Context, run func(context.Context) error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-	}()
-	return run(ctx)
 }
 
 func (s *Scheduler) skip(j *job) {
@@ -110,7 +93,7 @@ func (s *Scheduler) logRun(o Outcome) {
 	case Stopped:
 		log.Info("run cut short", keyDuration, o.Duration, keyError, o.Err)
 	case Failed:
-		if p, ok := errors.AsType[*PanicError](o.Err); ok {
+		if p, ok := errors.AsType[*rescue.PanicError](o.Err); ok {
 			log = log.With(keyStack, string(p.Stack))
 		}
 		s.classed(log, o.Err).Error("run failed", keyDuration, o.Duration, keyError, o.Err)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 const grace = 20 * time.Second
@@ -154,7 +156,7 @@ func TestAPanicIsAFailedRunWithItsStackInTheLog(t *testing.T) {
 		if got := r.results(); got[Failed] != 1 || got[OK] != 1 || got[Skipped] != 0 {
 			t.Errorf("results %v, want the panic and the run after it", got)
 		}
-		if p, ok := errors.AsType[*PanicError](r.outcomes[0].Err); !ok || p.Value != "out of cheese" {
+		if p, ok := errors.AsType[*rescue.PanicError](r.outcomes[0].Err); !ok || p.Value != "out of cheese" {
 			t.Errorf("error = %v, want the panic", r.outcomes[0].Err)
 		}
 		r.stop()

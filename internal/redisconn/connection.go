@@ -239,6 +239,7 @@ func (c Connection) clusterClient(hooks []redis.Hook) (*redis.ClusterClient, err
 	client := redis.NewClusterClient(o)
 	// Each node bounds its own tries, and this one the way from node to node.
 	client.AddHook(bound{c.Timeout})
+	client.AddHook(answered{})
 	return client, nil
 }
 

@@ -20,7 +20,7 @@ func (o Options) hooks() []redis.Hook {
 	if o.ReadOnly {
 		hooks = append(hooks, readGuard{})
 	}
-	return hooks
+	return append(hooks, answered{})
 }
 
 // bound lets a command, with all its retries, take no longer than the one

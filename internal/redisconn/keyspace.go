@@ -8,6 +8,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // Bounds of a walk of the keyspace.
@@ -80,7 +82,9 @@ func (w *keyspaceWalk[T]) round(ctx context.Context, c *Conn) error {
 	nodes, ctx := errgroup.WithContext(ctx)
 	nodes.SetLimit(nodesAtOnce)
 	err := c.Masters(ctx, func(_ context.Context, node *redis.Client) error {
-		nodes.Go(func() error { return w.node(ctx, node) })
+		nodes.Go(func() error {
+			return rescue.Call(func() error { return w.node(ctx, node) })
+		})
 		return ctx.Err()
 	})
 	if failed := nodes.Wait(); failed != nil {

@@ -1,6 +1,10 @@
 package redisconn
 
-import "context"
+import (
+	"context"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
+)
 
 // WalkPages visits pages in turn and fetches the next one meanwhile.
 func WalkPages[T any](ctx context.Context,
@@ -19,7 +23,10 @@ func WalkPages[T any](ctx context.Context,
 		defer close(done)
 		for cursor := uint64(0); ; {
 			var f fetched
-			f.page, f.next, f.err = fetch(ctx, cursor)
+			f.err = rescue.Call(func() (err error) {
+				f.page, f.next, err = fetch(ctx, cursor)
+				return err
+			})
 			select {
 			case pages <- f:
 			case <-ctx.Done():

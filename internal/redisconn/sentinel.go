@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // sentinels find the server that is the master now. They are asked before each
@@ -83,7 +85,10 @@ func (s *sentinels) find(ctx context.Context) (string, error) {
 	for _, addr := range addrs {
 		go func() {
 			var a answer
-			a.master, a.others, a.err = s.ask(ctx, addr)
+			a.err = rescue.Call(func() (err error) {
+				a.master, a.others, err = s.ask(ctx, addr)
+				return err
+			})
 			answers <- a
 		}()
 	}
