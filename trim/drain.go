@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // backlog is a stream that has more to lose than one bite.
@@ -59,7 +60,7 @@ func (r *run) drain(ctx context.Context) error {
 			group.Go(func() error {
 				r.mu.Lock()
 				defer r.mu.Unlock()
-				return l.drain(ctx)
+				return rescue.Call(func() error { return l.drain(ctx) })
 			})
 		}
 		err = r.yield(group.Wait)

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // run is one pass over all streams and the draining of what it finds. Two
@@ -78,7 +79,7 @@ func (r *run) pass(ctx context.Context) error {
 		pages.Go(func() error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
-			return r.page(ctx, page)
+			return rescue.Call(func() error { return r.page(ctx, page) })
 		})
 		return ctx.Err()
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
@@ -75,7 +76,7 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	a := &app{Program: p}
 	root := a.command() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := rescue.Call(func() error { return root.ExecuteContext(ctx) })
 	if err != nil && !a.started {
 		// Cobra found fault with the arguments before any command began.
 		err = usageError{err}
@@ -105,6 +106,9 @@ func (a *app) exitCode(err error) int {
 		return ExitInvalid
 	}
 	fmt.Fprintf(a.Stderr, "streamkeeper: %v\n", err)
+	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
+		fmt.Fprintf(a.Stderr, "This is a bug of streamkeeper; please report it with these lines:\n%s", p.Stack)
+	}
 	return ExitFailure
 }
 
