@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 )
 
 // Board is the table of once while its jobs are under way. Its methods may be
@@ -25,13 +26,13 @@ type boardJob struct {
 	name    string
 	started time.Time
 	doing   string
-	ended   Job
+	ended   jobs.Result
 }
 
 // NewBoard makes a board of jobs, in the order in which they will be done.
-func NewBoard(jobs []string, dryRun bool) *Board {
+func NewBoard(names []string, dryRun bool) *Board {
 	b := &Board{dryRun: dryRun, now: time.Now}
-	for _, name := range jobs {
+	for _, name := range names {
 		b.jobs = append(b.jobs, &boardJob{name: name})
 	}
 	return b
@@ -53,19 +54,14 @@ func (b *Board) Start(job string) {
 	b.change(job, func(j *boardJob) { j.started = b.now() })
 }
 
-// Trimming notes how far trimming is; see [Progress.Trim].
-func (b *Board) Trimming(job string, streams, entries int64, waiting int) {
-	b.change(job, func(j *boardJob) { j.doing = trimming(streams, entries, waiting, b.now().Sub(j.started)) })
-}
-
-// Inspecting notes how far inspection is; see [Progress.Inspect].
-func (b *Board) Inspecting(job string, streams, messages int64) {
-	b.change(job, func(j *boardJob) { j.doing = inspecting(streams, messages) })
+// Doing notes how far a job is.
+func (b *Board) Doing(job, doing string) {
+	b.change(job, func(j *boardJob) { j.doing = doing })
 }
 
 // End notes how a job ended.
-func (b *Board) End(job Job) {
-	b.change(job.head().Job, func(j *boardJob) { j.ended = job })
+func (b *Board) End(result jobs.Result) {
+	b.change(result.Outcome().Job, func(j *boardJob) { j.ended = result })
 }
 
 // Rows are the table as of now.

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // terminal understands what a Live table sends, and counts the writes.
@@ -141,19 +145,17 @@ func TestTheBoardShowsHowFarTheJobsAre(t *testing.T) {
 	show()
 	b.Start("trim")
 	now = now.Add(4 * time.Second)
-	b.Trimming("trim", 100_000, 5_000_000, 3)
+	b.Doing("trim", jobs.TrimProgress(trim.Progress{Streams: 100_000, Entries: 5_000_000, Waiting: 3}, 4*time.Second))
 	show()
-	trim := &TrimJob{Head: Head{Job: "trim"}, Streams: 100_000, StreamsTrimmed: 12, EntriesRemoved: 8_000_000}
-	Finish(trim, 6*time.Second, nil)
-	b.End(trim)
+	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", OK: true, Seconds: 6}, Streams: 100_000, StreamsTrimmed: 12, EntriesRemoved: 8_000_000}
+	b.End(trimmed)
 	b.Start("cleanup")
 	now = now.Add(90 * time.Second)
 	show()
-	cleanup := &CleanupJob{Head: Head{Job: "cleanup"}, Sessions: 40, Streams: 120, Brake: "30 of 40 sessions would expire"}
-	Finish(cleanup, 90*time.Second, nil)
+	cleanup := &jobs.CleanupResult{Head: jobs.Head{Job: "cleanup", OK: true, Seconds: 90}, Sessions: 40, Streams: 120, Brake: "30 of 40 sessions would expire"}
 	b.End(cleanup)
 	b.Start("inspect")
-	b.Inspecting("inspect", 12, 36)
+	b.Doing("inspect", jobs.InspectProgress(inspect.Progress{Streams: 12, Messages: 36}))
 	show()
 	golden(t, "board", all.Bytes())
 }

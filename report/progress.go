@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"time"
-
-	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Progress shows on a terminal how far a long run is, on one line that it
@@ -25,32 +23,11 @@ func NewProgress(w io.Writer, on bool) *Progress {
 	return &Progress{w: w, on: on, started: time.Now()}
 }
 
-// Trim shows the streams looked at, the entries removed, and how many streams
-// still have a backlog.
-func (p *Progress) Trim(streams, entries int64, waiting int) {
-	p.show(trimming(streams, entries, waiting, time.Since(p.started)))
-}
+// Took is how long it has been.
+func (p *Progress) Took() time.Duration { return time.Since(p.started) }
 
-// trimming says how far a trim is that began so long ago.
-func trimming(streams, entries int64, waiting int, took time.Duration) string {
-	rate := int64(float64(entries) / max(took.Seconds(), 0.001))
-	text := fmt.Sprintf("%s, %s removed, %s/s", plural(streams, "stream"), plural(entries, "entry"), human.Count(rate))
-	if waiting > 0 {
-		text += fmt.Sprintf(", %s with a backlog", human.Count(waiting))
-	}
-	return text
-}
-
-func inspecting(streams, messages int64) string {
-	return fmt.Sprintf("%s, %s", plural(streams, "stream"), plural(messages, "message"))
-}
-
-// Inspect shows the streams and messages looked at.
-func (p *Progress) Inspect(streams, messages int64) {
-	p.show(inspecting(streams, messages))
-}
-
-func (p *Progress) show(text string) {
+// Show says how far the run is.
+func (p *Progress) Show(text string) {
 	if !p.on || time.Since(p.started) < progressAfter {
 		return
 	}

@@ -3,7 +3,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -107,13 +108,10 @@ func TestPlanAsJSON(t *testing.T) {
 }
 
 func TestOnceAsATableAndAsJSON(t *testing.T) {
-	trim := &TrimJob{Head: Head{Job: "trim"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, Errors: 2}
-	Finish(trim, 1500*time.Millisecond, errors.New("2 items failed"))
-	cleanup := &CleanupJob{Head: Head{Job: "cleanup"}, Sessions: 40, Streams: 120, SessionsMalformed: 1, Brake: "30 of 40 sessions would expire"}
-	Finish(cleanup, 20*time.Millisecond, nil)
-	inspected := &InspectJob{Head: Head{Job: "inspect"}, Messages: 3, Valid: 2, Invalid: 1, Bytes: 4096}
-	Finish(inspected, 3*time.Millisecond, nil)
-	once := Once{Version: "1.0.0", Redis: Redis{"7.0.15", "cluster"}, Jobs: []Job{trim, cleanup, inspected}}
+	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", Seconds: 1.5, Error: "2 items failed"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, Errors: 2}
+	cleanup := &jobs.CleanupResult{Head: jobs.Head{Job: "cleanup", OK: true, Seconds: 0.02}, Sessions: 40, Streams: 120, SessionsMalformed: 1, Brake: "30 of 40 sessions would expire"}
+	inspected := &jobs.InspectResult{Head: jobs.Head{Job: "inspect", OK: true, Seconds: 0.003}, Messages: 3, Valid: 2, Invalid: 1, Bytes: 4096}
+	once := Once{Version: "1.0.0", Redis: Redis{"7.0.15", "cluster"}, Jobs: []jobs.Result{trimmed, cleanup, inspected}}
 	for format, name := range map[Format]string{Table: "once", JSON: "once-json"} {
 		var out bytes.Buffer
 		if err := WriteOnce(&out, format, once); err != nil {
@@ -124,7 +122,7 @@ func TestOnceAsATableAndAsJSON(t *testing.T) {
 			t.Error("not JSON")
 		}
 	}
-	once.DryRun, trim.Pressure = true, "memory at 93 % of maxmemory (limit 90 %): 3 streams would keep less"
+	once.DryRun, trimmed.Pressure = true, "memory at 93 % of maxmemory (limit 90 %): 3 streams would keep less"
 	var out bytes.Buffer
 	if err := WriteOnce(&out, Table, once); err != nil {
 		t.Fatal(err)
@@ -156,7 +154,7 @@ func TestProgressIsSilentUnlessOnATerminal(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		p := NewProgress(&out, on)
 		p.started = time.Now().Add(-time.Minute)
-		p.Trim(1000, 5_000_000, 3)
+		p.Show(jobs.TrimProgress(trim.Progress{Streams: 1000, Entries: 5_000_000, Waiting: 3}, p.Took()))
 		p.Done()
 		if got := out.String(); on != strings.Contains(got, "5 000 000 entries removed") {
 			t.Errorf("on %v: %q", on, got)

@@ -26,11 +26,11 @@ func TestAStoppedDaemonLeavesNoGoroutineBehind(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	runs := 0
-	err := a.serve(ctx, hurried(s.URL()), slog.New(slog.DiscardHandler), daemonOptions{onFigures: func(metrics.Snapshot) {
+	err := a.serve(ctx, hurried(s.URL()), slog.New(slog.DiscardHandler), daemonOptions{listener: jobs.Listener{OnFigures: func(metrics.Snapshot) {
 		if runs++; runs == 3 {
 			stop()
 		}
-	}})
+	}}})
 	if err != nil || runs < 3 {
 		t.Errorf("it ended after %d runs: %v", runs, err)
 	}

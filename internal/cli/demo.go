@@ -16,6 +16,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/demo"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
@@ -102,15 +103,15 @@ func told(story *demo.Story, out io.Writer) daemonOptions {
 		onListen: func(address net.Addr) {
 			once.Do(func() { fmt.Fprintf(out, "The status page is at http://%s/\n", local(address)) })
 		},
-		audience: audience{
-			onTrimmed:   story.Trimmed,
-			onCleanedUp: func(c cleanup.Action) { story.Cleaned(string(c.Kind), c.Session, c.Stream, c.Reason) },
-			onInspected: func(m inspect.Message) { story.Inspected(m.Stream, m.Verdict.String(), reasonNames(m.Reasons)) },
-		},
-		onFigures: func(s metrics.Snapshot) {
-			for _, f := range s.Chosen {
-				story.Holds(f.Label, f.Entries, f.Coverage)
-			}
+		listener: jobs.Listener{
+			OnTrimmed:   story.Trimmed,
+			OnCleanedUp: func(c cleanup.Action) { story.Cleaned(string(c.Kind), c.Session, c.Stream, c.Reason) },
+			OnInspected: func(m inspect.Message) { story.Inspected(m.Stream, m.Verdict.String(), jobs.ReasonNames(m.Reasons)) },
+			OnFigures: func(s metrics.Snapshot) {
+				for _, f := range s.Chosen {
+					story.Holds(f.Label, f.Entries, f.Coverage)
+				}
+			},
 		},
 	}
 }

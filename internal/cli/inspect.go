@@ -120,7 +120,7 @@ func (a *app) inspectStreams(ctx context.Context, config Options, o inspect.Opti
 	defer func() { _ = b.Close() }()
 	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
 	defer progress.Done()
-	o.OnProgress = func(p inspect.Progress) { progress.Inspect(p.Streams, p.Messages) }
+	o.OnProgress = func(p inspect.Progress) { progress.Show(jobs.InspectProgress(p)) }
 	inspector := inspect.New(b, o)
 	if len(streams) == 0 {
 		return inspector.Run(ctx, visit)

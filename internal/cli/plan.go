@@ -49,7 +49,7 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	plan := report.NewPlan(redisReport(b), all)
 	plan.Policies = options.Policies.Sentences()
 	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-	options.OnProgress = func(p trim.Progress) { progress.Trim(p.Streams, p.Entries, p.Waiting) }
+	options.OnProgress = func(p trim.Progress) { progress.Show(jobs.TrimProgress(p, progress.Took())) }
 	trimErr := planTrim(ctx, b, options, plan)
 	progress.Done()
 	cleanupErr := planCleanup(ctx, b, cleanupOptions, plan)

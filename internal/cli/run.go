@@ -65,9 +65,9 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		}
 		return err
 	})
-	log.Info("streamkeeper runs", "version", a.Version, "redis", d.address, "redis_version", d.buffer.Server().Version,
-		"mode", d.buffer.Server().Mode, "jobs", enabledJobs(config.Jobs), "dry_run", o.dryRun)
+	log.Info("started", "version", a.Version, "redis", d.address, "redis_version", d.buffer.Server().Version,
+		"mode", d.buffer.Server().Mode, "jobs", config.Jobs.Enabled(), "dry_run", o.dryRun)
 	err = group.Wait()
-	log.Info("streamkeeper has stopped")
+	log.Info("stopped")
 	return err
 }

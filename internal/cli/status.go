@@ -6,6 +6,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
@@ -14,11 +15,11 @@ import (
 // status is what the page shows; it asks Redis for a sign of life.
 func (d *daemon) status(ctx context.Context) web.Status {
 	now := time.Now()
-	jobs := d.scheduler.Status()
+	scheduled := d.scheduler.Status()
 	s := web.Status{
 		Version: d.app.Version, Revision: d.app.revision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
-		DryRun: d.o.dryRun, Stopping: jobs.Stopping,
-		Leader:  web.Leader{Leading: jobs.Leader, Lease: string(jobs.Lease)},
+		DryRun: d.o.dryRun, Stopping: scheduled.Stopping,
+		Leader:  web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)},
 		Streams: streamsStatus(d.meters.Snapshot()),
 		Errors:  d.recent.Errors(),
 	}
@@ -34,14 +35,29 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.Redis.MemoryUsed, s.Redis.MemoryMax = d.used, d.max
-	for _, j := range jobs.Jobs {
-		s.Jobs = append(s.Jobs, jobStatus(j, d.summaries[j.Name]))
-	}
-	if !d.cleanedAt.IsZero() {
-		s.Sessions, s.NextCleanup = d.cleanupStatus()
+	for _, j := range scheduled.Jobs {
+		last := d.last[j.Name]
+		s.Jobs = append(s.Jobs, jobStatus(j, d.summary(last.result)))
+		switch good := last.good.(type) {
+		case *jobs.MetricsResult:
+			s.Redis.MemoryUsed, s.Redis.MemoryMax = good.MemoryUsed, good.MemoryMax
+		case *jobs.CleanupResult:
+			s.Sessions, s.NextCleanup = d.cleanupStatus(good, last.goodAt.UTC())
+		}
 	}
 	return s
+}
+
+// summary says in words what a run did; nothing if there was none.
+func (d *daemon) summary(r jobs.Result) string {
+	if r == nil {
+		return ""
+	}
+	text := r.Sentence(d.o.dryRun)
+	if remark := r.Remark(); remark != "" {
+		text += "; " + remark
+	}
+	return text
 }
 
 func jobStatus(j schedule.JobStatus, summary string) web.Job {
@@ -57,23 +73,19 @@ func jobStatus(j schedule.JobStatus, summary string) web.Job {
 }
 
 // cleanupStatus is what the last clean-up counted, and what is left to do.
-func (d *daemon) cleanupStatus() (web.Sessions, web.NextCleanup) {
-	r := d.cleaned
-	sessions := web.Sessions{
-		Read: d.cleanedAt.UTC(), Live: r.SessionsLive, Stale: r.SessionsStale, Malformed: r.SessionsMalformed,
-	}
-	next := web.NextCleanup{Decided: d.cleanedAt.UTC(), Brake: r.Brake}
+func (d *daemon) cleanupStatus(r *jobs.CleanupResult, at time.Time) (web.Sessions, web.NextCleanup) {
+	sessions := web.Sessions{Read: at, Live: r.Live, Stale: r.Stale, Malformed: r.SessionsMalformed}
+	next := web.NextCleanup{Decided: at, Brake: r.Brake}
 	if d.o.dryRun {
 		next.Expire, next.Abandon, next.Retire = r.SessionsExpired, r.SessionsAbandoned, r.StreamsRetired
 		next.Restore, next.Drop = r.StreamsRestored, r.NamesDropped
 	} else {
-		sessions.Stale -= r.SessionsExpired
-		next.Expire = r.SessionsStale - r.SessionsExpired
+		next.Expire = r.Stale
 	}
 	if r.Held != nil {
 		next.Retire, next.Drop = r.Held.Retire, r.Held.Drop
 	}
-	for _, a := range d.pending {
+	for _, a := range r.Examples {
 		next.Examples = append(next.Examples, actionStatus(a))
 	}
 	return sessions, next

@@ -339,7 +339,7 @@ func first(text string) string { return text[:min(len(text), 4000)] }
 func awaitLife(t *testing.T, where string, output *program.Buffer) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if regexp.MustCompile(`streamkeeper runs|status page|Producing`).MatchString(output.String()) {
+		if regexp.MustCompile(`"started"|msg=started|status page|Producing`).MatchString(output.String()) {
 			return
 		}
 	}

@@ -1,34 +1,58 @@
-// Package jobs lists what streamkeeper does again and again, and how each is
-// done once.
+// Package jobs lists what streamkeeper does again and again. A job is one file:
+// its options, how it runs once, and what its result says. The daemon, `once`,
+// the demo and the page know jobs by this list alone.
 package jobs
 
 import (
+	"context"
+	"fmt"
+	"log/slog"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
-	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
-// The jobs, as they are called on the command line, in metrics and in logs.
-const (
-	Trim    = "trim"
-	Cleanup = "cleanup"
-	Inspect = "inspect"
-	Metrics = "metrics"
-)
+// Job is a kind of work.
+type Job struct {
+	// Name is what it is called on the command line, in metrics and in logs.
+	Name string
+	// Background says that the daemon alone does it, and nobody asks for it by
+	// name.
+	Background bool
+	when       func(Options) When
+	// prepare makes what runs it; that may remember things from run to run.
+	prepare func(Env) run
+}
 
-// When the jobs run unless somebody says otherwise.
-const (
-	// DefaultTrimSchedule is how often the Stream Service's own trimmer runs.
-	DefaultTrimSchedule = "@every 30s"
-	// DefaultCleanupSchedule is rare, because a run may walk the whole keyspace.
-	DefaultCleanupSchedule = "@every 5m"
-	// DefaultInspectSchedule shows a bad producer within minutes.
-	DefaultInspectSchedule = "@every 5m"
-	// DefaultMetricsInterval matches the usual interval of scraping.
-	DefaultMetricsInterval = 30 * time.Second
-)
+// run does a job once. The result is of use even beside an error.
+type run func(ctx context.Context) (Result, error)
+
+// All lists the jobs in the order in which they are shown, and `once` does them
+// but for those of the background, which come last there.
+func All() []Job { return []Job{metricsJob(), trimJob(), cleanupJob(), inspectJob()} }
+
+// OnDemand lists the names of the jobs that can be asked for.
+func OnDemand() (names []string) {
+	for _, j := range All() {
+		if !j.Background {
+			names = append(names, j.Name)
+		}
+	}
+	return names
+}
+
+// Named is the job of that name that can be asked for.
+func Named(name string) (Job, error) {
+	for _, j := range All() {
+		if j.Name == name && !j.Background {
+			return j, nil
+		}
+	}
+	return Job{}, fmt.Errorf("unknown job %q", name)
+}
 
 // Options are what the configuration says of the jobs.
 type Options struct {
@@ -45,27 +69,72 @@ type When struct {
 	Schedule string
 }
 
-// TrimOptions are those of the job that trims.
-type TrimOptions struct {
-	When
-	trim.Options
+// When says whether and when the options have a job run.
+func (j Job) When(o Options) When { return j.when(o) }
+
+// Enabled lists the names of the jobs that can be asked for and run on schedule.
+func (o Options) Enabled() (names []string) {
+	for _, j := range All() {
+		if !j.Background && j.when(o).Enabled {
+			names = append(names, j.Name)
+		}
+	}
+	return names
 }
 
-// CleanupOptions are those of the job that cleans up.
-type CleanupOptions struct {
-	When
-	cleanup.Options
+// Env is what the jobs work with.
+type Env struct {
+	Options Options
+	Buffer  *buffer.Buffer
+	Metrics *metrics.Metrics
+	// DryRun decides and reports, and changes nothing.
+	DryRun bool
+	// Budgeted ends a run of trimming after one period of its schedule and
+	// leaves the rest to the next one.
+	Budgeted bool
+	Listener Listener
+	// OnProgress hears in words how far a job is; nil for nobody.
+	OnProgress func(job, doing string)
+	Log        *slog.Logger
 }
 
-// InspectOptions are those of the job that inspects.
-type InspectOptions struct {
-	When
-	inspect.Options
+// Listener hears of single actions as they happen; nil for what it does not
+// care about.
+type Listener struct {
+	OnTrimmed   func(stream string, entries int64)
+	OnCleanedUp func(cleanup.Action)
+	OnInspected func(inspect.Message)
+	OnFigures   func(metrics.Snapshot)
 }
 
-// MetricsOptions are those of the job that reads the streams' figures.
-type MetricsOptions struct {
-	When
-	// MaxStreams bounds the streams that get a label of their own.
-	MaxStreams int
+// log is that of a job.
+func (e Env) log(job string) *slog.Logger { return e.Log.With("job", job) }
+
+// progress tells how far a job is.
+func (e Env) progress(job, doing string) {
+	if e.OnProgress != nil {
+		e.OnProgress(job, doing)
+	}
+}
+
+// Runner does one job again and again. It is not safe for concurrent use.
+type Runner struct {
+	env Env
+	job Job
+	run run
+}
+
+// NewRunner prepares a job.
+func NewRunner(e Env, j Job) *Runner { return &Runner{env: e, job: j, run: j.prepare(e)} }
+
+// Run does the job once. A run in which single items failed has failed; the
+// error is in the result too.
+func (r *Runner) Run(ctx context.Context) (Result, error) {
+	started := time.Now()
+	result, err := r.run(ctx)
+	if n := result.Failed(); err == nil && n > 0 {
+		err = fmt.Errorf("%d items failed", n)
+	}
+	result.head().finish(r.job.Name, time.Since(started), err)
+	return result, err
 }

@@ -360,7 +360,7 @@ func TestExitCodes(t *testing.T) {
 		{"help for a command", []string{"once", "--help"}, nil, cli.ExitOK, ""},
 		{"no such command", []string{"trim"}, nil, cli.ExitUsage, "unknown command"},
 		{"no such flag", []string{"once", "--frce"}, nil, cli.ExitUsage, "--frce"},
-		{"no such job", []string{"once", "prune"}, nil, cli.ExitUsage, `"prune" is no job`},
+		{"no such job", []string{"once", "prune"}, nil, cli.ExitUsage, `unknown job "prune"`},
 		{"no such format", []string{"plan", "-o", "yaml"}, nil, cli.ExitUsage, "table or json"},
 		{"an argument too many", []string{"plan", "x"}, nil, cli.ExitUsage, "x"},
 		{"a bad setting", []string{"config"}, map[string]string{"TRIM_MAX_LENGTH": "lots"}, cli.ExitUsage, `STREAMKEEPER_TRIM_MAX_LENGTH="lots"`},

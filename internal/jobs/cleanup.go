@@ -1,0 +1,147 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Cleanup expires sessions and retires streams.
+const Cleanup = "cleanup"
+
+// DefaultCleanupSchedule is rare, because a run may scan the whole keyspace.
+const DefaultCleanupSchedule = "@every 5m"
+
+// CleanupOptions are those of the job that cleans up.
+type CleanupOptions struct {
+	When
+	cleanup.Options
+}
+
+func cleanupJob() Job {
+	return Job{Name: Cleanup, when: func(o Options) When { return o.Cleanup.When }, prepare: prepareCleanup}
+}
+
+// examples are how many actions of a dry run are kept.
+const examples = 10
+
+func prepareCleanup(e Env) run {
+	o := e.Options.Cleanup.Options
+	o.Log = e.log(Cleanup)
+	o.OnAction = func(a cleanup.Action) {
+		e.Metrics.CleanedUp(a)
+		if e.Listener.OnCleanedUp != nil {
+			e.Listener.OnCleanedUp(a)
+		}
+	}
+	o.OnMalformed = e.Metrics.Malformed
+	o.OnStillFlowing = e.Metrics.StillFlowing
+	cleaner := cleanup.New(e.Buffer, o)
+	return func(ctx context.Context) (Result, error) {
+		result := new(CleanupResult)
+		once := cleaner.Run
+		if e.DryRun {
+			once = func(ctx context.Context) (cleanup.Report, error) {
+				return cleaner.Plan(ctx, func(a cleanup.Action) {
+					if len(result.Examples) < examples {
+						result.Examples = append(result.Examples, a)
+					}
+				})
+			}
+		}
+		r, err := once(ctx)
+		result.take(r, e.DryRun)
+		if r.Brake != "" && !e.DryRun {
+			o.Log.Warn("the brake stopped the clean-up: nothing was removed", "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
+		}
+		e.Metrics.Brake(Cleanup, r.Brake != "")
+		if err == nil {
+			e.Metrics.Sessions(cleanup.Live, r.SessionsLive)
+			e.Metrics.Sessions(cleanup.Stale, result.Stale)
+			e.Metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)
+		}
+		return result, err
+	}
+}
+
+// CleanupResult is what clean-up did.
+type CleanupResult struct {
+	Head
+	Sessions          int64  `json:"sessions"`
+	SessionsExpired   int64  `json:"sessions_expired"`
+	SessionsAbandoned int64  `json:"sessions_abandoned"`
+	SessionsMalformed int64  `json:"sessions_malformed"`
+	Streams           int64  `json:"streams"`
+	StreamsRetired    int64  `json:"streams_retired"`
+	StreamsRestored   int64  `json:"streams_restored"`
+	NamesDropped      int64  `json:"names_dropped"`
+	Errors            int64  `json:"errors"`
+	Brake             string `json:"brake"`
+
+	// Live and Stale sessions are left.
+	Live  int64 `json:"-"`
+	Stale int64 `json:"-"`
+	// Held is what the guard held back, nil if it did not trip.
+	Held *cleanup.Held `json:"-"`
+	// Examples are the first actions that are still to be carried out.
+	Examples []cleanup.Action `json:"-"`
+}
+
+func (c *CleanupResult) take(r cleanup.Report, dryRun bool) {
+	c.Sessions, c.SessionsExpired, c.SessionsAbandoned = r.Sessions, r.SessionsExpired, r.SessionsAbandoned
+	c.SessionsMalformed, c.Streams, c.StreamsRetired = r.SessionsMalformed, r.Streams, r.StreamsRetired
+	c.StreamsRestored, c.NamesDropped, c.Errors, c.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
+	c.Live, c.Stale, c.Held = r.SessionsLive, r.SessionsStale, r.Held
+	if !dryRun {
+		c.Stale -= r.SessionsExpired
+	}
+	if r.Held != nil {
+		c.Examples = r.Held.Examples
+	}
+}
+
+// Sentence implements [Result].
+func (c *CleanupResult) Sentence(dryRun bool) string {
+	if c.Brake != "" {
+		verb := "stopped by the brake: "
+		if dryRun {
+			verb = "the brake would stop it: "
+		}
+		return verb + c.Brake
+	}
+	parts := []string{
+		fmt.Sprintf("%s of %s expired", human.Count(c.SessionsExpired), plural(c.Sessions, "session")),
+		fmt.Sprintf("%s of %s retired", human.Count(c.StreamsRetired), plural(c.Streams, "stream")),
+	}
+	for _, more := range []struct {
+		n    int64
+		text string
+	}{
+		{c.SessionsAbandoned, "abandoned"},
+		{c.StreamsRestored, "restored"},
+		{c.NamesDropped, "names dropped"},
+		{c.SessionsMalformed, "malformed"},
+	} {
+		if more.n > 0 {
+			parts = append(parts, human.Count(more.n)+" "+more.text)
+		}
+	}
+	return strings.Join(parts, ", ") + failures(c.Errors)
+}
+
+// Failed implements [Result].
+func (c *CleanupResult) Failed() int64 { return c.Errors }
+
+// Stopped implements [Result].
+func (c *CleanupResult) Stopped() string { return c.Brake }
+
+// LogTo implements [Result].
+func (c *CleanupResult) LogTo(log *slog.Logger) {
+	log.Info("cleaned up", "sessions", c.Sessions, "sessions_expired", c.SessionsExpired, "sessions_abandoned", c.SessionsAbandoned,
+		"sessions_malformed", c.SessionsMalformed, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
+		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took())
+}

@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/metrics"
+)
+
+// Inspect samples messages and says whether they are valid.
+const Inspect = "inspect"
+
+// DefaultInspectSchedule shows a bad producer within minutes.
+const DefaultInspectSchedule = "@every 5m"
+
+// InspectOptions are those of the job that inspects.
+type InspectOptions struct {
+	When
+	inspect.Options
+}
+
+func inspectJob() Job {
+	return Job{Name: Inspect, when: func(o Options) When { return o.Inspect.When }, prepare: prepareInspect}
+}
+
+func prepareInspect(e Env) run {
+	o := e.Options.Inspect.Options
+	o.Log = e.log(Inspect)
+	o.OnMessage = func(m inspect.Message) {
+		e.Metrics.Inspected(metrics.Message{
+			Stream: m.Stream, Verdict: m.Verdict, Reasons: ReasonNames(m.Reasons),
+			Encoding: m.Encoding.String(), Size: m.Size, Compressed: m.CompressedBytes,
+		})
+		if e.Listener.OnInspected != nil {
+			e.Listener.OnInspected(m)
+		}
+	}
+	o.OnMalformed = e.Metrics.Malformed
+	o.OnProgress = func(p inspect.Progress) { e.progress(Inspect, InspectProgress(p)) }
+	inspector := inspect.New(e.Buffer, o)
+	return func(ctx context.Context) (Result, error) {
+		e.Metrics.InspectStarted()
+		r, err := inspector.Run(ctx, func(inspect.Message) {})
+		return &InspectResult{Messages: r.Messages, Valid: r.OK, Warn: r.Warn, Invalid: r.Invalid, Bytes: r.Bytes, errors: r.Errors}, err
+	}
+}
+
+// InspectProgress says how far an inspection is.
+func InspectProgress(p inspect.Progress) string {
+	return fmt.Sprintf("%s, %s", plural(p.Streams, "stream"), plural(p.Messages, "message"))
+}
+
+// ReasonNames are reasons as metrics and the demo show them.
+func ReasonNames(reasons []inspect.Reason) []string {
+	names := make([]string, len(reasons))
+	for i, r := range reasons {
+		names[i] = string(r)
+	}
+	return names
+}
+
+// InspectResult is what inspection found.
+type InspectResult struct {
+	Head
+	Messages int64 `json:"messages"`
+	Valid    int64 `json:"ok_messages"`
+	Warn     int64 `json:"warn"`
+	Invalid  int64 `json:"invalid"`
+	Bytes    int64 `json:"bytes"`
+
+	// errors are the streams that could not be read.
+	errors int64
+}
+
+// Sentence implements [Result].
+func (r *InspectResult) Sentence(bool) string {
+	return fmt.Sprintf("%s looked at: %s ok, %s with warnings, %s invalid", plural(r.Messages, "message"),
+		human.Count(r.Valid), human.Count(r.Warn), human.Count(r.Invalid))
+}
+
+// Failed implements [Result].
+func (r *InspectResult) Failed() int64 { return r.errors }
+
+// LogTo implements [Result].
+func (r *InspectResult) LogTo(log *slog.Logger) {
+	log.Info("inspected", "messages", r.Messages, "ok", r.Valid, "warn", r.Warn, "invalid", r.Invalid,
+		"bytes", r.Bytes, "errors", r.errors, "duration", r.took())
+}

@@ -1,0 +1,53 @@
+package jobs
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestAnUnknownJobIsAnErrorAndSoIsOneOfTheBackground(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"trim": "", "cleanup": "", "inspect": "", "prune": `unknown job "prune"`, "": `unknown job ""`, "metrics": `unknown job "metrics"`,
+	} {
+		job, err := Named(name)
+		if want == "" && (err != nil || job.Name != name) || want != "" && (err == nil || err.Error() != want) {
+			t.Errorf("%q gave %q, %v", name, job.Name, err)
+		}
+	}
+}
+
+func TestEachResultBeginsAsTheOthersDoInJSON(t *testing.T) {
+	t.Parallel()
+	for _, r := range []Result{new(TrimResult), new(CleanupResult), new(InspectResult), new(MetricsResult)} {
+		r.head().finish("x", 0, nil)
+		text, err := json.Marshal(r)
+		if err != nil || !strings.HasPrefix(string(text), `{"job":"x","ok":true,"seconds":0,"error":"",`) {
+			t.Errorf("%T: %s, %v", r, text, err)
+		}
+	}
+}
+
+func TestTheSentenceOfAResult(t *testing.T) {
+	t.Parallel()
+	trimmed := &TrimResult{Streams: 12, StreamsTrimmed: 2, EntriesRemoved: 1, backlogs: 3, Errors: 1}
+	held := &CleanupResult{Sessions: 40, Brake: "30 of 40 sessions would expire"}
+	for _, test := range []struct {
+		result Result
+		dryRun bool
+		want   string
+	}{
+		{trimmed, false, "2 of 12 streams trimmed, 1 entry, 3 with a backlog, 1 failed"},
+		{trimmed, true, "2 of 12 streams to trim, 1 entry, 3 with a backlog, 1 failed"},
+		{held, false, "stopped by the brake: 30 of 40 sessions would expire"},
+		{held, true, "the brake would stop it: 30 of 40 sessions would expire"},
+		{&CleanupResult{Sessions: 40, SessionsExpired: 2, NamesDropped: 1, Streams: 1}, false, "2 of 40 sessions expired, 0 of 1 stream retired, 1 names dropped"},
+		{&InspectResult{Messages: 3, Valid: 2, Invalid: 1}, false, "3 messages looked at: 2 ok, 0 with warnings, 1 invalid"},
+		{new(MetricsResult), false, ""},
+	} {
+		if got := test.result.Sentence(test.dryRun); got != test.want {
+			t.Errorf("got %q, want %q", got, test.want)
+		}
+	}
+}

@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/metrics"
+)
+
+// Metrics reads the figures of the streams.
+const Metrics = "metrics"
+
+// DefaultMetricsInterval matches the usual interval of scraping.
+const DefaultMetricsInterval = 30 * time.Second
+
+// MetricsOptions are those of the job that reads the streams' figures.
+type MetricsOptions struct {
+	When
+	// MaxStreams bounds the streams that get a label of their own.
+	MaxStreams int
+}
+
+func metricsJob() Job {
+	return Job{Name: Metrics, Background: true, when: func(o Options) When { return o.Metrics.When }, prepare: prepareMetrics}
+}
+
+func prepareMetrics(e Env) run {
+	reader := metrics.NewReader(e.Buffer, e.Metrics)
+	return func(ctx context.Context) (Result, error) {
+		result := new(MetricsResult)
+		if err := reader.Read(ctx); err != nil {
+			return result, err
+		}
+		var err error
+		if result.MemoryUsed, result.MemoryMax, err = e.Buffer.Memory(ctx); err != nil {
+			result.MemoryUsed, result.MemoryMax = 0, 0 // a narrow user may not be told
+		}
+		e.Metrics.RedisMemory(result.MemoryUsed, result.MemoryMax)
+		if e.Listener.OnFigures != nil {
+			e.Listener.OnFigures(e.Metrics.Snapshot())
+		}
+		return result, nil
+	}
+}
+
+// MetricsResult is what Redis said of its memory; the figures of the streams
+// are in the metrics.
+type MetricsResult struct {
+	Head
+	// MemoryUsed and MemoryMax are in bytes; 0 if Redis does not say.
+	MemoryUsed, MemoryMax int64
+}
+
+// Sentence implements [Result].
+func (*MetricsResult) Sentence(bool) string { return "" }
+
+// Failed implements [Result].
+func (*MetricsResult) Failed() int64 { return 0 }
+
+// LogTo implements [Result]. Figures are read so often that they are no news.
+func (*MetricsResult) LogTo(*slog.Logger) {}
+
+// NewMetrics makes the metrics of all jobs.
+func NewMetrics(o Options, version, revision string) *metrics.Metrics {
+	var names []string
+	for _, j := range All() {
+		names = append(names, j.Name)
+	}
+	return metrics.New(metrics.Options{
+		Version: version, Revision: revision, MaxStreams: o.Metrics.MaxStreams,
+		Jobs: names, Reasons: ReasonNames(inspect.AllReasons()),
+		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).MaxLength },
+	})
+}

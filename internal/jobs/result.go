@@ -1,0 +1,78 @@
+package jobs
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// Result is what one run of a job did. As JSON it is what `once` prints.
+type Result interface {
+	// Outcome is how the run ended.
+	Outcome() Head
+	// Sentence says to a person what the run did, or would do in a dry run.
+	Sentence(dryRun bool) string
+	// Remark is what else there is to say, in a sentence of its own; "" for
+	// nothing.
+	Remark() string
+	// Failed is how many single items failed.
+	Failed() int64
+	// Stopped is why the mass-deletion guard stopped the run; "" if it did not.
+	Stopped() string
+	// LogTo says in the log what the run did, in figures.
+	LogTo(log *slog.Logger)
+
+	head() *Head
+}
+
+// Head is what all results begin with.
+type Head struct {
+	Job     string  `json:"job"`
+	OK      bool    `json:"ok"`
+	Seconds float64 `json:"seconds"`
+	// Error is why the run failed; "" if it did not.
+	Error string `json:"error"`
+}
+
+// Outcome implements [Result].
+func (h *Head) Outcome() Head { return *h }
+
+// Remark implements [Result].
+func (*Head) Remark() string { return "" }
+
+// Stopped implements [Result].
+func (*Head) Stopped() string { return "" }
+
+func (h *Head) head() *Head { return h }
+
+func (h *Head) took() time.Duration { return time.Duration(h.Seconds * float64(time.Second)) }
+
+// finish notes how the run ended.
+func (h *Head) finish(job string, took time.Duration, err error) {
+	h.Job, h.OK, h.Seconds = job, err == nil, took.Round(time.Microsecond).Seconds()
+	if err != nil {
+		h.Error = err.Error()
+	}
+}
+
+func failures(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %s failed", human.Count(n))
+}
+
+// plural is a number of things.
+func plural(n int64, noun string) string {
+	if n != 1 {
+		if base, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = base + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return human.Count(n) + " " + noun
+}
