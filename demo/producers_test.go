@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -141,7 +142,7 @@ func TestTheRegistryIsReadableInEveryLayout(t *testing.T) {
 			}
 			switch {
 			case role.Rubbish:
-				if !errors.Is(got.Malformed, buffer.ErrTimeInvalid) {
+				if !errors.Is(got.Malformed, registry.ErrTimeInvalid) {
 					t.Errorf("%q is not malformed: %+v", role.Name, got)
 				}
 			case got.Malformed != nil || got.Updated.UnixMilli() != updated:

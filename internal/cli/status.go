@@ -23,8 +23,8 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		Streams: streamsStatus(d.meters.Snapshot()),
 		Errors:  d.recent.Errors(),
 	}
-	if jobs.LeaseError != nil {
-		s.Leader.Error = jobs.LeaseError.Error()
+	if scheduled.LeaseError != nil {
+		s.Leader.Error = scheduled.LeaseError.Error()
 	}
 	server := d.buffer.Server()
 	s.Redis = web.Redis{Address: d.address, Version: server.Version, Mode: server.Mode}
