@@ -124,7 +124,7 @@ func (e envelope) measure(limit int) (int, fault) {
 	}
 	switch {
 	case e.sized && e.size != uint64(n):
-		return 0, fault{ErrUnreadable, e.total, "the data ends before it is as long as the head says"}
+		return 0, fault{ErrUnreadable, e.total, endsEarly}
 	case n > limit:
 		return 0, fault{ErrTooLarge, 0, "longer than the limit when uncompressed"}
 	}

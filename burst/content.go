@@ -14,6 +14,9 @@ type Content struct {
 	// Omitted counts the StreamData that are not in Data because the burst is
 	// too large to be shown as a whole.
 	Omitted int `json:"omitted,omitempty"`
+	// Incomplete says that the message is invalid, and that this is what could be
+	// read of it.
+	Incomplete bool `json:"incomplete,omitempty"`
 	// UnknownFields are field numbers that the schema does not have, the first
 	// hundred of them.
 	UnknownFields []int32 `json:"unknown_fields,omitempty"`

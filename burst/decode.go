@@ -1,6 +1,7 @@
 package burst
 
 import (
+	"encoding/json"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -34,7 +35,82 @@ func (c *Checker) Decode(data []byte, hint Encoding) (Result, *Content) {
 	return result, decodeBurst(b)
 }
 
-// decodeBurst decodes a burst that is known to be valid, one StreamData at a
+// DecodePart returns what can be read of an [Invalid] message before its first
+// fault, nil if that is nothing.
+func (c *Checker) DecodePart(data []byte) *Content {
+	d := c.Explain(data)
+	if d == nil {
+		return nil
+	}
+	enc, err := ParseEncoding(d.Furthest)
+	if err != nil || enc == Auto {
+		return nil
+	}
+	b, f := c.unpacker.unpack(enc, data, c.maxBurst())
+	defer c.unpacker.trim()
+	if f.err != nil {
+		b = unpackPart(enc, data, min(c.maxBurst(), decodedBytes))
+	}
+	content := decodeBurst(b)
+	if content.Incomplete = true; len(content.Data) == 0 {
+		return nil
+	}
+	return content
+}
+
+// unpackPart uncompresses blocks up to a fault.
+func unpackPart(enc Encoding, data []byte, limit int) []byte {
+	env, f := open(enc, data)
+	if f.err != nil {
+		return nil
+	}
+	var out []byte
+	for {
+		p, ok, f := env.next()
+		if f.err != nil { // a block that is cut off, perhaps
+			if enc == LegacyFrame {
+				env.rest = env.rest[min(4, len(env.rest)):]
+			}
+			return blockPart(env.rest, out, limit)
+		}
+		if !ok {
+			return out
+		}
+		n := len(out)
+		if out = blockPart(p.data, out, limit); p.stored {
+			out = append(out[:n], p.data[:min(len(p.data), limit-n)]...)
+		}
+	}
+}
+
+// blockPart appends what the sequences of an LZ4 block stand for, up to a fault.
+func blockPart(src, out []byte, limit int) []byte {
+	for i := 0; i < len(src); {
+		literals, at, ok := sequenceLength(src, i+1, int(src[i]>>4))
+		if !ok {
+			return out
+		}
+		end := min(at+literals, len(src))
+		if out = append(out, src[at:end]...); len(out) > limit {
+			return out[:limit]
+		}
+		if len(src)-end < 2 {
+			return out
+		}
+		offset := int(src[end]) | int(src[end+1])<<8
+		match, next, ok := sequenceLength(src, end+2, int(src[i]&15))
+		if !ok || offset == 0 || offset > len(out) {
+			return out
+		}
+		for range min(match+minMatch, limit-len(out)) {
+			out = append(out, out[len(out)-offset])
+		}
+		i = next
+	}
+	return out
+}
+
+// decodeBurst decodes a burst up to what no parser takes, one StreamData at a
 // time.
 func decodeBurst(b []byte) *Content {
 	content := &Content{Data: []DataContent{}}
@@ -71,7 +147,7 @@ func newDataContent(d *pb.StreamData) DataContent {
 	c := DataContent{UnknownFields: unknownFields(d, d.GetTimeRange(), d.GetTimestampedData(), d.GetPeriodicData(), d.GetRowData(), d.GetEvent())}
 	switch member := d.Data.(type) {
 	case *pb.StreamData_SessionJson:
-		c.Kind, c.SessionJSON = SessionJSON.String(), []byte(member.SessionJson)
+		c.Kind, c.SessionJSON = SessionJSON.String(), rawJSON(member.SessionJson)
 	case *pb.StreamData_TimeRange:
 		c.Kind, c.TimeRange = TimeRange.String(), newTimeRangeContent(member.TimeRange)
 	case *pb.StreamData_TimestampedData:
@@ -84,6 +160,15 @@ func newDataContent(d *pb.StreamData) DataContent {
 		c.Kind, c.Event = Event.String(), newEventContent(member.Event)
 	}
 	return c
+}
+
+// rawJSON is a JSON as it stands, and as a string if it is none.
+func rawJSON(text string) json.RawMessage {
+	if json.Valid([]byte(text)) {
+		return json.RawMessage(text)
+	}
+	quoted, _ := json.Marshal(text)
+	return quoted
 }
 
 func newTimeRangeContent(r *pb.StreamTimeRange) *TimeRangeContent {

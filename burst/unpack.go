@@ -53,8 +53,11 @@ type fault struct {
 	what string
 }
 
-// cutOff is what a fault says where the message ends too early.
-const cutOff = "the message ends here: cut off"
+// What a fault says where the message ends too early.
+const (
+	cutOff    = "the message ends here: cut off"
+	endsEarly = "the message ends before the data is as long as its head says: cut off"
+)
 
 const (
 	// keepBuffer is the largest buffer that an unpacker holds on to: ample for
