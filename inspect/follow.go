@@ -16,6 +16,8 @@ type Following struct {
 	Since   Since
 	// Session is the `id` of the messages that are wanted; empty for all.
 	Session string
+	// Count is how many messages are wanted; 0 is no end.
+	Count int64
 	// Pause waits between two readings, or until the context ends; nil sleeps.
 	Pause func(context.Context, time.Duration)
 }
@@ -47,14 +49,18 @@ func ParseSession(text string) (string, error) {
 // begins, and an error of it ends the following, too.
 // Of the options MaxBytes does not count: what is read at once is bounded.
 func (i *Inspector) Follow(ctx context.Context, f Following, visit func([]Message) error) (Report, error) {
-	there, refused, err := i.choose(ctx, f.Streams)
+	there, missing, refused, err := i.choose(ctx, f.Streams)
 	if err := errors.Join(append(refused, err)...); err != nil {
 		return Report{}, err
 	}
+	for _, name := range missing {
+		i.o.Log.Info("waiting for stream", "stream", buffer.Escape(name))
+	}
+	there = append(there, missing...)
 	if f.Pause == nil {
 		f.Pause = sleep
 	}
-	w := &watch{Inspector: i, visit: visit, session: f.Session, report: Report{Streams: int64(len(there))}}
+	w := &watch{Inspector: i, visit: visit, session: f.Session, wanted: f.Count, report: Report{Streams: int64(len(there))}}
 	if err := w.begin(ctx, there, f.Since); err != nil {
 		return w.report, unlessEnded(ctx, err)
 	}
@@ -65,6 +71,9 @@ func (i *Inspector) Follow(ctx context.Context, f Following, visit func([]Messag
 		progress, err := w.round(ctx)
 		if err != nil {
 			return w.report, unlessEnded(ctx, err)
+		}
+		if w.complete() {
+			break
 		}
 		switch progress {
 		case behind:
@@ -113,9 +122,12 @@ type watch struct {
 	*Inspector
 	visit   func([]Message) error
 	session string
+	wanted  int64
 	report  Report
 	tails   []*tail
 	trouble bool
+	// read is how many bytes of payloads were read and are not yet reported.
+	read int64
 }
 
 // begin looks where each stream ends.
@@ -153,9 +165,10 @@ func (w *watch) round(ctx context.Context) (progress, error) {
 			if got.Err == nil {
 				got.Err = w.take(ctx, part[i], got)
 			}
+			var output outputError
 			switch {
-			case got.Err != nil && !passing(got.Err):
-				return broken, got.Err
+			case errors.As(got.Err, &output):
+				return broken, output.error
 			case got.Err != nil:
 				all, trouble = max(all, broken), got.Err
 			case got.More:
@@ -169,31 +182,33 @@ func (w *watch) round(ctx context.Context) (progress, error) {
 	return all, nil
 }
 
-// tell says once that Redis does not answer, and once that it does again.
+// outputError is an error of who is shown the messages. It ends the following;
+// those of Redis do not, whatever they are: a password that is changed, a right
+// that is missing or a key of another type may be mended while one waits.
+type outputError struct{ error }
+
+// complete reports whether there are as many messages as were wanted.
+func (w *watch) complete() bool { return w.wanted > 0 && w.report.Messages >= w.wanted }
+
+// tell says once that something cannot be read, and once that it can again.
 func (w *watch) tell(ctx context.Context, trouble error) {
 	switch {
 	case ctx.Err() != nil:
 	case trouble != nil && !w.trouble:
-		w.o.Log.Warn("Redis does not answer: trying again", "class", string(buffer.ClassOf(trouble)), "error", trouble)
+		w.o.Log.Warn("cannot read streams, trying again", "class", string(buffer.ClassOf(trouble)), "error", trouble)
 	case trouble == nil && w.trouble:
-		w.o.Log.Info("Redis answers again")
+		w.o.Log.Info("streams can be read again")
 	}
 	w.trouble = trouble != nil
-}
-
-// passing reports whether an error may be gone at the next try.
-func passing(err error) bool {
-	switch buffer.ClassOf(err) {
-	case buffer.ClassConnection, buffer.ClassTimeout, buffer.ClassLoading, buffer.ClassMoved:
-		return true
-	}
-	return errors.Is(err, context.Canceled)
 }
 
 // take judges what came to one stream, and hands it out.
 func (w *watch) take(ctx context.Context, t *tail, got buffer.Tailed) error {
 	var messages []Message
 	for _, e := range got.Entries {
+		if w.wanted > 0 && w.report.Messages+int64(len(messages)) >= w.wanted {
+			break
+		}
 		m, wanted, err := w.judged(ctx, t, e)
 		if err != nil {
 			return err
@@ -204,20 +219,33 @@ func (w *watch) take(ctx context.Context, t *tail, got buffer.Tailed) error {
 	}
 	for _, m := range messages {
 		w.report.count(m)
-		w.report.Bytes += m.CompressedBytes
 		w.o.OnMessage(m)
 	}
+	w.report.Bytes += w.read
+	w.read = 0
+	w.advance(t, got)
+	if len(messages) == 0 {
+		return nil
+	}
+	if err := w.visit(messages); err != nil {
+		return outputError{err}
+	}
+	return nil
+}
+
+// advance takes in how far a stream was read, and says what could not be seen.
+func (w *watch) advance(t *tail, got buffer.Tailed) {
+	there := t.there
 	missed, back := t.advance(got)
+	if there && !t.there {
+		w.o.Log.Warn("stream was removed", "stream", buffer.Escape(t.stream), "unseen", "what came since the last look")
+	}
 	if missed > 0 {
 		w.o.Log.Warn("entries were removed before they were seen", "stream", buffer.Escape(t.stream), "entries", missed)
 	}
 	if back {
-		w.o.Log.Warn("the stream went back to an earlier id: it is followed from its end", "stream", buffer.Escape(t.stream))
+		w.o.Log.Warn("stream went back to an earlier id", "stream", buffer.Escape(t.stream), "continues", "from its end")
 	}
-	if len(messages) == 0 {
-		return nil
-	}
-	return w.visit(messages)
 }
 
 // judged judges a message, unless it is of another session or is gone.
@@ -243,6 +271,7 @@ func (w *watch) judged(ctx context.Context, t *tail, e buffer.Entry) (m Message,
 		}
 	}
 	w.judge.fields(&m, e.Fields, w.packings.get(t.stream))
+	w.read += m.CompressedBytes
 	w.packings.put(t.stream, m.Encoding)
 	return m, true, nil
 }

@@ -223,7 +223,7 @@ func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
 			func() { add(t, rdb, "a", "4-0", "id", 1) },
 		}}
 		p.sees(t, open(t, addr), "7-0", "8-0", "4-0")
-		if log := p.log.String(); strings.Count(log, "\n") != 1 || !strings.Contains(log, "went back") {
+		if log := p.log.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, "stream was removed") || !strings.Contains(log, "went back") {
 			t.Errorf("the log says\n%s", log)
 		}
 	})
@@ -293,7 +293,7 @@ func TestFollowingOutlivesARedisThatIsAway(t *testing.T) {
 	}}
 	p.sees(t, b, "2-0", "3-0", "4-0")
 	log := p.log.String()
-	if strings.Count(log, "trying again") != 1 || strings.Count(log, "answers again") != 1 || strings.Count(log, "\n") != 2 {
+	if strings.Count(log, "trying again") != 1 || strings.Count(log, "read again") != 1 || strings.Count(log, "\n") != 2 {
 		t.Errorf("the log says\n%s", log)
 	}
 }
@@ -311,13 +311,8 @@ func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
 		want    error
 		class   buffer.Class
 	}{
-		{name: "a name that is nobody's", streams: []string{"a", "nobody"}, want: ErrNoStream},
 		{name: "a key that is no stream", streams: []string{"hash"}, want: ErrNotStream},
 		{name: "a stream that others look after", streams: []string{"others"}, want: ErrNotOurs},
-		{name: "a key that is made another", streams: []string{"a"}, class: buffer.ClassWrongType, step: func() {
-			s.Client.Del(ctx, "stream:a")
-			s.Client.Set(ctx, "stream:a", "x", 0)
-		}},
 		{name: "what was seen cannot be written", streams: []string{"b"}, want: full, step: func() { add(t, s.Client, "b", "*", "id", 1) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -422,4 +417,95 @@ func FuzzParseSince(f *testing.F) {
 			t.Errorf("%q: %s is not just before %s", text, id, from)
 		}
 	})
+}
+
+func TestFollowingWaitsForAStreamThatIsNotThereYet(t *testing.T) {
+	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
+		add(t, rdb, "a", "5-0", "id", 1)
+		p := play{Following: Following{Streams: []string{"a", "late", "stream:later"}}, steps: []func(){
+			nothing,
+			func() { add(t, rdb, "late", "1-0", "id", 1) },
+			func() { add(t, rdb, "later", "2-0", "id", 1); add(t, rdb, "a", "6-0", "id", 1) },
+		}}
+		p.sees(t, open(t, addr), "late 1-0", "a 6-0", "later 2-0")
+		if log := p.log.String(); strings.Count(log, "waiting for stream") != 2 || strings.Contains(log, "WARN") {
+			t.Errorf("the log says\n%s", log)
+		}
+	})
+}
+
+func TestWhatIsOlderThanAskedForIsNotShownOfAStreamThatComes(t *testing.T) {
+	addr, rdb := fake(t)
+	since, err := ParseSince("5-0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := play{Following: Following{Streams: []string{"late"}, Since: since}, steps: []func(){
+		func() { add(t, rdb, "late", "4-0", "id", 1); add(t, rdb, "late", "5-0", "id", 1) },
+	}}
+	p.sees(t, open(t, addr), "5-0")
+}
+
+func TestFollowingEndsAfterAsManyMessagesAsWanted(t *testing.T) {
+	addr, rdb := fake(t)
+	add(t, rdb, "a", "1-0", "id", 1)
+	p := play{Following: Following{Streams: []string{"a"}, Count: 3}, steps: []func(){
+		func() { add(t, rdb, "a", "2-0", "id", 1) },
+		func() {
+			for i := 3; i < 9; i++ {
+				add(t, rdb, "a", fmt.Sprintf("%d-0", i), "id", 1)
+			}
+		},
+		func() { t.Error("it goes on") },
+	}}
+	p.sees(t, open(t, addr), "2-0", "3-0", "4-0")
+	if p.report.Messages != 3 {
+		t.Errorf("%+v", p.report)
+	}
+}
+
+func TestFollowingOutlivesWhatCanBeMended(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	for _, c := range []struct {
+		name          string
+		breaks, mends func()
+		want          []string
+	}{
+		{"a key that is another type for a while",
+			func() { s.Client.Rename(ctx, "stream:a", "aside"); s.Client.Set(ctx, "stream:a", "x", 0) },
+			func() { s.Client.Rename(ctx, "aside", "stream:a") }, []string{"2-0", "3-0"}},
+		{"a right that is missing for a while",
+			func() { s.Client.Do(ctx, "ACL", "SETUSER", "default", "-evalsha_ro", "-eval_ro", "-evalsha", "-eval") },
+			func() { s.Client.Do(ctx, "ACL", "SETUSER", "default", "+@all") }, []string{"2-0", "3-0"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.Client.FlushAll(ctx)
+			add(t, s.Client, "a", "1-0", "id", 1)
+			p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
+				func() { add(t, s.Client, "a", "2-0", "id", 1) },
+				c.breaks, nothing, c.mends,
+				func() { add(t, s.Client, "a", "3-0", "id", 1) },
+			}}
+			p.sees(t, open(t, s.Addr), c.want...)
+			if log := p.log.String(); strings.Count(log, "cannot read streams") != 1 || strings.Count(log, "read again") != 1 {
+				t.Errorf("the log says\n%s", log)
+			}
+		})
+	}
+}
+
+func TestBytesThatWereNotFetchedAreNotCounted(t *testing.T) {
+	s := redistest.Start(t)
+	add(t, s.Client, "a", "1-0", "id", 1)
+	p := play{Following: Following{Streams: []string{"a"}}, options: Options{MaxBurst: 1000}, steps: []func(){
+		func() {
+			add(t, s.Client, "a", "2-0", "id", 1, "data", strings.Repeat("x", 1<<20))
+			add(t, s.Client, "a", "3-0", "id", 1, "data", "xyz")
+		},
+	}}
+	p.sees(t, open(t, s.Addr), "2-0", "3-0")
+	if p.report.Bytes != 3 {
+		t.Errorf("%d bytes, want 3", p.report.Bytes)
+	}
 }

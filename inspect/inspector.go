@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -56,6 +57,8 @@ type Options struct {
 	MaxBurst int
 	// Decode adds the content of each burst that can be read to its judgement.
 	Decode bool
+	// Keep adds the payload itself to each judgement.
+	Keep bool
 	// Summaries asks for a summary of each stream in the report.
 	Summaries bool
 	// CrossCheck compares what was read with the sessions; it asks for
@@ -150,25 +153,78 @@ var (
 	ErrNoStream  = errors.New("there is no such stream")
 	ErrNotStream = errors.New("the key does not hold a stream")
 	ErrNotOurs   = errors.New("the stream is not among those included")
+	ErrNoMessage = errors.New("the stream has no message with this id")
 )
 
 // Inspect is [Inspector.Run] over the streams with the given names. The error
 // names each that cannot be looked into; the others are inspected all the
 // same.
 func (i *Inspector) Inspect(ctx context.Context, names []string, visit func(Message)) (Report, error) {
-	there, refused, err := i.choose(ctx, names)
+	there, missing, refused, err := i.choose(ctx, names)
 	if err != nil {
 		return Report{}, err
 	}
+	refused = append(refused, noStreams(missing)...)
 	report, err := newRun(i, visit).all(ctx, pagesOf(there), false)
 	report.Errors += int64(len(refused))
 	return report, errors.Join(append(refused, err)...)
 }
 
-// choose sorts out the names that cannot be inspected, with the reasons.
-func (i *Inspector) choose(ctx context.Context, names []string) (there []string, refused []error, err error) {
+// InspectOne judges the message with an id in each of the streams with the given
+// names. The error names each that has none.
+func (i *Inspector) InspectOne(ctx context.Context, names []string, id buffer.ID, visit func(Message)) (Report, error) {
+	there, missing, refused, err := i.choose(ctx, names)
+	if err != nil {
+		return Report{}, err
+	}
+	refused = append(refused, noStreams(missing)...)
+	r := newRun(i, visit)
+	for _, name := range there {
+		found, err := i.store.Peeks(ctx, []buffer.Peek{{Stream: name, From: id, Before: after(id), MaxBytes: i.judge.longest()}})
+		if err == nil {
+			err = found[0].Err
+		}
+		if err == nil && !found[0].Found {
+			err = ErrNoMessage
+		}
+		if err != nil {
+			refused = append(refused, fmt.Errorf("message %s of stream %s: %w", id, buffer.Quote(name), err))
+			continue
+		}
+		m := Message{Stream: name, ID: id}
+		if found[0].Fields == nil {
+			i.judge.unread(&m, found[0].Bytes)
+		} else {
+			i.judge.fields(&m, found[0].Fields, burst.Auto)
+			r.report.Bytes += m.CompressedBytes
+		}
+		r.report.Streams++
+		r.report.count(m)
+		r.visit(m)
+		r.report.Summaries = append(r.report.Summaries, *newSummary(name, 1, []Message{m}))
+	}
+	r.report.Errors += int64(len(refused))
+	return r.report, errors.Join(refused...)
+}
+
+// noStreams are the errors of streams that are not there.
+func noStreams(missing []string) []error {
+	refused := make([]error, len(missing))
+	for i, name := range missing {
+		refused[i] = fmt.Errorf("stream %s: %w", buffer.Quote(name), ErrNoStream)
+	}
+	return refused
+}
+
+// choose sorts out the names that no stream has yet, and those that cannot be
+// inspected, with the reasons.
+func (i *Inspector) choose(ctx context.Context, names []string) (there, missing []string, refused []error, err error) {
 	refuse := func(name string, err error) {
 		refused = append(refused, fmt.Errorf("stream %s: %w", buffer.Quote(name), err))
+	}
+	names, err = i.meant(ctx, names)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	var ours []string
 	for _, name := range names {
@@ -182,14 +238,14 @@ func (i *Inspector) choose(ctx context.Context, names []string) (there []string,
 	}
 	infos, err := i.store.Infos(ctx, ours)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for n, name := range ours {
 		switch info := infos[n]; {
 		case info.Err != nil:
 			refuse(name, info.Err)
 		case info.Type == "none":
-			refuse(name, ErrNoStream)
+			missing = append(missing, name)
 		case !info.Exists():
 			i.o.OnMalformed(malformedType)
 			refuse(name, ErrNotStream)
@@ -197,5 +253,33 @@ func (i *Inspector) choose(ctx context.Context, names []string) (there []string,
 			there = append(there, name)
 		}
 	}
-	return there, refused, nil
+	return there, missing, refused, nil
+}
+
+// meant takes the prefix of the key off the names that were given with it, unless
+// there is a stream whose name is like that.
+func (i *Inspector) meant(ctx context.Context, names []string) ([]string, error) {
+	var prefixed []string
+	for _, name := range names {
+		if strings.HasPrefix(name, buffer.DefaultNames.StreamPrefix) {
+			prefixed = append(prefixed, name)
+		}
+	}
+	if len(prefixed) == 0 {
+		return names, nil
+	}
+	infos, err := i.store.Infos(ctx, prefixed)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.Clone(names)
+	for n, name := range prefixed {
+		if infos[n].Err != nil || infos[n].Type != "none" {
+			continue
+		}
+		plain := strings.TrimPrefix(name, buffer.DefaultNames.StreamPrefix)
+		i.o.Log.Info("took name without key prefix", "stream", buffer.Escape(plain))
+		names[slices.Index(names, name)] = plain
+	}
+	return names, nil
 }

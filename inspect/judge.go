@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"fmt"
 	"hash/maphash"
 	"strconv"
 
@@ -17,10 +18,11 @@ const (
 type judge struct {
 	checker burst.Checker
 	decode  bool
+	keep    bool // the payload
 }
 
 func newJudge(o Options) *judge {
-	return &judge{checker: burst.Checker{MaxBurst: o.MaxBurst, Pinned: o.Encoding}, decode: o.Decode}
+	return &judge{checker: burst.Checker{MaxBurst: o.MaxBurst, Pinned: o.Encoding}, decode: o.Decode, keep: o.Keep}
 }
 
 // longest is the length in bytes past which a payload is too large for any
@@ -38,7 +40,7 @@ func (j *judge) longest() int64 {
 func (j *judge) fields(m *Message, fields []string, hint burst.Encoding) {
 	var found [2]int
 	var data string
-	var unknown bool
+	var others []string
 	for i := 0; i+1 < len(fields); i += 2 {
 		switch fields[i] {
 		case fieldID:
@@ -50,30 +52,60 @@ func (j *judge) fields(m *Message, fields []string, hint burst.Encoding) {
 				data = fields[i+1]
 			}
 		default:
-			unknown = true
+			others = append(others, fields[i])
 		}
 	}
-	m.note(FieldUnknown, burst.Warn, unknown)
-	m.note(FieldRepeated, burst.Warn, found[0] > 1 || found[1] > 1)
-	m.note(IDMissing, burst.Invalid, found[0] == 0)
-	_, err := strconv.ParseUint(m.SessionID, 10, 64)
-	m.note(IDNotNumber, burst.Invalid, found[0] > 0 && err != nil)
-	m.note(DataMissing, burst.Invalid, found[1] == 0)
-	if found[1] > 0 {
-		j.payload(m, []byte(data), hint)
+	if len(others) > 0 {
+		m.note(FieldUnknown, burst.Warn, "fields beside id and data: "+examples(others, int64(len(others))))
 	}
+	if found[0] > 1 || found[1] > 1 {
+		m.note(FieldRepeated, burst.Warn, fmt.Sprintf("%d fields id and %d fields data, of which the first counts", found[0], found[1]))
+	}
+	if found[0] == 0 {
+		m.note(IDMissing, burst.Invalid, "no field id"+among(others))
+	}
+	if _, err := strconv.ParseUint(m.SessionID, 10, 64); found[0] > 0 && err != nil {
+		m.note(IDNotNumber, burst.Invalid, fmt.Sprintf("the field id is %q, not a decimal number", shortened(m.SessionID)))
+	}
+	if found[1] == 0 {
+		m.note(DataMissing, burst.Invalid, "no field data"+among(others))
+		return
+	}
+	j.payload(m, []byte(data), hint)
+}
+
+// among names the fields that may be meant instead of a missing one.
+func among(others []string) string {
+	if len(others) == 0 {
+		return ""
+	}
+	return ", but " + examples(others, int64(len(others)))
+}
+
+// shortened is the beginning of a text that may have any length.
+func shortened(text string) string {
+	const most = 40
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
 }
 
 // payload judges what the `data` field of a message holds, or a file.
 func (j *judge) payload(m *Message, data []byte, hint burst.Encoding) {
 	var result burst.Result
 	if j.decode {
-		result, m.Content = j.checker.Decode(data, hint)
+		if result, m.Content = j.checker.Decode(data, hint); result.Verdict == burst.Invalid {
+			m.Content = j.checker.DecodePart(data)
+		}
 	} else {
 		result = j.checker.Check(data, hint)
 	}
-	for r := range result.Reasons.All() {
-		m.note(Reason(r.String()), r.Verdict(), true)
+	if result.Verdict != burst.OK {
+		m.explain(result, j.checker.Explain(data))
+	}
+	if j.keep {
+		m.Payload = data
 	}
 	m.Encoding = result.Encoding
 	m.CompressedBytes, m.Size = int64(result.Compressed), int64(result.Size)
@@ -85,16 +117,36 @@ func (j *judge) payload(m *Message, data []byte, hint burst.Encoding) {
 
 // unread judges a payload that is too long to be read.
 func (j *judge) unread(m *Message, bytes int64) {
-	m.note(Reason(burst.TooLarge.String()), burst.Invalid, true)
+	m.note(Reason(burst.TooLarge.String()), burst.Invalid,
+		fmt.Sprintf("%d bytes: no burst that INSPECT_MAX_BURST allows is so long when compressed", bytes))
 	m.CompressedBytes = bytes
 }
 
-// note gives the message a reason, if it has it.
-func (m *Message) note(r Reason, verdict burst.Verdict, has bool) {
-	if has {
-		m.Reasons = append(m.Reasons, r)
-		m.Verdict = max(m.Verdict, verdict)
+// note gives the message a reason, with what is to be said of it.
+func (m *Message) note(r Reason, verdict burst.Verdict, text string) {
+	m.Reasons = append(m.Reasons, r)
+	m.Verdict = max(m.Verdict, verdict)
+	m.add(&burst.Detail{Text: text, Short: text, Findings: []burst.Finding{{Reason: string(r), Text: text}}})
+}
+
+// explain gives the message the reasons that its payload has, and the detail.
+func (m *Message) explain(result burst.Result, d *burst.Detail) {
+	for r := range result.Reasons.All() {
+		m.Reasons = append(m.Reasons, Reason(r.String()))
+		m.Verdict = max(m.Verdict, r.Verdict())
 	}
+	if d != nil {
+		m.add(d)
+	}
+}
+
+// add joins a detail to those that the message has.
+func (m *Message) add(d *burst.Detail) {
+	if m.Detail != nil {
+		d.Text, d.Short = m.Detail.Text+"; "+d.Text, m.Detail.Short+"; "+d.Short
+		d.Findings = append(m.Detail.Findings, d.Findings...)
+	}
+	m.Detail = d
 }
 
 // packings remembers how the messages of each stream were packed. It keeps a

@@ -57,6 +57,8 @@ type Message struct {
 	Verdict burst.Verdict
 	// Reasons for the verdict, none if it is [burst.OK].
 	Reasons []Reason
+	// Detail says where and what, nil if the message is [burst.OK].
+	Detail *burst.Detail
 	// Encoding of the payload; [burst.Auto] if it could not be read.
 	Encoding burst.Encoding
 	// CompressedBytes is the length of the payload. Of a message that is too
@@ -68,8 +70,13 @@ type Message struct {
 	// Kinds is how many StreamData of each kind the burst has, by the name of
 	// the kind.
 	Kinds map[string]int
-	// Content is the burst itself, if it was asked for and can be read.
+	// Content is the burst itself, if it was asked for and can be read; of an
+	// invalid message what comes before the first fault.
 	Content *burst.Content
+	// Payload is what the field `data` holds, if it was asked for.
+	Payload []byte
+	// Saved is the file that the payload was written to, empty if it was not.
+	Saved string
 }
 
 // MarshalJSON writes the message as `inspect -o json` shows it.
@@ -81,15 +88,19 @@ func (m Message) MarshalJSON() ([]byte, error) {
 		SessionID       string         `json:"session_id"`
 		Verdict         string         `json:"verdict"`
 		Reasons         []Reason       `json:"reasons"`
+		Detail          *burst.Detail  `json:"detail"`
 		Encoding        string         `json:"encoding"`
 		CompressedBytes int64          `json:"compressed_bytes"`
 		Size            int64          `json:"size"`
 		Kinds           map[string]int `json:"kinds"`
 		Content         *burst.Content `json:"content,omitempty"`
+		Saved           string         `json:"saved,omitempty"`
 	}{
 		SessionID:       buffer.Escape(m.SessionID),
 		Verdict:         m.Verdict.String(),
 		Reasons:         m.Reasons,
+		Detail:          m.Detail,
+		Saved:           m.Saved,
 		Encoding:        m.Encoding.String(),
 		CompressedBytes: m.CompressedBytes,
 		Size:            m.Size,

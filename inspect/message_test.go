@@ -62,17 +62,17 @@ func TestMessagesMarshalAsDocumented(t *testing.T) {
 				Stream: "a\\b\xff", ID: buffer.ID{Ms: 5, Seq: 1}, SessionID: "7", Encoding: burst.SizePrefixedBlock,
 				CompressedBytes: 10, Size: 20, Kinds: map[string]int{"session_json": 1},
 			},
-			`{"stream":"a\\\\b\\xff","id":"5-1","session_id":"7","verdict":"ok","reasons":[],"encoding":"size-prefixed-block","compressed_bytes":10,"size":20,"kinds":{"session_json":1}}`,
+			`{"stream":"a\\\\b\\xff","id":"5-1","session_id":"7","verdict":"ok","reasons":[],"detail":null,"encoding":"size-prefixed-block","compressed_bytes":10,"size":20,"kinds":{"session_json":1}}`,
 		},
 		{
 			"of the stream with the empty name",
 			Message{Verdict: burst.Invalid, Reasons: []Reason{IDMissing, DataMissing}},
-			`{"stream":"","id":"0-0","session_id":"","verdict":"invalid","reasons":["id_missing","data_missing"],"encoding":"","compressed_bytes":0,"size":0,"kinds":{}}`,
+			`{"stream":"","id":"0-0","session_id":"","verdict":"invalid","reasons":["id_missing","data_missing"],"detail":null,"encoding":"","compressed_bytes":0,"size":0,"kinds":{}}`,
 		},
 		{
 			"of a file, with its content",
 			Message{File: "-", Verdict: burst.Warn, Reasons: []Reason{"over_1_mib"}, Content: &burst.Content{Data: []burst.DataContent{}}},
-			`{"file":"-","id":"","session_id":"","verdict":"warn","reasons":["over_1_mib"],"encoding":"","compressed_bytes":0,"size":0,"kinds":{},"content":{"data":[]}}`,
+			`{"file":"-","id":"","session_id":"","verdict":"warn","reasons":["over_1_mib"],"detail":null,"encoding":"","compressed_bytes":0,"size":0,"kinds":{},"content":{"data":[]}}`,
 		},
 	}
 	for _, c := range cases {

@@ -5,6 +5,10 @@ import "github.com/streamkeeper/streamkeeper/buffer"
 // tail is how far one stream has been read.
 type tail struct {
 	stream string
+	// there says that the stream existed when it was last looked at, and floor is
+	// the id after which it was asked for.
+	there bool
+	floor buffer.ID
 	// last is the id after which it goes on.
 	last buffer.ID
 	// end is the last id that the stream was known to have.
@@ -16,9 +20,14 @@ type tail struct {
 
 // begin sets out from the end of a stream, or from where it is asked to.
 func (t *tail) begin(at buffer.Tailed, since Since) {
+	t.there = at.Exists
 	t.last, t.end, t.added = at.LastID, at.LastID, at.Added
+	if !at.Exists {
+		t.added = 0 // whatever comes will be new
+	}
 	if since.given {
 		t.last, t.added = before(since.from), -1
+		t.floor = t.last
 	}
 }
 
@@ -29,9 +38,13 @@ func (t *tail) begin(at buffer.Tailed, since Since) {
 func (t *tail) advance(got buffer.Tailed) (missed int64, back bool) {
 	if !got.Exists {
 		// If it comes back, all that is in it will be new.
-		t.last, t.end, t.added = buffer.ID{}, buffer.ID{}, 0
+		t.last, t.end, t.added, t.there = t.floor, buffer.ID{}, 0, false
+		if t.floor != (buffer.ID{}) {
+			t.added = -1
+		}
 		return 0, false
 	}
+	t.there = true
 	if n := len(got.Entries); n > 0 {
 		t.last = got.Entries[n-1].ID
 		if t.added >= 0 {

@@ -61,8 +61,10 @@ func WriteInspection(w io.Writer, f Format, i *Inspection) error {
 		p.line("%s", kindLegend())
 		i.writeFindings(p)
 	}
+	i.writeDetails(p)
 	i.writeHints(p)
 	p.line("")
+	i.writeSaved(p)
 	p.line("%s", looked(i.Summary))
 	if i.found.StreamsLeft > 0 {
 		p.line("%s were not reached: INSPECT_MAX_BYTES bounds what one run reads.", plural(i.found.StreamsLeft, "stream"))
@@ -140,12 +142,65 @@ func (i *Inspection) writeHints(p *printer) {
 	}
 }
 
+// reasons are a message's, with a few words about where or what.
 func reasons(m inspect.Message) string {
 	words := make([]string, len(m.Reasons))
 	for i, r := range m.Reasons {
 		words[i] = string(r)
 	}
-	return strings.Join(words, ", ")
+	why := strings.Join(words, ", ")
+	if m.Detail != nil && m.Detail.Short != "" {
+		why += ": " + buffer.Escape(m.Detail.Short)
+	}
+	return why
+}
+
+// nameOf is what a message is called in a sentence.
+func nameOf(m inspect.Message) string {
+	if m.File != "" {
+		return m.File
+	}
+	return m.Stream + " " + m.ID.String()
+}
+
+// maxDetails is how many messages that are not ok get a sentence of their own.
+const maxDetails = 10
+
+// writeDetails says in a sentence each what is wrong with the first messages that
+// are not ok.
+func (i *Inspection) writeDetails(p *printer) {
+	told, more := 0, 0
+	for _, m := range i.Messages {
+		switch {
+		case m.Detail == nil:
+		case told == maxDetails:
+			more++
+		default:
+			if told++; told == 1 {
+				p.line("")
+			}
+			p.line("%s: %s.", buffer.Escape(nameOf(m)), buffer.Escape(m.Detail.Text))
+		}
+	}
+	if more > 0 {
+		p.line("… and %s more; -o json has the details.", human.Count(int64(more)))
+	}
+}
+
+// writeSaved says where payloads were written to.
+func (i *Inspection) writeSaved(p *printer) {
+	saved := 0
+	for _, m := range i.Messages {
+		if m.Saved == "" {
+			continue
+		}
+		if saved++; saved <= maxDetails {
+			p.line("Saved %s", buffer.Escape(m.Saved))
+		}
+	}
+	if saved > maxDetails {
+		p.line("… and %s more.", human.Count(int64(saved-maxDetails)))
+	}
 }
 
 func packings(all []burst.Encoding) string {

@@ -51,14 +51,19 @@ func (o *followOptions) following(streams, files []string) (f inspect.Following,
 }
 
 // follow prints messages as they come until ctx ends.
-func (a *app) follow(ctx context.Context, f inspect.Following, format report.Format, content bool) error {
+func (a *app) follow(ctx context.Context, f inspect.Following, format report.Format, flags inspectFlags) error {
 	config, log, err := a.load()
 	if err != nil {
 		return err
 	}
 	options := config.Jobs.Inspect.Options
 	options.Log = log.With("job", jobs.Inspect)
-	options.Decode = content
+	options.Decode, options.Keep = flags.content, flags.save != ""
+	save, err := newSaving(flags.save)
+	if err != nil {
+		return err
+	}
+	defer save.close()
 	b, err := a.open(ctx, config, log, true, nil)
 	if err != nil {
 		return err
@@ -67,7 +72,12 @@ func (a *app) follow(ctx context.Context, f inspect.Following, format report.For
 	defer context.AfterFunc(ctx, func() { _ = b.Close() })()
 	defer func() { _ = b.Close() }()
 	out := report.NewFollow(a.Stdout, format, len(f.Streams))
-	found, err := inspect.New(b, options).Follow(ctx, f, out.Add)
+	found, err := inspect.New(b, options).Follow(ctx, f, func(messages []inspect.Message) error {
+		for i := range messages {
+			messages[i] = save.message(messages[i])
+		}
+		return errors.Join(out.Add(messages), save.err)
+	})
 	if found.Streams > 0 { // it had begun
 		err = errors.Join(err, out.Finish(found))
 	}
