@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -112,8 +114,39 @@ func TestFollowWantsWhatItCanFollow(t *testing.T) {
 			t.Errorf("%s: exit %d, %s%s", c.args, code, out, errs)
 		}
 	}
+}
+
+func TestFollowEndsAfterTheCountAndSaves(t *testing.T) {
+	cleanEnvironment(t)
 	s := redistest.Start(t)
-	if code, _, errs := program.Run(t, "inspect", "--follow", "nobody", "--redis-url", s.URL()); code != cli.ExitFailure || !strings.Contains(errs, "nobody") {
-		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
+	for _, id := range []string{"5-0", "6-0", "7-0"} {
+		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:a", ID: id, Values: []any{"id", 1, "data", "rubbish " + id}}).Err())
+	}
+	dir := t.TempDir()
+	code, out, errs := program.Run(t, "inspect", "--follow", "a", "--since", "0", "--count", "2", "--save", dir, "--redis-url", s.URL())
+	if code != cli.ExitInvalid || !strings.Contains(out, "2 messages looked at") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	for id, want := range map[string]bool{"5-0": true, "6-0": true, "7-0": false} {
+		data, err := os.ReadFile(filepath.Join(dir, "a@"+id+".bin"))
+		if want != (err == nil) || want && string(data) != "rubbish "+id {
+			t.Errorf("%s: %q, %v", id, data, err)
+		}
+	}
+}
+
+func TestFollowWaitsForAStream(t *testing.T) {
+	s := redistest.Start(t)
+	out, errs := new(program.Buffer), new(program.Buffer)
+	cmd := exec.Command(program.Path(t), "inspect", "--follow", "stream:late", "--count", "1")
+	cmd.Stdout, cmd.Stderr = out, errs
+	cmd.Env = []string{"STREAMKEEPER_REDIS_URL=" + s.URL()}
+	mustDo(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	program.Eventually(t, 20*time.Second, "it has begun", func() bool { return strings.Contains(out.String(), "VERDICT") })
+	mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:late", ID: "5-0", Values: []any{"id", 1, "data", "rubbish"}}).Err())
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != cli.ExitInvalid || !strings.Contains(out.String(), "\n5-0 ") || !strings.Contains(errs.String(), "waiting for stream") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }

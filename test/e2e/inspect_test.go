@@ -62,6 +62,16 @@ type inspectJSON struct {
 		Size, CompressedBytes               int64
 		Kinds                               map[string]int
 		Content                             any
+		Saved                               string
+		Detail                              struct {
+			Text      string
+			LooksLike string `json:"looks_like"`
+			Tried     []struct {
+				Encoding string
+				Byte     int
+				Why      string
+			}
+		}
 	}
 }
 
@@ -146,6 +156,63 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 	}
 	if code, _, _ := program.Run(t, "once", "inspect"); code != cli.ExitOK {
 		t.Errorf("once never fails for an invalid message: exit %d", code)
+	}
+}
+
+func TestOneBadMessageBecomesAFileThatIsJudgedAlike(t *testing.T) {
+	cleanEnvironment(t)
+	s := redistest.Start(t)
+	ctx := t.Context()
+	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
+	name := "../car/7: \xff"
+	bad := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", "12", "data", "\x00\x00\x00\x15\x38abc\x03\x00\x60-12345"}}).Val()
+	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", "12", "data", "other"}})
+	s.Client.SAdd(ctx, "streams", name)
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "saved")
+
+	code, out, errs := program.Run(t, "inspect", `stream:../car/7: \xff`, "--id", bad, "--save", dir, "-o", "json")
+	got := decode[inspectJSON](t, out)
+	if code != cli.ExitInvalid || len(got.Messages) != 1 || got.Messages[0].ID != bad || !strings.Contains(errs, "took name without key prefix") {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	m := got.Messages[0]
+	if filepath.Dir(m.Saved) != dir || m.Detail.LooksLike != "big_endian_length" || len(m.Detail.Tried) != 4 {
+		t.Errorf("%+v", m)
+	}
+	code, out, _ = program.Run(t, "inspect", "--file", m.Saved)
+	if code != cli.ExitInvalid || !strings.Contains(out, "unreadable: an LZ4 block behind a big-endian length") {
+		t.Errorf("from the file: exit %d\n%s", code, out)
+	}
+	code, out, _ = program.Run(t, "inspect", `../car/7: \xff`, "--count", "1")
+	if code != cli.ExitInvalid || !strings.Contains(out, "1 message looked at") {
+		t.Errorf("one of them: exit %d\n%s", code, out)
+	}
+	if code, _, errs := program.Run(t, "inspect", `../car/7: \xff`, "--id", "9-9"); code != cli.ExitFailure || !strings.Contains(errs, "no message with this id") {
+		t.Errorf("one that is not there: exit %d, %s", code, errs)
+	}
+	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
+		t.Errorf("beside the directory lies something else: %v, %v", entries, err)
+	}
+}
+
+func TestInspectWantsFlagsThatGoTogether(t *testing.T) {
+	cleanEnvironment(t)
+	for args, want := range map[string]string{
+		"--id 5-0":                        "name of the stream",
+		"a --id five":                     `--id "five"`,
+		"a --id 5 --count 2":              "one message",
+		"a --id 5 --follow":               "one message",
+		"a --count 0":                     "at least 1",
+		"--file x --save y":               "not for a --file",
+		"--file x --count 3":              "not for a --file",
+		"--file x --id 3":                 "not for a --file",
+		"--file x somebody":               "takes no stream",
+		"--follow --since 0 a --count -1": "at least 1",
+	} {
+		if code, out, errs := program.Run(t, append([]string{"inspect"}, strings.Fields(args)...)...); code != cli.ExitUsage || !strings.Contains(errs, want) || out != "" {
+			t.Errorf("%s: exit %d, %s%s", args, code, out, errs)
+		}
 	}
 }
 
