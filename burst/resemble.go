@@ -60,7 +60,7 @@ func (c *Checker) resembles(data []byte) (resemblance, bool) {
 		}
 	}
 	for _, recognize := range []func([]byte) (resemblance, bool){
-		c.plainBurst, plainText, c.otherLengths, c.moreBytes, deflated, c.asText,
+		c.plainBurst, plainText, c.otherLengths, c.moreBytes, c.wrongLength, deflated, c.asText,
 	} {
 		if r, ok := recognize(data); ok {
 			return r, true
@@ -191,6 +191,43 @@ func (c *Checker) moreBytes(data []byte) (resemblance, bool) {
 		}
 	}
 	return resemblance{}, false
+}
+
+// wrongLength is for a head whose lengths are not those of the block behind it.
+func (c *Checker) wrongLength(data []byte) (resemblance, bool) {
+	if magicOf(data) != Auto {
+		return resemblance{}, false
+	}
+	for _, enc := range []Encoding{SizePrefixedBlock, Wrap} {
+		head := 4
+		if enc == Wrap {
+			head = 8
+		}
+		if len(data) <= head {
+			continue
+		}
+		block := data[head:]
+		size, compressed := binary.LittleEndian.Uint32(data), uint32(len(block))
+		if enc == Wrap {
+			compressed = binary.LittleEndian.Uint32(data[4:])
+		}
+		s := walkSequences(block, 0, c.maxBurst())
+		inner := Checker{MaxBurst: c.maxBurst(), Pinned: Block}
+		switch ends := s.what == "" || s.what == cutOff; {
+		case !ends || !beginsBlock(block):
+		case s.what == "" && inner.Check(block, Auto).Verdict != Invalid:
+			return resemblance{"wrong_length", fmt.Sprintf("a %s of %d bytes in %d whose head says %d in %d", enc, s.size, len(block), size, compressed)}, true
+		case compressed > uint32(len(block)) && uint64(size) <= maxExpansion*uint64(compressed):
+			return resemblance{"cut_off", fmt.Sprintf("a wrap cut off at byte %d: %d bytes are missing", len(data), compressed-uint32(len(block)))}, true
+		}
+	}
+	return resemblance{}, false
+}
+
+// beginsBlock reports whether an LZ4 block begins with a burst.
+func beginsBlock(block []byte) bool {
+	b := blockPart(block, nil, 256)
+	return len(b) > 8 && beginsLikeBurst(b)
 }
 
 // bytesBehind is how many bytes follow a block whose head says how long it is; 0
