@@ -276,8 +276,7 @@ func jsonError(text []byte) string {
 	}
 	var v json.RawMessage
 	err := json.Unmarshal(text, &v)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Sprintf("byte %d: %v", max(syntax.Offset-1, 0), err)
 	}
 	return fmt.Sprint(err)

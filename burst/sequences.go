@@ -1,6 +1,9 @@
 package burst
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // The LZ4 block format's "end of block restrictions", as liblz4 enforces them.
 const (
@@ -135,7 +138,7 @@ func plainEnd(src, out []byte) bool {
 	if len(src) < far || len(out) < far {
 		return false
 	}
-	if string(src[len(src)-endLiterals:]) != string(out[len(out)-endLiterals:]) {
+	if !bytes.Equal(src[len(src)-endLiterals:], out[len(out)-endLiterals:]) {
 		return false
 	}
 	for literals := -1; literals < endMatch-minMatch; literals++ { // -1: no token behind the match
