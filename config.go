@@ -95,6 +95,8 @@ type CleanupConfig struct {
 	ExpireAfter  settings.Duration `split_words:"true"`
 	AbandonAfter settings.Duration `split_words:"true"`
 	RetireAfter  settings.Duration `split_words:"true"`
+	AllowTiny    settings.Bool     `split_words:"true"`
+	Flowing      settings.Bool     `split_words:"true"`
 	Brake        settings.Share    `split_words:"true"`
 	BrakeMin     settings.Count    `split_words:"true"`
 	BrakeHold    settings.Duration `split_words:"true"`
@@ -204,11 +206,13 @@ func (c *Config) cleanupTable() settings.Table {
 		settings.New("CLEANUP_ENABLED", &u.Enabled, true, "whether sessions expire and streams retire"),
 		settings.New("CLEANUP_SCHEDULE", &u.Schedule, jobs.DefaultCleanupSchedule, "when they do"),
 		settings.New("CLEANUP_EXPIRE_AFTER", &u.ExpireAfter, cleanup.DefaultExpireAfter, "a session not updated for this long is removed",
-			settings.AboveZero(&u.ExpireAfter)),
+			settings.AboveZero(&u.ExpireAfter), settings.LongEnough(&u.ExpireAfter, cleanup.MinLimit, "CLEANUP_ALLOW_TINY", &u.AllowTiny)),
 		settings.New("CLEANUP_ABANDON_AFTER", &u.AbandonAfter, 0, "an open session not updated for this long is marked abandoned; 0 for off",
-			c.abandonPrecedesExpiry),
+			c.abandonPrecedesExpiry, settings.NotTiny(&u.AbandonAfter, cleanup.MinAbandonAfter, "short is", "CLEANUP_ALLOW_TINY", &u.AllowTiny)),
 		settings.New("CLEANUP_RETIRE_AFTER", &u.RetireAfter, cleanup.DefaultRetireAfter, "a stream with no session and no entry for this long is removed",
-			settings.AboveZero(&u.RetireAfter)),
+			settings.AboveZero(&u.RetireAfter), settings.LongEnough(&u.RetireAfter, cleanup.MinLimit, "CLEANUP_ALLOW_TINY", &u.AllowTiny)),
+		settings.New("CLEANUP_ALLOW_TINY", &u.AllowTiny, false, "allow limits so short that they are more likely typos"),
+		settings.New("CLEANUP_FLOWING", &u.Flowing, true, "keep sessions whose messages arrive, whatever their time says"),
 		settings.New("CLEANUP_BRAKE", &u.Brake, cleanup.DefaultBrake.Share, "the largest share of all sessions, or streams, that one run may remove; 1 for off",
 			settings.AboveZero(&u.Brake)),
 		settings.New("CLEANUP_BRAKE_MIN", &u.BrakeMin, cleanup.DefaultBrake.Min, "so many may go in one run, whatever the share"),
@@ -427,9 +431,10 @@ func (c *Config) cleanupOptions(encoding burst.Encoding) jobs.CleanupOptions {
 			Limits: cleanup.Limits{
 				ExpireAfter: u.ExpireAfter.Value, AbandonAfter: u.AbandonAfter.Value, RetireAfter: u.RetireAfter.Value,
 			},
-			Brake:    cleanup.Brake{Share: u.Brake.Value, Min: u.BrakeMin.Value, Hold: u.BrakeHold.Value},
-			Scan:     u.Scan.Value,
-			Encoding: encoding,
+			TimeAlone: !u.Flowing.Value,
+			Brake:     cleanup.Brake{Share: u.Brake.Value, Min: u.BrakeMin.Value, Hold: u.BrakeHold.Value},
+			Scan:      u.Scan.Value,
+			Encoding:  encoding,
 		},
 	}
 }

@@ -209,9 +209,10 @@ func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
 		add("its own is old", 3*time.Hour, 7, "x")
 		add("its own is young", time.Minute, 7, "x")
 		add("another's is young", time.Minute, 8, "x")
-		add("its own is young, but not among the newest", time.Minute, 7, "x")
-		for range 10 {
-			add("its own is young, but not among the newest", time.Second, 8, "x")
+		add("its own is young, and known", 30*time.Minute, 7, "x")
+		add("its own is young, and known", time.Minute, 8, "x")
+		for range lookMessages + 1 {
+			add("too many to look at", time.Minute, 8, "x")
 		}
 		add("appended before", time.Minute, 7, "the message")
 		add("appended before", time.Second, 8, "x")
@@ -228,21 +229,22 @@ func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
 			end   Appending
 			added int64
 		}{
-			"its own is old":                             {Appended, 1},
-			"its own is young":                           {NotAppended, 0},
-			"another's is young":                         {Appended, 1},
-			"its own is young, but not among the newest": {Appended, 1},
-			"appended before":                            {Appended, 0},
-			"appended before, and then its own":          {NotAppended, 0},
-			"counted":                                    {NotAppended, 0},
-			"ahead":                                      {NotAppended, 0},
-			"never an entry":                             {NoStream, 0},
-			"trimmed to nothing":                         {Appended, 1},
-			"missing":                                    {NoStream, 0},
-			"text":                                       {NotAppended, 0},
+			"its own is old":                    {Appended, 1},
+			"its own is young":                  {NotAppended, 0},
+			"another's is young":                {Appended, 1},
+			"its own is young, and known":       {Appended, 1},
+			"too many to look at":               {NotAppended, 0},
+			"appended before":                   {Appended, 0},
+			"appended before, and then its own": {NotAppended, 0},
+			"counted":                           {NotAppended, 0},
+			"ahead":                             {NotAppended, 0},
+			"never an entry":                    {NoStream, 0},
+			"trimmed to nothing":                {Appended, 1},
+			"missing":                           {NoStream, 0},
+			"text":                              {NotAppended, 0},
 		} {
 			before := rdb.XLen(ctx, "stream:"+stream).Val()
-			silence := Silence{Newest: 10, Since: now.Add(-time.Hour), Now: now}
+			silence := Silence{After: TimeID(now.Add(-25 * time.Minute)), Since: now.Add(-time.Hour), Now: now}
 			end, err := b.AppendIfSilent(ctx, Session{Stream: stream, ID: "7"}, []byte("the message"), silence)
 			if err != nil || end != want.end {
 				t.Errorf("%s: %v, %v", stream, end, err)
@@ -277,7 +279,7 @@ func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 		sessions = append(sessions, sessionOf(t, b, string(layout)))
 	}
 	s.Client.ConfigSet(ctx, "maxmemory", "1")
-	if _, err := b.AppendIfSilent(ctx, Session{Stream: "s", ID: "7"}, []byte("x"), Silence{Newest: 10, Since: time.Now(), Now: time.Now()}); ClassOf(err) != ClassOOM {
+	if _, err := b.AppendIfSilent(ctx, Session{Stream: "s", ID: "7"}, []byte("x"), Silence{Since: time.Now(), Now: time.Now()}); ClassOf(err) != ClassOOM {
 		t.Errorf("appending: %v", err)
 	}
 	for _, session := range sessions {

@@ -178,7 +178,7 @@ func (u Uses) patterns() []string {
 		state(stateGroups)
 	}
 	if u.Cleanup {
-		state(stateRetired, stateSighted, stateLeft, stateBrake)
+		state(stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake)
 	}
 	if u.leads() {
 		state(stateLease)

@@ -10,6 +10,8 @@ package buffer
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"time"
 
@@ -62,6 +64,7 @@ type Buffer struct {
 	exclude Patterns
 	// maxStall is how long one call may hold up Redis.
 	maxStall time.Duration
+	scope    int64
 	log      *slog.Logger
 }
 
@@ -79,7 +82,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 		Registry: registry.New(conn, registry.Options{Key: names.Sessions, Layouts: o.Layouts, MaxStall: maxStall}),
 		conn:     conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
-		maxStall: maxStall, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		maxStall: maxStall, scope: scopeOf(names, o), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
@@ -111,4 +114,14 @@ func (b *Buffer) Owns(stream string) bool {
 		return false
 	}
 	return !b.exclude.Match(stream)
+}
+
+// Scope tells apart what counts of streams and sessions are of: of which keys,
+// layouts and patterns. Counts with another scope say nothing about each other.
+func (b *Buffer) Scope() int64 { return b.scope }
+
+func scopeOf(names Names, o Options) int64 {
+	h := fnv.New64a()
+	_, _ = fmt.Fprintf(h, "%q %q %q %q", []string{names.Streams, names.StreamPrefix, names.Sessions}, o.Layouts, o.Include, o.Exclude)
+	return int64(h.Sum64() >> 1)
 }

@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -132,11 +133,11 @@ func (b *Buffer) DropName(ctx context.Context, stream string) (Retirement, error
 	if err != nil || remembered == nil {
 		return Kept, err
 	}
-	back, err := b.keyExists(ctx, stream)
+	kind, err := b.keyType(ctx, stream)
 	if err != nil {
 		return Kept, err
 	}
-	if back {
+	if kind != "none" {
 		return Kept, b.takeBack(ctx, stream, remembered)
 	}
 	return b.unlist(ctx, stream)
@@ -149,20 +150,20 @@ func (b *Buffer) unlist(ctx context.Context, stream string) (Retirement, error) 
 	if err := b.rdb.SRem(ctx, b.names.Streams, stream).Err(); err != nil {
 		return RetiredListed, fmt.Errorf("taking the name of stream %s from %q: %w", Quote(stream), b.names.Streams, err)
 	}
-	back, err := b.keyExists(ctx, stream)
-	if err != nil || !back {
+	kind, err := b.keyType(ctx, stream)
+	if err != nil || kind != "stream" {
 		// On an error the name is remembered: a later run restores it.
 		return Retired, err
 	}
 	return CameBack, b.Restore(ctx, stream)
 }
 
-func (b *Buffer) keyExists(ctx context.Context, stream string) (bool, error) {
-	n, err := b.rdb.Exists(ctx, b.names.StreamKey(stream)).Result()
+func (b *Buffer) keyType(ctx context.Context, stream string) (string, error) {
+	kind, err := b.rdb.Type(ctx, b.names.StreamKey(stream)).Result()
 	if err != nil {
-		return false, fmt.Errorf("looking for stream %s: %w", Quote(stream), err)
+		return "", fmt.Errorf("looking for stream %s: %w", Quote(stream), err)
 	}
-	return n > 0, nil
+	return kind, nil
 }
 
 // Restore puts the name of a stream that has come back into the set. That it
@@ -195,21 +196,73 @@ type Return struct {
 // Forget forgets that a stream was retired, unless that was noted anew.
 func (b *Buffer) Forget(ctx context.Context, r Return) error { return b.forget(ctx, r.Stream, r.Noted) }
 
+// Unlisted is what the key of a name holds that is not in the set of streams.
+type Unlisted struct {
+	// Type is the key's type, "none" where there is no key.
+	Type string
+	// Message reports that the newest entry of a stream has the fields of a
+	// message.
+	Message bool
+}
+
+// unlistedScript looks whether a stream is one of messages.
+//
+// KEYS[1] stream
+// returns {type, 1 if the newest entry has the fields "id" and "data"}
+var unlistedScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1])
+kind = kind.ok or kind
+if kind ~= 'stream' then return {kind, 0} end
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local id, data = false, false
+if newest then
+  for i = 1, #newest[2], 2 do
+    id, data = id or newest[2][i] == 'id', data or newest[2][i] == 'data'
+  end
+end
+return {kind, id and data and 1 or 0}
+`)
+
+// Restorable says of each name what its key holds; a key that cannot be asked
+// has no type.
+func (b *Buffer) Restorable(ctx context.Context, names []string) ([]Unlisted, error) {
+	all := make([]Unlisted, 0, len(names))
+	for part := range slices.Chunk(names, infoBatch) {
+		calls := make([]scriptCall, len(part))
+		for i, name := range part {
+			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+		}
+		for i, cmd := range b.evalRead(ctx, unlistedScript, calls) {
+			reply, err := cmd.Slice()
+			if IsLost(err) {
+				return all, fmt.Errorf("looking at the unlisted stream %s: %w", Quote(part[i]), err)
+			}
+			var u Unlisted
+			if err == nil && len(reply) == 2 {
+				u.Type, _ = reply[0].(string)
+				u.Message = reply[1] == int64(1)
+			}
+			all = append(all, u)
+		}
+	}
+	return all, nil
+}
+
 // Returned gives, a page at a time, the remembered streams that have a key
 // again.
 func (b *Buffer) Returned(ctx context.Context, visit func([]Return) error) error {
 	return b.walkState(ctx, stateRetired, func(members []member) error {
 		pipe := b.rdb.Pipeline()
-		cmds := make([]*redis.IntCmd, len(members))
+		cmds := make([]*redis.StatusCmd, len(members))
 		for i, m := range members {
-			cmds[i] = pipe.Exists(ctx, b.names.StreamKey(m.name))
+			cmds[i] = pipe.Type(ctx, b.names.StreamKey(m.name))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("looking for retired streams that came back: %w", err)
 		}
 		var back []Return
 		for i, m := range members {
-			if cmds[i].Val() > 0 && b.Owns(m.name) {
+			if cmds[i].Val() == "stream" && b.Owns(m.name) {
 				back = append(back, Return{m.name, m.at})
 			}
 		}

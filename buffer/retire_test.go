@@ -147,7 +147,7 @@ func TestRestoreKeepsTheNoteFromNowOnAndForgetMinds(t *testing.T) {
 var steps = []struct {
 	command string
 	nth     int
-}{{"evalsha", 1}, {"evalsha", 2}, {"srem", 1}, {"exists", 1}}
+}{{"evalsha", 1}, {"evalsha", 2}, {"srem", 1}, {"type", 1}}
 
 // warm has the server know the scripts, so that each step is one call.
 func warm(t *testing.T, s *redistest.Server) {
@@ -242,7 +242,7 @@ func TestDropNameKeepsTheNameOfAStreamThatIsBack(t *testing.T) {
 		when string
 		nth  int
 		end  Retirement
-	}{{"exists", 1, Kept}, {"srem", 1, CameBack}, {"exists", 2, CameBack}} {
+	}{{"type", 1, Kept}, {"srem", 1, CameBack}, {"type", 2, CameBack}} {
 		s.Client.FlushAll(ctx)
 		s.Client.SAdd(ctx, "streams", "x")
 		b := open(t, s.URL(), nil)

@@ -353,25 +353,6 @@ func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
 	}
 }
 
-func TestNewestGivesThePlacesWithoutThePayloads(t *testing.T) {
-	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
-		ctx := t.Context()
-		for i := 1; i <= 20; i++ {
-			rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: fmt.Sprintf("%d-1", i), Values: []any{"id", i % 2, "data", "x"}})
-		}
-		rdb.Set(ctx, "stream:b", "x", 0)
-		b := open(t, url, func(o *Options) { o.ReadOnly = true })
-		marks, err := b.Newest(ctx, []string{"a", "b", "none", "a"}, 3)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := []Mark{{ID{20, 1}, "0"}, {ID{19, 1}, "1"}, {ID{18, 1}, "0"}}
-		if len(marks) != 4 || !slices.Equal(marks[0], want) || len(marks[1])+len(marks[2]) != 0 || !slices.Equal(marks[3], want) {
-			t.Errorf("got %v", marks)
-		}
-	})
-}
-
 func TestWalkStreamKeysVisitsOursListedOrNot(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()

@@ -22,9 +22,45 @@ const (
 	stateLeft = "left"
 	// statePolicy is a Hash of the policies under which was trimmed last.
 	statePolicy = "policy"
-	// stateBrake is a Hash of the decision that the brake holds back.
+	// stateBrake is a Hash of the decision that the mass-deletion guard holds
+	// back.
 	stateBrake = "brake"
+	// stateRelisted is a Sorted Set of the names that were listed again because a
+	// session names them, by time.
+	stateRelisted = "relisted"
 )
+
+// cleanupState are the keys of clean-up with their types.
+var cleanupState = []struct{ name, kind string }{
+	{stateRetired, "zset"}, {stateSighted, "zset"}, {stateRelisted, "zset"}, {stateLeft, "hash"}, {stateBrake, "hash"},
+}
+
+// UnusableState names the keys of clean-up that hold another type. What they are
+// for is then not known and cannot be noted, as where Redis has no memory left.
+func (b *Buffer) UnusableState(ctx context.Context) ([]string, error) {
+	pipe := b.rdb.Pipeline()
+	kinds := make([]*redis.StatusCmd, len(cleanupState))
+	for i, state := range cleanupState {
+		kinds[i] = pipe.Type(ctx, b.stateKey(state.name))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("asking for the types of our own keys: %w", err)
+	}
+	var unusable []string
+	for i, state := range cleanupState {
+		if kind := kinds[i].Val(); kind != "none" && kind != state.kind {
+			unusable = append(unusable, fmt.Sprintf("%s: %s", b.stateKey(state.name), kind))
+		}
+	}
+	return unusable, nil
+}
+
+// takesNoNote reports whether a note could not be kept, so that what depends on
+// it is left undone: Redis has no memory left, or the key holds another type.
+func takesNoNote(err error) bool {
+	class := ClassOf(err)
+	return class == ClassOOM || class == ClassWrongType
+}
 
 // MaxRemembered is how many names of retired streams are kept; the oldest are
 // forgotten first.
@@ -54,19 +90,35 @@ type note struct {
 	at  time.Time
 }
 
-// remember notes a name before its stream is removed; nil if Redis has no
-// memory left for it.
+// remember notes a name before its stream is removed; nil if that cannot be
+// noted.
 func (b *Buffer) remember(ctx context.Context, stream string) (*note, error) {
-	call := scriptCall{key: b.stateKey(stateRetired), args: []any{stream, MaxRemembered}}
+	return b.noteName(ctx, stateRetired, stream)
+}
+
+// NoteRelisted notes that a name was listed again because a session names it.
+func (b *Buffer) NoteRelisted(ctx context.Context, stream string) error {
+	_, err := b.noteName(ctx, stateRelisted, stream)
+	return err
+}
+
+// Relisted gives, for each name, when it was last listed again because a session
+// names it; zero if it never was.
+func (b *Buffer) Relisted(ctx context.Context, names []string) ([]time.Time, error) {
+	return b.scores(ctx, stateRelisted, names)
+}
+
+func (b *Buffer) noteName(ctx context.Context, state, stream string) (*note, error) {
+	call := scriptCall{key: b.stateKey(state), args: []any{stream, MaxRemembered}}
 	reply, err := b.evalWrite(ctx, rememberScript, []scriptCall{call})[0].Int64Slice()
-	if ClassOf(err) == ClassOOM {
+	if takesNoNote(err) {
 		return nil, nil
 	}
 	if err == nil && len(reply) != 2 {
 		err = fmt.Errorf("%d values instead of 2", len(reply))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("remembering stream %s before it is removed: %w", Quote(stream), err)
+		return nil, fmt.Errorf("noting the name of stream %s in %q: %w", Quote(stream), b.stateKey(state), err)
 	}
 	return &note{new: reply[0] == 1, at: time.UnixMilli(reply[1])}, nil
 }
@@ -122,6 +174,9 @@ func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]ti
 	}
 	// A member that is not there has score 0.
 	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), names...).Result()
+	if ClassOf(err) == ClassWrongType {
+		return times, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading what is remembered of streams: %w", err)
 	}
@@ -134,7 +189,7 @@ func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]ti
 }
 
 // Sight notes names that have no entry, as first seen now unless they were
-// noted before. It reports false if Redis has no memory left for it.
+// noted before. It reports false if that cannot be noted.
 func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool, error) {
 	if len(names) == 0 {
 		return true, nil
@@ -144,7 +199,7 @@ func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool
 		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: name}
 	}
 	err := b.rdb.ZAddNX(ctx, b.stateKey(stateSighted), members...).Err()
-	if ClassOf(err) == ClassOOM {
+	if takesNoNote(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -162,7 +217,7 @@ func (b *Buffer) Unsight(ctx context.Context, names []string) error {
 	for i, name := range names {
 		members[i] = name
 	}
-	if err := b.rdb.ZRem(ctx, b.stateKey(stateSighted), members...).Err(); err != nil {
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateSighted), members...).Err(); err != nil && ClassOf(err) != ClassWrongType {
 		return fmt.Errorf("forgetting streams without entries: %w", err)
 	}
 	return nil
@@ -189,6 +244,9 @@ func (b *Buffer) walkState(ctx context.Context, state string, visit func([]membe
 	key := b.stateKey(state)
 	fetch := func(ctx context.Context, cursor uint64) ([]member, uint64, error) {
 		pairs, next, err := b.rdb.ZScan(ctx, key, cursor, "", namePage).Result()
+		if ClassOf(err) == ClassWrongType {
+			return nil, 0, nil
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading %q: %w", key, err)
 		}
@@ -217,8 +275,11 @@ func (b *Buffer) Left(ctx context.Context) (Facts, error) { return b.facts(ctx, 
 // it, nothing is known: an older note would make the registry look shrunken.
 func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
 	err := b.setFacts(ctx, stateLeft, f)
-	if ClassOf(err) == ClassOOM {
+	switch ClassOf(err) {
+	case ClassOOM:
 		return b.setFacts(ctx, stateLeft, nil)
+	case ClassWrongType:
+		return nil
 	}
 	return err
 }
@@ -229,27 +290,39 @@ func (b *Buffer) TrimPolicy(ctx context.Context) (Facts, error) { return b.facts
 // SetTrimPolicy notes the policy under which is trimmed. At maxmemory it is
 // not noted.
 func (b *Buffer) SetTrimPolicy(ctx context.Context, f Facts) error {
-	if err := b.setFacts(ctx, statePolicy, f); ClassOf(err) != ClassOOM {
+	if err := b.setFacts(ctx, statePolicy, f); !takesNoNote(err) {
 		return err
 	}
 	return nil
 }
 
-// Held is the decision that the brake holds back, empty if there is none.
+// Held is the decision that the guard holds back, empty if there is none.
 func (b *Buffer) Held(ctx context.Context) (Facts, error) { return b.facts(ctx, stateBrake) }
 
-// SetHeld notes the decision that the brake holds back; empty when it let go.
-// It reports false if Redis has no memory left for it.
+// SetHeld notes the decision that the guard holds back; empty when it is released.
+// It reports false if that cannot be noted.
 func (b *Buffer) SetHeld(ctx context.Context, f Facts) (bool, error) {
 	err := b.setFacts(ctx, stateBrake, f)
-	if ClassOf(err) == ClassOOM {
+	if takesNoNote(err) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
+// dropFactsScript removes a Hash of ours; what holds another type stays.
+//
+// KEYS[1] the Hash
+var dropFactsScript = newScript(`
+local kind = redis.call('TYPE', KEYS[1])
+if (kind.ok or kind) == 'hash' then redis.call('UNLINK', KEYS[1]) end
+return 1
+`)
+
 func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
 	all, err := b.rdb.HGetAll(ctx, b.stateKey(state)).Result()
+	if ClassOf(err) == ClassWrongType {
+		return Facts{}, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", b.stateKey(state), err)
 	}
@@ -266,7 +339,7 @@ func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
 	key := b.stateKey(state)
 	var err error
 	if len(f) == 0 {
-		err = b.rdb.Unlink(ctx, key).Err()
+		err = b.evalWrite(ctx, dropFactsScript, []scriptCall{{key: key}})[0].Err()
 	} else {
 		values := make([]any, 0, 2*len(f))
 		for k, v := range f {

@@ -29,6 +29,31 @@ func State(sessionJSON []byte) string {
 	return state
 }
 
+// Closed reports whether the state in a Session JSON says that the session is
+// over: closed, truncated, failed or abandoned.
+func Closed(sessionJSON []byte) bool {
+	if !utf8.Valid(sessionJSON) {
+		return false
+	}
+	reasons, members := readSessionJSON(sessionJSON)
+	if reasons.Has(SessionNotJSON) {
+		return false
+	}
+	return slices.ContainsFunc(closedStates, func(s stateName) bool { return s.is(members.state) })
+}
+
+// stateName is a state in both ways in which it is written.
+type stateName struct{ state, number string }
+
+var closedStates = []stateName{{"closed", "4"}, {"truncated", "12"}, {"failed", "28"}, {StateAbandoned, numberAbandoned}}
+
+func (s stateName) is(value []byte) bool {
+	if bytes.IndexByte(value, '\\') >= 0 {
+		value = plainString(value)
+	}
+	return string(value) == s.number || bytes.EqualFold(value, []byte(`"`+s.state+`"`))
+}
+
 // Abandon returns a Session JSON that is abandoned where the given one is open
 // or waiting, and the same byte for byte in all else; false if it is neither.
 // The state is written as the producer writes it: as a number, or in its letter
@@ -50,14 +75,8 @@ func readState(sessionJSON []byte) (state string, members sessionMembers) {
 	if reasons.Has(SessionNotJSON) {
 		return "", members
 	}
-	value := members.state
-	if bytes.IndexByte(value, '\\') >= 0 {
-		value = plainString(value)
-	}
-	for _, known := range [...]struct{ state, number string }{
-		{StateWaiting, numberWaiting}, {StateOpen, numberOpen}, {StateAbandoned, numberAbandoned},
-	} {
-		if string(value) == known.number || bytes.EqualFold(value, []byte(`"`+known.state+`"`)) {
+	for _, known := range [...]stateName{{StateWaiting, numberWaiting}, {StateOpen, numberOpen}, {StateAbandoned, numberAbandoned}} {
+		if known.is(members.state) {
 			return known.state, members
 		}
 	}

@@ -121,3 +121,16 @@ func commonEnds(a, b []byte) (head, tail int) {
 	}
 	return head, tail
 }
+
+func TestClosedSessionsAreToldFromOpenOnes(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"identity":"a","state":4}`: true, `{"identity":"a","state":"closed"}`: true, `{"state":"Truncated"}`: true,
+		`{"state":12}`: true, `{"state":28}`: true, `{"state":"FAILED"}`: true, `{"state":44}`: true, `{"state":"clos\u0065d"}`: true,
+		`{"state":2}`: false, `{"state":"open"}`: false, `{"state":1}`: false, `{"state":0}`: false, `{"state":"4"}`: false,
+		`{"identity":"a"}`: false, `{}`: false, ``: false, `{"state":4`: false, "{\"state\":4,\"a\":\"\xff\"}": false, `4`: false,
+	} {
+		if got := Closed([]byte(text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}

@@ -146,7 +146,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 					t.Error("the TTL is gone")
 				}
 				w.inspected("s", 2, enc)
-				if n := strings.Count(w.log.String(), `msg="marked as abandoned" action=abandon session=a stream=s`); n != 1 {
+				if n := strings.Count(w.log.String(), `msg="marked session as abandoned" action=abandon session=a stream=s`); n != 1 {
 					t.Errorf("the record is\n%s", w.log.String())
 				}
 				if again := w.run(abandoning); again.SessionsAbandoned != 0 || w.Client.XLen(t.Context(), "stream:s").Val() != 2 {

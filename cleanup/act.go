@@ -3,117 +3,186 @@ package cleanup
 import (
 	"context"
 	"fmt"
-	"time"
+	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// act removes what the first walk decided on, and nothing beyond its counts.
+// acted is what the second scan has done.
+type acted struct {
+	// expired are the sessions that it removed, by the stream they named, to be
+	// looked for once more before the stream is retired; they take so many bytes.
+	expired map[string][]expired
+	bytes   int64
+	// lasting are those that do not expire by themselves.
+	lasting int64
+	// noMemory: Redis refuses what grows, so nothing more is marked.
+	noMemory bool
+}
+
+// expired is a session that was removed.
+type expired struct {
+	identity string
+	layout   buffer.Layout
+}
+
+// Bounds of what is kept in mind of expired sessions. The streams of those
+// beyond wait for a later run.
+const (
+	maxExpiredBytes = 32 << 20
+	expiredMemory   = 64 // beside its name
+)
+
+// act scans the sessions again, and carries out what the first scan decided on,
+// nothing beyond its counts. What the guard stops is not removed; a dry run
+// shows it.
 func (r *run) act(ctx context.Context) error {
-	if r.report.SessionsStale+r.retirable+r.droppable == 0 {
+	n := r.found
+	removes := n.sessions.stale+n.retire+n.drop > 0 && (!r.guard.stopped || r.dry())
+	if !removes && n.abandon == 0 {
 		return nil
 	}
-	// Noted before the first removal: what a run that is killed has removed
-	// must not look like a loss to the next.
-	if err := r.setLeft(ctx, r.hashSessions-r.hashStale, r.report.Streams-r.retirable-r.droppable); err != nil {
-		return err
+	r.flows.second = true
+	if removes {
+		// Noted before the first removal: what a run that is killed has removed
+		// must not look like a loss to the next.
+		if err := r.setLeft(ctx, n.sessions.lasting-n.sessions.lastingStale, r.report.Streams-n.retire-n.drop); err != nil {
+			return err
+		}
 	}
 	// A session that came meanwhile, or does not expire after all, joins the
-	// owners of the first walk.
-	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.expirePage(ctx, page) }); err != nil {
+	// owners of the first scan.
+	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.actSessions(ctx, page, removes) }); err != nil {
 		return fmt.Errorf("no stream retired, as not all sessions could be read: %w", err)
 	}
-	if r.retirable+r.droppable == 0 {
+	if !removes || n.retire+n.drop == 0 {
 		return nil
 	}
-	if err := r.store.WalkStreams(ctx, func(names []string) error {
-		return r.decideStreams(ctx, names, func(f StreamFacts, fate Fate, reason string) error {
-			return r.retire(ctx, f, fate, reason)
-		})
-	}); err != nil {
+	if err := r.walkAlone(ctx, r.retire); err != nil {
 		return fmt.Errorf("retiring streams: %w", err)
 	}
 	return nil
 }
 
-// expirePage judges a page of sessions anew and removes the stale ones. Of
-// those beyond what the first walk counted, each takes the place of one that
-// was not removed: a page may name a session twice.
-func (r *run) expirePage(ctx context.Context, page []buffer.Session) error {
-	var stale []buffer.Session
-	var reasons []string
-	for _, s := range page {
-		if !r.ours(s) {
+// actSessions judges a page of sessions anew, removes the stale ones and marks
+// those that are to be abandoned. Of the stale ones beyond what the first scan
+// counted, each takes the place of one that was not removed: a page may name a
+// session twice.
+func (r *run) actSessions(ctx context.Context, page []buffer.Session, removes bool) error {
+	old, quiet, err := r.judgePage(ctx, page, func(s *buffer.Session, v verdict) { r.own(s, v.state) })
+	if err != nil {
+		return err
+	}
+	var stale []verdict
+	for _, v := range old {
+		if v.state == Stale && removes {
+			stale = append(stale, v)
 			continue
 		}
-		if life, reason := JudgeSession(s, r.o.Limits, r.now); life == Stale {
-			stale, reasons = append(stale, s), append(reasons, reason)
-		} else {
-			r.keepsStream(s)
-		}
+		r.flowsAfterAll(v)
+		r.own(v.session, v.state)
 	}
-	for len(stale) > 0 && r.report.SessionsExpired < r.report.SessionsStale {
-		n := min(int64(len(stale)), r.report.SessionsStale-r.report.SessionsExpired)
-		if err := r.expire(ctx, stale[:n], reasons[:n]); err != nil {
+	n := r.found.sessions.stale
+	for len(stale) > 0 && r.report.SessionsExpired < n {
+		part := stale[:min(int64(len(stale)), n-r.report.SessionsExpired)]
+		if err := r.expire(ctx, part); err != nil {
 			return err
 		}
-		stale, reasons = stale[n:], reasons[n:]
+		stale = stale[len(part):]
 	}
-	for _, s := range stale {
-		r.keepsStream(s)
+	for _, v := range stale {
+		r.own(v.session, v.state)
 	}
-	return nil
+	return r.eachQuiet(ctx, quiet, func(q quietVerdict) error { return r.abandon(ctx, q) })
 }
 
-// keepsStream notes that the stream of a session is still owned.
-func (r *run) keepsStream(s buffer.Session) {
-	if s.HasStream {
-		r.owned.add(s.Stream)
+// flowsAfterAll counts a session that the first scan counted as stale.
+func (r *run) flowsAfterAll(v verdict) {
+	if v.state == Flowing && v.arrival.seenAgain() {
+		r.report.SessionsStale--
+		r.countFlowing(v.session, v.arrival)
 	}
 }
 
 // expire removes sessions that are still as they were read.
-func (r *run) expire(ctx context.Context, stale []buffer.Session, reasons []string) error {
-	removed, err := r.store.Expire(ctx, stale)
-	for i, s := range stale {
+func (r *run) expire(ctx context.Context, stale []verdict) error {
+	sessions := make([]buffer.Session, len(stale))
+	for i, v := range stale {
+		sessions[i] = *v.session
+	}
+	removed, err := r.store.Expire(ctx, sessions)
+	for i, v := range stale {
 		if !removed[i] {
-			// Refreshed since it was read, or not tried: it keeps its stream.
-			r.keepsStream(s)
+			if owns := r.remains(ctx, v.session); owns {
+				r.own(v.session, v.state)
+			}
 			continue
 		}
 		r.report.SessionsExpired++
-		if !s.HasOwnKey() {
-			r.hashExpired++
+		if isLasting(*v.session) {
+			r.acted.lasting++
 		}
-		r.remember(s)
-		r.done(sessionAction(s, reasons[i]))
+		r.remember(v.session)
+		r.record.action(sessionAction(v.session, v.reason))
 	}
 	return err
 }
 
-// maxRemembered is how many expired sessions a run keeps in mind in order to
-// look for them again. The streams of those beyond wait for the next run.
-const maxRemembered = 50_000
-
-func (r *run) remember(s buffer.Session) {
-	if !s.HasStream {
-		return
+// remains reports whether a session that was not removed is still there: it was
+// refreshed since it was read, or not tried. If it is gone, it was named twice,
+// or expired by itself.
+func (r *run) remains(ctx context.Context, s *buffer.Session) bool {
+	if !s.HasStream || r.streams.has(s.Stream, owned) {
+		return true
 	}
-	if r.remembered >= maxRemembered {
-		r.owned.add(s.Stream)
-		return
-	}
-	r.remembered++
-	s = s.Forget()
-	r.expired[s.Stream] = append(r.expired[s.Stream], s)
+	there, err := r.store.SessionsExist(ctx, []buffer.Session{*s})
+	return there || err != nil
 }
 
-// retire carries out one stream's fate.
-func (r *run) retire(ctx context.Context, f StreamFacts, fate Fate, reason string) error {
-	if fate != Retirable && fate != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.retirable+r.droppable {
+// remember keeps an expired session in mind if its stream is to be retired.
+func (r *run) remember(s *buffer.Session) {
+	if !s.HasStream || !r.streams.has(s.Stream, dying) {
+		return
+	}
+	bytes := expiredMemory + int64(len(s.Identity))
+	if r.acted.bytes+bytes > maxExpiredBytes {
+		r.streams.set(s.Stream, later)
+		return
+	}
+	r.acted.bytes += bytes
+	all, known := r.acted.expired[s.Stream]
+	stream := s.Stream
+	if !known {
+		stream = strings.Clone(stream)
+	}
+	r.acted.expired[stream] = append(all, expired{strings.Clone(s.Identity), s.Layout})
+}
+
+// cameBack reports whether one of the sessions of a stream that this run has
+// removed is there again.
+func (r *run) cameBack(ctx context.Context, stream string) (bool, error) {
+	gone := r.acted.expired[stream]
+	if len(gone) == 0 {
+		return false, nil
+	}
+	sessions := make([]buffer.Session, len(gone))
+	for i, e := range gone {
+		sessions[i] = buffer.Session{Identity: e.identity, Layout: e.layout}
+	}
+	return r.store.SessionsExist(ctx, sessions)
+}
+
+// retire carries out what becomes of a stream that no session names.
+func (r *run) retire(ctx context.Context, f StreamFacts) error {
+	fate, reason := JudgeStream(f, r.o().Limits, r.now)
+	if fate != Retirable && fate != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.found.retire+r.found.drop {
 		return nil
 	}
-	if back, err := r.store.SessionsExist(ctx, r.expired[f.Name]); err != nil || back {
+	if r.streams.has(f.Name, later) {
+		r.report.StreamsPostponed++
+		return nil
+	}
+	if back, err := r.cameBack(ctx, f.Name); err != nil || back {
 		return err
 	}
 	var end buffer.Retirement
@@ -121,96 +190,35 @@ func (r *run) retire(ctx context.Context, f StreamFacts, fate Fate, reason strin
 	if fate == Droppable {
 		end, err = r.store.DropName(ctx, f.Name)
 	} else {
-		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, r.o.Limits.RetireAfter)
+		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, r.o().Limits.RetireAfter)
 	}
 	r.ended(r.streamAction(f, fate, reason), end)
-	if err != nil {
-		return r.failed(f.Name, err)
-	}
-	return nil
+	return r.skip(f.Name, err)
 }
 
-// ended counts what became of a stream, and leaves the record.
+// skip counts a stream that could not be cleaned up, and ends the run if the way
+// to Redis is broken.
+func (r *run) skip(stream string, err error) error {
+	if err != nil && !buffer.IsLost(err) {
+		r.failed(stream, "stream not cleaned up", err)
+		return nil
+	}
+	return err
+}
+
+// ended counts what became of a stream, and records it.
 func (r *run) ended(a Action, end buffer.Retirement) {
 	switch {
-	case end == buffer.Kept, a.Kind == DropName && end != buffer.Retired:
+	case end == buffer.Kept, a.Kind == DropName && end != buffer.Retired && end != buffer.CameBack:
 		return
 	case a.Kind == DropName:
 		r.report.NamesDropped++
 	default:
 		r.report.StreamsRetired++
 	}
-	r.done(a)
+	r.record.action(a)
 	if end == buffer.CameBack {
 		r.report.StreamsRestored++
-		r.done(Action{Kind: Restore, Stream: a.Stream, Reason: "its key returned while it was retired"})
+		r.record.action(Action{Kind: Restore, Stream: a.Stream, Reason: "its key returned while it was retired"})
 	}
-}
-
-// leave notes what a complete run left behind.
-func (r *run) leave(ctx context.Context) error {
-	if r.letGo {
-		if err := r.drop(ctx); err != nil {
-			return err
-		}
-	}
-	return r.setLeft(ctx, r.hashSessions-r.hashExpired,
-		r.report.Streams-r.report.StreamsRetired-r.report.NamesDropped+r.report.StreamsRestored)
-}
-
-func (r *run) setLeft(ctx context.Context, sessions, streams int64) error {
-	return r.store.SetLeft(ctx, buffer.Facts{
-		leftSessions: sessions, leftStreams: streams,
-		leftExpireAfter: r.o.Limits.ExpireAfter.Milliseconds(), leftRetireAfter: r.o.Limits.RetireAfter.Milliseconds(),
-	})
-}
-
-// counts are what the brake judges, and what the last run left.
-func (r *run) counts(ctx context.Context) (Counts, buffer.Facts, error) {
-	left, err := r.store.Left(ctx)
-	return Counts{
-		Sessions: r.report.Sessions, Expire: r.report.SessionsStale,
-		Streams: r.report.Streams, Retire: r.retirable + r.droppable,
-		HashSessions: r.hashSessions, HashExpire: r.hashStale,
-		LeftSessions: left[leftSessions], LeftStreams: left[leftStreams],
-	}, left, err
-}
-
-// brake reports whether the run has to stop before it removes anything.
-func (r *run) brake(ctx context.Context) (stopped bool, err error) {
-	counts, left, err := r.counts(ctx)
-	if err != nil {
-		return true, err
-	}
-	held, err := r.held(ctx)
-	if err != nil {
-		return true, err
-	}
-	why := r.o.Brake.Judge(counts)
-	if why != "" && !r.o.Force {
-		stopped, err = r.hold(ctx, counts, held, why)
-	} else {
-		if why != "" {
-			r.o.Log.Warn("the brake is overridden", "why", why)
-		}
-		if len(held) > 0 {
-			err = r.drop(ctx)
-		}
-	}
-	if !stopped {
-		r.warnStricter(counts, left)
-	}
-	return stopped, err
-}
-
-// warnStricter says what goes because a limit was lowered since the last run.
-func (r *run) warnStricter(c Counts, left buffer.Facts) {
-	stricter := func(fact string, now time.Duration) bool {
-		before, known := left[fact]
-		return known && now.Milliseconds() < before
-	}
-	if !stricter(leftExpireAfter, r.o.Limits.ExpireAfter) && !stricter(leftRetireAfter, r.o.Limits.RetireAfter) || c.Expire+c.Retire == 0 {
-		return
-	}
-	r.o.Log.Warn("the limits got stricter: this run removes what they no longer keep", "sessions", c.Expire, "streams", c.Retire)
 }

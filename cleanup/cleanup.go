@@ -2,7 +2,6 @@ package cleanup
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -14,6 +13,8 @@ import (
 type Store interface {
 	Now(context.Context) (time.Time, error)
 	Owns(stream string) bool
+	// Scope tells apart what counts are of: keys, layouts, patterns.
+	Scope() int64
 
 	DetectsLayouts() bool
 	WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error
@@ -21,12 +22,12 @@ type Store interface {
 	SessionsExist(context.Context, []buffer.Session) (bool, error)
 	Expire(context.Context, []buffer.Session) ([]bool, error)
 	Marker
+	looker
 
 	CountStreams(context.Context) (int64, error)
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	WalkStreamKeys(ctx context.Context, visit func(names []string) error) error
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
-	Newest(ctx context.Context, names []string, n int) ([][]buffer.Mark, error)
 	Listed(ctx context.Context, names []string) ([]bool, error)
 	Retired(ctx context.Context, names []string) ([]bool, error)
 	Returned(ctx context.Context, visit func([]buffer.Return) error) error
@@ -34,7 +35,14 @@ type Store interface {
 	Retire(ctx context.Context, stream string, lastID buffer.ID, idle time.Duration) (buffer.Retirement, error)
 	DropName(ctx context.Context, stream string) (buffer.Retirement, error)
 	Restore(ctx context.Context, stream string) error
+	restoreStore
+	stateStore
+}
 
+// stateStore is what a run leaves for the next.
+type stateStore interface {
+	// UnusableState names the keys of our own that hold another type.
+	UnusableState(context.Context) ([]string, error)
 	Sightings(ctx context.Context, names []string) ([]time.Time, error)
 	Sight(ctx context.Context, names []string, now time.Time) (bool, error)
 	Unsight(ctx context.Context, names []string) error
@@ -49,12 +57,14 @@ type Store interface {
 // Options of a [Cleaner]. Functions may be nil.
 type Options struct {
 	Limits Limits
-	Brake  Brake
-	// Force carries out what the brake would stop.
+	// TimeAlone judges sessions by their time, whatever messages arrive.
+	TimeAlone bool
+	Brake     Brake
+	// Force carries out what the guard would stop.
 	Force bool
 	// Scan looks in the whole keyspace for streams that are not listed.
 	Scan bool
-	// Encoding is how messages are packed; [burst.Auto] finds it by looking.
+	// Encoding is how messages are framed; [burst.Auto] finds it by looking.
 	Encoding burst.Encoding
 
 	// OnAction is told of each action that was carried out.
@@ -62,10 +72,7 @@ type Options struct {
 	// OnMalformed is told the kind of what is not as the protocol says, once
 	// for each such item of a run: one of [Kinds].
 	OnMalformed func(kind string)
-	// OnStillFlowing is told of each session that is about to expire while
-	// its messages still flow.
-	OnStillFlowing func(buffer.Session)
-	Log            *slog.Logger
+	Log         *slog.Logger
 }
 
 // The kinds of malformed items.
@@ -76,10 +83,12 @@ const (
 	// KindUnlisted is a stream that the set does not list, and that may
 	// belong to another application.
 	KindUnlisted = "unlisted_stream"
+	// KindState is a key under the state prefix that holds another type.
+	KindState = "state_key"
 )
 
 // Kinds lists every kind, for metrics that start at 0.
-var Kinds = []string{KindSession, KindStreamType, KindStreamID, KindUnlisted}
+var Kinds = []string{KindSession, KindStreamType, KindStreamID, KindUnlisted, KindState}
 
 // Report is what one run did, or what it would do.
 type Report struct {
@@ -87,21 +96,30 @@ type Report struct {
 	SessionsLive      int64
 	SessionsStale     int64
 	SessionsMalformed int64
-	SessionsFlowing   int64 // stale, and their messages still flow
+	SessionsFlowing   int64 // not updated, but their messages arrive
+	SessionsPostponed int64 // too old, but not looked at in this run
 	SessionsExpired   int64
 	SessionsAbandoned int64
 	Streams           int64 // names in the set that are ours
 	StreamsRetired    int64
 	StreamsRestored   int64
+	StreamsPostponed  int64 // dead, but they wait for a later run
 	NamesDropped      int64
 	Errors            int64
-	// Brake is why nothing was removed, "" if the brake did not trip.
-	Brake string
-	// Held is what the brake held back, nil if it did not trip.
+	// Failed names some of the items that could not be judged or done.
+	Failed []string
+	// Brake is why nothing was removed, "" if the guard did not trip; it does so
+	// since BrakeSince, and until BrakeUntil, zero for ever.
+	Brake                  string
+	BrakeSince, BrakeUntil time.Time
+	// Held is what the guard holds back, nil if it did not trip.
 	Held *Held
+	// Lost says that the set of names is empty although nobody cleaned it up,
+	// "" if it is not.
+	Lost string
 }
 
-// Held is what a run would have removed but for the brake.
+// Held is what a run would have removed but for the guard.
 type Held struct {
 	Expire, Retire, Drop int64
 	// Examples are the first of each kind.
@@ -112,13 +130,15 @@ type Held struct {
 type Cleaner struct {
 	store Store
 	o     Options
-	// keysLooked is when the keyspace was last walked for sessions, and
+	// keysLooked is when the keyspace was last scanned for sessions, and
 	// keysFound whether one was found then.
 	keysLooked time.Time
 	keysFound  bool
-	// mind is the decision that the brake holds back where Redis has no memory
+	// memory is the decision that the guard holds back where Redis has no memory
 	// to note it.
-	mind mind
+	memory heldInMemory
+	// streams is how many names the last run left.
+	streams int64
 }
 
 // New makes a cleaner over a store.
@@ -129,79 +149,27 @@ func New(store Store, o Options) *Cleaner {
 	if o.OnMalformed == nil {
 		o.OnMalformed = func(string) {}
 	}
-	if o.OnStillFlowing == nil {
-		o.OnStillFlowing = func(buffer.Session) {}
-	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Cleaner{store: store, o: o}
 }
 
-// Plan decides, hands each action to visit, and changes nothing.
-func (c *Cleaner) Plan(ctx context.Context, visit func(Action)) (Report, error) {
-	r, err := c.decide(ctx, true, visit)
-	if err != nil {
-		return r.report, err
-	}
-	counts, _, err := r.counts(ctx)
-	if err != nil {
-		return r.report, err
-	}
-	r.report.Brake = c.o.Brake.Judge(counts)
-	r.report.SessionsExpired, r.report.SessionsAbandoned = r.report.SessionsStale, r.quiet
-	r.report.StreamsRetired, r.report.NamesDropped = r.retirable, r.droppable
-	err = r.restorable(ctx, func(name, reason string) error {
-		r.report.StreamsRestored++
-		visit(Action{Kind: Restore, Stream: name, Reason: reason})
-		return nil
-	}, func(buffer.Return) error { return nil })
-	r.tell()
-	return r.report, err
-}
-
 // Run decides and acts. The error says what broke the run off; single items
 // that failed are counted in the report.
-func (c *Cleaner) Run(ctx context.Context) (Report, error) {
-	var seen examples
-	r, err := c.decide(ctx, false, seen.add)
-	if err == nil && !r.allLayouts && r.retirable+r.droppable > 0 {
-		// A stream may be retired only if no layout has a session for it.
-		seen = examples{}
-		r, err = c.decide(ctx, true, seen.add)
-	}
-	stopped := false
-	if err == nil {
-		stopped, err = r.brake(ctx)
-	}
-	if r.report.Brake != "" {
-		r.tellHeld(seen)
-	}
-	if err == nil && !stopped {
-		err = r.act(ctx)
-	}
-	if err == nil {
-		err = r.abandon(ctx)
-	}
-	// What came back is listed again even though the run failed.
-	if !buffer.IsLost(err) {
-		err = errors.Join(err, r.restore(ctx))
-	}
-	r.tell()
-	if err != nil {
-		return r.report, err
-	}
-	if err := r.noteSightings(ctx); err != nil || stopped {
-		return r.report, err
-	}
-	return r.report, r.leave(ctx)
+func (c *Cleaner) Run(ctx context.Context) (Report, error) { return c.run(ctx, c.store, nil) }
+
+// Plan is Run over a store that records writes instead of sending them. It
+// hands each action to visit, those that the guard holds back too.
+func (c *Cleaner) Plan(ctx context.Context, visit func(Action)) (Report, error) {
+	return c.run(ctx, newDryStore(c.store), visit)
 }
 
-// keysEvery is how often the keyspace is walked for sessions while none was
+// keysEvery is how often the keyspace is scanned for sessions while none was
 // found there.
 const keysEvery = time.Hour
 
-// keysDue reports whether a run has to walk the keyspace for sessions.
+// keysDue reports whether a run has to scan the keyspace for sessions.
 func (c *Cleaner) keysDue(now time.Time) bool {
 	return !c.store.DetectsLayouts() || c.keysFound || c.keysLooked.IsZero() || now.Sub(c.keysLooked) >= keysEvery
 }

@@ -1,9 +1,10 @@
 // Package cleanup decides which sessions have expired and which streams are
 // dead, and removes them so that nothing that is still in use can go.
 //
-// A run walks the registry twice. The first walk decides and counts; the brake
-// judges the counts; the second walk decides again, page by page, and acts.
-// Memory does not grow with the number of sessions.
+// A run scans the sessions twice. The first scan decides and counts; the
+// mass-deletion guard judges the counts; the second scan decides again, page by
+// page, and acts. Memory does not grow with the number of sessions. A dry run
+// is the same over a store that records writes instead of sending them.
 package cleanup
 
 import (
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -32,6 +34,12 @@ const (
 	DefaultExpireAfter = 24 * time.Hour
 	// DefaultRetireAfter gives a stream a day after its last entry.
 	DefaultRetireAfter = 24 * time.Hour
+)
+
+// Limits below these are more likely a typo than meant.
+const (
+	MinLimit        = 10 * time.Minute
+	MinAbandonAfter = time.Minute
 )
 
 // Kind is what an [Action] does.
@@ -63,34 +71,84 @@ type Action struct {
 	After string
 }
 
-// Life is what a session is judged to be; it is a metric's label.
-type Life string
+// State is what a session is judged to be; it is a metric's label.
+type State string
 
-// The lives.
+// The states.
 const (
-	Live      Life = "live"
-	Stale     Life = "stale"
-	Malformed Life = "malformed"
+	Live      State = "live"
+	Stale     State = "stale"
+	Malformed State = "malformed"
+	// Flowing sessions are not updated, but their messages arrive.
+	Flowing State = "flowing"
+	// Postponed sessions are too old, but their messages could not be looked at
+	// in this run.
+	Postponed State = "postponed"
 )
 
-// Lives lists every life, for metrics that start at 0.
-var Lives = []Life{Live, Stale, Malformed}
+// States lists the states that metrics start with. A postponed session counts
+// as stale there.
+var States = []State{Live, Stale, Malformed, Flowing}
+
+// Messages says when messages of a session arrived.
+type Messages struct {
+	// Unknown: the stream could not be looked at in this run.
+	Unknown bool
+	// Newest is when the newest arrived, as far as the look goes; zero if none
+	// was found.
+	Newest time.Time
+}
+
+// within reports whether messages arrived within a limit.
+func (m Messages) within(limit time.Duration, now time.Time) bool {
+	return !m.Newest.IsZero() && now.Sub(m.Newest) <= limit
+}
 
 // errFuture is why a session whose time lies ahead is malformed.
 var errFuture = errors.New("lastUpdated is more than a day in the future")
 
-// JudgeSession says whether a session lives, by Redis's clock, and why if not.
-func JudgeSession(s buffer.Session, l Limits, now time.Time) (Life, string) {
+// JudgeSession says what a session is, by Redis's clock, and why unless it
+// lives. Messages matter only where its time is too old.
+func JudgeSession(s buffer.Session, m Messages, l Limits, now time.Time) (State, string) {
 	if s.Malformed != nil {
 		return Malformed, s.Malformed.Error()
 	}
 	if s.Updated.After(now.Add(buffer.MaxTimeAhead)) {
 		return Malformed, errFuture.Error()
 	}
-	if age := now.Sub(s.Updated); age > l.ExpireAfter {
-		return Stale, fmt.Sprintf("not updated for %s (limit %s)", human.Duration(age), human.Duration(l.ExpireAfter))
+	age := now.Sub(s.Updated)
+	if age <= l.ExpireAfter {
+		return Live, ""
 	}
-	return Live, ""
+	reason := fmt.Sprintf("not updated for %s (limit %s)", human.Duration(age), human.Duration(l.ExpireAfter))
+	switch {
+	case m.Unknown:
+		return Postponed, reason + ", its messages are not known"
+	case m.within(l.ExpireAfter, now):
+		return Flowing, reason + ", last message " + human.Duration(now.Sub(m.Newest)) + " ago"
+	}
+	return Stale, reason
+}
+
+// JudgeQuiet says what becomes of a session that stays, given the state of its
+// Session JSON: it is to be marked as abandoned where nobody should wait for it
+// any more ([Abandon] and why), or it is flowing or postponed, or nothing ("").
+func JudgeQuiet(s buffer.Session, state string, m Messages, l Limits, now time.Time) (abandon bool, is State, reason string) {
+	if !l.isQuiet(s, now) || state != burst.StateOpen && state != burst.StateWaiting {
+		return false, "", ""
+	}
+	reason = fmt.Sprintf("%s, not updated for %s (limit %s)", state, human.Duration(now.Sub(s.Updated)), human.Duration(l.AbandonAfter))
+	switch {
+	case m.Unknown:
+		return false, Postponed, reason
+	case m.within(l.AbandonAfter, now):
+		return false, Flowing, reason
+	}
+	return true, "", reason
+}
+
+func (l Limits) isQuiet(s buffer.Session, now time.Time) bool {
+	return l.AbandonAfter > 0 && now.Sub(s.Updated) > l.AbandonAfter
 }
 
 // StreamFacts are what a decision about one stream is based on.

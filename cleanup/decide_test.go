@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,8 +53,8 @@ var ages = []time.Duration{
 func TestJudgeSession(t *testing.T) {
 	var out strings.Builder
 	judge := func(what string, s buffer.Session) {
-		life, reason := JudgeSession(s, testLimits, testNow)
-		fmt.Fprintf(&out, "%-36s %-10s %s\n", what, life, reason)
+		state, reason := JudgeSession(s, Messages{}, testLimits, testNow)
+		fmt.Fprintf(&out, "%-36s %-10s %s\n", what, state, reason)
 	}
 	for _, age := range ages {
 		judge("updated "+age.String()+" ago", buffer.Session{Updated: testNow.Add(-age)})
@@ -63,21 +64,32 @@ func TestJudgeSession(t *testing.T) {
 	for _, err := range []error{registry.ErrNoTime, registry.ErrTimeInvalid, registry.ErrNotJSON} {
 		judge(err.Error(), buffer.Session{Malformed: err})
 	}
+	for _, age := range ages {
+		for what, m := range map[string]Messages{"": {Newest: testNow.Add(-age)}} {
+			state, reason := JudgeSession(buffer.Session{Updated: testNow.Add(-48 * time.Hour)}, m, testLimits, testNow)
+			fmt.Fprintf(&out, "%-36s %-10s %s%s\n", "stale, last message "+age.String()+" ago", state, what, reason)
+		}
+	}
+	state, reason := JudgeSession(buffer.Session{Updated: testNow.Add(-48 * time.Hour)}, Messages{Unknown: true}, testLimits, testNow)
+	fmt.Fprintf(&out, "%-36s %-10s %s\n", "stale, its messages not known", state, reason)
 	golden(t, "sessions.golden", out.String())
 }
 
 func TestJudgeQuiet(t *testing.T) {
 	var out strings.Builder
-	judge := func(state string, limit, age time.Duration) {
+	judge := func(state string, m Messages, limit, age time.Duration) {
 		l := Limits{ExpireAfter: 24 * time.Hour, AbandonAfter: limit}
-		abandon, reason := JudgeQuiet(buffer.Session{Updated: testNow.Add(-age)}, state, l, testNow)
-		fmt.Fprintf(&out, "%-10q after %-6s updated %-12s ago: %-5v %s\n", state, limit, age, abandon, reason)
+		abandon, is, reason := JudgeQuiet(buffer.Session{Updated: testNow.Add(-age)}, state, m, l, testNow)
+		fmt.Fprintf(&out, "%-10q after %-6s updated %-12s ago: %-5v %-10s %s\n", state, limit, age, abandon, is, reason)
 	}
 	for _, state := range []string{burst.StateOpen, burst.StateWaiting, burst.StateAbandoned, ""} {
 		for _, age := range []time.Duration{-time.Hour, 0, time.Hour, time.Hour + time.Millisecond, 2*time.Hour + 3*time.Minute, 23 * time.Hour} {
-			judge(state, time.Hour, age)
+			judge(state, Messages{}, time.Hour, age)
 		}
-		judge(state, 0, 23*time.Hour)
+		judge(state, Messages{}, 0, 23*time.Hour)
+		judge(state, Messages{Newest: testNow.Add(-time.Hour)}, time.Hour, 2*time.Hour)
+		judge(state, Messages{Newest: testNow.Add(-time.Hour - time.Millisecond)}, time.Hour, 2*time.Hour)
+		judge(state, Messages{Unknown: true}, time.Hour, 2*time.Hour)
 	}
 	golden(t, "quiet.golden", out.String())
 }
@@ -123,31 +135,48 @@ func TestJudgeStream(t *testing.T) {
 	golden(t, "streams.golden", out.String())
 }
 
-func TestOwnersNeverMissOne(t *testing.T) {
-	const n = 200_000
-	o := newOwners(n)
+func TestTheFilterNeverMissesOne(t *testing.T) {
+	const n = 500_000
+	f := newFilter()
+	seed := maphash.MakeSeed()
+	hash := func(what string, i int) uint64 { return maphash.String(seed, fmt.Sprint(what, i)) }
 	for i := range n {
-		o.add(fmt.Sprintf("stream %d", i))
-	}
-	for i := range n {
-		if !o.has(fmt.Sprintf("stream %d", i)) {
-			t.Fatalf("stream %d is missed", i)
-		}
+		f.add(hash("stream", i))
 	}
 	wrong := 0
 	for i := range n {
-		if o.has(fmt.Sprintf("other %d", i)) {
+		if !f.has(hash("stream", i)) || !f.add(hash("stream", i)) {
+			t.Fatalf("%d is missed", i)
+		}
+		if f.has(hash("other", i)) {
 			wrong++
 		}
 	}
-	if wrong > n/500 {
-		t.Errorf("%d of %d others are taken for owned", wrong, n)
+	if wrong > n/100 {
+		t.Errorf("%d of %d others are taken for it", wrong, n)
 	}
-	if o.add(""); !o.has("") {
-		t.Error("the empty name is missed")
+	if newFilter().has(hash("stream", 0)) {
+		t.Error("a new filter holds something")
 	}
-	if newOwners(0).has("") {
-		t.Error("a new filter owns the empty name")
+}
+
+func TestTheStreamTableKnowsEachName(t *testing.T) {
+	table := newStreamTable()
+	for i := range 1000 {
+		if name := fmt.Sprint(i); !table.list(name) || table.list(name) {
+			t.Fatalf("%s is not new once", name)
+		}
+	}
+	if !table.set("7", owned) || !table.set("7", dying) || table.set("unlisted", owned) {
+		t.Error("a mark is set on what is not listed, or not on what is")
+	}
+	if !table.has("7", owned) || !table.has("7", dying) || table.has("7", later) || table.has("8", owned) || table.has("unlisted", owned) {
+		t.Error("the marks are not those that were set")
+	}
+	if table.list("") || !table.list("x") {
+		if table.has("", owned) {
+			t.Error("the empty name has marks")
+		}
 	}
 }
 
@@ -167,11 +196,20 @@ func TestBrakeJudges(t *testing.T) {
 		"turned off":                  {Brake{Share: 1}, Counts{Sessions: 100, Expire: 100, LeftSessions: 1000}, ""},
 		"a share of nothing":          {Brake{Share: 0, Min: 0}, Counts{Sessions: 100, Expire: 1}, "1 of 100 sessions would expire"},
 		"the sessions are gone":       {DefaultBrake, Counts{LeftSessions: 100}, "the last run left 100 sessions, and now there are 0"},
-		"half of them are":            {DefaultBrake, Counts{LeftSessions: 100, HashSessions: 50, Sessions: 50}, ""},
+		"half of them are":            {DefaultBrake, Counts{LeftSessions: 100, Lasting: 50, Sessions: 50}, ""},
 		"those with a TTL don't tell": {DefaultBrake, Counts{Sessions: 5}, ""},
 		"few were left":               {DefaultBrake, Counts{LeftSessions: 20}, ""},
 		"the streams are gone":        {DefaultBrake, Counts{LeftStreams: 100, Streams: 49}, "the last run left 100 streams, and now there are 49"},
-		"the registry has grown":      {DefaultBrake, Counts{LeftSessions: 100, HashSessions: 500, Sessions: 500, LeftStreams: 5, Streams: 100}, ""},
+		"every session, all closed":   {DefaultBrake, Counts{Sessions: 5, Expire: 5}, ""},
+		"every session, one open":     {DefaultBrake, Counts{Sessions: 12, Expire: 12, Open: true}, "all 12 sessions would expire, and not all of them are closed"},
+		"three sessions, one open":    {DefaultBrake, Counts{Sessions: 3, Expire: 3, Open: true}, "all 3 sessions would expire, and not all of them are closed"},
+		"both sessions, one open":     {DefaultBrake, Counts{Sessions: 2, Expire: 2, Open: true}, ""},
+		"all sessions but one":        {DefaultBrake, Counts{Sessions: 12, Expire: 11, Open: true}, ""},
+		"every stream, and sessions":  {DefaultBrake, Counts{Sessions: 1, Streams: 3, Retire: 3}, "all 3 streams would be removed, while sessions remain"},
+		"every stream, no sessions":   {DefaultBrake, Counts{Sessions: 2, Expire: 2, Streams: 3, Retire: 3}, ""},
+		"both streams, and sessions":  {DefaultBrake, Counts{Sessions: 1, Streams: 2, Retire: 2}, ""},
+		"every session, turned off":   {Brake{Share: 1}, Counts{Sessions: 12, Expire: 12, Open: true, Streams: 9, Retire: 9}, ""},
+		"the registry has grown":      {DefaultBrake, Counts{LeftSessions: 100, Lasting: 500, Sessions: 500, LeftStreams: 5, Streams: 100}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := tt.brake.Judge(tt.counts); got != tt.want {
@@ -183,38 +221,45 @@ func TestBrakeJudges(t *testing.T) {
 
 func TestAHeldDecisionStandsUntilItIsAnother(t *testing.T) {
 	since := testNow.Add(-30 * time.Minute)
-	first := Counts{Sessions: 1000, Expire: 600, HashSessions: 1000, HashExpire: 600, Streams: 300, Retire: 200}
-	held := first.held(since)
+	first := Counts{Sessions: 1000, Expire: 600, Lasting: 1000, LastingExpire: 600, Streams: 300, Retire: 200}
+	few := Counts{Sessions: 12, Expire: 12, Lasting: 12, LastingExpire: 12, Open: true}
 	for name, tt := range map[string]struct {
+		first  Counts
 		change func(*Counts)
 		stands bool
 	}{
-		"the same":             {func(*Counts) {}, true},
-		"fewer":                {func(c *Counts) { c.Expire, c.HashExpire, c.Retire = 300, 300, 10 }, true},
-		"a few more":           {func(c *Counts) { c.Expire, c.HashExpire = 640, 640 }, true},
-		"clearly more":         {func(c *Counts) { c.Expire, c.HashExpire = 661, 661 }, false},
-		"clearly more streams": {func(c *Counts) { c.Retire = 221 }, false},
-		"carried out in part": {func(c *Counts) {
-			*c = Counts{Sessions: 500, Expire: 100, HashSessions: 500, HashExpire: 100, Streams: 100}
+		"the same":              {first, func(*Counts) {}, true},
+		"fewer":                 {first, func(c *Counts) { c.Expire, c.LastingExpire, c.Retire = 300, 300, 10 }, true},
+		"a tenth more":          {first, func(c *Counts) { c.Expire, c.LastingExpire = 640, 640 }, true},
+		"more than a tenth":     {first, func(c *Counts) { c.Expire, c.LastingExpire = 661, 661 }, false},
+		"more streams":          {first, func(c *Counts) { c.Retire = 221 }, false},
+		"few and one more":      {few, func(c *Counts) { c.Sessions, c.Expire, c.Lasting, c.LastingExpire = 13, 13, 13, 13 }, true},
+		"few and two more":      {few, func(c *Counts) { c.Sessions, c.Expire, c.Lasting, c.LastingExpire = 14, 14, 14, 14 }, false},
+		"few, and now a stream": {few, func(c *Counts) { c.Streams, c.Retire = 1, 1 }, false},
+		"carried out in part": {first, func(c *Counts) {
+			*c = Counts{Sessions: 500, Expire: 100, Lasting: 500, LastingExpire: 100, Streams: 100}
 		}, true},
-		"the sessions vanish": {func(c *Counts) { *c = Counts{Streams: 300, Retire: 200} }, false},
-		"the streams vanish":  {func(c *Counts) { c.Streams, c.Retire = 0, 0 }, false},
+		"the sessions vanish": {first, func(c *Counts) { *c = Counts{Streams: 300, Retire: 200} }, false},
+		"the streams vanish":  {first, func(c *Counts) { c.Streams, c.Retire = 0, 0 }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			counts := first
+			counts := tt.first
 			tt.change(&counts)
-			at, stands := DefaultBrake.stands(counts, held)
+			at, stands := counts.stands(tt.first.held(since, 5), 5)
 			if stands != tt.stands || stands && !at.Equal(since) {
 				t.Errorf("stands %v since %s", stands, at)
 			}
+			if _, stands := counts.stands(tt.first.held(since, 5), 6); stands {
+				t.Error("a decision about other keys stands")
+			}
 		})
 	}
-	if _, stands := DefaultBrake.stands(first, nil); stands {
+	if _, stands := first.stands(nil, 5); stands {
 		t.Error("a decision that was never noted stands")
 	}
 }
 
-func TestTheBrakeLetsGoAfterItsHold(t *testing.T) {
+func TestTheGuardReleasesAfterItsHold(t *testing.T) {
 	for _, tt := range []struct {
 		hold, stood time.Duration
 		want        bool
@@ -224,8 +269,8 @@ func TestTheBrakeLetsGoAfterItsHold(t *testing.T) {
 		{0, 1000 * time.Hour, false},
 		{time.Hour, -time.Hour, false},
 	} {
-		if got := (Brake{Hold: tt.hold}).letsGo(testNow.Add(-tt.stood), testNow); got != tt.want {
-			t.Errorf("hold %s, stood %s: lets go %v", tt.hold, tt.stood, got)
+		if got := (Brake{Hold: tt.hold}).releases(testNow.Add(-tt.stood), testNow); got != tt.want {
+			t.Errorf("hold %s, stood %s: releases %v", tt.hold, tt.stood, got)
 		}
 	}
 }

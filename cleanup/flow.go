@@ -2,94 +2,467 @@ package cleanup
 
 import (
 	"context"
+	"errors"
+	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/burst"
 )
 
-// Bounds of the look for stale sessions among the newest messages.
+// Bounds of the look at a stream's messages.
 const (
-	// maxAsked is how many stale sessions a run looks for.
-	maxAsked = 1000
-	// newest is how many messages of a stream are looked at.
-	newest = 10
+	// lookMessages and lookBytes are how far it goes back without a gap.
+	lookMessages = 1000
+	lookBytes    = 64 << 20
+	// lookPoints are spread over the rest of the limit.
+	lookPoints = 100
+	// runBytes is what all looks of a run read, and runMemory what they keep.
+	runBytes  = 1 << 30
+	runMemory = 16 << 20
 )
 
-// stillFlow reports, of stale sessions, whose messages still flow: their
-// producers forget to update the registry, or do so too rarely.
-func (r *run) stillFlow(ctx context.Context, stale []buffer.Session) ([]bool, error) {
-	flows := make([]bool, len(stale))
-	byStream := make(map[string][]int)
-	var streams []string
-	for i, s := range stale {
-		if !s.HasStream || s.ID == "" || r.asked >= maxAsked {
+// What is kept of a look takes so many bytes.
+const (
+	lookMemory    = 256
+	arrivalMemory = 128
+	silentMemory  = 32
+)
+
+// freshFor is how long what the second scan saw of a stream holds for the
+// sessions of further pages.
+const freshFor = time.Second
+
+// flows knows when messages of sessions arrived. A stream is looked at once a
+// run, newest message first, and no further than somebody asks; before the
+// second scan acts, what came meanwhile is added.
+type flows struct {
+	store  looker
+	limits Limits
+	now    time.Time
+	seed   maphash.Seed
+	// looks are at the streams that have messages within the limits, and silent
+	// says of the others when they were last asked.
+	looks  map[string]*look
+	silent map[uint64]glance
+	// seen holds the stream and id of the sessions of earlier pages of the first
+	// scan, and page the sessions of this one.
+	seen          *filter
+	page          []buffer.Session
+	bytes, memory int64
+	second        bool
+}
+
+// Why a stream's messages are not known in this run.
+var (
+	errMemory = errors.New("a run keeps no more of what it saw of messages")
+	errBudget = errors.New("a run reads no more messages")
+)
+
+// looker is what is needed of the stream buffer to look at messages.
+type looker interface {
+	Arrivals(context.Context, []buffer.Arrivals) ([]buffer.Arrived, error)
+	Spread(ctx context.Context, stream string, points []time.Time, before buffer.ID, bytes int64) (int, buffer.Arrived, error)
+}
+
+func newFlows(store looker, l Limits, now time.Time) *flows {
+	return &flows{
+		store: store, limits: l, now: now, seed: maphash.MakeSeed(), looks: make(map[string]*look), silent: make(map[uint64]glance),
+		seen: newFilter(),
+	}
+}
+
+// glance is when a stream was last asked for new messages.
+type glance struct {
+	second bool
+	at     time.Time
+}
+
+// look is what is known of the messages of one stream.
+type look struct {
+	glance
+	// newest is the newest message that was looked at, and next the oldest: the
+	// look goes on below it.
+	newest, next buffer.ID
+	messages     int
+	bytes        int64
+	// ended: the part without gaps is over; all: there is nothing older within
+	// the limits.
+	ended, all bool
+	// spread are the limits over which messages were spread.
+	spread []time.Duration
+	// failed is why the stream cannot be looked at; told: that was said.
+	failed error
+	told   bool
+	seen   map[uint64]*arrival
+}
+
+// arrival is what is known of the messages of one session id on one stream.
+type arrival struct {
+	// newest and before are its two newest messages.
+	newest, before buffer.ID
+	// by is the session whose messages they are, and updated its time: of
+	// several that name this id the one with the newest.
+	by      uint64
+	updated time.Time
+	// counted is how many sessions count as flowing for it, more than one where
+	// several have the same time, and again how many of them the second scan saw;
+	// live: they live by their time; lasting: they do not expire by themselves.
+	counted, again int64
+	live, lasting  bool
+	// contested: a session that was seen before this was may name the same id.
+	contested bool
+}
+
+// longest is the longest limit, past which no message matters.
+func (f *flows) longest() time.Duration { return max(f.limits.ExpireAfter, f.limits.AbandonAfter) }
+
+// id is the hash of a stream and of a stream session id's hash.
+func (f *flows) id(stream string, mark uint64) uint64 {
+	return maphash.String(f.seed, stream)*0x9e3779b97f4a7c15 ^ mark
+}
+
+func (f *flows) mark(id string) uint64 { return maphash.String(f.seed, buffer.MarkOf(id)) }
+
+func (f *flows) identity(s *buffer.Session) uint64 {
+	return maphash.String(f.seed, string(s.Layout)+s.Identity)
+}
+
+// asks reports whether anything can be known of a session's messages.
+func asks(s *buffer.Session) bool { return s.HasStream && s.ID != "" }
+
+// turn turns to a page: each of its sessions may be the one for which messages
+// count. It visits what was counted for another until now.
+func (f *flows) turn(page []buffer.Session, displaced func(*arrival)) {
+	f.page = page
+	for i := range page {
+		s := &page[i]
+		l := f.looks[s.Stream]
+		if l == nil || !asks(s) || s.Malformed != nil {
 			continue
 		}
-		r.asked++
-		if byStream[s.Stream] == nil {
-			streams = append(streams, s.Stream)
-		}
-		byStream[s.Stream] = append(byStream[s.Stream], i)
-	}
-	marks, err := r.store.Newest(ctx, streams, newest)
-	if err != nil {
-		return nil, err
-	}
-	for k, stream := range streams {
-		for _, i := range byStream[stream] {
-			fresh := freshOf(marks[k], stale[i].ID, r.o.Limits.ExpireAfter/2, r.now)
-			if flows[i], err = r.flows(ctx, stale[i], fresh); err != nil {
-				return nil, err
+		if a := l.seen[f.mark(s.ID)]; a != nil && (a.by == 0 || s.Updated.After(a.updated)) {
+			if d := a.take(f.identity(s), s); d != nil {
+				displaced(d)
 			}
 		}
 	}
-	return flows, nil
 }
 
-// freshOf are those of the messages that are a session's and younger than limit.
-func freshOf(marks []buffer.Mark, session string, limit time.Duration, now time.Time) []buffer.Mark {
-	var fresh []buffer.Mark
-	for _, m := range marks {
-		if m.Session == session && isFresh(m.ID, limit, now) {
-			fresh = append(fresh, m)
+// done notes the sessions of a page that was judged.
+func (f *flows) done() {
+	if f.second {
+		return
+	}
+	for i := range f.page {
+		if s := &f.page[i]; asks(s) && s.Malformed == nil {
+			f.seen.add(f.id(s.Stream, f.mark(s.ID)))
 		}
 	}
-	return fresh
+	f.page = nil
 }
 
-// flows reports whether fresh messages of a session are its producer's. What
-// told its readers that it is abandoned is not.
-func (r *run) flows(ctx context.Context, s buffer.Session, fresh []buffer.Mark) (bool, error) {
-	if len(fresh) == 0 {
-		return false, nil
-	}
-	jsons, err := r.store.SessionJSONs(ctx, []buffer.Session{s})
-	if err != nil || burst.State([]byte(jsons[0])) != burst.StateAbandoned {
-		return true, err
-	}
-	return r.flowsBeside(ctx, s, jsons[0], fresh)
+// seenAgain notes that the second scan counts a session as flowing, and reports
+// whether the first did not.
+func (a *arrival) seenAgain() (more bool) {
+	a.again++
+	return a.again > a.counted
 }
 
-// flowsBeside reports whether one of a session's messages holds anything beside
-// the Session JSON that marks it as abandoned.
-func (r *run) flowsBeside(ctx context.Context, s buffer.Session, marked string, messages []buffer.Mark) (bool, error) {
-	for _, m := range messages {
-		peeked, err := r.peek(ctx, buffer.Peek{Stream: s.Stream, From: m.ID, Last: true, Before: m.ID.Next()})
+// take makes messages a session's. It returns them if they were counted for
+// another.
+func (a *arrival) take(by uint64, s *buffer.Session) (displaced *arrival) {
+	if a.counted > 0 && a.by != by {
+		displaced = &arrival{counted: a.counted, lasting: a.lasting, live: a.live}
+		a.counted, a.again, a.live = 0, 0, false
+	}
+	a.by, a.updated, a.lasting = by, s.Updated, isLasting(*s)
+	return displaced
+}
+
+// claim reports whether messages count for a session, and not for another that
+// names the same stream and id and has a newer time. The first scan may be
+// unsure: another came before, and only the second will know its time.
+func (f *flows) claim(s *buffer.Session, a *arrival) (counts, unsure bool) {
+	by := f.identity(s)
+	if a.by != 0 && a.by != by && s.Updated.Before(a.updated) {
+		return false, false
+	}
+	if a.by == 0 || s.Updated.After(a.updated) {
+		a.take(by, s)
+	}
+	return true, !f.second && a.contested
+}
+
+// start begins the look at the streams of sessions, or brings it up to date, in
+// pipelines.
+func (f *flows) start(ctx context.Context, sessions []buffer.Session) error {
+	var wanted []buffer.Arrivals
+	chosen := make(map[string]bool)
+	for i := range sessions {
+		s := &sessions[i]
+		if !asks(s) || chosen[s.Stream] || !f.due(s.Stream) {
+			continue
+		}
+		chosen[s.Stream] = true
+		wanted = append(wanted, f.newer(s.Stream))
+	}
+	for len(wanted) > 0 {
+		batch := wanted[:min(len(wanted), startBatch)]
+		wanted = wanted[len(batch):]
+		if f.bytes >= runBytes {
+			return nil // not looked at is unknown
+		}
+		arrived, err := f.store.Arrivals(ctx, batch)
 		if err != nil {
-			return true, err
+			return err
 		}
-		if burst.PackedSessionJSON(dataOf(peeked), []byte(marked)) == burst.Auto {
+		for i, a := range arrived {
+			if err := f.started(ctx, batch[i], a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// startBatch is how many streams are asked in one pipeline.
+const startBatch = 8
+
+// due reports whether a stream is to be asked for what came to it.
+func (f *flows) due(stream string) bool {
+	g, known := f.silent[maphash.String(f.seed, stream)]
+	if l := f.looks[stream]; l != nil {
+		if l.failed != nil {
+			return false
+		}
+		g, known = l.glance, true
+	}
+	return !known || f.second && (!g.second || time.Since(g.at) > freshFor)
+}
+
+// newer asks for what came to a stream since it was looked at.
+func (f *flows) newer(stream string) buffer.Arrivals {
+	ask := buffer.Arrivals{
+		Stream: strings.Clone(stream), Since: f.now.Add(-f.longest()), Messages: lookMessages, Bytes: lookBytes,
+	}
+	if l := f.looks[stream]; l != nil {
+		ask.After = l.newest
+	}
+	return ask
+}
+
+// started takes in the first answer about a stream.
+func (f *flows) started(ctx context.Context, ask buffer.Arrivals, a buffer.Arrived) error {
+	l := f.looks[ask.Stream]
+	g := glance{f.second, time.Now()}
+	f.bytes += a.Bytes
+	switch {
+	case l == nil && a.Err == nil && a.Messages == 0:
+		hash := maphash.String(f.seed, ask.Stream)
+		if _, known := f.silent[hash]; known || f.takes(silentMemory) {
+			f.silent[hash] = g
+		}
+		return nil
+	case l == nil && !f.takes(lookMemory+int64(len(ask.Stream))):
+		return nil
+	case l == nil:
+		l = &look{seen: make(map[uint64]*arrival), next: a.Oldest, newest: a.Newest, messages: a.Messages, bytes: a.Bytes}
+		l.failed, l.glance = a.Err, g
+		l.finish(a)
+		f.looks[ask.Stream] = l
+		f.merge(l, ask.Stream, a)
+		return nil
+	}
+	l.glance = g
+	return f.refresh(ctx, l, ask, a)
+}
+
+// finish ends the part without gaps where its bounds or the stream end it.
+func (l *look) finish(a buffer.Arrived) {
+	l.all = l.all || a.End
+	l.ended = l.ended || l.all || l.messages >= lookMessages || l.bytes >= lookBytes
+}
+
+// refresh adds what came since to a look.
+func (f *flows) refresh(ctx context.Context, l *look, ask buffer.Arrivals, a buffer.Arrived) error {
+	newest := l.newest
+	for messages, bytes := 0, int64(0); ; {
+		if l.failed = a.Err; a.Err != nil {
+			return nil
+		}
+		if a.Messages > 0 && newest.Less(a.Newest) {
+			newest = a.Newest
+		}
+		f.merge(l, ask.Stream, a)
+		messages, bytes = messages+a.Messages, bytes+a.Bytes
+		if a.End || messages >= lookMessages || bytes >= lookBytes {
+			break
+		}
+		ask.Before, ask.Messages, ask.Bytes = a.Oldest, lookMessages-messages, lookBytes-bytes
+		arrived, err := f.store.Arrivals(ctx, []buffer.Arrivals{ask})
+		if err != nil {
+			return err
+		}
+		a = arrived[0]
+		f.bytes += a.Bytes
+	}
+	l.newest = newest
+	return nil
+}
+
+// takes accounts for memory, and reports whether there is room.
+func (f *flows) takes(bytes int64) bool {
+	if f.memory+bytes > runMemory {
+		return false
+	}
+	f.memory += bytes
+	return true
+}
+
+// merge adds messages to what is known of a stream.
+func (f *flows) merge(l *look, stream string, arrived buffer.Arrived) {
+	for _, m := range arrived.Marks {
+		key := maphash.String(f.seed, m.Session)
+		a := l.seen[key]
+		if a == nil {
+			if !f.takes(arrivalMemory) {
+				l.failed = errMemory
+				return
+			}
+			a = f.newArrival(stream, key)
+			l.seen[key] = a
+		}
+		switch {
+		case a.newest.Less(m.ID):
+			a.newest, a.before = m.ID, a.newest
+		case m.ID.Less(a.newest) && a.before.Less(m.ID):
+			a.before = m.ID
+		}
+	}
+}
+
+// newArrival begins what is known of messages: they are those of the session of
+// this page with the newest time, unless one of an earlier page names them too.
+func (f *flows) newArrival(stream string, mark uint64) *arrival {
+	a := &arrival{contested: !f.second && f.seen.has(f.id(stream, mark))}
+	for i := range f.page {
+		s := &f.page[i]
+		if asks(s) && s.Malformed == nil && s.Stream == stream && (a.by == 0 || s.Updated.After(a.updated)) && f.mark(s.ID) == mark {
+			a.take(f.identity(s), s)
+		}
+	}
+	return a
+}
+
+// find looks for so many messages of a session within a limit. It reports false
+// if that cannot be known in this run.
+func (f *flows) find(ctx context.Context, s *buffer.Session, limit time.Duration, messages int) (a *arrival, known bool, err error) {
+	l := f.looks[s.Stream]
+	if l == nil {
+		_, silent := f.silent[maphash.String(f.seed, s.Stream)]
+		return nil, silent, nil
+	}
+	key := f.mark(s.ID)
+	for !f.answers(l, l.seen[key], limit, messages) {
+		if l.failed != nil || f.bytes >= runBytes {
+			return nil, false, nil
+		}
+		more, err := f.advance(ctx, l, s.Stream, limit)
+		if err != nil {
+			return nil, false, err
+		}
+		if !more {
+			break
+		}
+	}
+	return l.seen[key], true, nil
+}
+
+// answers reports whether going on would tell nothing new.
+func (f *flows) answers(l *look, a *arrival, limit time.Duration, messages int) bool {
+	if a != nil && (!f.isFresh(a.newest, limit) || messages == 1 || !a.before.IsZero()) {
+		return true
+	}
+	return !l.next.IsZero() && !f.isFresh(l.next, limit)
+}
+
+// advance looks at a few more messages of a stream; false if there are none to
+// look at.
+func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.Duration) (more bool, err error) {
+	if !l.ended {
+		arrived, err := f.store.Arrivals(ctx, []buffer.Arrivals{{
+			Stream: stream, Before: l.next, Since: f.now.Add(-f.longest()), Messages: lookMessages - l.messages, Bytes: lookBytes - l.bytes,
+		}})
+		if err != nil {
+			return false, err
+		}
+		a := arrived[0]
+		if l.failed = a.Err; l.failed != nil {
 			return true, nil
 		}
+		f.bytes += a.Bytes
+		l.messages, l.bytes = l.messages+a.Messages, l.bytes+a.Bytes
+		if a.Messages > 0 {
+			l.next = a.Oldest
+		}
+		l.finish(a)
+		f.merge(l, stream, a)
+		return true, nil
 	}
-	return false, nil
+	if l.all {
+		return false, nil
+	}
+	for _, done := range l.spread {
+		if done == limit {
+			return false, nil
+		}
+	}
+	l.spread = append(l.spread, limit)
+	return true, f.spread(ctx, l, stream, limit)
 }
 
-// isFresh reports whether a message is younger than limit, which is the time in
-// which a producer must update its session: the newest messages of a session
-// that has ended stay its own for ever. Ids that are not times say nothing, and
-// count as fresh.
-func isFresh(id buffer.ID, limit time.Duration, now time.Time) bool {
-	return !id.IsTime(now) || now.Sub(id.Time()) <= limit
+// spread looks at messages between the limit and where the part without gaps
+// ends.
+func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.Duration) error {
+	if !l.next.IsTime(f.now) {
+		return nil
+	}
+	from := f.now.Add(-limit)
+	step := l.next.Time().Sub(from) / lookPoints
+	var points []time.Time
+	for i := range lookPoints {
+		points = append(points, from.Add(time.Duration(i)*step))
+	}
+	for len(points) > 0 && f.bytes < runBytes {
+		done, a, err := f.store.Spread(ctx, stream, points, l.next, runBytes-f.bytes)
+		if buffer.IsLost(err) {
+			return err
+		}
+		if err != nil || done == 0 {
+			l.failed = err
+			return nil
+		}
+		f.bytes += a.Bytes
+		f.merge(l, stream, a)
+		points = points[done:]
+	}
+	if len(points) > 0 {
+		l.failed = errBudget
+	}
+	return nil
+}
+
+// isFresh reports whether a message came within a limit. Where ids are not
+// times nobody knows, and it counts as fresh.
+func (f *flows) isFresh(id buffer.ID, limit time.Duration) bool {
+	return !id.IsTime(f.now) || f.now.Sub(id.Time()) <= limit
+}
+
+// newestOf is up to which message a stream was looked at.
+func (f *flows) newestOf(stream string) buffer.ID {
+	if l := f.looks[stream]; l != nil {
+		return l.newest
+	}
+	return buffer.ID{}
 }

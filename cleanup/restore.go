@@ -12,46 +12,52 @@ import (
 // connection that broke may deliver an SREM so late.
 const keepNoted = time.Hour
 
-// restore lists streams again that are ours and have come back.
+// relistEvery is how often a name that sessions name is listed again at most: a
+// producer may take it out on purpose.
+const relistEvery = 24 * time.Hour
+
+// restoreStore is what is needed of the stream buffer to list names again that
+// nobody retired.
+type restoreStore interface {
+	// Restorable says of each name what its key holds.
+	Restorable(ctx context.Context, names []string) ([]buffer.Unlisted, error)
+	// Relisted says when each name was last listed again.
+	Relisted(ctx context.Context, names []string) ([]time.Time, error)
+	NoteRelisted(ctx context.Context, name string) error
+}
+
+// JudgeUnlisted says whether the name of a stream that a live session names is
+// to be listed again, and why. lost: the set of names is gone as a whole.
+func JudgeUnlisted(u buffer.Unlisted, relisted time.Time, lost bool, now time.Time) (restore bool, reason string) {
+	switch {
+	case u.Type != "stream", !relisted.IsZero() && now.Sub(relisted) < relistEvery:
+		return false, ""
+	case lost:
+		return true, "a session names it, and the set of names is empty"
+	case u.Message:
+		return true, "a session names it, it has messages, and it is not listed"
+	}
+	return false, ""
+}
+
+// restore lists streams again that are ours: those that were retired and have a
+// key again, and those that live sessions name. Streams that are back for good
+// need not be noted any longer.
 func (r *run) restore(ctx context.Context) error {
-	return r.restorable(ctx, func(name, reason string) error {
-		if err := r.store.Restore(ctx, name); err != nil {
-			return r.failed(name, err)
-		}
-		r.report.StreamsRestored++
-		r.done(Action{Kind: Restore, Stream: name, Reason: reason})
-		return nil
-	}, func(settled buffer.Return) error { return r.store.Forget(ctx, settled) })
-}
-
-// restorable visits the streams that are not listed and should be: those that
-// were retired and have a key or a session again and, where the keyspace is
-// scanned, those that have a key and a session. Streams that are back for good
-// are settled, and need not be noted any longer.
-func (r *run) restorable(ctx context.Context, visit func(name, reason string) error, settle func(buffer.Return) error) error {
-	named := make(map[string]bool, len(r.unlisted))
-	for _, name := range r.unlisted {
-		named[name] = true
-	}
-	if err := r.store.Returned(ctx, func(back []buffer.Return) error {
-		return r.returned(ctx, back, func(name, reason string) error {
-			delete(named, name)
-			return visit(name, reason)
-		}, settle)
-	}); err != nil {
+	if err := r.store.Returned(ctx, func(back []buffer.Return) error { return r.returned(ctx, back) }); err != nil {
 		return err
 	}
-	if err := r.restoreNamed(ctx, named, visit); err != nil {
+	if err := r.restoreNamed(ctx); err != nil {
 		return err
 	}
-	if !r.o.Scan || !r.complete {
+	if !r.o().Scan || !r.found.complete {
 		return nil
 	}
-	return r.store.WalkStreamKeys(ctx, func(names []string) error { return r.scanned(ctx, names, named, visit) })
+	return r.store.WalkStreamKeys(ctx, func(names []string) error { return r.scanned(ctx, names) })
 }
 
-// returned judges a page of streams that were retired and have a key again.
-func (r *run) returned(ctx context.Context, back []buffer.Return, visit func(name, reason string) error, settle func(buffer.Return) error) error {
+// returned lists those of a page of retired streams again that have a key.
+func (r *run) returned(ctx context.Context, back []buffer.Return) error {
 	names := make([]string, len(back))
 	for i := range back {
 		names[i] = back[i].Stream
@@ -63,9 +69,10 @@ func (r *run) returned(ctx context.Context, back []buffer.Return, visit func(nam
 	for i, name := range names {
 		switch {
 		case !listed[i]:
-			err = visit(name, "retired before, and has a key again")
+			delete(r.found.unlisted, name)
+			err = r.relist(ctx, name, "retired before, and has a key again", false)
 		case r.now.Sub(back[i].Noted) >= keepNoted:
-			err = settle(back[i])
+			err = r.store.Forget(ctx, back[i])
 		}
 		if err != nil {
 			return err
@@ -74,20 +81,50 @@ func (r *run) returned(ctx context.Context, back []buffer.Return, visit func(nam
 	return nil
 }
 
-// restoreNamed visits the retired streams that a session names again: the
-// producer will not list them, and their first entry may be long in coming.
-func (r *run) restoreNamed(ctx context.Context, named map[string]bool, visit func(name, reason string) error) error {
-	for names := range slices.Chunk(r.unlisted, lookUpBatch) {
-		retired, err := r.store.Retired(ctx, names)
+// relist puts a name into the set.
+func (r *run) relist(ctx context.Context, name, reason string, note bool) error {
+	err := r.store.Restore(ctx, name)
+	if err == nil && note {
+		err = r.store.NoteRelisted(ctx, name)
+	}
+	if err != nil {
+		return r.skip(name, err)
+	}
+	r.report.StreamsRestored++
+	r.record.action(Action{Kind: Restore, Stream: name, Reason: reason})
+	return nil
+}
+
+// restoreBatch is how many names are looked up at once.
+const restoreBatch = 1000
+
+// restoreNamed lists streams that live sessions name.
+func (r *run) restoreNamed(ctx context.Context) error {
+	var all []string
+	for name := range r.found.unlisted {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	for names := range slices.Chunk(all, restoreBatch) {
+		// The producer may have listed it since.
+		names, err := r.notListed(ctx, names)
+		if err != nil {
+			return err
+		}
+		keys, err := r.store.Restorable(ctx, names)
+		if err != nil {
+			return err
+		}
+		relisted, err := r.store.Relisted(ctx, names)
 		if err != nil {
 			return err
 		}
 		for i, name := range names {
-			if !retired[i] || !named[name] {
+			restore, reason := JudgeUnlisted(keys[i], relisted[i], r.found.listed == 0, r.now)
+			if !restore {
 				continue
 			}
-			delete(named, name)
-			if err := visit(name, "retired before, and a session names it again"); err != nil {
+			if err := r.relist(ctx, name, reason, true); err != nil {
 				return err
 			}
 		}
@@ -97,7 +134,7 @@ func (r *run) restoreNamed(ctx context.Context, named map[string]bool, visit fun
 
 // scanned judges a page of streams that have a key: what is not listed may
 // belong to another application, unless a session names it.
-func (r *run) scanned(ctx context.Context, names []string, named map[string]bool, visit func(name, reason string) error) error {
+func (r *run) scanned(ctx context.Context, names []string) error {
 	names, err := r.notListed(ctx, names)
 	if err != nil || len(names) == 0 {
 		return err
@@ -107,14 +144,8 @@ func (r *run) scanned(ctx context.Context, names []string, named map[string]bool
 		return err
 	}
 	for i, name := range names {
-		switch {
-		case named[name]:
-			delete(named, name)
-			if err := visit(name, "a session names it, and it is not listed"); err != nil {
-				return err
-			}
-		case !retired[i]:
-			r.fault(KindUnlisted, name)
+		if !retired[i] && !r.found.unlisted[name] {
+			r.record.fault(KindUnlisted, name)
 		}
 	}
 	return nil
@@ -136,9 +167,10 @@ func (r *run) notListed(ctx context.Context, names []string) ([]string, error) {
 }
 
 // noteSightings notes the streams that have no entry, and forgets those that
-// got one or are gone. Where Redis has no memory left for it, a later run does.
+// got one or a session, or are gone. Where Redis has no memory left for it, a
+// later run does.
 func (r *run) noteSightings(ctx context.Context) error {
-	if _, err := r.store.Sight(ctx, r.watched, r.now); err != nil {
+	if _, err := r.store.Sight(ctx, r.found.watched, r.now); err != nil {
 		return err
 	}
 	return r.store.WalkSighted(ctx, func(names []string) error {
@@ -152,7 +184,7 @@ func (r *run) noteSightings(ctx context.Context) error {
 		}
 		var over []string
 		for i, name := range names {
-			if !listed[i] || infos[i].Err == nil && infos[i].Exists() && !infos[i].LastID.IsZero() {
+			if !listed[i] || r.streams.has(name, owned) || infos[i].Err == nil && infos[i].Exists() && !infos[i].LastID.IsZero() {
 				over = append(over, name)
 			}
 		}

@@ -45,6 +45,7 @@ func Limits() []Setting {
 		{"CLEANUP_SCHEDULE", "@every " + cleanEvery.String()},
 		{"CLEANUP_EXPIRE_AFTER", expireAfter.String()},
 		{"CLEANUP_RETIRE_AFTER", retireAfter.String()},
+		{"CLEANUP_ALLOW_TINY", "true"},
 		{"INSPECT_SCHEDULE", "@every " + inspectEvery.String()},
 		{"METRICS_INTERVAL", meterEvery.String()},
 	}

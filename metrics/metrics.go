@@ -178,17 +178,22 @@ func (m *Metrics) CleanedUp(a cleanup.Action) {
 	}
 }
 
-// StillFlowing counts a session that is about to expire while its messages flow.
-func (m *Metrics) StillFlowing(buffer.Session) { m.cleanup.flowing.Inc() }
-
 // Sessions notes how many sessions are in a state.
-func (m *Metrics) Sessions(state cleanup.Life, n int64) {
+func (m *Metrics) Sessions(state cleanup.State, n int64) {
 	m.whileLeading(func() { m.cleanup.sessions.WithLabelValues(string(state)).Set(float64(n)) })
 }
 
-// Brake notes whether the brake stopped the last run of a job.
-func (m *Metrics) Brake(job string, tripped bool) {
-	m.whileLeading(func() { m.cleanup.brake.WithLabelValues(job).Set(number(tripped)) })
+// Brake notes whether the mass-deletion guard stopped the last run of a job, and
+// when it releases; zero if it does not by itself.
+func (m *Metrics) Brake(job string, tripped bool, until time.Time) {
+	release := 0.0
+	if tripped && !until.IsZero() {
+		release = float64(until.Unix())
+	}
+	m.whileLeading(func() {
+		m.cleanup.brake.WithLabelValues(job).Set(number(tripped))
+		m.cleanup.release.WithLabelValues(job).Set(release)
+	})
 }
 
 // Message is what the inspector found out about one message.

@@ -98,7 +98,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"job_duration_seconds", dto.MetricType_HISTOGRAM, jobs},
 		{"job_last_success_timestamp_seconds", dto.MetricType_GAUGE, jobs},
 		{"streams", dto.MetricType_GAUGE, []string{""}},
-		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed")},
+		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed", "flowing")},
 		{"stream_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_limit_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_coverage_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
@@ -109,12 +109,12 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"trim_call_seconds", dto.MetricType_HISTOGRAM, []string{""}},
 		{"sessions_expired_total", dto.MetricType_COUNTER, []string{""}},
 		{"sessions_abandoned_total", dto.MetricType_COUNTER, []string{""}},
-		{"sessions_still_flowing_total", dto.MetricType_COUNTER, []string{""}},
 		{"streams_retired_total", dto.MetricType_COUNTER, []string{""}},
 		{"streams_restored_total", dto.MetricType_COUNTER, []string{""}},
 		{"stream_names_dropped_total", dto.MetricType_COUNTER, []string{""}},
 		{"brake_tripped", dto.MetricType_GAUGE, jobs},
-		{"malformed_total", dto.MetricType_COUNTER, labelled("kind", "session", "stream_type", "stream_id", "unlisted_stream")},
+		{"brake_release_timestamp_seconds", dto.MetricType_GAUGE, jobs},
+		{"malformed_total", dto.MetricType_COUNTER, labelled("kind", "session", "stream_type", "stream_id", "unlisted_stream", "state_key")},
 		{"inspect_messages_total", dto.MetricType_COUNTER, []string{
 			`{stream="_other",verdict="ok"}`, `{stream="_other",verdict="warn"}`, `{stream="_other",verdict="invalid"}`,
 		}},
@@ -219,7 +219,7 @@ func TestAFollowerShowsNothingThatOnlyTheLeaderKnows(t *testing.T) {
 	atFirst := values(t, m)
 	show := func() {
 		m.Sessions(cleanup.Stale, 7)
-		m.Brake("cleanup", true)
+		m.Brake("cleanup", true, time.Unix(1_800_000_000, 0))
 		m.whileLeading(func() {
 			m.streams.show(reading{streams: 1, chosen: []chosen{{name: "a", figures: figures{entries: 9}}}})
 		})
@@ -232,6 +232,7 @@ func TestAFollowerShowsNothingThatOnlyTheLeaderKnows(t *testing.T) {
 	show()
 	wantValue(t, m, `streamkeeper_sessions{state="stale"}`, 7)
 	wantValue(t, m, `streamkeeper_brake_tripped{job="cleanup"}`, 1)
+	wantValue(t, m, `streamkeeper_brake_release_timestamp_seconds{job="cleanup"}`, 1_800_000_000)
 	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 9)
 	wantValue(t, m, `streamkeeper_leader`, 1)
 	m.Leader(false)
@@ -256,13 +257,11 @@ func TestErrorsAndMalformedThingsAreCountedByKind(t *testing.T) {
 	m := newMetrics(1)
 	m.RedisError(buffer.ClassOOM)
 	m.Malformed("session")
-	m.StillFlowing(buffer.Session{})
 	m.RedisUp(true)
 	m.RedisMemory(90, 100)
 	m.TrimCall(time.Millisecond)
 	wantValue(t, m, `streamkeeper_redis_errors_total{class="oom"}`, 1)
 	wantValue(t, m, `streamkeeper_malformed_total{kind="session"}`, 1)
-	wantValue(t, m, `streamkeeper_sessions_still_flowing_total`, 1)
 	wantValue(t, m, `streamkeeper_redis_up`, 1)
 	wantValue(t, m, `streamkeeper_redis_memory_used_bytes`, 90)
 	wantValue(t, m, `streamkeeper_redis_memory_max_bytes`, 100)

@@ -115,8 +115,8 @@ type cleanupSeries struct {
 	actions   map[cleanup.Kind]prometheus.Counter
 	sessions  *prometheus.GaugeVec
 	brake     *prometheus.GaugeVec
+	release   *prometheus.GaugeVec
 	malformed *prometheus.CounterVec
-	flowing   prometheus.Counter
 }
 
 func newCleanupSeries(f factory, jobs []string) cleanupSeries {
@@ -130,22 +130,23 @@ func newCleanupSeries(f factory, jobs []string) cleanupSeries {
 			cleanup.DropName: f.counter("stream_names_dropped_total", "Names removed from the set of streams because they had no key."),
 		},
 		sessions: f.gauges("sessions", "Sessions by state, after the last clean-up; 0 on a follower.",
-			"state", texts(cleanup.Lives)),
-		brake: f.gauges("brake_tripped", "1 where the brake stopped the last run.", "job", jobs),
+			"state", texts(cleanup.States)),
+		brake: f.gauges("brake_tripped", "1 where the mass-deletion guard stopped the last run.", "job", jobs),
+		release: f.gauges("brake_release_timestamp_seconds",
+			"When the mass-deletion guard releases by itself; 0 where it did not trip, or never does.", "job", jobs),
 		malformed: f.counters("malformed_total", "What is not as the protocol says, each time it is met; it is left alone.",
 			"kind", cleanup.Kinds),
-		flowing: f.counter("sessions_still_flowing_total",
-			"Sessions found stale although their messages still flow: their producers do not update them."),
 	}
 }
 
 // forget sets to nothing what only a leader knows.
 func (s cleanupSeries) forget() {
-	for _, life := range cleanup.Lives {
-		s.sessions.WithLabelValues(string(life)).Set(0)
+	for _, state := range cleanup.States {
+		s.sessions.WithLabelValues(string(state)).Set(0)
 	}
 	for _, job := range s.jobs {
 		s.brake.WithLabelValues(job).Set(0)
+		s.release.WithLabelValues(job).Set(0)
 	}
 }
 

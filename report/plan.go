@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -17,6 +18,8 @@ type Plan struct {
 	Redis   Redis    `json:"redis"`
 	Summary Summary  `json:"summary"`
 	Actions []Action `json:"actions"`
+	// Failed names what could not be read or judged: the plan says nothing of it.
+	Failed []string `json:"failed,omitempty"`
 
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
@@ -36,6 +39,17 @@ type Summary struct {
 	RestoreStreams  int64  `json:"restore_streams"`
 	DropNames       int64  `json:"drop_names"`
 	Brake           string `json:"brake"`
+
+	// FlowingSessions are not updated while messages arrive; what is postponed
+	// waits for a later run.
+	FlowingSessions   int64 `json:"flowing_sessions"`
+	PostponedSessions int64 `json:"postponed_sessions"`
+	PostponedStreams  int64 `json:"postponed_streams"`
+	// BrakeUntil is when the mass-deletion guard releases by itself, zero if never.
+	BrakeUntil time.Time `json:"brake_until,omitzero"`
+	// Lost says that the set of stream names is empty although nobody cleaned it
+	// up.
+	Lost string `json:"lost,omitempty"`
 }
 
 // Action is one line of a plan. Names are escaped when it is added.
@@ -79,8 +93,11 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	s := p.Summary
 	pw.line("%s and %s looked at.", plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	p.writeNotes(pw)
 	if len(p.Actions) == 0 {
-		pw.line("Nothing to do.")
+		if len(p.Failed) == 0 {
+			pw.line("Nothing to do.")
+		}
 		return pw.err
 	}
 	pw.line("")
@@ -102,9 +119,40 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		pw.line("Would mark %s as abandoned.", plural(s.AbandonSessions, "session"))
 	}
 	if s.Brake != "" {
-		pw.line("The brake would stop the clean-up: %s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake)
+		pw.line("The mass-deletion guard would stop the clean-up: %s%s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake, releaseText(s.BrakeUntil))
 	}
 	return pw.err
+}
+
+// releaseText says when the mass-deletion guard releases by itself.
+func releaseText(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return "; it releases at " + until.Format("2006-01-02 15:04 MST") + " if that stands"
+}
+
+// writeNotes says what is not done, and why.
+func (p *Plan) writeNotes(pw *printer) {
+	for _, failed := range p.Failed {
+		pw.line("Failed: %s", failed)
+	}
+	if len(p.Failed) > 0 {
+		pw.line("This plan is incomplete.")
+	}
+	s := p.Summary
+	if s.Lost != "" {
+		pw.line("Attention: %s.", s.Lost)
+	}
+	if s.FlowingSessions > 0 {
+		pw.line("%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"))
+	}
+	if n := s.PostponedSessions; n > 0 {
+		pw.line("%s left to a later run: their streams could not be looked at in this one.", plural(n, "session"))
+	}
+	if n := s.PostponedStreams; n > 0 {
+		pw.line("%s left to a later run: too many sessions expire in this one.", plural(n, "stream"))
+	}
 }
 
 // row is an action on one line of 100 columns, if its reason is as usual.

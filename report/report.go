@@ -80,6 +80,9 @@ func onceHeading() []string { return []string{"JOB", "RESULT", "TIME", "WHAT"} }
 func onceRows(r jobs.Result, dryRun bool) [][]string {
 	h := r.Outcome()
 	result, what := "ok", r.Sentence(dryRun)
+	if r.Stopped() != "" {
+		result = "stopped"
+	}
 	if !h.OK {
 		result = "failed"
 		if h.Error != "" {

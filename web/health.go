@@ -82,7 +82,14 @@ func attention(s Status) []string {
 		}
 	}
 	if s.NextCleanup.Brake != "" {
-		all = append(all, "The brake holds the clean-up back.")
+		text := "The mass-deletion guard holds the clean-up back"
+		if until := s.NextCleanup.BrakeUntil; !until.IsZero() {
+			text += " until " + until.Format("15:04 MST")
+		}
+		all = append(all, text+".")
+	}
+	if s.NextCleanup.Lost != "" {
+		all = append(all, capital(s.NextCleanup.Lost)+".")
 	}
 	switch {
 	case s.Leader.Lease == "unwritable":

@@ -55,8 +55,8 @@ type Job struct {
 	Name     string `json:"name"`
 	Schedule string `json:"schedule"`
 	Running  bool   `json:"running"`
-	// Result of the last run: `ok`, `error`, `skipped` or `stopped`; empty before
-	// the first.
+	// Result of the last run: `ok`, `error`, `skipped`, `stopped`, or `held back`
+	// by the mass-deletion guard; empty before the first.
 	Result      string    `json:"result,omitempty"`
 	LastStart   time.Time `json:"last_start,omitzero"`
 	Seconds     float64   `json:"seconds,omitempty"`
@@ -120,13 +120,21 @@ type Sessions struct {
 	Live      int64     `json:"live"`
 	Stale     int64     `json:"stale"`
 	Malformed int64     `json:"malformed"`
+	Flowing   int64     `json:"flowing"`
 }
 
 // NextCleanup is what the next clean-up would do, as things were at Decided.
 type NextCleanup struct {
 	Decided time.Time `json:"decided,omitzero"`
-	// Brake is why it would remove nothing, empty if the brake does not hold it.
-	Brake   string `json:"brake,omitempty"`
+	// Brake is why it would remove nothing, empty if the mass-deletion guard does
+	// not hold it back; it does so since BrakeSince, and until BrakeUntil, zero for
+	// ever.
+	Brake      string    `json:"brake,omitempty"`
+	BrakeSince time.Time `json:"brake_since,omitzero"`
+	BrakeUntil time.Time `json:"brake_until,omitzero"`
+	// Lost says that the set of stream names is empty although nobody cleaned it
+	// up, empty if it is not.
+	Lost    string `json:"lost,omitempty"`
 	Expire  int64  `json:"expire_sessions"`
 	Abandon int64  `json:"abandon_sessions"`
 	Retire  int64  `json:"retire_streams"`

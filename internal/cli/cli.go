@@ -31,7 +31,7 @@ const (
 // Errors that only set the exit code; what there is to say has been said.
 var (
 	errFailed  = errors.New("a job failed")
-	errBrake   = errors.New("the brake stopped a mass deletion")
+	errBrake   = errors.New("the mass-deletion guard stopped the clean-up")
 	errInvalid = errors.New("invalid messages")
 )
 

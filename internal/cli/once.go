@@ -44,7 +44,7 @@ func (a *app) onceCommand() *cobra.Command {
 	a.outputFlag(c)
 	a.redisFlag(c)
 	a.dryRunFlag(c)
-	c.Flags().BoolVar(&o.force, "force", false, "override the brake that stops a mass deletion")
+	c.Flags().BoolVar(&o.force, "force", false, "override the mass-deletion guard")
 	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter's textfile collector, in a dry run too")
 	c.Flags().StringVar(&gateway, "push", "", "leave metrics at this Pushgateway (http://[user:password@]host:port), in a dry run too")
 	return c

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -79,5 +80,13 @@ func planCleanup(ctx context.Context, b *buffer.Buffer, o cleanup.Options, plan 
 	s.Streams, s.Sessions, s.Brake = max(s.Streams, r.Streams), r.Sessions, r.Brake
 	s.ExpireSessions, s.AbandonSessions = r.SessionsExpired, r.SessionsAbandoned
 	s.RetireStreams, s.RestoreStreams, s.DropNames = r.StreamsRetired, r.StreamsRestored, r.NamesDropped
+	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
+	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
+	plan.Failed = append(plan.Failed, r.Failed...)
+	if err != nil {
+		plan.Failed = append(plan.Failed, err.Error())
+	} else if r.Errors > 0 {
+		err = fmt.Errorf("clean-up: %d items could not be judged", r.Errors)
+	}
 	return err
 }

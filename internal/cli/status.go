@@ -37,7 +37,11 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	defer d.mu.Unlock()
 	for _, j := range scheduled.Jobs {
 		last := d.last[j.Name]
-		s.Jobs = append(s.Jobs, jobStatus(j, d.summary(last.result)))
+		job := jobStatus(j, d.summary(last.result))
+		if last.result != nil && last.result.Stopped() != "" && j.Result == schedule.OK {
+			job.Result = "held back"
+		}
+		s.Jobs = append(s.Jobs, job)
 		switch good := last.good.(type) {
 		case *jobs.MetricsResult:
 			s.Redis.MemoryUsed, s.Redis.MemoryMax = good.MemoryUsed, good.MemoryMax
@@ -74,8 +78,8 @@ func jobStatus(j schedule.JobStatus, summary string) web.Job {
 
 // cleanupStatus is what the last clean-up counted, and what is left to do.
 func (d *daemon) cleanupStatus(r *jobs.CleanupResult, at time.Time) (web.Sessions, web.NextCleanup) {
-	sessions := web.Sessions{Read: at, Live: r.Live, Stale: r.Stale, Malformed: r.SessionsMalformed}
-	next := web.NextCleanup{Decided: at, Brake: r.Brake}
+	sessions := web.Sessions{Read: at, Live: r.Live, Stale: r.Stale, Malformed: r.SessionsMalformed, Flowing: r.SessionsFlowing}
+	next := web.NextCleanup{Decided: at, Brake: r.Brake, BrakeSince: r.BrakeSince, BrakeUntil: r.BrakeUntil, Lost: r.Lost}
 	if d.o.dryRun {
 		next.Expire, next.Abandon, next.Retire = r.SessionsExpired, r.SessionsAbandoned, r.StreamsRetired
 		next.Restore, next.Drop = r.StreamsRestored, r.NamesDropped

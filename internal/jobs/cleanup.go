@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -39,7 +40,6 @@ func prepareCleanup(e Env) run {
 		}
 	}
 	o.OnMalformed = e.Metrics.Malformed
-	o.OnStillFlowing = e.Metrics.StillFlowing
 	cleaner := cleanup.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		result := new(CleanupResult)
@@ -56,13 +56,15 @@ func prepareCleanup(e Env) run {
 		r, err := once(ctx)
 		result.take(r, e.DryRun)
 		if r.Brake != "" && !e.DryRun {
-			o.Log.Warn("the brake stopped the clean-up: nothing was removed", "why", r.Brake, "to_force", "streamkeeper once --force cleanup")
+			o.Log.Warn("mass-deletion guard stopped clean-up", "why", r.Brake, "since", r.BrakeSince, "until", r.BrakeUntil,
+				"to_force", "streamkeeper once --force cleanup")
 		}
-		e.Metrics.Brake(Cleanup, r.Brake != "")
+		e.Metrics.Brake(Cleanup, r.Brake != "", r.BrakeUntil)
 		if err == nil {
 			e.Metrics.Sessions(cleanup.Live, r.SessionsLive)
 			e.Metrics.Sessions(cleanup.Stale, result.Stale)
 			e.Metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)
+			e.Metrics.Sessions(cleanup.Flowing, r.SessionsFlowing)
 		}
 		return result, err
 	}
@@ -75,6 +77,7 @@ type CleanupResult struct {
 	SessionsExpired   int64  `json:"sessions_expired"`
 	SessionsAbandoned int64  `json:"sessions_abandoned"`
 	SessionsMalformed int64  `json:"sessions_malformed"`
+	SessionsFlowing   int64  `json:"sessions_flowing"`
 	Streams           int64  `json:"streams"`
 	StreamsRetired    int64  `json:"streams_retired"`
 	StreamsRestored   int64  `json:"streams_restored"`
@@ -85,6 +88,13 @@ type CleanupResult struct {
 	// Live and Stale sessions are left.
 	Live  int64 `json:"-"`
 	Stale int64 `json:"-"`
+	// BrakeSince and BrakeUntil are since when and until when the guard holds
+	// removals back; zero if it does not, and until for ever.
+	BrakeSince time.Time `json:"-"`
+	BrakeUntil time.Time `json:"-"`
+	// Lost says that the set of stream names is empty although nobody cleaned it
+	// up.
+	Lost string `json:"-"`
 	// Held is what the guard held back, nil if it did not trip.
 	Held *cleanup.Held `json:"-"`
 	// Examples are the first actions that are still to be carried out.
@@ -95,7 +105,8 @@ func (c *CleanupResult) take(r cleanup.Report, dryRun bool) {
 	c.Sessions, c.SessionsExpired, c.SessionsAbandoned = r.Sessions, r.SessionsExpired, r.SessionsAbandoned
 	c.SessionsMalformed, c.Streams, c.StreamsRetired = r.SessionsMalformed, r.Streams, r.StreamsRetired
 	c.StreamsRestored, c.NamesDropped, c.Errors, c.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
-	c.Live, c.Stale, c.Held = r.SessionsLive, r.SessionsStale, r.Held
+	c.Live, c.Stale, c.Held = r.SessionsLive, r.SessionsStale+r.SessionsPostponed, r.Held
+	c.SessionsFlowing, c.BrakeSince, c.BrakeUntil, c.Lost = r.SessionsFlowing, r.BrakeSince, r.BrakeUntil, r.Lost
 	if !dryRun {
 		c.Stale -= r.SessionsExpired
 	}
@@ -107,24 +118,29 @@ func (c *CleanupResult) take(r cleanup.Report, dryRun bool) {
 // Sentence implements [Result].
 func (c *CleanupResult) Sentence(dryRun bool) string {
 	if c.Brake != "" {
-		verb := "stopped by the brake: "
+		verb := "stopped by the mass-deletion guard: "
 		if dryRun {
-			verb = "the brake would stop it: "
+			verb = "the mass-deletion guard would stop it: "
 		}
-		return verb + c.Brake
+		return verb + c.Brake + release(c.BrakeUntil)
+	}
+	to := ""
+	if dryRun {
+		to = "to be "
 	}
 	parts := []string{
-		fmt.Sprintf("%s of %s expired", human.Count(c.SessionsExpired), plural(c.Sessions, "session")),
-		fmt.Sprintf("%s of %s retired", human.Count(c.StreamsRetired), plural(c.Streams, "stream")),
+		fmt.Sprintf("%s of %s %sexpired", human.Count(c.SessionsExpired), plural(c.Sessions, "session"), to),
+		fmt.Sprintf("%s of %s %sretired", human.Count(c.StreamsRetired), plural(c.Streams, "stream"), to),
 	}
 	for _, more := range []struct {
 		n    int64
 		text string
 	}{
-		{c.SessionsAbandoned, "abandoned"},
-		{c.StreamsRestored, "restored"},
-		{c.NamesDropped, "names dropped"},
+		{c.SessionsAbandoned, to + "abandoned"},
+		{c.StreamsRestored, to + "restored"},
+		{c.NamesDropped, "names " + to + "dropped"},
 		{c.SessionsMalformed, "malformed"},
+		{c.SessionsFlowing, "not updated while messages arrive"},
 	} {
 		if more.n > 0 {
 			parts = append(parts, human.Count(more.n)+" "+more.text)
@@ -132,6 +148,17 @@ func (c *CleanupResult) Sentence(dryRun bool) string {
 	}
 	return strings.Join(parts, ", ") + failures(c.Errors)
 }
+
+// release says when the mass-deletion guard releases by itself.
+func release(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return "; it releases at " + until.Format("2006-01-02 15:04 MST") + " if that stands"
+}
+
+// Remark implements [Result].
+func (c *CleanupResult) Remark() string { return c.Lost }
 
 // Failed implements [Result].
 func (c *CleanupResult) Failed() int64 { return c.Errors }
@@ -142,6 +169,6 @@ func (c *CleanupResult) Stopped() string { return c.Brake }
 // LogTo implements [Result].
 func (c *CleanupResult) LogTo(log *slog.Logger) {
 	log.Info("cleaned up", "sessions", c.Sessions, "sessions_expired", c.SessionsExpired, "sessions_abandoned", c.SessionsAbandoned,
-		"sessions_malformed", c.SessionsMalformed, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
+		"sessions_malformed", c.SessionsMalformed, "sessions_flowing", c.SessionsFlowing, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
 		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took())
 }

@@ -40,8 +40,8 @@ func TestTheSentenceOfAResult(t *testing.T) {
 	}{
 		{trimmed, false, "2 of 12 streams trimmed, 1 entry, 3 with a backlog, 1 failed"},
 		{trimmed, true, "2 of 12 streams to trim, 1 entry, 3 with a backlog, 1 failed"},
-		{held, false, "stopped by the brake: 30 of 40 sessions would expire"},
-		{held, true, "the brake would stop it: 30 of 40 sessions would expire"},
+		{held, false, "stopped by the mass-deletion guard: 30 of 40 sessions would expire"},
+		{held, true, "the mass-deletion guard would stop it: 30 of 40 sessions would expire"},
 		{&CleanupResult{Sessions: 40, SessionsExpired: 2, NamesDropped: 1, Streams: 1}, false, "2 of 40 sessions expired, 0 of 1 stream retired, 1 names dropped"},
 		{&InspectResult{Messages: 3, Valid: 2, Invalid: 1}, false, "3 messages looked at: 2 ok, 0 with warnings, 1 invalid"},
 		{new(MetricsResult), false, ""},

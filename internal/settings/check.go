@@ -51,6 +51,17 @@ func NotTiny[T number, S syntax[T]](s *Setting[T, S], limit T, how, switchName s
 	}
 }
 
+// LongEnough refuses a limit that a switch must allow, and that 0 does not turn
+// off.
+func LongEnough[T number, S syntax[T]](s *Setting[T, S], limit T, switchName string, allowed *Bool) Check {
+	return func() error {
+		if s.Value > 0 && s.Value < limit && !Allowed(allowed) {
+			return fmt.Errorf("so short is more likely a typo; allowed: %s or more, or %s_%s=true", Setting[T, S]{Value: limit}, Prefix, switchName)
+		}
+		return nil
+	}
+}
+
 // Allowed reports whether a switch is on, or might be: its own fault is enough
 // to report.
 func Allowed(s *Bool) bool { return s.Value || s.Fault() != nil }

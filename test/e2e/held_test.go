@@ -40,7 +40,7 @@ func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
 		t.Errorf("the examples are %v", seen)
 	}
 	_, page := r.Get("/")
-	for _, text := range []string{"Without the brake it would:", "<bdi>car ", "not updated for 26h", "no session, last entry 26h", "and 30 more"} {
+	for _, text := range []string{"Without the guard it would:", "<bdi>car ", "not updated for 26h", "no session, last entry 26h", "and 30 more"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("the page does not say %q", text)
 		}

@@ -29,6 +29,8 @@ cleanup.schedule: CLEANUP_SCHEDULE
 cleanup.expireAfter: CLEANUP_EXPIRE_AFTER
 cleanup.abandonAfter: CLEANUP_ABANDON_AFTER
 cleanup.retireAfter: CLEANUP_RETIRE_AFTER
+cleanup.allowTiny: CLEANUP_ALLOW_TINY
+cleanup.flowing: CLEANUP_FLOWING
 cleanup.brake: CLEANUP_BRAKE
 cleanup.brakeMin: CLEANUP_BRAKE_MIN
 cleanup.brakeHold: CLEANUP_BRAKE_HOLD

@@ -8,7 +8,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
-// Bounds of the look for how messages are packed.
+// Bounds of the look for how messages are framed.
 const (
 	// samples is how many messages of a stream are tried, the newest first.
 	samples = 3
@@ -18,28 +18,35 @@ const (
 	sampleBytes = 1 << 20
 )
 
-// packingFor is how a message must be packed for the readers of a session's
+// encodings finds out how messages are framed; usual is how they are in most
+// streams, nil until it is asked for.
+type encodings struct {
+	checker burst.Checker
+	usual   *burst.Encoding
+}
+
+// encodingFor is how a message must be framed for the readers of a session's
 // stream: as its newest messages are. [burst.Auto] if nobody knows.
-func (r *run) packingFor(ctx context.Context, a abandonment) (burst.Encoding, error) {
-	if r.o.Encoding != burst.Auto {
-		return r.o.Encoding, nil
+func (r *run) encodingFor(ctx context.Context, q quietVerdict) (burst.Encoding, error) {
+	if r.o().Encoding != burst.Auto {
+		return r.o().Encoding, nil
 	}
-	enc, err := r.packingOf(ctx, a.Stream, a.marked)
+	enc, err := r.encodingOf(ctx, q.session.Stream, q.marked)
 	if enc != burst.Auto || err != nil {
 		return enc, err
 	}
-	if r.usual == nil {
-		if enc, err = r.usualPacking(ctx); err != nil {
+	if r.encodings.usual == nil {
+		if enc, err = r.usualEncoding(ctx); err != nil {
 			return enc, err
 		}
-		r.usual = &enc
+		r.encodings.usual = &enc
 	}
-	return *r.usual, nil
+	return *r.encodings.usual, nil
 }
 
-// packingOf is how the newest messages of a stream are packed. One that holds
+// encodingOf is how the newest messages of a stream are framed. One that holds
 // just the given Session JSON is our own.
-func (r *run) packingOf(ctx context.Context, stream, ours string) (burst.Encoding, error) {
+func (r *run) encodingOf(ctx context.Context, stream, ours string) (burst.Encoding, error) {
 	var before buffer.ID
 	for range samples {
 		peeked, err := r.peek(ctx, buffer.Peek{Stream: stream, Before: before, Last: true})
@@ -50,7 +57,7 @@ func (r *run) packingOf(ctx context.Context, stream, ours string) (burst.Encodin
 		if enc := burst.PackedSessionJSON(data, []byte(ours)); enc != burst.Auto {
 			return enc, nil
 		}
-		if enc := r.checker.Check(data, burst.Auto).Encoding; enc != burst.Auto {
+		if enc := r.encodings.checker.Check(data, burst.Auto).Encoding; enc != burst.Auto {
 			return enc, nil
 		}
 		before = peeked.ID
@@ -61,9 +68,9 @@ func (r *run) packingOf(ctx context.Context, stream, ours string) (burst.Encodin
 // errEnough ends a walk that has seen enough.
 var errEnough = errors.New("enough")
 
-// usualPacking is how messages are packed in other streams, for a stream that
+// usualEncoding is how messages are framed in other streams, for a stream that
 // has none to go by; [burst.Auto] unless they agree.
-func (r *run) usualPacking(ctx context.Context) (burst.Encoding, error) {
+func (r *run) usualEncoding(ctx context.Context) (burst.Encoding, error) {
 	usual := burst.Auto
 	asked := 0
 	err := r.store.WalkStreams(ctx, func(names []string) error {
@@ -71,7 +78,7 @@ func (r *run) usualPacking(ctx context.Context) (burst.Encoding, error) {
 			if asked++; asked > otherStreams {
 				return errEnough
 			}
-			enc, err := r.packingOf(ctx, name, "")
+			enc, err := r.encodingOf(ctx, name, "")
 			switch {
 			case err != nil:
 				return err

@@ -1,0 +1,150 @@
+package cleanup
+
+import (
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// record is what a run tells others: the log, the metrics, a plan.
+type record struct {
+	log         *slog.Logger
+	onAction    func(Action)
+	onMalformed func(kind string)
+	// visit gets the actions of a dry run, which leave no line in the log; nil
+	// otherwise.
+	visit func(Action)
+	// done counts the actions of each kind.
+	done   map[Kind]int64
+	faults map[string]*tally
+	// postponed counts quiet sessions whose messages are not known.
+	postponed int64
+}
+
+func newRecord(o *Options, visit func(Action)) *record {
+	return &record{
+		log: o.Log, onAction: o.OnAction, onMalformed: o.OnMalformed, visit: visit,
+		done: make(map[Kind]int64), faults: make(map[string]*tally),
+	}
+}
+
+// tally counts items of one kind, and keeps some as examples.
+type tally struct {
+	count    int64
+	examples []string
+}
+
+// How many items of a kind a log line names.
+const (
+	maxExamples  = 5
+	maxProducers = 50
+)
+
+// flowing is the tally of sessions that are not updated while their messages
+// arrive; they are not malformed.
+const flowing = "flowing"
+
+func (r *record) fault(kind, example string) {
+	t := r.faults[kind]
+	if t == nil {
+		t = &tally{}
+		r.faults[kind] = t
+	}
+	most := maxExamples
+	if kind == flowing {
+		most = maxProducers
+	}
+	if t.count++; len(t.examples) < most {
+		t.examples = append(t.examples, buffer.Escape(example))
+	}
+}
+
+// maxLines is how many actions of a kind leave a line of their own.
+const maxLines = 1000
+
+// messages are what the log says of each kind of action.
+var messages = map[Kind]string{
+	Expire: "expired session", Abandon: "marked session as abandoned", Retire: "retired stream",
+	Restore: "restored stream name", DropName: "dropped stream name",
+}
+
+// kinds are the kinds in the order of a summary.
+var kinds = []Kind{Expire, Abandon, Retire, Restore, DropName}
+
+// action records one action that was carried out.
+func (r *record) action(a Action) {
+	r.done[a.Kind]++
+	if r.visit != nil {
+		r.visit(a)
+		return
+	}
+	r.onAction(a)
+	if r.done[a.Kind] > maxLines {
+		return
+	}
+	attrs := []any{"action", string(a.Kind)}
+	if a.Kind == Expire || a.Kind == Abandon {
+		attrs = append(attrs, "session", buffer.Escape(a.Session))
+	}
+	attrs = append(attrs, "stream", buffer.Escape(a.Stream))
+	if !a.Updated.IsZero() {
+		attrs = append(attrs, "updated", a.Updated.Format(time.RFC3339))
+	}
+	r.log.Info(messages[a.Kind], append(attrs, "reason", a.Reason)...)
+}
+
+// summarize says, once a run, what was found amiss and how much was done.
+func (r *record) summarize(report Report) {
+	for _, kind := range Kinds {
+		t := r.faults[kind]
+		if t == nil {
+			continue
+		}
+		r.log.Warn("skipped malformed items", "kind", kind, "count", t.count, "examples", t.examples)
+		for range t.count {
+			r.onMalformed(kind)
+		}
+	}
+	if t := r.faults[flowing]; t != nil {
+		r.log.Warn("sessions not updated while messages arrive", "count", t.count, "sessions", t.examples,
+			"remedy", "their producers must update lastUpdated")
+	}
+	if n := report.SessionsPostponed + r.postponed; n > 0 {
+		r.log.Warn("sessions left to a later run", "count", n, "reason", "their streams could not be looked at in this run")
+	}
+	if report.StreamsPostponed > 0 {
+		r.log.Info("streams left to a later run", "count", report.StreamsPostponed, "reason", "too many sessions expire in this run")
+	}
+	if r.visit != nil {
+		return
+	}
+	for _, kind := range kinds {
+		if n := r.done[kind]; n > 0 {
+			r.log.Info("actions in total", "action", string(kind), "count", n, "not_listed", max(0, n-maxLines))
+		}
+	}
+}
+
+// examples are the first removals of each kind.
+type examples struct {
+	actions []Action
+	of      map[Kind]int
+}
+
+// examplesOfAKind is how many actions of each kind are kept.
+const examplesOfAKind = 10
+
+func (e *examples) add(a Action) {
+	if a.Kind == Abandon || e.of[a.Kind] >= examplesOfAKind {
+		return
+	}
+	if e.of == nil {
+		e.of = make(map[Kind]int)
+	}
+	e.of[a.Kind]++
+	// The names are parts of pages, which are large.
+	a.Session, a.Stream = strings.Clone(a.Session), strings.Clone(a.Stream)
+	e.actions = append(e.actions, a)
+}

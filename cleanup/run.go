@@ -1,0 +1,395 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// run is one clean-up, owned by one goroutine.
+type run struct {
+	c      *Cleaner
+	store  Store
+	now    time.Time
+	report Report
+	record *record
+
+	// What is known of streams, of messages, and of how messages are framed.
+	streams   *streamTable
+	flows     *flows
+	encodings encodings
+
+	// What the first scan found, how the guard judged it, and what the second
+	// scan did.
+	found found
+	guard guard
+	acted acted
+}
+
+// found is what the first scan found. Nothing beyond its counts is removed.
+type found struct {
+	// allLayouts: sessions were looked for in every layout; complete: the scans
+	// came to their ends.
+	allLayouts, complete bool
+	// listed is how many names the set holds, ours and others'.
+	listed   int64
+	sessions sessionCounts
+	// abandon, retire and drop count sessions, streams and names.
+	abandon, retire, drop int64
+	examples              examples
+	// unlisted are streams that live sessions name and the set does not hold.
+	unlisted map[string]bool
+	// watched are names that were seen without an entry for the first time.
+	watched []string
+}
+
+// sessionCounts count sessions.
+type sessionCounts struct {
+	all, stale int64
+	// lasting are those that do not expire by themselves, lastingStale those of
+	// them that are stale.
+	lasting, lastingStale int64
+	// open: one of the stale ones is not closed.
+	open bool
+}
+
+func (r *run) o() *Options { return &r.c.o }
+
+// dry reports whether nothing is to change, not even in memory.
+func (r *run) dry() bool { return r.record.visit != nil }
+
+// isLasting reports whether a session stays until somebody removes it.
+func isLasting(s buffer.Session) bool { return !s.HasOwnKey() }
+
+// run decides and acts over a store. A dry run has a visitor.
+func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Report, error) {
+	r, err := c.decide(ctx, store, visit, false)
+	if err == nil && !r.found.allLayouts && r.found.retire+r.found.drop > 0 {
+		// A stream may be retired only if no layout has a session for it.
+		r, err = c.decide(ctx, store, visit, true)
+	}
+	if err == nil {
+		err = r.judge(ctx)
+	}
+	if r.report.Brake != "" {
+		r.tellHeld()
+	}
+	if err == nil {
+		err = r.act(ctx)
+	}
+	// What came back is listed again even though the run failed.
+	if !buffer.IsLost(err) {
+		err = errors.Join(err, r.restore(ctx))
+	}
+	r.record.summarize(r.report)
+	if err != nil {
+		return r.report, err
+	}
+	if err := r.noteSightings(ctx); err != nil || r.guard.stopped {
+		return r.report, err
+	}
+	return r.report, r.leave(ctx)
+}
+
+// decide scans names, sessions and streams once. Unless all layouts are asked
+// for, the keyspace is scanned for sessions only when that is due.
+func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), all bool) (*run, error) {
+	r := &run{
+		c: c, store: store, record: newRecord(&c.o, visit), streams: newStreamTable(),
+		found: found{unlisted: make(map[string]bool)}, acted: acted{expired: make(map[string][]expired)},
+	}
+	var err error
+	if r.now, err = store.Now(ctx); err != nil {
+		return r, err
+	}
+	r.flows = newFlows(store, c.o.Limits, r.now)
+	r.found.allLayouts = all || c.keysDue(r.now)
+	if err := r.warnUnusable(ctx); err != nil {
+		return r, err
+	}
+	if r.found.listed, err = store.CountStreams(ctx); err != nil {
+		return r, err
+	}
+	if err := r.listStreams(ctx); err != nil {
+		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
+	}
+	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.decideSessions(ctx, page) }); err != nil {
+		return r, fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
+	}
+	if err := r.walkAlone(ctx, r.countStream); err != nil {
+		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
+	}
+	r.found.complete = true
+	return r, nil
+}
+
+// warnUnusable says which keys of our own cannot be used. What they are for is
+// then not known, and the rest is done.
+func (r *run) warnUnusable(ctx context.Context) error {
+	keys, err := r.store.UnusableState(ctx)
+	for _, key := range keys {
+		r.record.fault(KindState, key)
+	}
+	return err
+}
+
+func (r *run) listStreams(ctx context.Context) error {
+	return r.store.WalkStreams(ctx, func(names []string) error {
+		for _, name := range names {
+			if r.streams.list(name) {
+				r.report.Streams++
+			}
+		}
+		return nil
+	})
+}
+
+// walkSessions scans the layouts that this run looks into, and keeps in mind
+// whether the keyspace holds any session.
+func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	if !r.found.allLayouts {
+		return r.store.WalkHashSessions(ctx, visit)
+	}
+	inKeys := false
+	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
+		inKeys = inKeys || len(page) > 0 && page[0].HasOwnKey()
+		return visit(page)
+	})
+	if err == nil {
+		r.c.keysLooked, r.c.keysFound = r.now, inKeys
+	}
+	return err
+}
+
+// ours reports whether a session may be looked at and changed.
+func (r *run) ours(s *buffer.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
+
+// decideSessions counts a page of the first scan.
+func (r *run) decideSessions(ctx context.Context, page []buffer.Session) error {
+	stays := func(s *buffer.Session, v verdict) {
+		switch v.state {
+		case Malformed:
+			r.report.SessionsMalformed++
+			r.record.fault(KindSession, s.Identity+": "+v.reason)
+		default:
+			r.report.SessionsLive++
+		}
+		r.own(s, v.state)
+	}
+	for i := range page {
+		if s := &page[i]; r.ours(s) {
+			r.found.sessions.all++
+			if isLasting(*s) {
+				r.found.sessions.lasting++
+			}
+		}
+	}
+	old, quiet, err := r.judgePage(ctx, page, stays)
+	if err != nil {
+		return err
+	}
+	r.report.Sessions = r.found.sessions.all
+	var stale []buffer.Session
+	for _, v := range old {
+		if r.countOld(v) {
+			stale = append(stale, *v.session)
+		}
+	}
+	if err := r.lookForOpen(ctx, stale); err != nil {
+		return err
+	}
+	err = r.eachQuiet(ctx, quiet, func(q quietVerdict) error {
+		r.countQuiet(q)
+		return nil
+	})
+	r.flows.done()
+	return err
+}
+
+// countOld counts a session whose time is too old, and reports whether it is to
+// expire.
+func (r *run) countOld(v verdict) (stale bool) {
+	switch {
+	case v.state == Flowing && !v.unsure:
+		r.countFlowing(v.session, v.arrival)
+		r.own(v.session, Flowing)
+		return false
+	case v.state == Postponed:
+		r.report.SessionsPostponed++
+		r.own(v.session, Postponed)
+		return false
+	}
+	r.countStale(isLasting(*v.session))
+	if v.session.HasStream {
+		r.streams.set(v.session.Stream, leaving)
+	}
+	if v.state == Stale {
+		r.found.examples.add(sessionAction(v.session, v.reason))
+	}
+	return true
+}
+
+func (r *run) countStale(lasting bool) {
+	r.found.sessions.stale++
+	r.report.SessionsStale++
+	if lasting {
+		r.found.sessions.lastingStale++
+	}
+}
+
+// countFlowing counts a session whose messages arrive, and names its producer.
+func (r *run) countFlowing(s *buffer.Session, a *arrival) {
+	a.counted++
+	r.report.SessionsFlowing++
+	r.record.fault(flowing, s.Identity+" on "+s.Stream)
+}
+
+// maxOpenLook is how many stale sessions are looked into for one that is not
+// closed.
+const maxOpenLook = 1000
+
+// lookForOpen looks for a stale session that is not closed, as long as all
+// sessions may be stale. Where there are more, the guard goes by their share.
+func (r *run) lookForOpen(ctx context.Context, stale []buffer.Session) error {
+	n := &r.found.sessions
+	if n.open || n.stale < n.all || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
+		return nil
+	}
+	open, err := r.anyOpen(ctx, stale)
+	n.open = open
+	return err
+}
+
+// maxUnlisted is how many streams that sessions name and nobody lists are kept
+// in mind; those beyond wait for a later run.
+const maxUnlisted = 10_000
+
+// own notes that a session that stays names its stream.
+func (r *run) own(s *buffer.Session, state State) {
+	if !s.HasStream || r.streams.set(s.Stream, owned) {
+		return
+	}
+	if (state == Live || state == Flowing) && len(r.found.unlisted) < maxUnlisted && !r.found.unlisted[s.Stream] {
+		r.found.unlisted[strings.Clone(s.Stream)] = true
+	}
+}
+
+// walkAlone visits the listed streams that no session names, with what there is
+// to know of each.
+func (r *run) walkAlone(ctx context.Context, visit func(ctx context.Context, f StreamFacts) error) error {
+	return r.store.WalkStreams(ctx, func(names []string) error {
+		var alone []string
+		for _, name := range names {
+			if r.isAlone(name) {
+				alone = append(alone, name)
+			}
+		}
+		facts, err := r.factsOf(ctx, alone)
+		if err != nil {
+			return err
+		}
+		for _, f := range facts {
+			if err := visit(ctx, f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// isAlone reports whether a stream is to be judged: in the second scan only
+// those that the first decided on.
+func (r *run) isAlone(name string) bool {
+	if r.streams.has(name, owned) {
+		return false
+	}
+	return !r.flows.second || r.streams.has(name, dying)
+}
+
+func (r *run) factsOf(ctx context.Context, names []string) ([]StreamFacts, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	infos, err := r.store.Infos(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	sighted, err := r.store.Sightings(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	facts := make([]StreamFacts, len(names))
+	for i, name := range names {
+		facts[i] = StreamFacts{name, infos[i], sighted[i]}
+	}
+	return facts, nil
+}
+
+// maxWatched is how many names one run notes as seen without an entry; those
+// beyond are noted by later runs.
+const maxWatched = 10_000
+
+// countStream counts what becomes of a stream that no session names.
+func (r *run) countStream(_ context.Context, f StreamFacts) error {
+	fate, reason := JudgeStream(f, r.o().Limits, r.now)
+	switch fate {
+	case Unknown:
+		r.failed(f.Name, "stream not judged", f.Info.Err)
+	case Watch:
+		if f.Sighted.IsZero() && len(r.found.watched) < maxWatched {
+			r.found.watched = append(r.found.watched, f.Name)
+		}
+	case Retirable:
+		r.found.retire++
+	case Droppable:
+		r.found.drop++
+	case WrongType:
+		r.record.fault(KindStreamType, f.Name+": "+f.Info.Type)
+	case WrongID:
+		r.record.fault(KindStreamID, f.Name+": "+f.Info.LastID.String())
+	case Keep:
+	}
+	if fate == Retirable || fate == Droppable {
+		r.streams.set(f.Name, dying)
+		r.found.examples.add(r.streamAction(f, fate, reason))
+	}
+	return nil
+}
+
+func sessionAction(s *buffer.Session, reason string) Action {
+	return Action{Kind: Expire, Session: s.Identity, Stream: s.Stream, Reason: reason, Updated: s.Updated}
+}
+
+func (r *run) streamAction(f StreamFacts, fate Fate, reason string) Action {
+	a := Action{Kind: Retire, Stream: f.Name, Reason: reason}
+	if fate == Droppable {
+		a.Kind = DropName
+	}
+	if !f.Info.LastID.IsZero() {
+		a.Updated = f.Info.LastID.Time()
+	}
+	if r.streams.has(f.Name, leaving) {
+		a.After = "the expiry of its last session"
+		a.Reason += ", after " + a.After
+	}
+	return a
+}
+
+// maxFailed is how many failed items a report names.
+const maxFailed = 20
+
+// failed counts an item that could not be judged or done.
+func (r *run) failed(stream, message string, err error) {
+	r.report.Errors++
+	class := buffer.ClassOf(err)
+	if len(r.report.Failed) < maxFailed {
+		r.report.Failed = append(r.report.Failed, fmt.Sprintf("%s: %s: %v", message, buffer.Quote(stream), err))
+	}
+	if r.report.Errors <= maxLines {
+		r.record.log.Warn(message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
+	}
+}

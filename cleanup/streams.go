@@ -1,0 +1,106 @@
+package cleanup
+
+import (
+	"hash/maphash"
+	"math/bits"
+)
+
+// streamTable holds what a run knows of each listed stream. Its size follows
+// the number of names, not of sessions. Names are kept as hashes: two names
+// with the same one share their marks, which keeps both.
+type streamTable struct {
+	seed  maphash.Seed
+	marks map[uint64]mark
+}
+
+// mark is what a run found out about a stream.
+type mark uint8
+
+const (
+	// owned: a session names it that stays.
+	owned mark = 1 << iota
+	// leaving: a session names it that is to expire.
+	leaving
+	// dying: the first scan decided that it retires, or that its name goes.
+	dying
+	// later: it waits for a later run, as not all of its expired sessions can be
+	// looked for again.
+	later
+)
+
+func newStreamTable() *streamTable {
+	return &streamTable{seed: maphash.MakeSeed(), marks: make(map[uint64]mark)}
+}
+
+// list adds a name, and reports whether it is new.
+func (t *streamTable) list(name string) bool {
+	hash := maphash.String(t.seed, name)
+	_, listed := t.marks[hash]
+	if !listed {
+		t.marks[hash] = 0
+	}
+	return !listed
+}
+
+// set adds a mark to a listed name, and reports whether it is one.
+func (t *streamTable) set(name string, m mark) (listed bool) {
+	hash := maphash.String(t.seed, name)
+	marks, listed := t.marks[hash]
+	if listed && marks&m == 0 {
+		t.marks[hash] = marks | m
+	}
+	return listed
+}
+
+// has reports whether a name has a mark.
+func (t *streamTable) has(name string, m mark) bool {
+	return t.marks[maphash.String(t.seed, name)]&m != 0
+}
+
+// filter is a set of hashes of a fixed size, as a Bloom filter: it may hold
+// some that were never added, and never misses one.
+//
+// The bits of a hash lie in one block, the size of a cache line: a million
+// sessions would else wait for memory longer than for Redis.
+type filter struct{ blocks []block }
+
+type block [8]uint64
+
+const (
+	blockBits    = 512
+	filterBlocks = 1 << 14 // a megabyte
+	filterHashes = 6
+)
+
+func newFilter() *filter { return &filter{make([]block, filterBlocks)} }
+
+// add reports whether the hash may have been there.
+func (f *filter) add(hash uint64) (before bool) {
+	b, places := f.place(hash)
+	before = true
+	for range filterHashes {
+		bit := uint64(1) << (places % 64)
+		before = before && b[places%blockBits/64]&bit != 0
+		b[places%blockBits/64] |= bit
+		places /= blockBits
+	}
+	return before
+}
+
+func (f *filter) has(hash uint64) bool {
+	b, places := f.place(hash)
+	for range filterHashes {
+		if b[places%blockBits/64]&(1<<(places%64)) == 0 {
+			return false
+		}
+		places /= blockBits
+	}
+	return true
+}
+
+// place is the block of a hash, and its places in it, nine bits each: the block
+// goes by the upper bits, the places by the lower ones.
+func (f *filter) place(hash uint64) (*block, uint64) {
+	i, _ := bits.Mul64(hash, uint64(len(f.blocks)))
+	return &f.blocks[i], hash
+}
