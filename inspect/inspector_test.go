@@ -16,7 +16,9 @@ func TestTheNewestTheOldestAndOneBetweenAreJudgedInOrder(t *testing.T) {
 	for i := range 100 {
 		add(t, rdb, "a", millis(100*i), "id", i, "data", payload(t, burst.Wrap, 100))
 	}
-	messages, report := inspectAll(t, New(open(t, addr), Options{Summaries: true}))
+	i := New(open(t, addr), Options{Samples: 3, Summaries: true})
+	i.random = middle
+	messages, report := inspectAll(t, i)
 	var sessions []string
 	for _, m := range messages {
 		sessions = append(sessions, m.SessionID)
@@ -116,6 +118,36 @@ func TestTheMostRecentlyActiveStreamsComeFirstWhenTheBudgetEnds(t *testing.T) {
 	}
 }
 
+func TestWhatABudgetDoesNotReachComesInTheNextRuns(t *testing.T) {
+	addr, rdb := fake(t)
+	data := payload(t, burst.SizePrefixedBlock, 1000)
+	const streams = 60
+	for i := range streams {
+		for n := range 5 {
+			add(t, rdb, fmt.Sprint(i), millis(100_000*i+n), "id", 1, "data", data)
+		}
+	}
+	i := New(open(t, addr), Options{Samples: 2, MaxBytes: int64(40 * (len(data) + 20))})
+	seen := make(map[string]int)
+	messages := make(map[string]bool)
+	for range 2 * streams / 20 {
+		for _, m := range first(inspectAll(t, i)) {
+			seen[m.Stream]++
+			messages[m.Stream+m.ID.String()] = true
+		}
+	}
+	for i := range streams {
+		if n := seen[fmt.Sprint(i)]; n < 2 || n > 8 {
+			t.Errorf("%d messages of stream %d were seen", n, i)
+		}
+	}
+	if len(messages) < 3*streams {
+		t.Errorf("%d different messages were seen", len(messages))
+	}
+}
+
+func first[T, U any](t T, _ U) T { return t }
+
 func TestAGiantDoesNotKeepOthersFromBeingSeen(t *testing.T) {
 	addr, rdb := fake(t)
 	data := payload(t, burst.Block, 1000)
@@ -174,7 +206,7 @@ func TestHints(t *testing.T) {
 	}
 	session("stray", "nowhere", 99)
 
-	_, report := inspectAll(t, New(open(t, addr), Options{CrossCheck: true}))
+	_, report := inspectAll(t, New(open(t, addr), Options{Samples: 3, CrossCheck: true}))
 	want := map[string]string{
 		"good":         ``,
 		"small":        `bursts are small: 1012 B before compression, about 64.0 KiB is best`,

@@ -47,7 +47,7 @@ func (r *run) look(ctx context.Context, targets []target) error {
 func (r *run) lookInto(ctx context.Context, targets []target) error {
 	scouts := make([]*scout, len(targets))
 	for i, t := range targets {
-		scouts[i] = &scout{target: t, spread: newSpread(r.o.Samples)}
+		scouts[i] = &scout{target: t, spread: newSpread(r.o.Samples, r.memory.of(t.name), r.random)}
 	}
 	for busy := scouts; len(busy) > 0; {
 		var err error
@@ -159,6 +159,9 @@ func (r *run) fetch(ctx context.Context, s *scout, p buffer.Peeked) (buffer.Peek
 
 // deliver hands out what was read of a stream, the oldest first.
 func (r *run) deliver(s *scout) {
+	if len(s.messages) > 0 || !s.cut { // what was not reached is due in the next run
+		r.memory.keep(s.name, s.remember())
+	}
 	slices.SortFunc(s.messages, func(a, b Message) int { return a.ID.Compare(b.ID) })
 	for _, m := range s.messages {
 		r.report.count(m)

@@ -11,16 +11,19 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// activity says how recently a stream was active. Streams that were active
-// after the run began are all alike, or those asked last would look best;
-// among them chance decides, another way in each run.
+// activity says how much a stream is due: the run in which it was last looked
+// into, and how recently it was active. Streams that were active after the run
+// began are all alike, or those asked last would look best; among them chance
+// decides, another way in each run.
 type activity struct {
-	newest buffer.ID
-	tie    uint64
+	lastRun uint32
+	newest  buffer.ID
+	tie     uint64
 }
 
+// compare is positive if a stream is due before another.
 func (a activity) compare(other activity) int {
-	return cmp.Or(a.newest.Compare(other.newest), cmp.Compare(a.tie, other.tie))
+	return cmp.Or(cmp.Compare(other.lastRun, a.lastRun), a.newest.Compare(other.newest), cmp.Compare(a.tie, other.tie))
 }
 
 // ranked is a stream with its place.
@@ -29,8 +32,8 @@ type ranked struct {
 	activity
 }
 
-// ranking keeps the most recently active streams whose samples together take
-// as many bytes as wanted; the least recent is the first. It is a heap.
+// ranking keeps the streams that are due first and whose samples together take
+// as many bytes as wanted; the last of them is the first. It is a heap.
 type ranking struct {
 	streams []ranked
 	wanted  int64
@@ -64,16 +67,16 @@ func (q *ranking) insert(s ranked) {
 	}
 }
 
-// least is the activity that a stream has to beat; nothing while there is room.
-func (q *ranking) least() activity {
+// least is the activity that a stream has to beat, false while there is room.
+func (q *ranking) least() (activity, bool) {
 	if q.bytes < q.wanted {
-		return activity{}
+		return activity{}, false
 	}
-	return q.streams[0].activity
+	return q.streams[0].activity, true
 }
 
-// mostRecent returns the streams that the budget may reach, the most recently
-// active first, and counts the others as left. A stream that is known to be
+// mostRecent returns the streams that the budget may reach, those first that are
+// due first, and counts the others as left. A stream that is known to be
 // too long ago is not touched: the server only sees that it has no such id.
 func (r *run) mostRecent(ctx context.Context, walk walker) ([]target, error) {
 	now, err := r.store.Now(ctx)
@@ -112,17 +115,21 @@ func (r *run) mostRecent(ctx context.Context, walk walker) ([]target, error) {
 
 // rank asks a few streams for their newest id, where that could matter.
 func (r *run) rank(ctx context.Context, best *ranking, targets []target, began buffer.ID, seed maphash.Seed) error {
-	least := best.least()
+	least, full := best.least()
 	var asked []ranked
 	var peeks []buffer.Peek
 	for _, t := range targets {
-		s := ranked{t, activity{began, maphash.String(seed, t.name)}}
-		if s.compare(least) < 0 {
+		s := ranked{t, activity{r.memory.lastRun(t.name), began, maphash.String(seed, t.name)}}
+		if full && s.compare(least) < 0 {
 			best.dropped++
 			continue
 		}
 		asked = append(asked, s)
-		peeks = append(peeks, buffer.Peek{Stream: t.name, From: least.newest, Last: true})
+		peek := buffer.Peek{Stream: t.name, Last: true}
+		if full && s.lastRun == least.lastRun {
+			peek.From = least.newest
+		}
+		peeks = append(peeks, peek)
 	}
 	if len(peeks) == 0 {
 		return nil

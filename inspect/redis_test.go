@@ -138,6 +138,33 @@ func TestRedisSendsHardlyMoreThanTheMessagesThatAreJudged(t *testing.T) {
 	}
 }
 
+// TestFiveHundredStreamsAreSampledWithinTheDefaultBudget: the sum that the guide
+// promises one bad message in a thousand by.
+func TestFiveHundredStreamsAreSampledWithinTheDefaultBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 80 MB")
+	}
+	s := redistest.Start(t)
+	ctx := t.Context()
+	data := payload(t, burst.SizePrefixedBlock, 16<<10-200)
+	const streams = 500
+	for i := range streams {
+		pipe := s.Client.Pipeline()
+		name := fmt.Sprintf("stream %04d", i)
+		pipe.SAdd(ctx, "streams", name)
+		for n := range DefaultSamples + 2 {
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: millis(100*n + i), Values: []any{"id", i, "data", data}})
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, report := inspectAll(t, New(open(t, s.Addr), Options{}))
+	if report.Messages != streams*DefaultSamples || report.StreamsLeft != 0 || report.Bytes > DefaultMaxBytes {
+		t.Errorf("messages of %d bytes: %+v", len(data), report)
+	}
+}
+
 func TestAGiantMessageIsJudgedWithoutBeingSent(t *testing.T) {
 	s := redistest.Start(t)
 	add(t, s.Client, "giant", millis(1), "id", 1, "data", bytes.Repeat([]byte{1}, 100<<20))

@@ -47,6 +47,7 @@ func newRun(i *Inspector, visit func(Message)) *run {
 	if visit == nil {
 		visit = func(Message) {}
 	}
+	i.memory.run++
 	return &run{
 		Inspector: i, visit: visit, left: i.o.MaxBytes, largest: burst.AimedBurst,
 		errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error), summaries: make(map[string]*Summary),
