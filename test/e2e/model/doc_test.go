@@ -7,5 +7,7 @@
 //   - entries_test.go, sessions_test.go and streams_test.go say what is right;
 //   - model_test.go runs plan and once and compares.
 //
-// MODEL_CASES=1000 runs so many cases on each version; MODEL_SEED=7 runs one.
+// MODEL_CASES=1000 runs so many cases on each version; MODEL_SEED=7 runs one, or
+// so many from there; MODEL_PROGRAM runs a program that is built already, such as
+// an older one; MODEL_RULES makes cases too that need these rules of the list missing.
 package model

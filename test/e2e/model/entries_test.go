@@ -30,6 +30,9 @@ type rule struct {
 	policy
 }
 
+// excluded says whether a stream is another installation's.
+func (s settings) excluded(name string) bool { return s.exclude != "" && name == s.exclude }
+
 func (s settings) policyOf(name string) policy {
 	for _, r := range s.rules {
 		if r.name == "*" || r.name == name {

@@ -209,7 +209,11 @@ func (o onceJSON) job(name string) jobJSON {
 // jsonOf runs a command with -o json.
 func jsonOf[T any](r *run, args ...string) (code int, out T) {
 	r.Helper()
-	cmd := exec.Command(program.Path(r), append(args, "-o", "json")...)
+	path := os.Getenv("MODEL_PROGRAM")
+	if path == "" {
+		path = program.Path(r)
+	}
+	cmd := exec.Command(path, append(args, "-o", "json")...)
 	cmd.Env = append(r.scenario.settings.environment(), "STREAMKEEPER_REDIS_URL="+r.server.URL())
 	code, stdout, stderr := program.RunCommand(r, cmd)
 	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
@@ -364,7 +368,7 @@ func (r *run) judgeEntries(before, after dump) map[string]int {
 			continue
 		}
 		want := kept{}
-		if before.listed[name] && name != "" || before.listed[name] && s.exclude == "" {
+		if before.listed[name] && !s.excluded(name) {
 			want = entriesOf(k, s.policyOf(name), s.respectGroups, before.now)
 		}
 		if from > 0 {

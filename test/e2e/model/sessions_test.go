@@ -193,7 +193,7 @@ func judge(d dump, s settings) []*session {
 			found.why = "foreign"
 		case found.time == 0:
 			found.why = "malformed"
-		case name != "" && name == s.exclude:
+		case s.excluded(name):
 			found.why = "another installation's"
 		case d.now < found.time || d.now-found.time <= uint64(s.expire.Milliseconds()):
 			found.why = "live"

@@ -4,7 +4,7 @@ package model
 func streamFate(d dump, s settings, name string, sessions []*session) (fate, string) {
 	k := d.stream(name)
 	switch {
-	case s.exclude != "" && name == s.exclude:
+	case s.excluded(name):
 		return stays, "another installation's"
 	case k == nil:
 		return stays, "first seen without a key just now"
@@ -34,7 +34,7 @@ func streamFate(d dump, s settings, name string, sessions []*session) (fate, str
 // restored says whether an unlisted name is listed again.
 func restored(d dump, s settings, name string, sessions []*session) fate {
 	k := d.stream(name)
-	if k == nil || k.kind != "stream" || name == s.exclude && name != "" {
+	if k == nil || k.kind != "stream" || s.excluded(name) {
 		return stays
 	}
 	if len(d.listed) > 0 {
