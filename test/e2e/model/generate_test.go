@@ -19,12 +19,9 @@ var missing = map[string]int{
 	"foreign":   2,
 	"flowing":   3,
 	"owners":    4,
-	"layouts":   5,
 	"groups":    6,
 	"last id":   7,
-	"guard":     8,
 	"nodes":     9,
-	"restore":   13,
 	"estimates": 16,
 }
 
