@@ -1,0 +1,191 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+)
+
+func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
+	for _, layout := range buffer.AllLayouts {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 12 {
+				state := `"closed"`
+				if i == 11 {
+					state = "2"
+				}
+				w.described(layout, fmt.Sprint("open ", i), "s", 7, old, stated(state))
+			}
+			report := w.run(withBrake)
+			if !strings.HasPrefix(report.Brake, "all 12 sessions would expire") || report.SessionsExpired != 0 {
+				t.Errorf("%+v", report)
+			}
+			if until := report.BrakeUntil.Sub(report.BrakeSince); until != time.Hour || !strings.Contains(w.log.String(), "until=") {
+				t.Errorf("it holds for %s\n%s", until, w.log.String())
+			}
+			if plan, actions := w.plan(withBrake); plan.Brake == "" || len(actions) != 12 || !plan.BrakeSince.Equal(report.BrakeSince.Truncate(time.Millisecond)) {
+				t.Errorf("%+v", plan)
+			}
+			// Once its hold is over, neither plan nor run is stopped.
+			w.heldFor(61 * time.Minute)
+			if plan, _ := w.plan(withBrake); plan.Brake != "" {
+				t.Errorf("the plan shows the guard after its hold: %s", plan.Brake)
+			}
+			w.described(layout, "open 11", "s", 7, old, stated("4"))
+			w.Client.Del(t.Context(), "streamkeeper:brake")
+			if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 12 {
+				t.Errorf("all closed: %+v", report)
+			}
+		})
+	}
+}
+
+func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
+	w := newWorld(t)
+	for i := range 3 {
+		w.stream(fmt.Sprint("dead ", i), older)
+	}
+	w.session(buffer.LayoutObject, "a", "elsewhere", fresh)
+	if report := w.run(withBrake); report.Brake != "all 3 streams would be removed, while sessions remain" || report.StreamsRetired != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
+	w := newWorld(t)
+	for i := range 8 {
+		name := fmt.Sprint("car ", i)
+		w.stream(name, older)
+		if i < 5 {
+			w.session(buffer.LayoutObject, name, name, fresh)
+		}
+	}
+	w.run(nil)
+	for i := range 3 {
+		w.stream(fmt.Sprint("unnamed ", i), fresh)
+	}
+	w.run(nil)
+	w.Client.Del(t.Context(), "streams")
+	plan, _ := w.plan(nil)
+	if plan.StreamsRestored != 5 || plan.Lost == "" {
+		t.Errorf("%+v", plan)
+	}
+	w.log.Reset()
+	report := w.agree(nil)
+	if report.StreamsRestored != 5 || report.Lost == "" || !strings.Contains(w.log.String(), "stream names are lost") {
+		t.Errorf("%+v\n%s", report, w.log.String())
+	}
+	w.expect("listed", w.listed(), "car 0", "car 1", "car 2", "car 3", "car 4")
+	if again := w.run(nil); again.Lost != "" || again.StreamsRestored != 0 {
+		t.Errorf("%+v", again)
+	}
+	// Without sessions it goes on being said, run after run.
+	w.Client.Del(t.Context(), "streams", "sessions")
+	for range 3 {
+		if report := w.run(nil); report.Lost == "" {
+			t.Error("silence")
+		}
+	}
+}
+
+func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
+	w := newWorld(t)
+	w.session(buffer.LayoutKeys, "a", "car", fresh)
+	w.session(buffer.LayoutKeys, "b", "no messages", fresh)
+	w.session(buffer.LayoutKeys, "c", "no key", fresh)
+	w.stream("other", fresh)
+	w.entry("car", fresh)
+	w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:no messages", Values: []any{"something", "else"}})
+	if report := w.agree(nil); report.StreamsRestored != 1 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("listed", w.listed(), "car", "other")
+	w.Client.SRem(t.Context(), "streams", "car")
+	if report := w.agree(nil); report.StreamsRestored != 0 {
+		t.Errorf("taken out on purpose: %+v", report)
+	}
+	w.Client.ZAdd(t.Context(), "streamkeeper:relisted", redis.Z{Score: float64(w.now.Add(-25 * time.Hour).UnixMilli()), Member: "car"})
+	if report := w.agree(nil); report.StreamsRestored != 1 {
+		t.Errorf("a day later: %+v", report)
+	}
+}
+
+func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
+	w := braked(t, 0)
+	for i := range 40 {
+		w.stream(fmt.Sprint("s", i), fresh)
+	}
+	w.run(withBrake)
+	exclude, _ := buffer.ParsePatterns("s*")
+	for what, change := range map[string]func(*buffer.Options){
+		"patterns": func(o *buffer.Options) { o.Exclude = exclude },
+		"layouts":  func(o *buffer.Options) { o.Layouts = []buffer.Layout{buffer.LayoutFields} },
+		"keys":     func(o *buffer.Options) { o.Names = buffer.DefaultNames; o.Names.Sessions = "others" },
+	} {
+		report, err := cleanup.New(w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true; change(o) }), w.options(withBrake)).
+			Plan(t.Context(), func(cleanup.Action) {})
+		if err != nil || report.Brake != "" {
+			t.Errorf("other %s: %q, %v", what, report.Brake, err)
+		}
+	}
+}
+
+func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
+	for _, key := range []string{"retired", "sighted", "relisted", "left", "brake"} {
+		t.Run(key, func(t *testing.T) {
+			w := newWorld(t)
+			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
+			w.prepare(buffer.LayoutObject)
+			w.Client.Del(t.Context(), "streamkeeper:"+key)
+			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
+			report := w.run(nil)
+			if report.SessionsExpired != 1 || report.StreamsRetired != 2 || report.Errors != 0 {
+				t.Errorf("%+v", report)
+			}
+			if w.Client.Get(t.Context(), "streamkeeper:"+key).Val() != "x" || !strings.Contains(w.log.String(), "streamkeeper:"+key+": string") {
+				t.Errorf("the key is changed, or nothing is said:\n%s", w.log.String())
+			}
+		})
+	}
+}
+
+func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
+	w := newWorld(t)
+	w.Client.SAdd(t.Context(), "streams", "ghost")
+	w.sighted("ghost", old)
+	w.session(buffer.LayoutObject, "a", "ghost", fresh)
+	w.run(nil)
+	w.Client.Del(t.Context(), "sessions")
+	if report := w.run(nil); report.NamesDropped != 0 {
+		t.Errorf("it went on ageing: %+v", report)
+	}
+}
+
+func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
+	w := newWorld(t)
+	pipe := w.Client.Pipeline()
+	ms := w.now.Add(-old).UnixMilli()
+	for i := range 6000 {
+		name := fmt.Sprint("s", i)
+		pipe.SAdd(t.Context(), "streams", name)
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: "1700000000000-1", Values: []any{"id", 7, "data", "x"}})
+		for k := range 3 {
+			pipe.HSet(t.Context(), "sessions", fmt.Sprint(name, "-", k), fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":4}}`, name, ms))
+		}
+		if i%500 == 499 {
+			_, err := pipe.Exec(t.Context())
+			w.noError(err)
+		}
+	}
+	report := w.agree(nil)
+	if report.SessionsExpired != 18_000 || report.StreamsRetired != 6000 || report.StreamsPostponed != 0 {
+		t.Errorf("%+v", report)
+	}
+}
