@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
@@ -187,5 +188,24 @@ func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
 	report := w.agree(nil)
 	if report.SessionsExpired != 18_000 || report.StreamsRetired != 6000 || report.StreamsPostponed != 0 {
 		t.Errorf("%+v", report)
+	}
+}
+
+func TestAPlanWorksWithoutEvalRO(t *testing.T) {
+	w := &world{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
+	w.prepare(buffer.LayoutObject)
+	if report := w.agree(nil); report.StreamsRetired != 2 || report.SessionsExpired != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestAPlanThatMayNotLookSaysWhatItCouldNotJudge(t *testing.T) {
+	w := newWorld(t)
+	w.prepare(buffer.LayoutObject)
+	w.noError(w.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+@all", "-xinfo").Err())
+	b := w.open(strings.Replace(w.URL(), "redis://", "redis://narrow:pw@", 1), func(o *buffer.Options) { o.ReadOnly = true })
+	report, err := cleanup.New(b, w.options(nil)).Plan(t.Context(), func(cleanup.Action) {})
+	if err == nil && (report.Errors == 0 || len(report.Failed) == 0 || !strings.Contains(strings.Join(report.Failed, " "), "orphan")) {
+		t.Errorf("%+v, %v", report, err)
 	}
 }

@@ -79,7 +79,7 @@ func (c *Conn) EvalRead(ctx context.Context, s Script, calls []Call) []*redis.Cm
 			_ = p.Process(ctx, cmd)
 			return cmd
 		})
-		if !slices.ContainsFunc(outcomes, func(cmd *redis.Cmd) bool { return redis.HasErrorPrefix(cmd.Err(), "NOPERM") }) {
+		if !slices.ContainsFunc(outcomes, func(cmd *redis.Cmd) bool { return refusesEvalRO(cmd.Err()) }) {
 			return outcomes
 		}
 		c.enforceReads.Store(false)
@@ -89,6 +89,12 @@ func (c *Conn) EvalRead(ctx context.Context, s Script, calls []Call) []*redis.Cm
 		_ = p.Process(ctx, &scriptCmd{cmd, s, true})
 		return cmd
 	})
+}
+
+// refusesEvalRO reports that a server does not let us use EVAL_RO: the user may
+// not, or the command is renamed or unknown to what calls itself Redis.
+func refusesEvalRO(err error) bool {
+	return redis.HasErrorPrefix(err, "NOPERM") || err != nil && strings.Contains(strings.ToLower(err.Error()), "unknown command")
 }
 
 // mayEnforceReads reports whether the server itself is to see to it that a
