@@ -172,6 +172,11 @@ func TestValuesAreReadInTheirOwnSyntax(t *testing.T) {
 		{"TRIM_MAX_LENGTH=0", "0"},
 		{"TRIM_MAX_LENGTH=10", "10"},
 		{"TRIM_MAX_AGE=90m", "1h30m"},
+		{"TRIM_MAX_AGE=7d", "168h"},
+		{"TRIM_SCHEDULE=@every 1d", "@every 1d"},
+		{"TRIM_POLICIES=a: max_age=1d", "a: max_age=1d"},
+		{"TRIM_MAX_LENGTH= 10\n", "10"},
+		{"LISTEN=\n", ""},
 		{"TRIM_MAX_AGE=36h0m30s", "36h0m30s"},
 		{"TRIM_MAX_STALL=500us", "500µs"},
 		{"TRIM_SCHEDULE=0 */5 * * * *", "0 */5 * * * *"},
@@ -324,7 +329,7 @@ func TestAllFaultsComeAtOnceInTheOrderOfTheSettings(t *testing.T) {
 
 func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 	const (
-		notDuration = `not a duration; allowed: numbers with the units ms, s, m and h, such as 90s, 1h30m or 168h`
+		notDuration = `not a duration; allowed: numbers with the units ms, s, m, h and d, such as 90s, 1h30m or 7d`
 		notShare    = `not a share; allowed: a number from 0 to 1, such as 0.5`
 		notSize     = `not a size; allowed: a whole number of bytes or with a unit, such as 65536, 64KiB, 16MB or 1GiB`
 		notListen   = `not an address; allowed: host:port such as :8080, 127.0.0.1:8080 or [::1]:8080, or empty for none`
@@ -359,13 +364,14 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`TRIM_SCHEDULE=@every 500ms`, `="@every 500ms": @every 500ms is shorter than a second; allowed: ` + schedule.Syntax},
 		{`TRIM_MAX_LENGTH=ten`, `="ten": not a whole number; allowed: digits only, such as 10000`},
 		{`TRIM_MAX_LENGTH=10k`, `="10k": not a whole number; allowed: digits only, such as 10000`},
-		{`TRIM_MAX_LENGTH= 10`, `=" 10": not a whole number; allowed: digits only, such as 10000`},
+		{`TRIM_MAX_LENGTH="10"`, `="\"10\"": not a whole number; allowed: digits only, such as 10000; the quotes are part of the value`},
+		{`LISTEN=':8080'`, `="':8080'": ` + notListen + `; the quotes are part of the value`},
 		{`TRIM_MAX_LENGTH=-1`, `="-1": negative; allowed: 0 or more`},
 		{`TRIM_MAX_LENGTH=9223372036854775808`, `="9223372036854775808": out of range; allowed: 0 to 9223372036854775807`},
 		{`TRIM_MAX_LENGTH=9`, `="9": so few are more likely a typo; allowed: 10 or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
 		{`TRIM_MAX_AGE=59s`, `="59s": so short is more likely a typo; allowed: 1m or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
 		{`TRIM_MAX_AGE=-1h`, `="-1h": negative; allowed: 0 or more`},
-		{`TRIM_MAX_AGE=7d`, `="7d": ` + notDuration},
+		{`TRIM_MAX_AGE=1h1d`, `="1h1d": ` + notDuration},
 		{`TRIM_POLICIES=rocket-*`, `="rocket-*": "rocket-*": want <pattern>: <key>=<value>, …`},
 		{
 			`TRIM_POLICIES=a: max_length=5, max_age=1s; b: min_age=-1s`,

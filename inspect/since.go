@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Since says where following begins. The zero value is the end of the stream:
@@ -29,7 +30,7 @@ func ParseSince(text string) (Since, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return Since{given: true, from: buffer.TimeID(at), byTime: true}, nil
 	}
-	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
+	if ago, err := human.ParseDuration(text); err == nil && ago >= 0 {
 		return Since{given: true, ago: ago, byTime: true, relative: true}, nil
 	}
 	return Since{}, fmt.Errorf("%q: want a duration such as 10m, the id of a message, or a time such as 2026-05-31T14:00:00Z", text)

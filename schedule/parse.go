@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Syntax says what a schedule may be; every error of [ParseSchedule] ends with it.
@@ -55,7 +57,7 @@ func parse(spec string) (cron.Schedule, error) {
 }
 
 func parseEvery(text string) (cron.Schedule, error) {
-	d, err := time.ParseDuration(text)
+	d, err := human.ParseDuration(text)
 	if err != nil {
 		return nil, fmt.Errorf("@every: %w", err)
 	}

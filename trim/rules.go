@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Rule gives the streams that match a pattern a policy of their own.
@@ -120,7 +121,7 @@ func (p *Policy) set(key, value string) error {
 		if key == "min_age" {
 			into = &p.MinAge
 		}
-		if *into, err = time.ParseDuration(value); err != nil || *into < 0 {
+		if *into, err = human.ParseDuration(value); err != nil || *into < 0 {
 			return fmt.Errorf("%s=%s: want a duration such as 10m, 0 for none", key, value)
 		}
 	case "exact":

@@ -56,6 +56,7 @@ func outgrow(t *testing.T, client *redis.Client) {
 }
 
 func TestTheDaemonFollowsAHostNameThatMoves(t *testing.T) {
+	t.Parallel()
 	for name, leave := range map[string]func(t *testing.T, old *redistest.Server, p *redistest.Proxy){
 		"and the old server is gone": func(_ *testing.T, old *redistest.Server, p *redistest.Proxy) {
 			p.Down(true)

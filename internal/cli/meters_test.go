@@ -14,6 +14,7 @@ import (
 )
 
 func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
+	t.Parallel()
 	const used, clock = "streamkeeper_redis_memory_used_bytes ", `streamkeeper_redis_errors_total{class="clock"} `
 	for _, test := range []struct {
 		name, want string

@@ -102,6 +102,7 @@ func notInChart() map[string]string {
 }
 
 func TestChartMapsEverySettingOnceAndNothingElse(t *testing.T) {
+	t.Parallel()
 	values := chartValues(t)
 	inPlain, inSecret := make(map[string]int), make(map[string]int)
 	for _, m := range chartMappings(t, "settings") {
@@ -140,6 +141,7 @@ func TestChartMapsEverySettingOnceAndNothingElse(t *testing.T) {
 }
 
 func TestEveryValueOfASettingsGroupIsMapped(t *testing.T) {
+	t.Parallel()
 	mapped := make(map[string]bool)
 	for _, m := range slices.Concat(chartMappings(t, "settings"), chartMappings(t, "secretSettings")) {
 		mapped[m.path] = true
@@ -154,6 +156,7 @@ func TestEveryValueOfASettingsGroupIsMapped(t *testing.T) {
 }
 
 func TestChartDefaultsAreThoseOfTheProgram(t *testing.T) {
+	t.Parallel()
 	values, byDefault := chartValues(t), defaults(t)
 	for _, m := range chartMappings(t, "settings") {
 		v, standard := values[m.path], valueOf(t, byDefault, m.setting).Value
@@ -174,6 +177,7 @@ func TestChartDefaultsAreThoseOfTheProgram(t *testing.T) {
 // Where a template reckons with a setting that is not given, it must reckon
 // with the program's default.
 func TestDefaultsInTemplatesAreThoseOfTheProgram(t *testing.T) {
+	t.Parallel()
 	byDefault, names := defaults(t), make(map[string]string)
 	for _, m := range chartMappings(t, "settings") {
 		names[m.path] = m.setting
@@ -205,6 +209,7 @@ type schemaNode struct {
 }
 
 func TestSchemaKnowsExactlyTheValuesThereAre(t *testing.T) {
+	t.Parallel()
 	var root schemaNode
 	mustDo(t, json.Unmarshal([]byte(readChart(t, "values.schema.json")), &root))
 	values := chartValues(t)
@@ -321,6 +326,7 @@ func loadRendered(t *testing.T, container map[string]string) []settings.Shown {
 }
 
 func TestProgramAcceptsWhatTheChartRenders(t *testing.T) {
+	t.Parallel()
 	helm := chartHelm(t)
 	files, err := filepath.Glob(chartDir + "/ci/*.yaml")
 	mustDo(t, err)

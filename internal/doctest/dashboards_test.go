@@ -120,6 +120,7 @@ func unknownMetrics(expr string, types map[string]string) (unknown []string) {
 }
 
 func TestEveryQueryOfTheDashboardNamesWhatIsThere(t *testing.T) {
+	t.Parallel()
 	d := readDashboard(t)
 	types := metricTypes(t)
 	defined := map[string]bool{"__rate_interval": true}
@@ -150,6 +151,7 @@ func TestEveryQueryOfTheDashboardNamesWhatIsThere(t *testing.T) {
 }
 
 func TestTheDashboardIsBoundToNoDataSource(t *testing.T) {
+	t.Parallel()
 	d := readDashboard(t)
 	bound := func(where string, source datasource) {
 		if source != (datasource{"prometheus", anyPrometheus}) {
@@ -180,6 +182,7 @@ func TestTheDashboardIsBoundToNoDataSource(t *testing.T) {
 }
 
 func TestThePanelsAreDescribedAndDoNotOverlap(t *testing.T) {
+	t.Parallel()
 	ids, cells := make(map[int]string), make(map[[2]int]string)
 	for _, p := range readDashboard(t).Panels {
 		if other, ok := ids[p.ID]; ok {
@@ -205,6 +208,7 @@ func TestThePanelsAreDescribedAndDoNotOverlap(t *testing.T) {
 }
 
 func TestEveryMetricIsOnTheDashboard(t *testing.T) {
+	t.Parallel()
 	var all strings.Builder
 	for _, q := range readDashboard(t).queries() {
 		all.WriteString(q.expr + "\n")
@@ -217,6 +221,7 @@ func TestEveryMetricIsOnTheDashboard(t *testing.T) {
 }
 
 func TestEveryRuleNamesWhatIsThereAndHasARunbook(t *testing.T) {
+	t.Parallel()
 	rules, err := os.ReadFile(rulesFile)
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +254,7 @@ func TestEveryRuleNamesWhatIsThereAndHasARunbook(t *testing.T) {
 }
 
 func TestTheOperationsGuideNamesEveryMetric(t *testing.T) {
+	t.Parallel()
 	guide, err := os.ReadFile(runbooksFile)
 	if err != nil {
 		t.Fatal(err)

@@ -37,6 +37,7 @@ func rowsOf(text string) (rows [][]string) {
 }
 
 func TestTheSettingsGuideListsEverySettingWithItsDefault(t *testing.T) {
+	t.Parallel()
 	var got, want [][2]string
 	for _, cells := range rowsOf(readPage(t, settingsPage)) {
 		got = append(got, [2]string{strings.Trim(cells[0], "`"), strings.Trim(cells[1], "`")})
@@ -53,6 +54,7 @@ func TestTheSettingsGuideListsEverySettingWithItsDefault(t *testing.T) {
 
 // A name in a page that looks like a setting is one, with our prefix or not.
 func TestTheDocumentationNamesNoSettingThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	var known []string
 	for _, row := range defaults(t) {
 		known = append(known, row.Setting)
@@ -87,6 +89,7 @@ func TestTheDocumentationNamesNoSettingThatIsNotThere(t *testing.T) {
 }
 
 func TestTheOperationsGuideSaysTypeAndLabelsOfEveryMetric(t *testing.T) {
+	t.Parallel()
 	types := metricTypes(t)
 	labels := metricLabels(t)
 	for _, cells := range rowsOf(readPage(t, runbooksFile)) {
@@ -131,6 +134,7 @@ func metricLabels(t *testing.T) map[string]string {
 }
 
 func TestTheInspectorGuideExplainsEveryReason(t *testing.T) {
+	t.Parallel()
 	var got, want []string
 	for _, cells := range rowsOf(readPage(t, inspectorPage)) {
 		if len(cells) == 3 {
@@ -148,6 +152,7 @@ func TestTheInspectorGuideExplainsEveryReason(t *testing.T) {
 }
 
 func TestEveryLinkInTheDocumentationLeadsSomewhere(t *testing.T) {
+	t.Parallel()
 	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	for _, path := range pages(t) {
 		for _, b := range blocksOf(readPage(t, path)) {

@@ -173,6 +173,7 @@ func (s shown) stays() bool {
 }
 
 func TestEveryCommandShownInTheDocumentationWorks(t *testing.T) {
+	t.Parallel()
 	tools := t.TempDir()
 	installTools(t, tools)
 	data := makeExhibit(t)
@@ -382,6 +383,7 @@ func shapeOf(line string) string {
 }
 
 func TestWhatAPageShowsIsComparedWithWhatIsPrinted(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name, printed, missing string
 		want                   []string

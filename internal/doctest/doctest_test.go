@@ -42,8 +42,8 @@ func defaults(t *testing.T) []settings.Shown {
 // given.
 func effective(t *testing.T, environment ...string) []settings.Shown {
 	t.Helper()
-	cmd := program.Command(t, "config", "-o", "json")
-	cmd.Env = append([]string{}, environment...)
+	cmd := program.Env{}.Command(t, "config", "-o", "json")
+	cmd.Env = append(cmd.Env, environment...)
 	code, out, errs := program.RunCommand(t, cmd)
 	if code != 0 {
 		t.Errorf("refused:\n%s", errs)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
@@ -58,18 +60,17 @@ func Hurried() map[string]string {
 
 // Start starts `streamkeeper run` against a Redis, hurried, with settings
 // besides. It ends with the test at the latest.
-func Start(t *testing.T, redisURL string, settings map[string]string) *Instance {
+func Start(t *testing.T, redisURL string, more map[string]string) *Instance {
 	t.Helper()
 	address := FreeAddress(t)
 	r := &Instance{t: t, URL: "http://" + address, Log: new(Buffer), exited: make(chan struct{})}
 	r.cmd = exec.Command(Path(t), "run")
 	r.cmd.Stderr = r.Log
-	r.cmd.Env = []string{"STREAMKEEPER_REDIS_URL=" + redisURL, "STREAMKEEPER_LISTEN=" + address}
-	for _, all := range []map[string]string{Hurried(), settings} {
-		for name, value := range all {
-			r.cmd.Env = append(r.cmd.Env, "STREAMKEEPER_"+name+"="+value)
-		}
+	env := Env{"REDIS_URL": redisURL, "LISTEN": address}
+	for _, all := range []map[string]string{Hurried(), more} {
+		maps.Copy(env, all)
 	}
+	r.cmd.Env = env.variables()
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +200,14 @@ func LeaderOf(t *testing.T, within time.Duration, replicas []*Instance) (leader 
 	return leader
 }
 
-// Serve runs `streamkeeper run` with the test's own environment and its HTTP at
-// an address, until ctx ends. It returns what was written to stderr.
-func Serve(ctx context.Context, t testing.TB, address string) (log string, err error) {
+// Serve runs `streamkeeper run` with its HTTP at an address until ctx ends. It
+// returns what was written to stderr.
+func (e Env) Serve(ctx context.Context, t testing.TB, address string) (log string, err error) {
 	t.Helper()
 	var stderr Buffer
 	cmd := exec.CommandContext(ctx, Path(t), "run")
 	cmd.Stderr = &stderr
-	cmd.Env = append(os.Environ(), "STREAMKEEPER_LISTEN="+address)
+	cmd.Env = append(e.variables(), settings.Prefix+"_LISTEN="+address)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	err = cmd.Run()

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
 // Path is where the program lies, which the first call builds. A package whose
@@ -98,20 +100,46 @@ func noticeSources(root string) error {
 	})
 }
 
-// Command is a command line of the program in the test's own environment.
-func Command(t testing.TB, args ...string) *exec.Cmd {
+// Env are the settings in the environment of the program, by their names without
+// the prefix. Nothing of the test's own environment is passed on.
+type Env map[string]string
+
+// variables are those that the program sees.
+func (e Env) variables() []string {
+	all := []string{"PATH=" + os.Getenv("PATH")}
+	for name, value := range e {
+		all = append(all, settings.Prefix+"_"+name+"="+value)
+	}
+	return all
+}
+
+// Command is a command line of the program.
+func (e Env) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	return exec.CommandContext(t.Context(), Path(t), args...)
+	cmd := exec.CommandContext(t.Context(), Path(t), args...)
+	cmd.Env = e.variables()
+	return cmd
 }
 
 // Run runs a command line to its end and returns its exit code and what it
 // wrote.
-func Run(t testing.TB, args ...string) (code int, stdout, stderr string) {
+func (e Env) Run(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return RunCommand(t, Command(t, args...))
+	return RunCommand(t, e.Command(t, args...))
 }
 
-// RunCommand is [Run] for a command that was prepared.
+// MustRun is [Env.Run] for a command line that has to succeed; it returns what
+// that wrote to stdout.
+func (e Env) MustRun(t testing.TB, args ...string) string {
+	t.Helper()
+	code, out, errs := e.Run(t, args...)
+	if code != 0 {
+		t.Fatalf("streamkeeper %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// RunCommand is [Env.Run] for a command that was prepared.
 func RunCommand(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -125,15 +153,4 @@ func RunCommand(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 		t.Errorf("%s:\n%s", cmd, errs.String())
 	}
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
-}
-
-// MustRun is [Run] for a command line that has to succeed; it returns what that
-// wrote to stdout.
-func MustRun(t testing.TB, args ...string) string {
-	t.Helper()
-	code, out, errs := Run(t, args...)
-	if code != 0 {
-		t.Fatalf("streamkeeper %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
-	}
-	return out
 }

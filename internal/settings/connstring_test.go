@@ -7,6 +7,7 @@ import (
 )
 
 func TestConnectionStringsBecomeURLs(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct{ text, want string }{
 		{"localhost", "redis://localhost:6379/0"},
 		{"localhost:7000", "redis://localhost:7000/0"},
@@ -44,6 +45,7 @@ func TestConnectionStringsBecomeURLs(t *testing.T) {
 }
 
 func TestBadConnectionStringsAreRefusedWithTheExactMessage(t *testing.T) {
+	t.Parallel()
 	const lateHost = "a host after the password, or a password with a comma, which belongs into STREAMKEEPER_REDIS_URL or a password file"
 	for _, test := range []struct{ text, want string }{
 		{"", "no host"},

@@ -5,6 +5,7 @@ package settings
 
 import (
 	"fmt"
+	"strings"
 )
 
 // Where a setting came from; else it is the name of a flag or of one of the
@@ -33,6 +34,8 @@ type syntax[T any] interface {
 	format(value T) string
 	// mask is the text, right or wrong, without secrets.
 	mask(text string) string
+	// readsEmpty reports whether empty text is a value.
+	readsEmpty() bool
 }
 
 // Field is a setting of any type.
@@ -61,14 +64,24 @@ func (s *Setting[T, S]) Decode(text string) error {
 // says otherwise.
 func (s *Setting[T, S]) Set(text, origin string) {
 	var syntax S
-	if _, ok := any(syntax).(interface{ readsEmpty() }); text == "" && !ok {
+	// A Secret made with echo ends in a newline.
+	text = strings.TrimSpace(text)
+	if text == "" && !syntax.readsEmpty() {
 		return
 	}
 	value, err := syntax.parse(text)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.Value = value
+	case quoted(text):
+		err = fmt.Errorf("%w; the quotes are part of the value", err)
 	}
 	s.text, s.origin, s.err = text, origin, err
+}
+
+// quoted reports whether quotes stand around the whole text.
+func quoted(text string) bool {
+	return len(text) > 1 && text[0] == text[len(text)-1] && (text[0] == '"' || text[0] == '\'')
 }
 
 // Origin implements [Field].
@@ -105,3 +118,4 @@ type plain[T any] struct{}
 
 func (plain[T]) format(value T) string   { return fmt.Sprint(value) }
 func (plain[T]) mask(text string) string { return text }
+func (plain[T]) readsEmpty() bool        { return false }

@@ -3,6 +3,7 @@ package settings
 import "testing"
 
 func TestSizesAreReadWithAndWithoutUnits(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		text string
 		want int64
@@ -19,6 +20,7 @@ func TestSizesAreReadWithAndWithoutUnits(t *testing.T) {
 }
 
 func TestWhatIsNoSizeIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"MiB", "-1", "+1", "1.5GiB", "1M", "1 MiB ", " 1", "1e3", "0x10", "99999999999999999999", "9000000TiB"} {
 		t.Run(text, func(t *testing.T) {
 			if got, err := (sizeSyntax{}).parse(text); err == nil {

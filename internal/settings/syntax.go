@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
@@ -128,10 +129,10 @@ func (shareSyntax) parse(text string) (float64, error) {
 type durationSyntax struct{ plain[time.Duration] }
 
 func (durationSyntax) parse(text string) (time.Duration, error) {
-	value, err := time.ParseDuration(text)
+	value, err := human.ParseDuration(text)
 	switch {
 	case err != nil:
-		return 0, errors.New("not a duration; allowed: numbers with the units ms, s, m and h, such as 90s, 1h30m or 168h")
+		return 0, errors.New("not a duration; allowed: numbers with the units ms, s, m, h and d, such as 90s, 1h30m or 7d")
 	case value < 0:
 		return 0, errors.New("negative; allowed: 0 or more")
 	}
@@ -218,7 +219,7 @@ func (encodingSyntax) parse(text string) (string, error) {
 type listenSyntax struct{ plain[string] }
 
 // readsEmpty makes empty text a value: no HTTP.
-func (listenSyntax) readsEmpty() {}
+func (listenSyntax) readsEmpty() bool { return true }
 
 func (listenSyntax) parse(text string) (string, error) {
 	if text == "" {

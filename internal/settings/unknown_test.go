@@ -3,6 +3,7 @@ package settings
 import "testing"
 
 func TestEditDistanceCountsInsertionsDeletionsAndReplacements(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		a, b string
 		want int

@@ -15,7 +15,7 @@ const masked = "***"
 // RedisURL says where Redis is; its user part may hold a password.
 type RedisURL = Setting[string, redisURLSyntax]
 
-type redisURLSyntax struct{}
+type redisURLSyntax struct{ plain[string] }
 
 func (redisURLSyntax) parse(text string) (string, error) {
 	if err := checkRedisURL(text); err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
-	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -19,7 +18,7 @@ func keeperRig(t *testing.T) (*redistest.Cluster, *rig) {
 	t.Helper()
 	c := redistest.StartCluster(t, 3, false)
 	r := newRig(t, c.Client, strings.Replace(c.NamedURL(), "redis://", "redis://keeper:secret@", 1))
-	aclSettings(t, "auto")
+	aclSettings(r.env, "auto")
 	return c, r
 }
 
@@ -55,14 +54,15 @@ var clusterWords = []string{
 // TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared tries all
 // words with WORDS=all.
 func TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared(t *testing.T) {
+	t.Parallel()
 	c, r := keeperRig(t)
-	words, _ := aclRule(t)
+	words, _ := aclRule(t, r.env)
 	underEverywhere(t, c, r, words)
-	program.MustRun(t, "plan")
-	if code, _, errs := program.Run(t, "inspect"); code != cli.ExitInvalid {
+	r.env.MustRun(t, "plan")
+	if code, _, errs := r.env.Run(t, "inspect"); code != cli.ExitInvalid {
 		t.Errorf("inspect: exit %d\n%s", code, errs)
 	}
-	program.MustRun(t, "once")
+	r.env.MustRun(t, "once")
 	if got := deniedAnywhere(t, c); len(got) > 0 {
 		t.Errorf("denied: %q", got)
 	}
@@ -75,7 +75,7 @@ func TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared(t *testing.T
 		}
 		t.Run("without "+word, func(t *testing.T) {
 			underEverywhere(t, c, r, without(words, word))
-			_, _, errs := program.Run(t, "once")
+			_, _, errs := r.env.Run(t, "once")
 			if got := deniedAnywhere(t, c); len(got) == 0 {
 				t.Errorf("nothing is denied")
 			}
@@ -99,20 +99,21 @@ func isNamed(word, said string) bool {
 }
 
 func TestOnAClusterWhoseSlotsMoveTheRightToAskIsNeededAndNamed(t *testing.T) {
+	t.Parallel()
 	c, r := keeperRig(t)
-	words, _ := aclRule(t)
+	words, _ := aclRule(t, r.env)
 	ctx := t.Context()
 	slot := int(c.Client.ClusterKeySlot(ctx, "stream:busy").Val())
 	from, err := c.Owner(ctx, slot, 0)
 	mustDo(t, err)
 	mustDo(t, c.Shift(ctx, slot, from, (from+1)%3))
 	underEverywhere(t, c, r, words)
-	program.MustRun(t, "once", "trim")
+	r.env.MustRun(t, "once", "trim")
 	if got := deniedAnywhere(t, c); len(got) > 0 {
 		t.Errorf("denied: %q", got)
 	}
 	underEverywhere(t, c, r, without(words, "+asking"))
-	code, _, errs := program.Run(t, "once", "trim")
+	code, _, errs := r.env.Run(t, "once", "trim")
 	if code != cli.ExitFailure || !strings.Contains(errs, "lacks the right +asking") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
@@ -120,6 +121,7 @@ func TestOnAClusterWhoseSlotsMoveTheRightToAskIsNeededAndNamed(t *testing.T) {
 }
 
 func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
+	t.Parallel()
 	s := redistest.StartSentinels(t, "")
 	rights := []string{"+sentinel|get-master-addr-by-name", "+sentinel|sentinels"}
 	under := func(words []string) {
@@ -135,9 +137,9 @@ func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
 	}
 	one := fmt.Sprintf("redis://%s?master_name=%s", s.Servers[0].Addr, redistest.MasterName)
 	r := newRig(t, s.Data[0].Client, one)
-	t.Setenv("STREAMKEEPER_REDIS_SENTINEL_USERNAME", "watcher")
-	t.Setenv("STREAMKEEPER_REDIS_SENTINEL_PASSWORD", "other")
-	_, remarks := aclRule(t)
+	r.env["REDIS_SENTINEL_USERNAME"] = "watcher"
+	r.env["REDIS_SENTINEL_PASSWORD"] = "other"
+	_, remarks := aclRule(t, r.env)
 	for _, word := range rights {
 		if !strings.Contains(remarks, word) {
 			t.Errorf("the remarks lack %s:\n%s", word, remarks)
@@ -145,10 +147,10 @@ func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
 	}
 	under(rights)
 	r.fill(t, "object")
-	program.MustRun(t, "once")
+	r.env.MustRun(t, "once")
 	r.tidy(t, "object")
 	under(rights[1:])
-	if code, _, errs := program.Run(t, "once"); code != cli.ExitFailure || !strings.Contains(errs, "lacks the right "+rights[0]) {
+	if code, _, errs := r.env.Run(t, "once"); code != cli.ExitFailure || !strings.Contains(errs, "lacks the right "+rights[0]) {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 }

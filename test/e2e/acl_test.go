@@ -18,9 +18,9 @@ import (
 )
 
 // aclRule is what the command prints.
-func aclRule(t *testing.T) (words []string, remarks string) {
+func aclRule(t *testing.T, env program.Env) (words []string, remarks string) {
 	t.Helper()
-	code, out, errs := program.Run(t, "acl")
+	code, out, errs := env.Run(t, "acl")
 	if code != cli.ExitOK || strings.Count(out, "\n") != 1 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -76,7 +76,7 @@ func (r *rig) describe(t *testing.T, layout, identity, sessionJSON string) {
 }
 
 // serve runs the daemon for a while, and asks it for its metrics.
-func serve(t *testing.T, d time.Duration) {
+func serve(t *testing.T, env program.Env, d time.Duration) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()
@@ -89,7 +89,7 @@ func serve(t *testing.T, d time.Duration) {
 			time.Sleep(d / 5)
 		}
 	}()
-	if _, err := program.Serve(ctx, t, address); err != nil {
+	if _, err := env.Serve(ctx, t, address); err != nil {
 		t.Logf("the daemon: %v", err)
 	}
 }
@@ -119,37 +119,37 @@ func denied(t *testing.T, s *redistest.Server) []string {
 }
 
 // aclSettings make the jobs use all that they can.
-func aclSettings(t *testing.T, layout string) {
-	t.Helper()
+func aclSettings(env program.Env, layout string) {
 	for name, value := range map[string]string{
 		"SESSIONS_LAYOUT": layout, "CLEANUP_ABANDON_AFTER": "1h", "CLEANUP_SCAN": "true", "TRIM_RESPECT_GROUPS": "true", "LEASE_TTL": "1s", "LISTEN": "127.0.0.1:0",
 		"METRICS_INTERVAL": "1s", "TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s",
 		"TRIM_POLICIES": `aged*: max_age=1h; "exact: one": exact=true`,
 	} {
-		t.Setenv("STREAMKEEPER_"+name, value)
+		env[name] = value
 	}
 }
 
 func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields", "object,fields"} {
 		t.Run(layout, func(t *testing.T) {
-			aclSettings(t, layout)
+			aclSettings(r.env, layout)
 			layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
-			words, _ := aclRule(t)
+			words, _ := aclRule(t, r.env)
 			keeperUnder(t, s, words)
 			r.fill(t, layouts...)
 			r.everyNeed(t)
-			program.MustRun(t, "plan")
-			if code, _, errs := program.Run(t, "inspect"); code != cli.ExitInvalid {
+			r.env.MustRun(t, "plan")
+			if code, _, errs := r.env.Run(t, "inspect"); code != cli.ExitInvalid {
 				t.Errorf("inspect: exit %d\n%s", code, errs)
 			}
-			program.MustRun(t, "once")
+			r.env.MustRun(t, "once")
 			r.keeps(t, layouts...)
 			r.fill(t, layouts...)
 			r.everyNeed(t)
-			serve(t, 3*time.Second)
+			serve(t, r.env, 3*time.Second)
 			if got := denied(t, s); len(got) > 0 {
 				t.Errorf("denied: %q", got)
 			}
@@ -167,12 +167,13 @@ var daemonOnly = []string{"+ping", "+info", "+set", "+get", "+pttl", "+pexpire",
 var clusterOnly = []string{"+cluster|slots", "+asking"}
 
 func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields"} {
-		aclSettings(t, layout)
+		aclSettings(r.env, layout)
 		layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
-		words, _ := aclRule(t)
+		words, _ := aclRule(t, r.env)
 		for i, word := range words {
 			t.Run(layout+" without "+word, func(t *testing.T) {
 				if slices.Contains(clusterOnly, word) {
@@ -183,15 +184,15 @@ func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 				r.everyNeed(t)
 				switch {
 				case !slices.Contains(daemonOnly, word):
-					program.Run(t, "once")
+					r.env.Run(t, "once")
 				case layout == "auto":
-					serve(t, 1500*time.Millisecond)
+					serve(t, r.env, 1500*time.Millisecond)
 				default:
 					t.Skip("the daemon needs the same in all layouts")
 				}
 				if got := denied(t, s); len(got) == 0 {
-					program.Run(t, "plan")
-					program.Run(t, "inspect")
+					r.env.Run(t, "plan")
+					r.env.Run(t, "inspect")
 				}
 				if got := denied(t, s); len(got) == 0 {
 					t.Errorf("nothing is denied")

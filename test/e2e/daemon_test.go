@@ -145,6 +145,7 @@ func (f *fleet) oneLeads(t *testing.T, replicas []*program.Instance) {
 
 // Without a lease all work at once, on a buffer with something of everything.
 func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "object")
 	settings := map[string]string{
 		"LEASE_ENABLED": "false", "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
@@ -169,6 +170,7 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 }
 
 func TestALeaseThatWouldNeverEndDoesNotStopTheWork(t *testing.T) {
+	t.Parallel()
 	for name, lay := range map[string]func(*redistest.Server){
 		"without a time to live": func(s *redistest.Server) { s.Client.Set(t.Context(), "streamkeeper:lease", "gone", 0) },
 		"of another type":        func(s *redistest.Server) { s.Client.HSet(t.Context(), "streamkeeper:lease", "a", 1) },
@@ -249,6 +251,7 @@ func holdUp(t *testing.T, s *redistest.Server, seconds int) {
 }
 
 func TestARunIsOneLineAtInfo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "object")
 	r := program.Start(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
 	program.Eventually(t, 20*time.Second, "there were five runs", func() bool { return r.Runs(jobs.Trim) >= 5 })

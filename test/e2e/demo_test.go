@@ -11,9 +11,10 @@ import (
 )
 
 func TestDemoProducersFillARedisAndNothingElse(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	server := redistest.Start(t)
-	out := program.MustRun(t, "demo", "--producers", "--redis-url", "redis://:secret@"+server.Addr, "--for", "1s")
+	out := env.MustRun(t, "demo", "--producers", "--redis-url", "redis://:secret@"+server.Addr, "--for", "1s")
 	if !strings.HasPrefix(out, "Producing into redis://") || strings.Contains(out, "secret") {
 		t.Errorf("it says %q", out)
 	}
@@ -28,11 +29,12 @@ func TestDemoProducersFillARedisAndNothingElse(t *testing.T) {
 }
 
 func TestDemoProducersRefuseARedisThatIsSomebodyElses(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	server := redistest.Start(t)
 	mustDo(t, server.Client.SAdd(t.Context(), "streams", demo.Cast()[0].Name, "rocket-1").Err())
 	before := dump(t, server.Client)
-	code, out, errs := program.Run(t, "demo", "--producers", "--redis-url", server.URL(), "--for", "1s")
+	code, out, errs := env.Run(t, "demo", "--producers", "--redis-url", server.URL(), "--for", "1s")
 	if code != cli.ExitFailure || out != "" || !strings.Contains(errs, "'rocket-1'") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}

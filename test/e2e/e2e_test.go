@@ -3,7 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,21 +19,10 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-// cleanEnvironment takes from the test what the developer's shell may hold.
-func cleanEnvironment(t *testing.T) {
-	t.Helper()
-	for _, pair := range os.Environ() {
-		name, _, _ := strings.Cut(pair, "=")
-		if upper := strings.ToUpper(name); strings.HasPrefix(upper, "STREAMKEEPER_") || strings.HasPrefix(upper, "RTA_") {
-			t.Setenv(name, "")
-			_ = os.Unsetenv(name)
-		}
-	}
-}
-
 // world is a stream buffer with something of everything in it.
 type world struct {
 	*redistest.Server
+	env program.Env
 	now time.Time
 	// entries are each stream's entries as they were put in.
 	entries map[string][]redis.XMessage
@@ -41,11 +30,10 @@ type world struct {
 
 func newWorld(t *testing.T, layout string) *world {
 	t.Helper()
-	cleanEnvironment(t)
 	w := &world{Server: redistest.Start(t), now: time.Now(), entries: make(map[string][]redis.XMessage)}
-	t.Setenv("STREAMKEEPER_REDIS_URL", w.URL())
-	t.Setenv("STREAMKEEPER_TRIM_MAX_LENGTH", "1000")
-	t.Setenv("STREAMKEEPER_TRIM_POLICIES", `aged: max_age=1h; "exact: one": exact=true`)
+	w.env = program.Env{
+		"REDIS_URL": w.URL(), "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
+	}
 	ctx := t.Context()
 	w.Client.Set(ctx, "lastStreamSessionId", 42, 0)
 
@@ -205,10 +193,12 @@ var readOnlyCommands = []string{
 }
 
 func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
+	t.Parallel()
 	for _, layout := range []string{"object", "fields", "keys"} {
 		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, layout)
-			plan := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json"))
+			plan := decode[planJSON](t, w.env.MustRun(t, "plan", "-o", "json"))
 			want := []string{
 				"expire busy / stale-2: not updated for 25h (limit 24h)",
 				`expire dead / stale \xfe: not updated for 26h (limit 24h)`,
@@ -234,7 +224,7 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 				}
 			}
 
-			once := decode[onceJSON](t, program.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			once := decode[onceJSON](t, w.env.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
 			if once.DryRun || once.Redis.Mode != "standalone" || once.Jobs[0]["entries_removed"] != 2777.0 || once.Jobs[1]["sessions_malformed"] != 1.0 {
 				t.Errorf("once says %+v", once)
 			}
@@ -256,10 +246,10 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 				t.Errorf("lastStreamSessionId is %s", got)
 			}
 
-			if again := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
+			if again := decode[planJSON](t, w.env.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
 				t.Errorf("there is still to do: %v", again.lines())
 			}
-			second := decode[onceJSON](t, program.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			second := decode[onceJSON](t, w.env.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
 			for _, job := range second.Jobs {
 				for _, count := range []string{"entries_removed", "sessions_expired", "streams_retired", "names_dropped", "streams_restored", "errors"} {
 					if n, ok := job[count].(float64); ok && n != 0 {
@@ -272,8 +262,10 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 }
 
 func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
+	t.Parallel()
 	for _, layout := range []string{"object", "fields", "keys"} {
 		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, layout)
 			ctx := t.Context()
 			if err := w.Client.ConfigSet(ctx, "maxmemory", "100kb").Err(); err != nil {
@@ -282,7 +274,7 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 			if err := w.Client.Set(ctx, "x", "y", 0).Err(); err == nil {
 				t.Fatal("Redis is not out of memory")
 			}
-			program.MustRun(t, "once", "trim", "cleanup")
+			w.env.MustRun(t, "once", "trim", "cleanup")
 			w.left(t, "busy", 1000)
 			w.left(t, "aged", 100)
 			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
@@ -296,12 +288,12 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 				t.Errorf("%d dead streams still have a key", n)
 			}
 			w.Client.ConfigSet(ctx, "maxmemory", "0")
-			program.MustRun(t, "once", "cleanup")
+			w.env.MustRun(t, "once", "cleanup")
 			day := float64(w.now.Add(-25 * time.Hour).UnixMilli())
 			for _, name := range []string{"dead", "orphan\xff"} {
 				w.Client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: name})
 			}
-			program.MustRun(t, "once", "cleanup")
+			w.env.MustRun(t, "once", "cleanup")
 			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
 				t.Errorf("a day later the names are %q, want %q", got, want)
 			}
@@ -310,9 +302,10 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 }
 
 func TestDryRunDecidesAndChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "object")
 	before := dump(t, w.Client)
-	out := decode[onceJSON](t, program.MustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
+	out := decode[onceJSON](t, w.env.MustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
 	if !out.DryRun || out.Jobs[0]["entries_removed"] != 2777.0 || out.Jobs[1]["sessions_expired"] != 2.0 || out.Jobs[1]["streams_retired"] != 2.0 {
 		t.Errorf("the dry run says %+v", out)
 	}
@@ -345,9 +338,10 @@ func dump(t *testing.T, client *redis.Client) string {
 }
 
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
-	cleanEnvironment(t)
-	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
+	env := program.Env{}
+	env["REDIS_URL"] = s.URL()
 	for _, c := range []struct {
 		name string
 		args []string
@@ -370,11 +364,10 @@ func TestExitCodes(t *testing.T) {
 		{"plan without Redis", []string{"plan", "--redis-url", "redis://127.0.0.1:1"}, nil, cli.ExitFailure, "127.0.0.1:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for name, value := range c.env {
-				t.Setenv("STREAMKEEPER_"+name, value)
-			}
+			env := maps.Clone(env)
+			maps.Copy(env, c.env)
 			started := time.Now()
-			code, out, errs := program.Run(t, c.args...)
+			code, out, errs := env.Run(t, c.args...)
 			if code != c.want {
 				t.Errorf("exit %d, want %d\n%s%s", code, c.want, out, errs)
 			}
@@ -392,22 +385,23 @@ func TestExitCodes(t *testing.T) {
 }
 
 func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "object")
 	for i := range 30 {
 		w.session(t, "object", fmt.Sprintf("old-%d", i), "nowhere", 40*time.Hour)
 	}
-	code, out, _ := program.Run(t, "once", "cleanup")
+	code, out, _ := w.env.Run(t, "once", "cleanup")
 	if code != cli.ExitBrake || !strings.Contains(out, "32 of 35 sessions would expire") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if n := len(w.identities(t, "object")); n != 35 {
 		t.Errorf("%d sessions are left", n)
 	}
-	plan := program.MustRun(t, "plan")
+	plan := w.env.MustRun(t, "plan")
 	if !strings.Contains(plan, "streamkeeper once --force cleanup") {
 		t.Errorf("the plan does not say how to force it:\n%s", plan)
 	}
-	program.MustRun(t, "once", "--force", "cleanup")
+	w.env.MustRun(t, "once", "--force", "cleanup")
 	if n := len(w.identities(t, "object")); n != 3 {
 		t.Errorf("%d sessions are left", n)
 	}

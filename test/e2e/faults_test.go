@@ -10,7 +10,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
-	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -50,10 +49,11 @@ func writesAnswer(text string) func([]string) redistest.Fault {
 func says(text string) redistest.Fault { return redistest.Fault{Reply: text} }
 
 func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	r := newRig(t, s.Client, p.URL())
-	t.Setenv("STREAMKEEPER_REDIS_TIMEOUT", "1s")
+	r.env["REDIS_TIMEOUT"] = "1s"
 	const loading = "LOADING Redis is loading the dataset in memory"
 	for _, c := range []struct {
 		name  string
@@ -108,7 +108,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 			p.Set(c.fault)
 			p.Down(c.fault == nil)
 			started := time.Now()
-			code, out, errs := program.Run(t, "once")
+			code, out, errs := r.env.Run(t, "once")
 			took := time.Since(started)
 			p.Set(nil)
 			p.Down(false)
@@ -123,8 +123,8 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 			if len(c.class) > 1 && strings.Contains(errs, `"class"`) && !strings.Contains(errs, fmt.Sprintf(`"class":%q`, c.class)) {
 				t.Errorf("the class is not %s:\n%s", c.class, errs)
 			}
-			program.MustRun(t, "once")
-			program.MustRun(t, "once")
+			r.env.MustRun(t, "once")
+			r.env.MustRun(t, "once")
 			r.tidyLater(t)
 		})
 	}
@@ -138,17 +138,18 @@ func (r *rig) tidyLater(t *testing.T) {
 	for _, name := range []string{"dead", "orphan\xff"} {
 		if r.client.ZScore(ctx, "streamkeeper:sighted", name).Err() == nil {
 			r.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: float64(r.now.Add(-25 * time.Hour).UnixMilli()), Member: name})
-			program.MustRun(t, "once", "cleanup")
+			r.env.MustRun(t, "once", "cleanup")
 		}
 	}
 	r.tidy(t, "object", "fields", "keys")
 }
 
 func TestARestartInTheMiddleOfARun(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	p := redistest.StartProxy(t, s.Addr)
 	r := newRig(t, s.Client, p.URL())
-	t.Setenv("STREAMKEEPER_REDIS_TIMEOUT", "1s")
+	r.env["REDIS_TIMEOUT"] = "1s"
 	for n := int64(15); n < 150; n += 30 {
 		r.fill(t, "object", "keys")
 		var seen atomic.Int64
@@ -160,7 +161,7 @@ func TestARestartInTheMiddleOfARun(t *testing.T) {
 			}
 			return redistest.Fault{}
 		})
-		code, out, errs := program.Run(t, "once")
+		code, out, errs := r.env.Run(t, "once")
 		p.Set(nil)
 		mustDo(t, <-restarted)
 		if code != cli.ExitOK && code != cli.ExitFailure {
@@ -168,29 +169,31 @@ func TestARestartInTheMiddleOfARun(t *testing.T) {
 		}
 		redistest.Await(t, "Redis", func() bool { return r.client.Ping(t.Context()).Err() == nil })
 		r.keeps(t, "object", "keys")
-		program.MustRun(t, "once")
+		r.env.MustRun(t, "once")
 	}
 }
 
 func TestABusyScriptOfSomebodyElse(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--busy-reply-threshold", "200")
 	r := newRig(t, s.Client, s.URL())
 	r.fill(t, "object", "keys")
-	t.Setenv("STREAMKEEPER_REDIS_TIMEOUT", "1s")
+	r.env["REDIS_TIMEOUT"] = "1s"
 	go s.Client.Eval(t.Context(), "while true do end", nil)
 	redistest.Await(t, "the script", func() bool {
 		return strings.HasPrefix(fmt.Sprint(redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).Ping(t.Context()).Err()), "BUSY")
 	})
-	code, _, errs := program.Run(t, "once")
+	code, _, errs := r.env.Run(t, "once")
 	if code != cli.ExitFailure || !strings.Contains(errs, "BUSY") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
 	mustDo(t, redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: 2}).ScriptKill(t.Context()).Err())
-	program.MustRun(t, "once")
+	r.env.MustRun(t, "once")
 	r.tidy(t, "object", "keys")
 }
 
 func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRig(t, s.Client, s.URL())
 	r.fill(t, "object", "fields", "keys")
@@ -206,16 +209,17 @@ func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
 			}
 		}
 	}()
-	program.MustRun(t, "once")
+	r.env.MustRun(t, "once")
 	close(stop)
 	<-done
 	r.tidy(t, "object", "fields", "keys")
 }
 
 func TestAMissingRightIsNamed(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
-	words, _ := aclRule(t)
+	words, _ := aclRule(t, r.env)
 	for word, want := range map[string]string{
 		"+xtrim": "+xtrim", "+hdel": "+hdel", "+sscan": "+sscan", "+evalsha": "+evalsha", "+memory|usage": "+memory|usage", "+hget": "+hget", "+xinfo|groups": "+xinfo|groups", "~sessions": "to the key in HSCAN",
 	} {
@@ -228,7 +232,7 @@ func TestAMissingRightIsNamed(t *testing.T) {
 			}
 			keeperUnder(t, s, rule)
 			r.fill(t, "object")
-			code, _, errs := program.Run(t, "once")
+			code, _, errs := r.env.Run(t, "once")
 			if code != cli.ExitFailure || !strings.Contains(errs, "lacks the right "+want) {
 				t.Errorf("exit %d\n%s", code, errs)
 			}

@@ -45,6 +45,7 @@ func interrupted(t *testing.T, redisURL string, ready func(out string) bool, arg
 }
 
 func TestFollowPrintsUntilItIsInterrupted(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	name := "car 7: \x1b"
 	put := func(id string, fields ...any) {
@@ -81,6 +82,7 @@ func TestFollowPrintsUntilItIsInterrupted(t *testing.T) {
 }
 
 func TestAnInterruptDoesNotWaitForARedisThatHangs(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:a", Values: []any{"id", 1}}).Err())
 	proxy := redistest.StartProxy(t, s.Addr)
@@ -96,7 +98,8 @@ func TestAnInterruptDoesNotWaitForARedisThatHangs(t *testing.T) {
 }
 
 func TestFollowWantsWhatItCanFollow(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	for _, c := range []struct {
 		args string
 		want string
@@ -110,20 +113,21 @@ func TestFollowWantsWhatItCanFollow(t *testing.T) {
 		{`--follow a\q`, `a\\q`},
 	} {
 		args := append([]string{"inspect"}, strings.Fields(c.args)...)
-		if code, out, errs := program.Run(t, args...); code != cli.ExitUsage || !strings.Contains(errs, c.want) || out != "" {
+		if code, out, errs := env.Run(t, args...); code != cli.ExitUsage || !strings.Contains(errs, c.want) || out != "" {
 			t.Errorf("%s: exit %d, %s%s", c.args, code, out, errs)
 		}
 	}
 }
 
 func TestFollowEndsAfterTheCountAndSaves(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	s := redistest.Start(t)
 	for _, id := range []string{"5-0", "6-0", "7-0"} {
 		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:a", ID: id, Values: []any{"id", 1, "data", "rubbish " + id}}).Err())
 	}
 	dir := t.TempDir()
-	code, out, errs := program.Run(t, "inspect", "--follow", "a", "--since", "0", "--count", "2", "--save", dir, "--redis-url", s.URL())
+	code, out, errs := env.Run(t, "inspect", "--follow", "a", "--since", "0", "--count", "2", "--save", dir, "--redis-url", s.URL())
 	if code != cli.ExitInvalid || !strings.Contains(out, "2 messages looked at") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -136,6 +140,7 @@ func TestFollowEndsAfterTheCountAndSaves(t *testing.T) {
 }
 
 func TestFollowWaitsForAStream(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	out, errs := new(program.Buffer), new(program.Buffer)
 	cmd := exec.Command(program.Path(t), "inspect", "--follow", "stream:late", "--count", "1")

@@ -13,6 +13,7 @@ import (
 )
 
 func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	old := time.Now().Add(-26 * time.Hour).UnixMilli()

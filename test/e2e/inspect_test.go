@@ -76,7 +76,8 @@ type inspectJSON struct {
 }
 
 func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	dir := t.TempDir()
 	args := []string{"inspect", "-o", "json"}
 	all := corpus(t)
@@ -87,7 +88,7 @@ func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
 		}
 		args = append(args, "--file", path)
 	}
-	code, out, errs := program.Run(t, args...)
+	code, out, errs := env.Run(t, args...)
 	if code != cli.ExitInvalid {
 		t.Fatalf("exit %d\n%s", code, errs)
 	}
@@ -115,11 +116,12 @@ func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
 }
 
 func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	s := redistest.Start(t)
 	ctx := t.Context()
-	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
-	t.Setenv("STREAMKEEPER_INSPECT_SAMPLES", "100")
+	env["REDIS_URL"] = s.URL()
+	env["INSPECT_SAMPLES"] = "100"
 	want := make(map[string]string)
 	for _, c := range corpus(t) {
 		if c.Encoding != "block" && c.Encoding != "frame" || len(c.Data) > 200_000 {
@@ -132,7 +134,7 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 	bad := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:car 7: \xff", Values: []any{"data", "rubbish"}}).Val()
 	want[bad] = "invalid"
 
-	code, out, errs := program.Run(t, "inspect", `car 7: \xff`, "--decode")
+	code, out, errs := env.Run(t, "inspect", `car 7: \xff`, "--decode")
 	if code != cli.ExitInvalid {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -148,22 +150,23 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 			t.Errorf("%s: session %q, content %v", m.ID, m.SessionID, m.Content)
 		}
 	}
-	if code, _, errs := program.Run(t, "inspect", "nobody"); code != cli.ExitFailure || !strings.Contains(errs, `nobody`) {
+	if code, _, errs := env.Run(t, "inspect", "nobody"); code != cli.ExitFailure || !strings.Contains(errs, `nobody`) {
 		t.Errorf("a stream that is not there: exit %d, %s", code, errs)
 	}
-	if code, _, _ := program.Run(t, "inspect"); code != cli.ExitInvalid {
+	if code, _, _ := env.Run(t, "inspect"); code != cli.ExitInvalid {
 		t.Errorf("all streams: exit %d", code)
 	}
-	if code, _, _ := program.Run(t, "once", "inspect"); code != cli.ExitOK {
+	if code, _, _ := env.Run(t, "once", "inspect"); code != cli.ExitOK {
 		t.Errorf("once never fails for an invalid message: exit %d", code)
 	}
 }
 
 func TestOneBadMessageBecomesAFileThatIsJudgedAlike(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	s := redistest.Start(t)
 	ctx := t.Context()
-	t.Setenv("STREAMKEEPER_REDIS_URL", s.URL())
+	env["REDIS_URL"] = s.URL()
 	name := "../car/7: \xff"
 	bad := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", "12", "data", "\x00\x00\x00\x15\x38abc\x03\x00\x60-12345"}}).Val()
 	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", "12", "data", "other"}})
@@ -171,7 +174,7 @@ func TestOneBadMessageBecomesAFileThatIsJudgedAlike(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "saved")
 
-	code, out, errs := program.Run(t, "inspect", `stream:../car/7: \xff`, "--id", bad, "--save", dir, "-o", "json")
+	code, out, errs := env.Run(t, "inspect", `stream:../car/7: \xff`, "--id", bad, "--save", dir, "-o", "json")
 	got := decode[inspectJSON](t, out)
 	if code != cli.ExitInvalid || len(got.Messages) != 1 || got.Messages[0].ID != bad || !strings.Contains(errs, "took name without key prefix") {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
@@ -180,15 +183,15 @@ func TestOneBadMessageBecomesAFileThatIsJudgedAlike(t *testing.T) {
 	if filepath.Dir(m.Saved) != dir || m.Detail.LooksLike != "big_endian_length" || len(m.Detail.Tried) != 4 {
 		t.Errorf("%+v", m)
 	}
-	code, out, _ = program.Run(t, "inspect", "--file", m.Saved)
+	code, out, _ = env.Run(t, "inspect", "--file", m.Saved)
 	if code != cli.ExitInvalid || !strings.Contains(out, "unreadable: an LZ4 block behind a big-endian length") {
 		t.Errorf("from the file: exit %d\n%s", code, out)
 	}
-	code, out, _ = program.Run(t, "inspect", `../car/7: \xff`, "--count", "1")
+	code, out, _ = env.Run(t, "inspect", `../car/7: \xff`, "--count", "1")
 	if code != cli.ExitInvalid || !strings.Contains(out, "1 message looked at") {
 		t.Errorf("one of them: exit %d\n%s", code, out)
 	}
-	if code, _, errs := program.Run(t, "inspect", `../car/7: \xff`, "--id", "9-9"); code != cli.ExitFailure || !strings.Contains(errs, "no message with this id") {
+	if code, _, errs := env.Run(t, "inspect", `../car/7: \xff`, "--id", "9-9"); code != cli.ExitFailure || !strings.Contains(errs, "no message with this id") {
 		t.Errorf("one that is not there: exit %d, %s", code, errs)
 	}
 	if entries, err := os.ReadDir(parent); err != nil || len(entries) != 1 {
@@ -197,7 +200,8 @@ func TestOneBadMessageBecomesAFileThatIsJudgedAlike(t *testing.T) {
 }
 
 func TestInspectWantsFlagsThatGoTogether(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	for args, want := range map[string]string{
 		"--id 5-0":                        "name of the stream",
 		"a --id five":                     `--id "five"`,
@@ -210,19 +214,20 @@ func TestInspectWantsFlagsThatGoTogether(t *testing.T) {
 		"--file x somebody":               "takes no stream",
 		"--follow --since 0 a --count -1": "at least 1",
 	} {
-		if code, out, errs := program.Run(t, append([]string{"inspect"}, strings.Fields(args)...)...); code != cli.ExitUsage || !strings.Contains(errs, want) || out != "" {
+		if code, out, errs := env.Run(t, append([]string{"inspect"}, strings.Fields(args)...)...); code != cli.ExitUsage || !strings.Contains(errs, want) || out != "" {
 			t.Errorf("%s: exit %d, %s%s", args, code, out, errs)
 		}
 	}
 }
 
 func TestInspectReadsStandardInput(t *testing.T) {
-	cleanEnvironment(t)
+	t.Parallel()
+	env := program.Env{}
 	for _, s := range corpus(t) {
 		if s.Expect != "ok" {
 			continue
 		}
-		cmd := program.Command(t, "inspect", "--file", "-", "-o", "json")
+		cmd := env.Command(t, "inspect", "--file", "-", "-o", "json")
 		cmd.Stdin = bytes.NewReader(s.Data)
 		if code, _, errs := program.RunCommand(t, cmd); code != cli.ExitOK {
 			t.Errorf("%s: exit %d, %s", s.Name, code, errs)
@@ -232,9 +237,10 @@ func TestInspectReadsStandardInput(t *testing.T) {
 }
 
 func TestDemoStopsByItselfWithASummary(t *testing.T) {
-	cleanEnvironment(t)
-	t.Setenv("STREAMKEEPER_LISTEN", "127.0.0.1:0")
-	out := program.MustRun(t, "demo", "--for", "8s")
+	t.Parallel()
+	env := program.Env{}
+	env["LISTEN"] = "127.0.0.1:0"
+	out := env.MustRun(t, "demo", "--for", "8s")
 	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 8s"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)

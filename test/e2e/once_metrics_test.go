@@ -11,10 +11,10 @@ import (
 )
 
 // metricsOfOnce runs once with a file for its metrics, and returns what is in it.
-func metricsOfOnce(t *testing.T, wantExit int, args ...string) string {
+func metricsOfOnce(t *testing.T, env program.Env, wantExit int, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "streamkeeper.prom")
-	if code, _, errs := program.Run(t, append([]string{"once", "--metrics-file", path}, args...)...); code != wantExit {
+	if code, _, errs := env.Run(t, append([]string{"once", "--metrics-file", path}, args...)...); code != wantExit {
 		t.Fatalf("exit %d, want %d\n%s", code, wantExit, errs)
 	}
 	text, err := os.ReadFile(path)
@@ -37,8 +37,9 @@ func wantLines(t *testing.T, page string, lines ...string) {
 }
 
 func TestOnceLeavesWhatItDidInAFile(t *testing.T) {
-	newWorld(t, "object")
-	page := metricsOfOnce(t, cli.ExitOK, "trim", "cleanup")
+	t.Parallel()
+	w := newWorld(t, "object")
+	page := metricsOfOnce(t, w.env, cli.ExitOK, "trim", "cleanup")
 	wantLines(t, page,
 		`streamkeeper_redis_up 1`,
 		`streamkeeper_job_runs_total{job="trim",result="ok"} 1`,
@@ -54,8 +55,9 @@ func TestOnceLeavesWhatItDidInAFile(t *testing.T) {
 }
 
 func TestOnceSaysInTheFileThatRedisIsAway(t *testing.T) {
-	cleanEnvironment(t)
-	page := metricsOfOnce(t, cli.ExitFailure, "--redis-url", "redis://127.0.0.1:1", "trim")
+	t.Parallel()
+	env := program.Env{}
+	page := metricsOfOnce(t, env, cli.ExitFailure, "--redis-url", "redis://127.0.0.1:1", "trim")
 	wantLines(t, page,
 		`streamkeeper_redis_up 0`,
 		`streamkeeper_job_runs_total{job="trim",result="error"} 1`,
@@ -64,15 +66,17 @@ func TestOnceSaysInTheFileThatRedisIsAway(t *testing.T) {
 }
 
 func TestADryRunCountsWhatWouldExpireAsStillThere(t *testing.T) {
-	newWorld(t, "object")
-	wantLines(t, metricsOfOnce(t, cli.ExitOK, "--dry-run", "cleanup"),
+	t.Parallel()
+	w := newWorld(t, "object")
+	wantLines(t, metricsOfOnce(t, w.env, cli.ExitOK, "--dry-run", "cleanup"),
 		`streamkeeper_sessions{state="stale"} 2`, `streamkeeper_sessions_expired_total 0`)
 }
 
 func TestAFileThatCannotBeWrittenFailsTheRun(t *testing.T) {
-	newWorld(t, "object")
+	t.Parallel()
+	w := newWorld(t, "object")
 	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
-	if code, _, errs := program.Run(t, "once", "--metrics-file", path, "trim"); code != cli.ExitFailure || !strings.Contains(errs, path) {
+	if code, _, errs := w.env.Run(t, "once", "--metrics-file", path, "trim"); code != cli.ExitFailure || !strings.Contains(errs, path) {
 		t.Errorf("exit %d, and it says %s", code, errs)
 	}
 }

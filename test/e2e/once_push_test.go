@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
-	"github.com/streamkeeper/streamkeeper/internal/program"
 )
 
 // pushgateway is an HTTP server that reads what is pushed as a Pushgateway
@@ -70,14 +69,15 @@ func (g *pushgateway) url(user string) string {
 }
 
 func TestOncePushesWhatItDid(t *testing.T) {
-	newWorld(t, "object")
+	t.Parallel()
+	w := newWorld(t, "object")
 	gateway := startGateway(t)
-	program.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
+	w.env.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
 	if n := gateway.values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
 		t.Errorf("a dry run pushed %v stale sessions, want 2", n)
 	}
 	file := t.TempDir() + "/streamkeeper.prom"
-	out := program.MustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
+	out := w.env.MustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
 	if !strings.Contains(out, "trimmed") || gateway.path != "/metrics/job/streamkeeper" || gateway.user != "me" {
 		t.Errorf("pushed to %s by %s\n%s", gateway.path, gateway.user, out)
 	}
@@ -96,25 +96,26 @@ func TestOncePushesWhatItDid(t *testing.T) {
 }
 
 func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "object")
-	code, out, errs := program.Run(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
-	if code != cli.ExitFailure || !strings.Contains(errs, "not at the Pushgateway") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
+	code, out, errs := w.env.Run(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
+	if code != cli.ExitFailure || !strings.Contains(errs, "cannot push metrics") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	if n := w.Client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
 		t.Errorf("the stream has %d entries\n%s", n, out)
 	}
 	// The brake's 3 gives way to the failure's 1, and why Redis cannot be reached is said.
-	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE_MIN", "0")
-	t.Setenv("STREAMKEEPER_CLEANUP_BRAKE", "0.01")
-	if code, _, errs := program.Run(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != cli.ExitFailure {
+	w.env["CLEANUP_BRAKE_MIN"] = "0"
+	w.env["CLEANUP_BRAKE"] = "0.01"
+	if code, _, errs := w.env.Run(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != cli.ExitFailure {
 		t.Errorf("after the brake: exit %d\n%s", code, errs)
 	}
-	code, _, errs = program.Run(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
-	if code != cli.ExitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "not at the Pushgateway") {
+	code, _, errs = w.env.Run(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
+	if code != cli.ExitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "cannot push metrics") {
 		t.Errorf("without Redis: exit %d\n%s", code, errs)
 	}
-	code, _, errs = program.Run(t, "once", "--push", "me:hush@host")
+	code, _, errs = w.env.Run(t, "once", "--push", "me:hush@host")
 	if code != cli.ExitUsage || !strings.Contains(errs, "--push") || strings.Contains(errs, "hush") {
 		t.Errorf("a URL that is none: exit %d\n%s", code, errs)
 	}

@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/program"
 )
 
 // rig is a stream buffer in whatever shape, with something of everything in
 // it, and knows what is right after a trim and a clean-up.
 type rig struct {
+	env    program.Env
 	client redis.UniversalClient
 	now    time.Time
 	ids    map[string][]string
@@ -39,11 +42,10 @@ var rigStreams = []struct {
 // newRig sets the policies that go with the streams.
 func newRig(t *testing.T, client redis.UniversalClient, url string) *rig {
 	t.Helper()
-	cleanEnvironment(t)
-	t.Setenv("STREAMKEEPER_REDIS_URL", url)
-	t.Setenv("STREAMKEEPER_TRIM_MAX_LENGTH", "1000")
-	t.Setenv("STREAMKEEPER_TRIM_POLICIES", `aged: max_age=1h; "exact: one": exact=true`)
-	return &rig{client: client, now: time.Now(), ids: make(map[string][]string)}
+	env := program.Env{
+		"REDIS_URL": url, "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
+	}
+	return &rig{env: env, client: client, now: time.Now(), ids: make(map[string][]string)}
 }
 
 // fill empties Redis and puts everything in, sessions in the layouts named.

@@ -6,28 +6,28 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
-	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestTheWholeJobOnAClusterInEveryLayout(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, true)
 	r := newRig(t, c.Client, c.URL())
 	for _, layouts := range [][]string{{"object"}, {"fields"}, {"keys"}, {"object", "fields", "keys"}} {
 		t.Run(strings.Join(layouts, " and "), func(t *testing.T) {
 			r.fill(t, layouts...)
-			plan := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json"))
+			plan := decode[planJSON](t, r.env.MustRun(t, "plan", "-o", "json"))
 			n := int64(len(layouts))
 			if s := plan.Summary; plan.Redis.Mode != "cluster" || s.Streams != 9 || s.Sessions != 5*n || s.TrimStreams != 3 ||
 				s.ExpireSessions != 2*n || s.RetireStreams != 2 || s.Brake != "" {
 				t.Errorf("the plan's summary is %+v", plan)
 			}
-			once := decode[onceJSON](t, program.MustRun(t, "once", "-o", "json"))
+			once := decode[onceJSON](t, r.env.MustRun(t, "once", "-o", "json"))
 			if len(once.Jobs) != 3 || once.Jobs[2]["messages"] == 0.0 {
 				t.Errorf("once says %+v", once)
 			}
 			r.tidy(t, layouts...)
-			if again := decode[planJSON](t, program.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
+			if again := decode[planJSON](t, r.env.MustRun(t, "plan", "-o", "json")); len(again.Actions) != 0 {
 				t.Errorf("there is still to do: %v", again.lines())
 			}
 		})
@@ -69,6 +69,7 @@ func movingSlots(t *testing.T, c *redistest.Cluster) (stop func() (moves int)) {
 }
 
 func TestTheWholeJobWhileSlotsMove(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	r := newRig(t, c.Client, c.URL())
 	layouts := []string{"object", "fields", "keys"}
@@ -77,7 +78,7 @@ func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 		r.fill(t, layouts...)
 		stop := movingSlots(t, c)
 		for range 3 {
-			switch code, out, errs := program.Run(t, "once"); {
+			switch code, out, errs := r.env.Run(t, "once"); {
 			case code == cli.ExitOK:
 				good++
 			case code == cli.ExitFailure && strings.Contains(errs, `"class":"moved"`):
@@ -88,30 +89,31 @@ func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 			r.keeps(t, layouts...)
 		}
 		moves += stop()
-		program.MustRun(t, "once")
+		r.env.MustRun(t, "once")
 		r.tidy(t, layouts...)
 	}
 	t.Logf("%d runs went through and %d gave up while %d slots moved", good, bad, moves)
 }
 
 func TestTheWholeJobThroughSentinelsDuringAFailover(t *testing.T) {
+	t.Parallel()
 	s := redistest.StartSentinels(t, "")
 	r := newRig(t, s.Data[0].Client, s.URL())
 	r.fill(t, "object", "keys")
 	redistest.Await(t, "the replica to follow", func() bool {
 		return s.Data[1].Client.DBSize(t.Context()).Val() == s.Data[0].Client.DBSize(t.Context()).Val()
 	})
-	t.Setenv("STREAMKEEPER_REDIS_TIMEOUT", "2s")
+	r.env["REDIS_TIMEOUT"] = "2s"
 	s.Data[0].Kill()
 	// Until the Sentinels have seen it, every run fails and does no harm.
 	r.client = s.Data[1].Client
 	started := time.Now()
 	redistest.Await(t, "a run that succeeds", func() bool {
-		code, _, _ := program.Run(t, "once")
+		code, _, _ := r.env.Run(t, "once")
 		r.keeps(t, "object", "keys")
 		return code == cli.ExitOK
 	})
 	t.Logf("the first good run ended %s after the master had gone", time.Since(started).Round(time.Second/10))
-	program.MustRun(t, "once")
+	r.env.MustRun(t, "once")
 	r.tidy(t, "object", "keys")
 }

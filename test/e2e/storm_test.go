@@ -26,6 +26,7 @@ import (
 // one-shot runs clean up behind them, and faults of all kinds between these and
 // Redis. FAULTS=200 makes it long, and SEED repeats one.
 func TestNothingIsLostInAStorm(t *testing.T) {
+	t.Parallel()
 	faults := envNumber("FAULTS", 40)
 	seed := envNumber("SEED", int(time.Now().UnixNano()%1_000_000))
 	s := &storm{
@@ -33,13 +34,13 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		rng: rand.New(rand.NewPCG(uint64(seed), 20260301)),
 	}
 	s.proxy, s.address = redistest.StartProxy(t, s.Addr), program.FreeAddress(t)
-	newRig(t, s.Client, s.proxy.URL())
+	s.env = newRig(t, s.Client, s.proxy.URL()).env
 	for name, value := range map[string]string{
 		"TRIM_MAX_LENGTH": strconv.Itoa(stormLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
 		"TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s", "METRICS_INTERVAL": "1s", "LEASE_TTL": "1s",
 		"SHUTDOWN_GRACE": "2s",
 	} {
-		t.Setenv("STREAMKEEPER_"+name, value)
+		s.env[name] = value
 	}
 	s.begin()
 	kinds := s.rage(faults)
@@ -61,6 +62,7 @@ const (
 )
 
 type storm struct {
+	env program.Env
 	*redistest.Server
 	t     *testing.T
 	rng   *rand.Rand
@@ -117,7 +119,7 @@ func (s *storm) begin() {
 	})
 	s.work.Go(func() {
 		for keeping.Err() == nil {
-			code, _, _ := program.Run(s.t, "once")
+			code, _, _ := s.env.Run(s.t, "once")
 			s.runs.Add(1)
 			if code != cli.ExitOK {
 				s.failures.Add(1)
@@ -255,7 +257,7 @@ func (s *storm) comeBack(ctx context.Context, d *deadStream) {
 
 // daemon runs through the whole storm.
 func (s *storm) daemon(ctx context.Context) {
-	log, err := program.Serve(ctx, s.t, s.address)
+	log, err := s.env.Serve(ctx, s.t, s.address)
 	if ctx.Err() == nil {
 		s.t.Errorf("the daemon ended: %v\n%s", err, log)
 	}
@@ -391,8 +393,8 @@ func (s *storm) calm() {
 	})
 	s.stopKeeping()
 	s.work.Wait()
-	program.MustRun(s.t, "once")
-	program.MustRun(s.t, "once")
+	s.env.MustRun(s.t, "once")
+	s.env.MustRun(s.t, "once")
 	ctx := context.Background()
 	for _, l := range s.live {
 		if n := s.check(ctx, l); n >= stormLimit+100 {
