@@ -84,6 +84,9 @@ func TestTheEndOfABlockIsJudgedAsClientsJudgeIt(t *testing.T) {
 						t.Errorf("%s (%s), want %s", got.Verdict, got.Reasons, want)
 					}
 				}
+				if d := c.Explain(data); d != nil && d.LooksLike != "" {
+					t.Errorf("it looks like %s: %s", d.LooksLike, d.Text)
+				}
 				if auto := new(Checker).Check(data, Auto); auto.Verdict != want.Verdict() {
 					t.Errorf("%s (%s) if the encoding is not known, want %s", auto.Verdict, auto.Reasons, want.Verdict())
 				}

@@ -172,7 +172,7 @@ func (c *Checker) holds(block []byte, size uint64) bool {
 		return false
 	}
 	s := walkSequences(block, 0, int(size))
-	return s.what == "" && uint64(s.size) == size
+	return s.what == "" && uint64(s.size) == size && s.ending(len(block)) != endBroken
 }
 
 // moreBytes is for a message with something before it or behind it.
@@ -215,6 +215,7 @@ func (c *Checker) wrongLength(data []byte) (resemblance, bool) {
 		inner := Checker{MaxBurst: c.maxBurst(), Pinned: Block}
 		switch ends := s.what == "" || s.what == cutOff; {
 		case !ends || !beginsBlock(block):
+		case uint32(s.size) == size && uint32(len(block)) == compressed:
 		case s.what == "" && inner.Check(block, Auto).Verdict != Invalid:
 			return resemblance{"wrong_length", fmt.Sprintf("a %s of %d bytes in %d whose head says %d in %d", enc, s.size, len(block), size, compressed)}, true
 		case compressed > uint32(len(block)) && uint64(size) <= maxExpansion*uint64(compressed):
