@@ -154,7 +154,7 @@ func (c *Config) redisTable() settings.Table {
 		settings.New("REDIS_SENTINEL_PASSWORD_FILE", &sentinel.PasswordFile, "", "file that holds the Sentinels' password",
 			settings.OnlyOne("REDIS_SENTINEL_PASSWORD", &sentinel.Password, &sentinel.PasswordFile)),
 		settings.New("REDIS_TIMEOUT", &r.Timeout, buffer.DefaultTimeout, "how long dialling or one command may take",
-			settings.AtLeast(&r.Timeout, time.Millisecond)),
+			settings.AtLeast(&r.Timeout, time.Millisecond), settings.AtMost(&r.Timeout, 10*time.Minute)),
 		settings.New("REDIS_TLS_CA_FILE", &tls.CAFile, "", "PEM file of the authorities to trust, instead of the system's"),
 		settings.New("REDIS_TLS_CERT_FILE", &tls.CertFile, "", "PEM file of our certificate, for mutual TLS",
 			settings.Needs("REDIS_TLS_KEY_FILE", &tls.KeyFile, &tls.CertFile)),
@@ -237,7 +237,7 @@ func (c *Config) inspectTable() settings.Table {
 func (c *Config) daemonTable() settings.Table {
 	return settings.Table{
 		settings.New("METRICS_INTERVAL", &c.MetricsInterval, jobs.DefaultMetricsInterval, "how often the figures of streams are read",
-			settings.AboveZero(&c.MetricsInterval)),
+			settings.AtLeast(&c.MetricsInterval, time.Second)),
 		settings.New("LISTEN", &c.Listen, defaultListen, "HTTP address; empty for none"),
 		settings.New("METRICS_STREAMS", &c.MetricsStreams, metrics.DefaultMaxStreams, "at most so many streams get a label of their own"),
 		settings.New("LEASE_ENABLED", &c.Lease.Enabled, true, "let one of several replicas work"),

@@ -235,13 +235,13 @@ func TestAFaultOfAFlagNamesTheFlag(t *testing.T) {
 }
 
 func TestSettingsAreShownAsJSON(t *testing.T) {
-	setEnvironment(t, "STREAMKEEPER_REDIS_URL=redis://u:hush@h:6379/0?client_name=a&addr=b:1")
+	setEnvironment(t, "STREAMKEEPER_REDIS_URL=redis://u:hush@h:6379/0?pool_size=7&addr=b:1")
 	var rows []map[string]string
 	if err := json.Unmarshal([]byte(printed(t, "config", "-o", "json")), &rows); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"setting": "REDIS_URL", "value": "redis://u:***@h:6379/0?client_name=a&addr=b:1", "source": "environment",
+		"setting": "REDIS_URL", "value": "redis://u:***@h:6379/0?pool_size=7&addr=b:1", "source": "environment",
 	}
 	if !reflect.DeepEqual(rows[0], want) {
 		t.Errorf("got %v, want %v", rows[0], want)
@@ -341,11 +341,14 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`REDIS_URL=localhost:6379`, `="localhost:6379": not a URL` + urlForms},
 		{`REDIS_URL=http://host`, `="http://host": unknown scheme` + urlForms},
 		{`REDIS_URL=redis://u:a/b@host`, `="redis://***": ` + notEncoded},
-		{`REDIS_URL=redis://h?db=0&speed=9`, `="redis://h?db=0&speed=9": unexpected option: speed`},
+		{`REDIS_URL=redis://h?db=0&speed=9`, `="redis://h?db=0&speed=9": unknown parameter "speed"; allowed: addr, conn_max_idle_time, conn_max_lifetime, db, master_name, max_retries, pool_size, pool_timeout, skip_verify`},
 		{`REDIS_URL=redis://h/2?addr=i:6379`, `="redis://h/2?addr=i:6379": several addresses are a cluster, which has database 0 only`},
 		{`REDIS_TIMEOUT=0`, `="0": too small; allowed: 1ms or more`},
+		{`REDIS_TIMEOUT=300000h`, `="300000h": too large; allowed: 10m or less`},
+		{`METRICS_INTERVAL=999ms`, `="999ms": too small; allowed: 1s or more`},
 		{`REDIS_TIMEOUT=5`, `="5": ` + notDuration},
 		{`REDIS_PASSWORD_FILE=/no/such/file`, `="/no/such/file": no such file or directory; allowed: the path of a file`},
+		{`REDIS_PASSWORD_FILE=/dev/zero`, `="/dev/zero": is a pipe or a device; allowed: the path of a file`},
 		{`REDIS_TLS_CA_FILE=/`, `="/": is a directory; allowed: the path of a file`},
 		{`STREAMS_KEY=sessions:all`, `SESSIONS_KEY="sessions": shares keys with STREAMS_KEY ("sessions:all"); allowed: names that cannot meet`},
 		{`STREAMS_KEY=stream:all`, `STREAM_PREFIX="stream:": shares keys with STREAMS_KEY ("stream:all"); allowed: names that cannot meet`},
@@ -401,7 +404,7 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`INSPECT_MAX_BYTES=8388608TiB`, `="8388608TiB": too large; allowed: less than 8388608 TiB`},
 		{`INSPECT_MAX_BURST=2GiB`, `="2GiB": too large; allowed: 1GiB or less`},
 		{`INSPECT_ENCODING=lz4`, `="lz4": unknown; allowed: auto, frame, legacy-frame, pickle, size-prefixed-block, wrap, block`},
-		{`METRICS_INTERVAL=0`, `="0": too small; allowed: more than 0`},
+		{`METRICS_INTERVAL=0`, `="0": too small; allowed: 1s or more`},
 		{`LISTEN=8080`, `="8080": ` + notListen},
 		{`LISTEN=:http`, `=":http": ` + notListen},
 		{`LISTEN=:65536`, `=":65536": ` + notListen},

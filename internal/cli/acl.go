@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,15 +45,7 @@ func uses(o Options) buffer.Uses {
 		Layouts: o.Buffer.Layouts,
 		Names:   o.Buffer.Names,
 	}
-	if target, err := url.Parse(o.Buffer.Connection.URL); err == nil {
-		query := target.Query()
-		u.Sentinels = query.Get("master_name") != ""
-		database := query.Get("db")
-		if target.Scheme != "unix" && database == "" {
-			database = strings.Trim(target.Path, "/")
-		}
-		u.Database = database != "" && database != "0"
-		u.Cluster = !u.Sentinels && !u.Database && target.Scheme != "unix"
-	}
+	c := o.Buffer.Connection
+	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()
 	return u
 }

@@ -6,9 +6,7 @@ package redisconn
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,27 +73,17 @@ func (c *Conn) connect(ctx context.Context, o Options) error {
 		}
 	}
 	c.enforceReads.Store(c.mayEnforceReads(o))
+	if err == nil && c.server.Mode == "sentinel" {
+		err = ErrSentinel
+	}
 	if err == nil && !c.server.AtLeast(6, 2) {
 		err = fmt.Errorf("%w: it is %s %s, and %s or later is needed", ErrTooOld, c.server.Name, c.server.Version, MinVersion)
 	}
 	if err != nil {
 		_ = c.rdb.Close()
-		return fmt.Errorf("connecting to Redis at %s: %w", o.Connection.Redacted(), cause(ctx, err))
+		return fmt.Errorf("connecting to Redis at %s: %w", o.Connection.Redacted(), o.Connection.explain(ctx, err))
 	}
 	return nil
-}
-
-// cause puts in words what a bare deadline leaves out.
-func cause(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded) && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer in time: %w", err)
-	case strings.Contains(err.Error(), "SELECT is not allowed in cluster mode"):
-		return fmt.Errorf("a Redis Cluster has database 0 only: %w", err)
-	case strings.Contains(err.Error(), "cluster support disabled"):
-		return fmt.Errorf("the URL names several servers as those of a cluster, and they are none: %w", err)
-	}
-	return err
 }
 
 // reconnectAsCluster makes of a client of one server one of the cluster that it

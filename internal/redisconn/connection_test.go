@@ -1,8 +1,14 @@
 package redisconn
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestServersBefore62AreRefused(t *testing.T) {
@@ -32,5 +38,33 @@ func TestConnectionErrorsNeverHoldThePassword(t *testing.T) {
 	}
 	if got := ok.Redacted(); got != "redis://h:1,h2:2/2?master_name=m" {
 		t.Errorf("redacted: %s", got)
+	}
+}
+
+func TestAPasswordFileIsARegularFileOfBoundedLength(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, size int) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, bytes.Repeat([]byte("x"), size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := redistest.Start(t)
+	for path, fault := range map[string]string{
+		fifo: "is not a regular file", "/dev/zero": "is not a regular file", dir: "is not a regular file",
+		write("long", maxSecret+1): "too long for a password", filepath.Join(dir, "none"): "no such file",
+	} {
+		_, err := Open(t.Context(), Options{Connection: Connection{URL: s.URL(), PasswordFile: path}})
+		if err == nil || !strings.Contains(err.Error(), fault) {
+			t.Errorf("%s: %v, want %q", path, err, fault)
+		}
+	}
+	if got, err := secret("", write("good", 12)); err != nil || len(got) != 12 {
+		t.Errorf("a good one gives %q, %v", got, err)
 	}
 }

@@ -149,7 +149,7 @@ func networkClass(err error) Class {
 func isHandshake(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	return errors.As(err, &certificate) || errors.As(err, &record)
+	return errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, errPlainPort) || errors.Is(err, errTLSPort)
 }
 
 // IsLost reports whether an error means that the way to Redis is broken, or

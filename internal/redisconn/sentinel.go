@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -29,15 +28,10 @@ type sentinels struct {
 
 // newSentinels takes the Sentinels from the URL, and how to reach them from
 // the options of the data server, except for user and password.
-func newSentinels(c Connection, u *url.URL, data *redis.Options) *sentinels {
-	if data.TLSConfig != nil && c.ServerName == "" {
-		// The URL's host is a Sentinel; each server has a name of its own.
-		data.TLSConfig = data.TLSConfig.Clone()
-		data.TLSConfig.ServerName = ""
-	}
+func newSentinels(c Connection, t target, data *redis.Options) *sentinels {
 	s := &sentinels{
-		master: u.Query().Get("master_name"),
-		addrs:  append([]string{withPort(u.Host)}, u.Query()["addr"]...),
+		master: t.master,
+		addrs:  t.addrs,
 		dialer: c.dialer(data.TLSConfig),
 		options: redis.Options{
 			Dialer: c.dialer(data.TLSConfig), TLSConfig: data.TLSConfig, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
@@ -50,14 +44,6 @@ func newSentinels(c Connection, u *url.URL, data *redis.Options) *sentinels {
 		},
 	}
 	return s
-}
-
-// withPort adds the Sentinels' usual port where a URL names none.
-func withPort(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
-	}
-	return net.JoinHostPort(host, "26379")
 }
 
 // dial connects to the master.

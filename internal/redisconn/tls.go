@@ -7,13 +7,15 @@ import (
 	"os"
 )
 
-// tlsConfig adds the files to what the URL says.
-func (c Connection) tlsConfig(config *tls.Config, host string) (*tls.Config, error) {
+// tlsConfig adds the files to what the URL says. It names no server unless the
+// settings do: go-redis then checks each node against its own address.
+func (c Connection) tlsConfig(t target) (*tls.Config, error) {
+	config := t.tlsConfig()
 	if c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" && c.ServerName == "" {
 		return config, nil
 	}
 	if config == nil {
-		config = &tls.Config{ServerName: host}
+		config = &tls.Config{}
 	}
 	config.MinVersion = tls.VersionTLS12
 	if c.ServerName != "" {

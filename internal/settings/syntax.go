@@ -87,6 +87,9 @@ func (fileSyntax) parse(text string) (string, error) {
 	if info.IsDir() {
 		return "", errors.New("is a directory; allowed: the path of a file")
 	}
+	if !info.Mode().IsRegular() {
+		return "", errors.New("is a pipe or a device; allowed: the path of a file")
+	}
 	return text, nil
 }
 

@@ -40,14 +40,7 @@ func checkRedisURL(text string) error {
 	if !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 		return errors.New("unknown scheme" + allowed)
 	}
-	if err := (buffer.Connection{URL: text}).Validate(); err != nil {
-		return err
-	}
-	query, database := u.Query(), strings.Trim(u.Path, "/")
-	if query.Has("addr") && query.Get("master_name") == "" && database != "" && database != "0" {
-		return errors.New("several addresses are a cluster, which has database 0 only")
-	}
-	return nil
+	return buffer.Connection{URL: text}.Validate()
 }
 
 // readURL parses a URL and reports whether it is beyond doubt where the password
