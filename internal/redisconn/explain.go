@@ -64,8 +64,7 @@ func (c Connection) explainPassword(what string, err error) error {
 // asked, and one that wants TLS says nothing that can be read.
 func (c Connection) probe(ctx context.Context, err error) error {
 	t, _ := c.target()
-	config, failed := c.tlsConfig(t)
-	if failed != nil || config != nil || t.shape != ofServer || t.socket != "" {
+	if t.tlsConfig() != nil || c.usesTLSFiles() || t.shape != ofServer || t.socket != "" {
 		return nil
 	}
 	if _, replied := errors.AsType[redis.Error](err); replied && !strings.Contains(err.Error(), fullReply) {

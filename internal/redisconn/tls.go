@@ -11,7 +11,7 @@ import (
 // settings do: go-redis then checks each node against its own address.
 func (c Connection) tlsConfig(t target) (*tls.Config, error) {
 	config := t.tlsConfig()
-	if c.CAFile == "" && c.CertFile == "" && c.KeyFile == "" && c.ServerName == "" {
+	if !c.usesTLSFiles() {
 		return config, nil
 	}
 	if config == nil {
@@ -42,4 +42,9 @@ func (c Connection) tlsConfig(t target) (*tls.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// usesTLSFiles reports whether a setting asks for TLS, whatever the URL says.
+func (c Connection) usesTLSFiles() bool {
+	return c.CAFile != "" || c.CertFile != "" || c.KeyFile != "" || c.ServerName != ""
 }
