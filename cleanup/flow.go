@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"slices"
 	"strings"
 	"time"
 
@@ -288,8 +289,8 @@ func (l *look) finish(a buffer.Arrived) {
 func (f *flows) refresh(ctx context.Context, l *look, ask buffer.Arrivals, a buffer.Arrived) error {
 	newest := l.newest
 	for messages, bytes := 0, int64(0); ; {
-		if l.failed = a.Err; a.Err != nil {
-			return nil
+		if l.failed = a.Err; l.failed != nil {
+			return nil //nolint:nilerr // it is the look's own, and ends nothing but this look
 		}
 		if a.Messages > 0 && newest.Less(a.Newest) {
 			newest = a.Newest
@@ -366,7 +367,7 @@ func (f *flows) find(ctx context.Context, s *buffer.Session, limit time.Duration
 	key := f.mark(s.ID)
 	for !f.answers(l, l.seen[key], limit, messages) {
 		if l.failed != nil || f.bytes >= runBytes {
-			return nil, false, nil
+			return nil, false, nil //nolint:nilerr // as in refresh
 		}
 		more, err := f.advance(ctx, l, s.Stream, limit)
 		if err != nil {
@@ -399,7 +400,7 @@ func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.
 		}
 		a := arrived[0]
 		if l.failed = a.Err; l.failed != nil {
-			return true, nil
+			return true, nil //nolint:nilerr // as in refresh
 		}
 		f.bytes += a.Bytes
 		l.messages, l.bytes = l.messages+a.Messages, l.bytes+a.Bytes
@@ -413,10 +414,8 @@ func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.
 	if l.all {
 		return false, nil
 	}
-	for _, done := range l.spread {
-		if done == limit {
-			return false, nil
-		}
+	if slices.Contains(l.spread, limit) {
+		return false, nil
 	}
 	l.spread = append(l.spread, limit)
 	return true, f.spread(ctx, l, stream, limit)
@@ -441,7 +440,7 @@ func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.D
 		}
 		if err != nil || done == 0 {
 			l.failed = err
-			return nil
+			return nil //nolint:nilerr // as in refresh
 		}
 		f.bytes += a.Bytes
 		f.merge(l, stream, a)

@@ -64,12 +64,6 @@ func (r *record) fault(kind, example string) {
 // maxLines is how many actions of a kind leave a line of their own.
 const maxLines = 1000
 
-// messages are what the log says of each kind of action.
-var messages = map[Kind]string{
-	Expire: "expired session", Abandon: "marked session as abandoned", Retire: "retired stream",
-	Restore: "restored stream name", DropName: "dropped stream name",
-}
-
 // kinds are the kinds in the order of a summary.
 var kinds = []Kind{Expire, Abandon, Retire, Restore, DropName}
 
@@ -92,7 +86,19 @@ func (r *record) action(a Action) {
 	if !a.Updated.IsZero() {
 		attrs = append(attrs, "updated", a.Updated.Format(time.RFC3339))
 	}
-	r.log.Info(messages[a.Kind], append(attrs, "reason", a.Reason)...)
+	attrs = append(attrs, "reason", a.Reason)
+	switch a.Kind {
+	case Expire:
+		r.log.Info("expired session", attrs...)
+	case Abandon:
+		r.log.Info("marked session as abandoned", attrs...)
+	case Retire:
+		r.log.Info("retired stream", attrs...)
+	case Restore:
+		r.log.Info("restored stream name", attrs...)
+	case DropName:
+		r.log.Info("dropped stream name", attrs...)
+	}
 }
 
 // summarize says, once a run, what was found amiss and how much was done.

@@ -390,6 +390,6 @@ func (r *run) failed(stream, message string, err error) {
 		r.report.Failed = append(r.report.Failed, fmt.Sprintf("%s: %s: %v", message, buffer.Quote(stream), err))
 	}
 	if r.report.Errors <= maxLines {
-		r.record.log.Warn(message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
+		r.record.log.Warn("item failed", "what", message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
 	}
 }

@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -165,7 +166,7 @@ func (r *run) isOurs(ctx context.Context, s *buffer.Session, id buffer.ID, marke
 // for want of room.
 func (r *run) tellUnknown(stream string) {
 	l := r.flows.looks[stream]
-	if l == nil || l.failed == nil || l.told || l.failed == errMemory || l.failed == errBudget {
+	if l == nil || l.failed == nil || l.told || errors.Is(l.failed, errMemory) || errors.Is(l.failed, errBudget) {
 		return
 	}
 	l.told = true

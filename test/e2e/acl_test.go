@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,13 +121,11 @@ func denied(t *testing.T, s *redistest.Server) []string {
 
 // aclSettings make the jobs use all that they can.
 func aclSettings(env program.Env, layout string) {
-	for name, value := range map[string]string{
+	maps.Copy(env, map[string]string{
 		"SESSIONS_LAYOUT": layout, "CLEANUP_ABANDON_AFTER": "1h", "CLEANUP_SCAN": "true", "TRIM_RESPECT_GROUPS": "true", "LEASE_TTL": "1s", "LISTEN": "127.0.0.1:0",
 		"METRICS_INTERVAL": "1s", "TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s",
 		"TRIM_POLICIES": `aged*: max_age=1h; "exact: one": exact=true`,
-	} {
-		env[name] = value
-	}
+	})
 }
 
 func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {

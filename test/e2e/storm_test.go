@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -35,13 +36,11 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 	}
 	s.proxy, s.address = redistest.StartProxy(t, s.Addr), program.FreeAddress(t)
 	s.env = newRig(t, s.Client, s.proxy.URL()).env
-	for name, value := range map[string]string{
+	maps.Copy(s.env, map[string]string{
 		"TRIM_MAX_LENGTH": strconv.Itoa(stormLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
 		"TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s", "METRICS_INTERVAL": "1s", "LEASE_TTL": "1s",
 		"SHUTDOWN_GRACE": "2s",
-	} {
-		s.env[name] = value
-	}
+	})
 	s.begin()
 	kinds := s.rage(faults)
 	s.calm()
