@@ -72,8 +72,8 @@ func guard(d dump, s settings, sessions []*session) fate {
 		}
 		return n
 	}
-	everyone := func(*session) bool { return true }
-	ours := func(f *session) bool { return f.rta || f.values == nil }
+	everyone := func(f *session) bool { return f.why != "another installation's" }
+	ours := func(f *session) bool { return everyone(f) && (f.rta || f.values == nil) }
 	going, left, leftOurs := count(goes, everyone), count(stays, everyone), count(stays, ours)
 	open := 0
 	for _, found := range sessions {
