@@ -73,7 +73,7 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				for _, identity := range oddNames {
-					writeJSON(t, rdb, layout, identity, 5, openJSON)
+					writeJSON(t, rdb, layout, identity, five, openJSON)
 					before := contents(t, rdb, layout, identity)
 					if layout == LayoutKeys {
 						rdb.PExpire(t.Context(), "sessions:"+identity, time.Hour)
@@ -113,7 +113,7 @@ func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, layout := range AllLayouts {
-		writeJSON(t, s.Client, layout, "a", 5, openJSON)
+		writeJSON(t, s.Client, layout, "a", five, openJSON)
 		key, field := "sessions", map[Layout]string{LayoutObject: "a", LayoutFields: "a:json", LayoutKeys: "json"}[layout]
 		if layout == LayoutKeys {
 			key += ":a"
@@ -137,11 +137,11 @@ func TestSetJSONComparesAllThatWasRead(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				for name, change := range map[string]func(){
-					"its time":         func() { writeJSON(t, rdb, layout, "a", 6, openJSON) },
-					"its Session JSON": func() { writeJSON(t, rdb, layout, "a", 5, strings.Replace(openJSON, "1.50", "1.5", 1)) },
+					"its time":         func() { writeJSON(t, rdb, layout, "a", five+1, openJSON) },
+					"its Session JSON": func() { writeJSON(t, rdb, layout, "a", five, strings.Replace(openJSON, "1.50", "1.5", 1)) },
 					"its being there":  func() { rdb.Del(t.Context(), "sessions", "sessions:a") },
 				} {
-					writeJSON(t, rdb, layout, "a", 5, openJSON)
+					writeJSON(t, rdb, layout, "a", five, openJSON)
 					b := open(t, url, nil)
 					s := sessionOf(t, b, "a")
 					change()
@@ -166,17 +166,17 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 	for _, layout := range AllLayouts {
 		t.Run(string(layout), func(t *testing.T) {
 			s.Client.FlushAll(t.Context())
-			writeJSON(t, s.Client, layout, "huge", 5, `{"a":"`+strings.Repeat("x", registry.MaxSessionJSON)+`"}`)
-			writeJSON(t, s.Client, layout, "none", 5, "null")
+			writeJSON(t, s.Client, layout, "huge", five, `{"a":"`+strings.Repeat("x", registry.MaxSessionJSON)+`"}`)
+			writeJSON(t, s.Client, layout, "none", five, "null")
 			s.Client.HDel(t.Context(), "sessions:none", "json")
 			s.Client.HDel(t.Context(), "sessions", "none:json")
 			b := open(t, s.URL(), nil)
 			sessions := readAll(t, b)
 			if layout != LayoutObject {
 				// What is read there is the entry itself.
-				writeJSON(t, s.Client, layout, "changed", 5, openJSON)
+				writeJSON(t, s.Client, layout, "changed", five, openJSON)
 				sessions = readAll(t, b)
-				writeJSON(t, s.Client, layout, "changed", 6, openJSON)
+				writeJSON(t, s.Client, layout, "changed", five+1, openJSON)
 			}
 			jsons, err := b.SessionJSONs(t.Context(), sessions)
 			if err != nil || strings.Join(jsons, "") != "" || len(jsons) != len(sessions) {
@@ -270,7 +270,7 @@ func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, layout := range AllLayouts {
-		writeJSON(t, s.Client, layout, string(layout), 5, openJSON)
+		writeJSON(t, s.Client, layout, string(layout), five, openJSON)
 	}
 	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:s", Values: []any{"id", 8, "data", "x"}})
 	b := open(t, s.URL(), nil)
@@ -294,7 +294,7 @@ func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 
 func TestAReadOnlyBufferNeitherAppendsNorSets(t *testing.T) {
 	s := redistest.Start(t)
-	writeJSON(t, s.Client, LayoutKeys, "a", 5, openJSON)
+	writeJSON(t, s.Client, LayoutKeys, "a", five, openJSON)
 	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
 	session := sessionOf(t, b, "a")
 	if jsons, err := b.SessionJSONs(t.Context(), []Session{session}); err != nil || jsons[0] != openJSON {

@@ -29,6 +29,9 @@ type Options struct {
 	Names Names
 	// Layouts that sessions are looked for in; none means to detect them.
 	Layouts []registry.Layout
+	// JudgeForeign has entries of the registry that nothing marks as RTA's judged
+	// like the others.
+	JudgeForeign bool
 	// Include and Exclude choose the streams that are ours; an empty Include
 	// takes in all.
 	Include, Exclude Patterns
@@ -79,8 +82,10 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 	}
 	names, maxStall := cmp.Or(o.Names, DefaultNames), cmp.Or(o.MaxStall, DefaultMaxStall)
 	return &Buffer{
-		Registry: registry.New(conn, registry.Options{Key: names.Sessions, Layouts: o.Layouts, MaxStall: maxStall}),
-		conn:     conn, rdb: conn.Client(), server: conn.Server(),
+		Registry: registry.New(conn, registry.Options{
+			Key: names.Sessions, Layouts: o.Layouts, Streams: names.Streams, JudgeForeign: o.JudgeForeign, MaxStall: maxStall,
+		}),
+		conn: conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
 		maxStall: maxStall, scope: scopeOf(names, o), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil

@@ -12,6 +12,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
+// five is a time at which sessions were updated.
+const five = 1763874856005
+
 // readAll returns all sessions of the registry.
 func readAll(t *testing.T, b *Buffer) []Session {
 	t.Helper()
@@ -31,13 +34,13 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				ctx := t.Context()
 				for _, odd := range oddNames {
-					layoutWriters[layout](ctx, rdb, odd, "s", 5)
+					layoutWriters[layout](ctx, rdb, odd, "s", five)
 				}
-				layoutWriters[layout](ctx, rdb, "refreshed", "s", 5)
-				layoutWriters[layout](ctx, rdb, "gone", "s", 5)
+				layoutWriters[layout](ctx, rdb, "refreshed", "s", five)
+				layoutWriters[layout](ctx, rdb, "gone", "s", five)
 				b := open(t, url, nil)
 				sessions := readAll(t, b)
-				layoutWriters[layout](ctx, rdb, "refreshed", "s", 6)
+				layoutWriters[layout](ctx, rdb, "refreshed", "s", five+1)
 				for _, s := range sessions {
 					if s.Identity == "gone" {
 						if removed, err := b.Expire(ctx, []Session{s}); err != nil || !removed[0] {
@@ -54,7 +57,7 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 						t.Errorf("%q was removed: %v", s.Identity, removed[i])
 					}
 				}
-				if left := readAll(t, b); len(left) != 1 || left[0].Identity != "refreshed" || left[0].Updated.UnixMilli() != 6 {
+				if left := readAll(t, b); len(left) != 1 || left[0].Identity != "refreshed" || left[0].Updated.UnixMilli() != five+1 {
 					t.Errorf("left are %+v", left)
 				}
 			})
@@ -67,14 +70,14 @@ func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
 		ctx := t.Context()
 		b := open(t, url, nil)
 		for name, change := range map[string]func(key, prefix string){
-			"another time":      func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", 6) },
-			"a second name":     func(key, prefix string) { rdb.HSet(ctx, key, prefix+"updated", 6) },
+			"another time":      func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", five+1) },
+			"a second name":     func(key, prefix string) { rdb.HSet(ctx, key, prefix+"updated", five+1) },
 			"a time fewer":      func(key, prefix string) { rdb.HDel(ctx, key, prefix+"lastUpdated") },
-			"the same, as text": func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", "5.0") },
+			"the same, as text": func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", fmt.Sprint(five, ".0")) },
 		} {
 			for layout, place := range map[Layout][2]string{LayoutKeys: {"sessions:i", ""}, LayoutFields: {"sessions", "i:"}} {
 				rdb.FlushAll(ctx)
-				layoutWriters[layout](ctx, rdb, "i", "s", 5)
+				layoutWriters[layout](ctx, rdb, "i", "s", five)
 				sessions := readAll(t, b)
 				change(place[0], place[1])
 				if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
@@ -89,7 +92,7 @@ func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for i := range 3 {
-		layoutWriters[LayoutKeys](ctx, s.Client, strconv.Itoa(i), "s", 5)
+		layoutWriters[LayoutKeys](ctx, s.Client, strconv.Itoa(i), "s", five)
 	}
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
@@ -110,10 +113,10 @@ func TestExpireBoundsEachCall(t *testing.T) {
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
 	for i := range 1000 {
-		layoutWriters[LayoutObject](ctx, s.Client, strconv.Itoa(i), "s", 5)
+		layoutWriters[LayoutObject](ctx, s.Client, strconv.Itoa(i), "s", five)
 	}
 	for i := range 20 {
-		s.Client.HSet(ctx, "sessions", "big "+strconv.Itoa(i), `{"lastUpdated":5,"json":"`+strings.Repeat("x", 100<<10)+`"}`)
+		s.Client.HSet(ctx, "sessions", "big "+strconv.Itoa(i), `{"lastUpdated":1763874856005,"streamName":"s","json":"`+strings.Repeat("x", 100<<10)+`"}`)
 	}
 	sessions := readAll(t, b)
 	if err := s.ResetCalls(ctx); err != nil {
@@ -148,19 +151,19 @@ func TestNoRefreshIsEverLost(t *testing.T) {
 			b := open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} })
 			var refreshed, lost, overtaken int
 			for round := 0; round < rounds && refreshed-overtaken < wanted; round++ {
-				write(t, s.Client, layout, sessions, 5, func(int) bool { return true })
+				write(t, s.Client, layout, sessions, five, func(int) bool { return true })
 				stale := readAll(t, b)
 				if len(stale) != sessions {
 					t.Fatalf("%d sessions were read", len(stale))
 				}
-				removed := race(t, s.Client, b, layout, stale, int64(6+round))
+				removed := race(t, s.Client, b, layout, stale, int64(five+1+round))
 				left := make(map[string]int64)
 				for _, session := range readAll(t, b) {
 					left[session.Identity] = session.Updated.UnixMilli()
 				}
 				for i, session := range stale {
 					refreshed++
-					if left[session.Identity] != int64(6+round) {
+					if left[session.Identity] != int64(five+1+round) {
 						lost++
 					}
 					// Removed first and then written anew is in order, too.

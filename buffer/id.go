@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 )
 
 // ID is the id of a stream entry: milliseconds since the Unix epoch and a
@@ -18,9 +20,9 @@ type ID struct{ Ms, Seq uint64 }
 const (
 	// MinTimeMs is the smallest milliseconds part that is taken for a time
 	// (September 2001): smaller ids are counters of a producer's own.
-	MinTimeMs = 1_000_000_000_000
+	MinTimeMs = registry.MinTimeMs
 	// MaxTimeAhead is how far ahead of the server's clock a time may lie.
-	MaxTimeAhead = 24 * time.Hour
+	MaxTimeAhead = registry.MaxTimeAhead
 )
 
 // ParseID reads "ms-seq" or "ms", both decimal.

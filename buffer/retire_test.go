@@ -280,7 +280,7 @@ func TestOutOfMemoryTheKeyGoesAndTheNameStays(t *testing.T) {
 	makeDead(t, s.Client, "busy")
 	s.Client.SAdd(ctx, "streams", "no key")
 	for layout, write := range layoutWriters {
-		write(ctx, s.Client, string(layout), "s", 5)
+		write(ctx, s.Client, string(layout), "s", five)
 	}
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)

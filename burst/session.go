@@ -3,6 +3,7 @@ package burst
 import (
 	"bytes"
 	"encoding/json"
+	"unicode/utf8"
 )
 
 // sessionMembers is what a Session JSON must have, as it stands there. Of a
@@ -41,6 +42,10 @@ func checkSessionJSON(b []byte) Reasons {
 	reasons, _ := readSessionJSON(b)
 	return reasons
 }
+
+// IsSessionJSON reports whether bytes are a Session JSON: an object with an
+// identity and one of the states of the session model.
+func IsSessionJSON(b []byte) bool { return utf8.Valid(b) && checkSessionJSON(b) == 0 }
 
 func readSessionJSON(b []byte) (reasons Reasons, members sessionMembers) {
 	i := jsonSpace(b, 0)

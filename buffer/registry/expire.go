@@ -20,6 +20,8 @@ const (
 func (r *Registry) Expire(ctx context.Context, sessions []Session) ([]bool, error) {
 	removed := make([]bool, len(sessions))
 	err := eachLayout(sessions, func(l layout, indexes []int) error {
+		// What is foreign or malformed stays, whoever asks for it.
+		indexes = slices.DeleteFunc(indexes, func(i int) bool { return sessions[i].Foreign || sessions[i].Malformed != nil })
 		for len(indexes) > 0 {
 			n := expireChunk(sessions, indexes)
 			done, err := l.expire(ctx, r, pick(sessions, indexes[:n]))
@@ -48,15 +50,23 @@ func expireChunk(sessions []Session, indexes []int) int {
 	return len(indexes)
 }
 
-// expireInHash removes n entries of the shared Hash in one call, whose outcome
-// is a string with 1 or 0 for each.
-func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, n int, args []any) ([]bool, error) {
-	done, err := r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{r.o.Key}, Args: args}})[0].Text()
-	removed := make([]bool, n)
-	for i := range min(len(done), n) {
-		removed[i] = done[i] == '1'
+// expireInHash removes entries of the shared Hash in one call. A key of another
+// type holds none.
+func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, args []any) (done string, err error) {
+	done, err = r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{r.o.Key}, Args: args}})[0].Text()
+	if isWrongType(err) {
+		return "", nil
 	}
-	return removed, err
+	return done, err
+}
+
+// removed reads the outcome of a call: 1 for each session that was removed.
+func removed(done string, n int) []bool {
+	all := make([]bool, n)
+	for i := range min(len(done), n) {
+		all[i] = done[i] == '1'
+	}
+	return all
 }
 
 // existBatch is how many sessions are looked for in one pipeline.

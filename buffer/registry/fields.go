@@ -2,6 +2,9 @@ package registry
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,9 +23,9 @@ type fields struct{}
 func (fields) name() Layout { return Fields }
 
 func (fields) rights(u Use) []string {
-	words := []string{"+hscan", "+hmget", "+hexists"}
+	words := []string{"+hscan", "+hmget", "+hget", "+smismember"}
 	if u.Remove {
-		words = append(words, "+hget", "+hdel")
+		words = append(words, "+hexists", "+hdel", "+info")
 	}
 	return words
 }
@@ -38,12 +41,18 @@ type fieldsReader struct {
 	identities []string
 	// seen holds, for each identity, its properties in the page.
 	seen map[string][]string
+	// unknown are fields that may be properties nobody knows.
+	unknown []unknownField
 }
 
 // claims reports whether a field is a property of a session.
-func (*fieldsReader) claims(field, value string) bool {
-	_, _, ok := cutField(field)
-	return ok && !looksLikeEntry(value)
+func (f *fieldsReader) claims(field, value string) bool {
+	_, property, ok := cutField(field)
+	if !ok {
+		f.noteUnknown(field, value)
+		return false
+	}
+	return isProperty(property, value)
 }
 
 func (f *fieldsReader) take(field, _ string) {
@@ -59,34 +68,62 @@ func (f *fieldsReader) take(field, _ string) {
 // is visited once although its fields come in several pages.
 func (f *fieldsReader) sessions(ctx context.Context, page []Session) ([]Session, error) {
 	defer func() { f.identities = f.identities[:0]; clear(f.seen) }()
+	if err := f.learn(ctx); err != nil {
+		return nil, err
+	}
 	identities, err := f.withoutLaterTurn(ctx)
 	if err != nil || len(identities) == 0 {
 		return page, err
 	}
-	// All but the Session JSON, which may be big and comes last anyway.
-	ask := properties[:len(properties)-1]
-	pipe := f.r.conn.Client().Pipeline()
-	cmds := make([]*redis.SliceCmd, len(identities))
-	for i, identity := range identities {
-		names := make([]string, len(ask))
-		for k, property := range ask {
-			names[k] = identity + ":" + property
-		}
-		cmds[i] = pipe.HMGet(ctx, f.r.o.Key, names...)
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, f.failed(err)
+	all, err := f.r.readProperties(ctx, identities)
+	if err != nil {
+		return nil, err
 	}
 	for i, identity := range identities {
-		if values := cmds[i].Val(); isTurn(values, f.seen[identity]) {
-			page = append(page, sessionOf(identity, Fields, values))
+		if isTurn(all[i], f.seen[identity]) {
+			page = append(page, fieldsSession(identity, all[i]))
 		}
 	}
 	return page, nil
 }
 
-func (f *fieldsReader) failed(err error) error {
-	return fmt.Errorf("reading the sessions in %q: %w", f.r.o.Key, err)
+// readProperties reads the properties of sessions but the Session JSON, which
+// may be big and comes last anyway.
+func (r *Registry) readProperties(ctx context.Context, identities []string) ([][]any, error) {
+	pipe := r.conn.Client().Pipeline()
+	cmds := make([]*redis.SliceCmd, len(identities))
+	for i, identity := range identities {
+		names := make([]string, len(properties)-1)
+		for k := range names {
+			names[k] = identity + ":" + properties[k]
+		}
+		cmds[i] = pipe.HMGet(ctx, r.o.Key, names...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("reading the sessions in %q: %w", r.o.Key, err)
+	}
+	all := make([][]any, len(identities))
+	for i, cmd := range cmds {
+		all[i] = cmd.Val()
+	}
+	return all, nil
+}
+
+// fieldsSession makes a session of its properties. An entry of another layout
+// that lies where one of them would says nothing of it; only the stream of that
+// name counts as owned, as in doubt it stays.
+func fieldsSession(identity string, values []any) Session {
+	own := slices.Clone(values)
+	for i, value := range own {
+		if text, ok := value.(string); ok && !isProperty(properties[i], text) {
+			own[i] = nil
+		}
+	}
+	s := sessionOf(identity, Fields, own)
+	s.stream, s.id = newOptional(values[0]), newOptional(values[3])
+	s.updated, s.altTime = newOptional(values[1]), newOptional(values[2])
+	s.Stream, s.HasStream = s.stream.text, s.stream.set
+	return s
 }
 
 // withoutLaterTurn leaves out, at little cost, the sessions whose turn comes
@@ -104,15 +141,15 @@ func (f *fieldsReader) withoutLaterTurn(ctx context.Context) ([]string, error) {
 		return now, nil
 	}
 	pipe := f.r.conn.Client().Pipeline()
-	cmds := make([]*redis.BoolCmd, len(maybe))
+	cmds := make([]*redis.StringCmd, len(maybe))
 	for i, identity := range maybe {
-		cmds[i] = pipe.HExists(ctx, f.r.o.Key, identity+":"+propStream)
+		cmds[i] = pipe.HGet(ctx, f.r.o.Key, identity+":"+propStream)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, f.failed(err)
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+		return nil, fmt.Errorf("reading the sessions in %q: %w", f.r.o.Key, err)
 	}
 	for i, identity := range maybe {
-		if !cmds[i].Val() {
+		if name, err := cmds[i].Result(); err != nil || !isProperty(propStream, name) {
 			now = append(now, identity)
 		}
 	}
@@ -122,7 +159,7 @@ func (f *fieldsReader) withoutLaterTurn(ctx context.Context) ([]string, error) {
 // isTurn reports whether the page held the first property that the session has.
 func isTurn(values []any, seen []string) bool {
 	for i, value := range values {
-		if value != nil {
+		if text, ok := value.(string); ok && isProperty(properties[i], text) {
 			return slices.Contains(seen, properties[i])
 		}
 	}
@@ -143,47 +180,117 @@ func cutField(field string) (identity, property string, ok bool) {
 	return field[:i], field[i+1:], true
 }
 
-// expireFieldsScript removes all properties of sessions whose time is still the
-// one that was judged.
+// expireFieldsScript removes the properties of sessions that are still as they
+// were judged. What lies where a property would, and is an entry of another
+// layout, stays.
 //
-// KEYS[1] the Hash; ARGV identity, lastUpdated, updated, … where a time is
-// "=" and its text, or empty for none
-// returns a string with 1 or 0 for each
-var expireFieldsScript = redisconn.NewScript(`
-local done = {}
-local function now(field)
-  local v = redis.call('HGET', KEYS[1], field)
-  return v and '=' .. v or ''
-end
-for i = 1, #ARGV, 3 do
-  local id = ARGV[i] .. ':'
-  if now(id .. 'lastUpdated') == ARGV[i + 1] and now(id .. 'updated') == ARGV[i + 2] then
-    redis.call('HDEL', KEYS[1], id .. 'lastUpdated', id .. 'updated', id .. 'streamName', id .. 'streamSessionId',
-      id .. 'json', id .. 'streamPosition', id .. 'tStart', id .. 'tEnd')
-    done[#done + 1] = '1'
-  else
-    done[#done + 1] = '0'
+// KEYS[1] the Hash; ARGV number of properties that nobody knows, their names,
+// and for each session identity, lastUpdated, updated, streamName,
+// streamSessionId as in expireKeyScript, 1 if what lies at streamName stays, and
+// of its Session JSON: "keep", the hash that it must have to go, or empty to have
+// it looked at
+// returns a string with 1, 0, or 2 where it must be looked at, for each
+var expireFieldsScript = redisconn.NewScript(sameLua + `
+local known = {'lastUpdated', 'updated', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd'}
+local others = tonumber(ARGV[1])
+for i = 1, others do known[#known + 1] = ARGV[i + 1] end
+local function doubtful(json)
+  for _, name in ipairs({'streamName', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd', '"json"'}) do
+    if string.find(json, name, 1, true) then return true end
   end
+end
+local function remove(id, keepName, verdict)
+  local json = redis.call('HGET', KEYS[1], id .. 'json')
+  if json and verdict == '' and doubtful(json) then return '2' end
+  if verdict ~= '' and verdict ~= 'keep' and (not json or redis.sha1hex(json) ~= verdict) then return '0' end
+  local fields, gone = {}, {}
+  for i, name in ipairs(known) do fields[i] = id .. name end
+  for i, v in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
+    if v and not string.find(v, '[{%[]') then gone[#gone + 1] = fields[i] end
+  end
+  if keepName == '' then gone[#gone + 1] = id .. 'streamName' end
+  if json and verdict ~= 'keep' then gone[#gone + 1] = id .. 'json' end
+  if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+  return '1'
+end
+local done = {}
+for i = others + 2, #ARGV, 7 do
+  local id = ARGV[i] .. ':'
+  done[#done + 1] = same(id, i + 1) and remove(id, ARGV[i + 5], ARGV[i + 6]) or '0'
 end
 return table.concat(done)
 `)
 
-func (fields) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
-	var args []any
-	for _, s := range sessions {
-		args = append(args, s.Identity, s.updated.arg(), s.altTime.arg())
+func (l fields) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
+	verdicts := make([]string, len(sessions))
+	done, err := l.expireWith(ctx, r, sessions, verdicts)
+	all := removed(done, len(sessions))
+	if err != nil || !strings.Contains(done, "2") {
+		return all, err
 	}
-	return r.expireInHash(ctx, expireFieldsScript, len(sessions), args)
+	var doubtful []int
+	for i := range sessions {
+		if i < len(done) && done[i] == '2' {
+			doubtful = append(doubtful, i)
+		}
+	}
+	again := pick(sessions, doubtful)
+	jsons, err := readJSONs(ctx, r, l, again)
+	if err != nil {
+		return all, err
+	}
+	verdicts = verdicts[:len(again)]
+	for i, json := range jsons {
+		verdicts[i] = "keep"
+		if json != "" && isProperty(propJSON, json) {
+			sum := sha1.Sum([]byte(json))
+			verdicts[i] = hex.EncodeToString(sum[:])
+		}
+	}
+	done, err = l.expireWith(ctx, r, again, verdicts)
+	for k, ok := range removed(done, len(again)) {
+		all[doubtful[k]] = ok
+	}
+	return all, err
 }
 
+func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, verdicts []string) (string, error) {
+	unknown := r.unknown.all()
+	args := append([]any{len(unknown)}, unknown...)
+	for i, s := range sessions {
+		keepName := ""
+		if s.stream.set && !isProperty(propStream, s.stream.text) {
+			keepName = "1"
+		}
+		args = append(append(append(args, s.Identity), s.compared()...), keepName, verdicts[i])
+	}
+	return r.expireInHash(ctx, expireFieldsScript, args)
+}
+
+// exists asks for the properties that a session which came back has, also where
+// its producer only updates it.
 func (fields) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {
-	return []func() bool{p.HExists(ctx, r.o.Key, s.Identity+":"+propStream).Val}
+	var found []func() bool
+	for _, property := range properties[:readProperties] {
+		found = append(found, p.HExists(ctx, r.o.Key, s.Identity+":"+property).Val)
+	}
+	return found
+}
+
+func (l fields) clues(ctx context.Context, r *Registry, sessions []Session) ([]clues, error) {
+	return readClues(ctx, r, l, sessions)
 }
 
 func (fields) place(r *Registry, s Session) place { return place{r.o.Key, s.Identity + ":"} }
 
 func (l fields) jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error) {
-	return readJSONs(ctx, r, l, sessions)
+	jsons, err := readJSONs(ctx, r, l, sessions)
+	for i, json := range jsons {
+		if !isProperty(propJSON, json) {
+			jsons[i] = ""
+		}
+	}
+	return jsons, err
 }
 
 func (l fields) compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error) {

@@ -10,58 +10,155 @@ import (
 
 var errNotJSON = errors.New("not a JSON object")
 
+// maxDepth is how deep a value may be nested; encoding/json has the same limit.
+const maxDepth = 10_000
+
 // scanObject walks the top level of a JSON object without decoding it, and
 // hands each member's key, raw value and the value's index to visit. It takes
-// every valid object, and looks into a nested value only as far as is needed to
-// find its end; what follows the object must be white space. The session registry is scanned so,
-// where a decoder would take three times as long as Redis needs to send it.
+// what encoding/json takes for valid, and nothing else: after an error, nothing
+// that was visited is sure. The sessions are read so, as a decoder would take
+// longer than Redis needs to send them.
 func scanObject(data string, visit func(key, value string, at int)) error {
 	i := skipSpace(data, 0)
 	if i >= len(data) || data[i] != '{' {
 		return errNotJSON
 	}
-	if i = skipSpace(data, i+1); i < len(data) && data[i] == '}' {
-		return onlySpace(data, i+1)
-	}
-	for {
-		keyEnd := skipString(data, i)
-		if keyEnd < 0 {
-			return errNotJSON
-		}
-		key, ok := jsonString(data[i:keyEnd])
-		if i = skipSpace(data, keyEnd); !ok || i >= len(data) || data[i] != ':' {
-			return errNotJSON
-		}
-		i = skipSpace(data, i+1)
-		end := skipValue(data, i)
-		if end < 0 {
-			return errNotJSON
-		}
-		visit(key, data[i:end], i)
-		if i = skipSpace(data, end); i >= len(data) {
-			return errNotJSON
-		}
-		switch data[i] {
-		case ',':
-			i = skipSpace(data, i+1)
-		case '}':
-			return onlySpace(data, i+1)
-		default:
-			return errNotJSON
-		}
-	}
-}
-
-func onlySpace(data string, i int) error {
-	if skipSpace(data, i) != len(data) {
+	if i = skipMembers(data, i+1, 1, visit); i < 0 || skipSpace(data, i) != len(data) {
 		return errNotJSON
 	}
 	return nil
 }
 
+// skipMembers returns the index behind the object whose first member begins
+// at i, or -1; visit may be nil.
+func skipMembers(data string, i, depth int, visit func(key, value string, at int)) int {
+	if i = skipSpace(data, i); i < len(data) && data[i] == '}' {
+		return i + 1
+	}
+	for {
+		keyAt := i
+		if i = skipString(data, i); i < 0 {
+			return -1
+		}
+		keyEnd := i
+		if i = skipSpace(data, i); i >= len(data) || data[i] != ':' {
+			return -1
+		}
+		valueAt := skipSpace(data, i+1)
+		if i = skipValue(data, valueAt, depth); i < 0 {
+			return -1
+		}
+		if visit != nil {
+			key, _ := jsonString(data[keyAt:keyEnd])
+			visit(key, data[valueAt:i], valueAt)
+		}
+		if i = skipSpace(data, i); i >= len(data) {
+			return -1
+		}
+		switch data[i] {
+		case ',':
+			i = skipSpace(data, i+1)
+		case '}':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
+func skipElements(data string, i, depth int) int {
+	if i = skipSpace(data, i); i < len(data) && data[i] == ']' {
+		return i + 1
+	}
+	for {
+		if i = skipValue(data, i, depth); i < 0 {
+			return -1
+		}
+		if i = skipSpace(data, i); i >= len(data) {
+			return -1
+		}
+		switch data[i] {
+		case ',':
+			i = skipSpace(data, i+1)
+		case ']':
+			return i + 1
+		default:
+			return -1
+		}
+	}
+}
+
 func skipSpace(data string, i int) int {
 	for i < len(data) && (data[i] == ' ' || data[i] == '\n' || data[i] == '\t' || data[i] == '\r') {
 		i++
+	}
+	return i
+}
+
+// skipValue returns the index behind the value that begins at i, or -1; depth
+// is that of what it stands in.
+func skipValue(data string, i, depth int) int {
+	if i >= len(data) {
+		return -1
+	}
+	switch c := data[i]; c {
+	case '"':
+		return skipString(data, i)
+	case '{', '[':
+		if depth >= maxDepth {
+			return -1
+		}
+		if c == '{' {
+			return skipMembers(data, i+1, depth+1, nil)
+		}
+		return skipElements(data, i+1, depth+1)
+	case 't':
+		return skipWord(data, i, "true")
+	case 'f':
+		return skipWord(data, i, "false")
+	case 'n':
+		return skipWord(data, i, "null")
+	}
+	return skipNumber(data, i)
+}
+
+func skipWord(data string, i int, word string) int {
+	if !strings.HasPrefix(data[i:], word) {
+		return -1
+	}
+	return i + len(word)
+}
+
+func skipNumber(data string, i int) int {
+	if i < len(data) && data[i] == '-' {
+		i++
+	}
+	if i < len(data) && data[i] == '0' {
+		i++
+	} else if i = skipDigits(data, i); i < 0 {
+		return -1
+	}
+	if i < len(data) && data[i] == '.' {
+		if i = skipDigits(data, i+1); i < 0 {
+			return -1
+		}
+	}
+	if i < len(data) && (data[i] == 'e' || data[i] == 'E') {
+		if i++; i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		return skipDigits(data, i)
+	}
+	return i
+}
+
+func skipDigits(data string, i int) int {
+	start := i
+	for i < len(data) && data[i] >= '0' && data[i] <= '9' {
+		i++
+	}
+	if i == start {
+		return -1
 	}
 	return i
 }
@@ -72,68 +169,47 @@ func skipString(data string, i int) int {
 	if i >= len(data) || data[i] != '"' {
 		return -1
 	}
-	start := i + 1
-	for i = start; ; {
-		quote := strings.IndexByte(data[i:], '"')
-		if quote < 0 {
+	for i++; i < len(data); i++ {
+		i = skipPlain(data, i)
+		if i >= len(data) || data[i] < ' ' {
 			return -1
 		}
-		// A quote behind an odd number of backslashes is escaped.
-		i += quote + 1
-		slashes := 0
-		for k := i - 2; k >= start && data[k] == '\\'; k-- {
-			slashes++
+		if data[i] == '"' {
+			return i + 1
 		}
-		if slashes%2 == 0 {
-			return i
+		if data[i] != '\\' {
+			continue
 		}
-	}
-}
-
-// skipValue returns the index behind the value that begins at i, or -1.
-func skipValue(data string, i int) int {
-	if i >= len(data) {
-		return -1
-	}
-	switch data[i] {
-	case '"':
-		return skipString(data, i)
-	case '{', '[':
-		return skipNested(data, i)
-	}
-	start := i
-	for i < len(data) && isScalar(data[i]) {
-		i++
-	}
-	if i == start {
-		return -1
-	}
-	return i
-}
-
-// isScalar takes the bytes of numbers, true, false and null.
-func isScalar(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c == '-' || c == '+' || c == '.' || c == 'E'
-}
-
-func skipNested(data string, i int) int {
-	for depth := 0; i < len(data); i++ {
-		switch data[i] {
-		case '"':
-			end := skipString(data, i)
-			if end < 0 {
+		if i++; i >= len(data) {
+			return -1
+		}
+		if data[i] == 'u' {
+			if _, ok := hex4(data[i-1:]); !ok {
 				return -1
 			}
-			i = end - 1
-		case '{', '[':
-			depth++
-		case '}', ']':
-			if depth--; depth == 0 {
-				return i + 1
-			}
+			i += 4
+		} else if strings.IndexByte(`"\/bfnrt`, data[i]) < 0 {
+			return -1
 		}
 	}
 	return -1
+}
+
+// skipPlain returns the index of the next eight bytes of a string that hold one
+// that matters: a quote, a backslash or a control character.
+func skipPlain(data string, i int) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	for i+8 <= len(data) {
+		b := data[i : i+8]
+		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+		quote, slash := x^(ones*'"'), x^(ones*'\\')
+		if ((x-ones*' ')&^x|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
+			return i
+		}
+		i += 8
+	}
+	return i
 }
 
 // jsonString is the content of a raw JSON string, byte for byte where it has
@@ -147,35 +223,45 @@ func jsonString(raw string) (string, bool) {
 	if strings.IndexByte(raw, '\\') < 0 {
 		return raw, true
 	}
+	text, ok := unescape(raw, utf8.AppendRune)
+	return text, ok
+}
+
+// unescape reads the escapes of JSON in a text, and leaves what is none; it
+// reports whether each was one. Half a surrogate pair is no character: half
+// appends what stands for it.
+func unescape(raw string, half func([]byte, rune) []byte) (text string, all bool) {
 	out := make([]byte, 0, len(raw))
+	all = true
 	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
+		if raw[i] != '\\' || i+1 == len(raw) {
+			all = all && raw[i] != '\\'
 			out = append(out, raw[i])
 			continue
 		}
-		if i++; i == len(raw) {
-			return "", false
-		}
-		if raw[i] == 'u' {
-			r, used := unicodeEscape(raw[i-1:])
-			if used == 0 {
-				return "", false
+		if raw[i+1] == 'u' {
+			if r, used := unicodeEscape(raw[i:]); used > 0 {
+				if utf16.IsSurrogate(r) {
+					out = half(out, r)
+				} else {
+					out = utf8.AppendRune(out, r)
+				}
+				i += used - 1
+				continue
 			}
-			out = utf8.AppendRune(out, r)
-			i += used - 2
+		} else if c := strings.IndexByte(`"\/bfnrt`, raw[i+1]); c >= 0 {
+			out = append(out, "\"\\/\b\f\n\r\t"[c])
+			i++
 			continue
 		}
-		c := strings.IndexByte(`"\/bfnrt`, raw[i])
-		if c < 0 {
-			return "", false
-		}
-		out = append(out, "\"\\/\b\f\n\r\t"[c])
+		all = false
+		out = append(out, raw[i])
 	}
-	return string(out), true
+	return string(out), all
 }
 
 // unicodeEscape reads \uXXXX, or two of them that make one character, and
-// says how many bytes that took.
+// says how many bytes that took. Half a pair is itself.
 func unicodeEscape(raw string) (r rune, used int) {
 	one, ok := hex4(raw)
 	if !ok {
@@ -187,7 +273,6 @@ func unicodeEscape(raw string) (r rune, used int) {
 				return both, 12
 			}
 		}
-		return utf8.RuneError, 6
 	}
 	return one, 6
 }
@@ -196,11 +281,16 @@ func hex4(raw string) (rune, bool) {
 	if len(raw) < 6 || raw[0] != '\\' || raw[1] != 'u' {
 		return 0, false
 	}
+	for _, c := range []byte(raw[2:6]) {
+		if (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'f') {
+			return 0, false
+		}
+	}
 	n, err := strconv.ParseUint(raw[2:6], 16, 32)
 	return rune(n), err == nil
 }
 
-// scalar is a JSON number or string as text; null is none.
+// scalar is a JSON number, string, true or false as text; null is none.
 func scalar(raw string) optional {
 	if strings.HasPrefix(raw, `"`) {
 		text, ok := jsonString(raw)
@@ -210,4 +300,17 @@ func scalar(raw string) optional {
 		return optional{}
 	}
 	return optional{raw, true}
+}
+
+// isText reports whether a JSON value is one that can be a name, and surely is
+// read as its writer meant it: half a surrogate pair is written in many ways.
+func isText(raw string) bool {
+	if strings.HasPrefix(raw, "{") || strings.HasPrefix(raw, "[") {
+		return false
+	}
+	halves := false
+	if strings.Contains(raw, `\u`) {
+		unescape(raw, func(b []byte, _ rune) []byte { halves = true; return b })
+	}
+	return !halves
 }

@@ -64,6 +64,21 @@ func TestScanObjectRefusesWhatIsNoObject(t *testing.T) {
 	}
 }
 
+func TestScanObjectTakesWhatEncodingJSONTakes(t *testing.T) {
+	for _, value := range []string{
+		"0", "-0", "01", "1.", ".5", "-", "+5", "1e5", "1e", "1e+", "1E-05", "1.5e+3x", "true", "tru", "True", "nul", "null", "nulll", "NaN", "Infinity", "-Infinity",
+		`"\u00zz"`, `"\u12"`, `"\x"`, `"\ud83c"`, "\"\x1f\"", "\"\x7f\"", "\"\xff\"", `"0123456\"`, `"01234567\"89"`, "\"0123456789\nabcdef\"",
+		"[]", "[1]", "[1,]", "[,1]", "[1 2]", "{}", `{"b":1,}`, `{b:1}`, `{"b"}`, "'a'", "/**/1", "1//x", " 1 ", "\u00a01",
+		strings.Repeat("[", 9999) + strings.Repeat("]", 9999), strings.Repeat("[", 10000) + strings.Repeat("]", 10000),
+	} {
+		data := `{"a":` + value + `}`
+		valid := json.Valid([]byte(data))
+		if _, err := members(data); (err == nil) != valid {
+			t.Errorf("%.40q: %v, and encoding/json takes it: %v", data, err, valid)
+		}
+	}
+}
+
 func TestScanObjectTakesTimeInProportionToItsInput(t *testing.T) {
 	// Each escape and each quote must not cost a look at all that follows.
 	for name, piece := range map[string]string{"escapes": `\n`, "escaped quotes": `\"`, "slashes": `\\`} {
@@ -103,6 +118,8 @@ func FuzzScanObject(f *testing.F) {
 		`{}`, `{"lastUpdated":1763874856000,"streamName":"a: b","streamSessionId":"5","json":"{\"x\":1}"}`,
 		`{"updated":"17","lastUpdated":null,"streamName":"\ud83c\udfce\\"}`, `{"a":[{"b":[]},"]"],"lastUpdated":1e3}`,
 		"{\"streamName\":\"\xff\"}", `{"last\u0055pdated":7}`, `{"a":1,"a":2}`, `{"a":"\\\\\""}`, `[]`, `{"a":1}}`,
+		`{"a":+5}`, `{"a":NaN}`, `{"a":01}`, `{"a":1.}`, `{"a":.5}`, `{"a":-}`, `{"a":1e}`, `{"a":tru}`, `{"a":"\x"}`, "{\"a\":\"\t\"}", "\xef\xbb\xbf{}",
+		`{"a":[1,]}`, `{"a":{"b":}}`, `{"a":"\ud83c","b":"12345678\u00"}`, `{"a":[[[[[]]]]],"b":"0123456789abcdef\u0000"}`, `{"a":/**/1}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -111,11 +128,12 @@ func FuzzScanObject(f *testing.F) {
 		_ = objectSession("", string(data))
 		_ = looksLikeEntry(string(data))
 		var want map[string]json.RawMessage
-		if !json.Valid(data) || json.Unmarshal(data, &want) != nil || want == nil {
-			return
+		valid := json.Valid(data) && json.Unmarshal(data, &want) == nil && want != nil
+		if valid != (err == nil) {
+			t.Fatalf("encoding/json takes it: %v, and we: %v", valid, err)
 		}
-		if err != nil {
-			t.Fatalf("a valid object is refused: %v", err)
+		if !valid {
+			return
 		}
 		for _, key := range []string{propUpdated, propUpdatedOld, propStream, propID} {
 			raw, ok := want[key]

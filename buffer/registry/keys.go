@@ -20,9 +20,9 @@ type keys struct{}
 func (keys) name() Layout { return Keys }
 
 func (keys) rights(u Use) []string {
-	words := []string{"+scan", "+hmget", "+exists"}
+	words := []string{"+scan", "+hmget", "+exists", "+smismember"}
 	if u.Remove {
-		words = append(words, "+unlink")
+		words = append(words, "+unlink", "+info")
 	}
 	return words
 }
@@ -53,23 +53,20 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 		if err != nil {
 			return nil, fmt.Errorf("reading key %s of a session: %w", escape.Quote(key), err)
 		}
-		page = append(page, sessionOf(strings.TrimPrefix(key, r.prefix()), Keys, values))
+		s := sessionOf(strings.TrimPrefix(key, r.prefix()), Keys, values)
+		s.SelfExpiring = true
+		page = append(page, s)
 	}
-	return page, nil
+	return page, r.markForeign(ctx, page)
 }
 
-// expireKeyScript removes the key of one session if its time is still the one
-// that was judged.
+// expireKeyScript removes the key of one session that is still as it was judged.
 //
-// KEYS[1] the key; ARGV lastUpdated, updated, each "=" and its text, or empty
-// for none
+// KEYS[1] the key; ARGV lastUpdated, updated, streamName, streamSessionId, each
+// "=" and its text, or empty for none
 // returns "1" or "0"
-var expireKeyScript = redisconn.NewScript(`
-local t = redis.call('HMGET', KEYS[1], 'lastUpdated', 'updated')
-local function now(v) return v and '=' .. v or '' end
-if now(t[1]) == ARGV[1] and now(t[2]) == ARGV[2] then
-  return tostring(redis.call('UNLINK', KEYS[1]))
-end
+var expireKeyScript = redisconn.NewScript(sameLua + `
+if same('', 1) then return tostring(redis.call('UNLINK', KEYS[1])) end
 return '0'
 `)
 
@@ -77,7 +74,7 @@ return '0'
 func (keys) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
 	calls := make([]redisconn.Call, len(sessions))
 	for i, s := range sessions {
-		calls[i] = redisconn.Call{Keys: []string{r.prefix() + s.Identity}, Args: []any{s.updated.arg(), s.altTime.arg()}}
+		calls[i] = redisconn.Call{Keys: []string{r.prefix() + s.Identity}, Args: s.compared()}
 	}
 	removed := make([]bool, len(sessions))
 	var failed error
@@ -101,6 +98,10 @@ func (keys) place(r *Registry, s Session) place { return place{key: r.prefix() +
 
 func (l keys) jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error) {
 	return readJSONs(ctx, r, l, sessions)
+}
+
+func (l keys) clues(ctx context.Context, r *Registry, sessions []Session) ([]clues, error) {
+	return readClues(ctx, r, l, sessions)
 }
 
 func (l keys) compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error) {

@@ -31,6 +31,8 @@ type layout interface {
 	// jsons reads the Session JSON of each session; "" where there is none,
 	// where it is too long, and where the session is no longer as it was read.
 	jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error)
+	// clues reads what may still show that sessions are RTA's.
+	clues(ctx context.Context, r *Registry, sessions []Session) ([]clues, error)
 	// compareJSON reports whether a session is still as it was read, with that
 	// Session JSON, and gives it another one then if that is not nil.
 	compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error)

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -17,16 +18,19 @@ type object struct{}
 func (object) name() Layout { return Object }
 
 func (object) rights(u Use) []string {
-	words := []string{"+hscan"}
+	words := []string{"+hscan", "+hmget", "+smismember"}
 	if u.Remove {
-		words = append(words, "+hexists", "+hget", "+hdel")
+		words = append(words, "+hexists", "+hget", "+hdel", "+info")
 	}
 	return words
 }
 
-func (object) reader(*Registry) hashReader { return &objectReader{} }
+func (object) reader(r *Registry) hashReader { return &objectReader{r: r} }
 
-type objectReader struct{ page []Session }
+type objectReader struct {
+	r    *Registry
+	page []Session
+}
 
 // claims takes what no other layout does.
 func (*objectReader) claims(string, string) bool { return true }
@@ -35,16 +39,18 @@ func (o *objectReader) take(field, value string) {
 	o.page = append(o.page, objectSession(field, value))
 }
 
-func (o *objectReader) sessions(_ context.Context, page []Session) ([]Session, error) {
+func (o *objectReader) sessions(ctx context.Context, page []Session) ([]Session, error) {
+	start := len(page)
 	page = append(page, o.page...)
 	o.page = o.page[:0]
-	return page, nil
+	return page, o.r.markAmbiguous(ctx, page[start:])
 }
 
 // objectSession reads an entry of the object layout.
 func objectSession(identity, value string) Session {
 	s := Session{Identity: identity, Layout: Object, value: value}
 	var updated, alt optional
+	named := true
 	err := scanObject(value, func(key, raw string, _ int) {
 		switch key {
 		case propUpdated:
@@ -53,48 +59,46 @@ func objectSession(identity, value string) Session {
 			alt = scalar(raw)
 		case propStream:
 			stream := scalar(raw)
-			s.Stream, s.HasStream = stream.text, stream.set
+			s.Stream, s.HasStream, named = stream.text, stream.set, isText(raw)
 		case propID:
 			s.ID = scalar(raw).text
 		}
+		s.marked = s.marked || isMark(key) && raw != "null"
 	})
 	s.setTime(updated, alt)
-	if err != nil {
+	switch {
+	case err != nil:
 		// What was read before the fault may not be what the producer meant,
 		// except the stream: it counts as owned all the same.
-		s.Malformed = ErrNotJSON
+		s.Malformed, s.owns, s.marked = ErrNotJSON, ownsMentioned, mentionsMark(value)
+	case !named:
+		s.Malformed, s.owns = ErrNoName, ownsMentioned
 	}
 	return s
 }
 
-// looksLikeEntry reports whether a value is an entry of the object layout
-// rather than a property of the fields layout. Of the properties only the
-// Session JSON is an object too, and that must have an identity.
-func looksLikeEntry(value string) bool {
-	if !strings.HasPrefix(strings.TrimLeft(value, " \t\r\n"), "{") {
-		return false
-	}
-	entry, sessionJSON := false, false
-	_ = scanObject(value, func(key, _ string, _ int) {
-		switch key {
-		case propUpdated, propUpdatedOld, propStream, propID:
-			entry = true
-		case "identity":
-			sessionJSON = true
-		}
-	})
-	return entry && !sessionJSON
+// mentionsMark reports whether the name of a property that marks an entry as
+// RTA's occurs in a value that cannot be read.
+func mentionsMark(value string) bool {
+	return slices.ContainsFunc(marks, func(mark string) bool { return strings.Contains(value, mark) })
 }
 
 // expireObjectsScript removes entries whose value is still the one that was
-// judged.
+// judged, and that are not properties of another session.
 //
-// KEYS[1] the Hash; ARGV identity, value, identity, value, …
+// KEYS[1] the Hash; ARGV identity, value, and "=" and what goes before the names
+// of the properties of the session whose property the entry may be, or empty
 // returns a string with 1 or 0 for each
 var expireObjectsScript = redisconn.NewScript(`
+local function property(prefix)
+  local v = redis.call('HMGET', KEYS[1], prefix .. 'lastUpdated', prefix .. 'updated', prefix .. 'streamSessionId')
+  for k = 1, 3 do
+    if v[k] and not string.find(v[k], '[{%[]') then return true end
+  end
+end
 local done = {}
-for i = 1, #ARGV, 2 do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then
+for i = 1, #ARGV, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] and (ARGV[i + 2] == '' or not property(string.sub(ARGV[i + 2], 2))) then
     redis.call('HDEL', KEYS[1], ARGV[i])
     done[#done + 1] = '1'
   else
@@ -107,9 +111,24 @@ return table.concat(done)
 func (object) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
 	var args []any
 	for _, s := range sessions {
-		args = append(args, s.Identity, s.value)
+		prefix, ok := mayBeProperty(s.Identity)
+		args = append(args, s.Identity, s.value, optional{prefix, ok}.arg())
 	}
-	return r.expireInHash(ctx, expireObjectsScript, len(sessions), args)
+	done, err := r.expireInHash(ctx, expireObjectsScript, args)
+	return removed(done, len(sessions)), err
+}
+
+func (object) clues(_ context.Context, _ *Registry, sessions []Session) ([]clues, error) {
+	found := make([]clues, len(sessions))
+	for i, s := range sessions {
+		found[i].json = entryJSON(s.value)
+		_ = scanObject(s.value, func(key, raw string, _ int) {
+			if key == propStreamAlias && strings.HasPrefix(raw, `"`) {
+				found[i].stream = scalar(raw)
+			}
+		})
+	}
+	return found, nil
 }
 
 func (object) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {
@@ -128,22 +147,22 @@ func (object) jsons(_ context.Context, _ *Registry, sessions []Session) ([]strin
 
 // setObjectScript sets an entry that still has the value that was judged.
 //
-// KEYS[1] the Hash; ARGV identity, value, new value or none for a look only
-// returns 1 if the entry has that value, else 0
+// KEYS[1] the Hash; ARGV identity, value, and unless it is for a look only the
+// new value and lasting as in setLua
+// returns 1 if the entry has that value, 0 if not, -1 as in setLua
 var setObjectScript = redisconn.NewScript(setLua + `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 if not ARGV[3] then return 1 end
-return set(ARGV[1], ARGV[3])
+return set(ARGV[1], ARGV[3], ARGV[4])
 `)
 
 func (object) compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error) {
-	args := []any{s.Identity, s.value}
 	if updated != nil {
 		value, ok := spliceJSON(s.value, old, *updated)
 		if !ok {
 			return false, nil
 		}
-		args = append(args, value)
+		updated = &value
 	}
-	return r.set(ctx, setObjectScript, redisconn.Call{Keys: []string{r.o.Key}, Args: args})
+	return r.set(ctx, setObjectScript, r.o.Key, []any{s.Identity, s.value}, updated)
 }

@@ -47,52 +47,45 @@ func readJSONs(ctx context.Context, r *Registry, l propertyLayout, sessions []Se
 	return jsons, nil
 }
 
-// setLua sets a field of KEYS[1], and leaves it the time at which it expires
-// by itself. Servers before 7.4 know no such time.
-const setLua = `
-local function set(field, value)
-  local at = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, field)
-  if at.err then
-    if not string.find(at.err, 'nknown') then return at end
-    at = {-1}
-  end
-  redis.call('HSET', KEYS[1], field, value)
-  if at[1] > 0 then redis.call('HPEXPIREAT', KEYS[1], at[1], 'FIELDS', 1, field) end
-  return 1
-end
-`
-
 // setPropertyScript sets the Session JSON of a session whose time and Session
 // JSON are still those that were judged.
 //
 // KEYS[1] the Hash; ARGV what goes before a property's name, lastUpdated,
-// updated as in expireKeyScript, Session JSON, new one or none for a look only
-// returns 1 if all is as it was, else 0
+// updated as in expireKeyScript, Session JSON, and unless it is for a look only
+// the new one and lasting as in setLua
+// returns 1 if all is as it was, 0 if not, -1 as in setLua
 var setPropertyScript = redisconn.NewScript(setLua + `
 local v = redis.call('HMGET', KEYS[1], ARGV[1] .. 'lastUpdated', ARGV[1] .. 'updated', ARGV[1] .. 'json')
 local function now(v) return v and '=' .. v or '' end
 if now(v[1]) ~= ARGV[2] or now(v[2]) ~= ARGV[3] or v[3] ~= ARGV[4] then return 0 end
 if not ARGV[5] then return 1 end
-return set(ARGV[1] .. 'json', ARGV[5])
+return set(ARGV[1] .. 'json', ARGV[5], ARGV[6])
 `)
 
 func compareProperty(ctx context.Context, r *Registry, l propertyLayout, s Session, old string, updated *string) (bool, error) {
 	p := l.place(r, s)
 	args := []any{p.prefix, s.updated.arg(), s.altTime.arg(), old}
-	if updated != nil {
-		args = append(args, *updated)
-	}
-	return r.set(ctx, setPropertyScript, redisconn.Call{Keys: []string{p.key}, Args: args})
+	return r.set(ctx, setPropertyScript, p.key, args, updated)
 }
 
-// set runs one of the scripts that compare and set.
-func (r *Registry) set(ctx context.Context, s redisconn.Script, call redisconn.Call) (bool, error) {
-	done, err := r.conn.EvalWrite(ctx, s, []redisconn.Call{call})[0].Int()
+// set runs one of the scripts that compare and set, for a look only if there is
+// nothing to set.
+func (r *Registry) set(ctx context.Context, s redisconn.Script, key string, args []any, value *string) (bool, error) {
+	if value != nil {
+		lasting, err := r.lasting(ctx)
+		if err != nil {
+			return false, err
+		}
+		args = append(args, *value, lasting)
+	}
+	done, err := r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{key}, Args: args}})[0].Int()
 	switch {
 	case isWrongType(err):
 		return false, nil // another type has taken its place: not ours
 	case err != nil:
 		return false, fmt.Errorf("setting a Session JSON: %w", err)
+	case done < 0:
+		return false, ErrTimeToLive
 	}
 	return done == 1, nil
 }

@@ -19,6 +19,11 @@ type Options struct {
 	Key string
 	// Layouts that sessions are looked for in; none means all of them.
 	Layouts []Layout
+	// Streams is the key of the Set of all stream names.
+	Streams string
+	// JudgeForeign has entries that nothing marks as RTA's judged like the
+	// others: nobody else uses these keys.
+	JudgeForeign bool
 	// MaxStall is how long reading one page may block Redis.
 	MaxStall time.Duration
 }
@@ -28,6 +33,9 @@ type Options struct {
 type Registry struct {
 	conn *redisconn.Conn
 	o    Options
+	// unknown are the properties of sessions that the documentation does not
+	// have; see [fields].
+	unknown unknownNames
 }
 
 // New makes a registry.
@@ -85,8 +93,12 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 	if !wanted {
 		return nil
 	}
+	expire, err := r.fieldsExpire(ctx)
+	if err != nil {
+		return err
+	}
 	var page []Session
-	return redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) error {
+	err = redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) error {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			for _, reader := range readers {
 				if reader.claims(pairs[i], pairs[i+1]) {
@@ -107,11 +119,22 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 				return err
 			}
 		}
+		for i := range page {
+			page[i].SelfExpiring = expire == someExpire
+		}
 		if len(page) == 0 {
 			return nil
 		}
+		if err := r.markForeign(ctx, page); err != nil {
+			return err
+		}
 		return visit(page)
 	})
+	if isWrongType(err) {
+		// Nothing can be said of what a key of another type stands for.
+		return visit([]Session{{Identity: r.o.Key, Layout: Object, Malformed: ErrNoHash, marked: true, owns: ownsAny}})
+	}
+	return err
 }
 
 // fetchHash reads the shared Hash page by page.

@@ -2,7 +2,7 @@ package registry
 
 import (
 	"errors"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,15 +13,26 @@ const (
 	propUpdatedOld = "updated" // some producers' name for lastUpdated
 	propStream     = "streamName"
 	propID         = "streamSessionId"
+	propPosition   = "streamPosition"
+	propStart      = "tStart"
+	propEnd        = "tEnd"
 	propJSON       = "json"
+	// propStreamAlias marks an entry as RTA's only where it names a listed
+	// stream.
+	propStreamAlias = "stream"
 )
 
 // properties are all properties. The first four are those that clean-up
-// reads; the stream's name leads, so that the walk of the fields layout, which
+// reads; the stream's name leads, so that the scan of the fields layout, which
 // goes by the first property that a session has, never misses an owner.
-var properties = []string{propStream, propUpdated, propUpdatedOld, propID, "streamPosition", "tStart", "tEnd", propJSON}
+var properties = []string{propStream, propUpdated, propUpdatedOld, propID, propPosition, propStart, propEnd, propJSON}
 
 const readProperties = 4
+
+// marks are the properties each of which marks an entry as RTA's.
+var marks = []string{propID, propStream, propPosition, propStart, propEnd}
+
+func isMark(property string) bool { return slices.Contains(marks, property) }
 
 // Session is one entry of the registry, as far as clean-up needs it.
 type Session struct {
@@ -36,14 +47,35 @@ type Session struct {
 	ID string
 	// Updated is when the entry was last updated, if Malformed is nil.
 	Updated time.Time
-	// Malformed says why the time of the session cannot be known.
+	// Foreign: nothing marks the entry as RTA's. It is never changed.
+	Foreign bool
+	// Malformed says why the time of the session cannot be known; see Fault.
 	Malformed error
+	// SelfExpiring: the entry may expire by itself, so that fewer of its kind
+	// mean no loss.
+	SelfExpiring bool
 
-	// What a deletion compares: the value in the object layout; in the
-	// others both names of the time, absent or not.
-	value            string
-	updated, altTime optional
+	// What a deletion compares: the value in the object layout; in the others
+	// the stream's name, the id and both names of the time, absent or not.
+	value                        string
+	stream, id, updated, altTime optional
+	// marked: a field marks it as RTA's.
+	marked bool
+	// owns says what streams it may name beside Stream.
+	owns ownership
 }
+
+// ownership is what a session that cannot be read may own.
+type ownership int
+
+const (
+	// ownsNamed: the stream that it names, if any.
+	ownsNamed ownership = iota
+	// ownsMentioned: each stream whose name occurs in its value.
+	ownsMentioned
+	// ownsAny: all; nothing is known of it.
+	ownsAny
+)
 
 // Forget returns the session without what it was read from, to be kept in mind
 // in great number: it can be looked for, but no longer be removed.
@@ -59,6 +91,11 @@ var (
 	ErrNoTime      = errors.New("lastUpdated is missing")
 	ErrTimeInvalid = errors.New("lastUpdated is not a time in milliseconds")
 	ErrNotJSON     = errors.New("the value is not a JSON object")
+	ErrNoName      = errors.New("streamName is not a text")
+	// ErrTwoLayouts: the entry may be a property of another session.
+	ErrTwoLayouts = errors.New("the entry may belong to the session of another layout")
+	// ErrNoHash: nothing can be read there.
+	ErrNoHash = errors.New("the key is not a Hash")
 )
 
 // optional is a field's value, or that there is none.
@@ -80,6 +117,13 @@ func (o optional) arg() string {
 	return "=" + o.text
 }
 
+// fromArg reads what [optional.arg] wrote.
+func fromArg(v any) optional {
+	text, _ := v.(string)
+	text, set := strings.CutPrefix(text, "=")
+	return optional{text, set}
+}
+
 // setTime reads the time from its two names, lastUpdated first.
 func (s *Session) setTime(updated, alt optional) {
 	s.updated, s.altTime = updated, alt
@@ -90,37 +134,36 @@ func (s *Session) setTime(updated, alt optional) {
 		s.Malformed = ErrNoTime
 		return
 	}
-	ms, ok := parseMillis(updated.text)
-	if !ok {
-		s.Malformed = ErrTimeInvalid
-		return
-	}
-	s.Updated = time.UnixMilli(ms).UTC()
+	s.Updated, s.Malformed = parseTime(updated.text)
 }
 
-// parseMillis takes a whole number, also written as a JSON number with a
-// fraction or an exponent.
-func parseMillis(text string) (int64, bool) {
-	text = strings.TrimSpace(text)
-	if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
-		return ms, ms >= 0
-	}
-	if strings.ContainsAny(text, "xXpP_nN") {
-		return 0, false
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil || f < 0 || f > 1<<62 {
-		return 0, false
-	}
-	return int64(f), true
-}
-
-// sessionOf makes a session of its values in the order of properties.
+// sessionOf makes a session of its values in the order of properties, of which
+// those that were not read are missing at the end.
 func sessionOf(identity string, layout Layout, values []any) Session {
 	s := Session{Identity: identity, Layout: layout}
-	stream := newOptional(values[0])
-	s.Stream, s.HasStream = stream.text, stream.set
+	s.stream, s.id = newOptional(values[0]), newOptional(values[3])
+	s.Stream, s.HasStream, s.ID = s.stream.text, s.stream.set, s.id.text
 	s.setTime(newOptional(values[1]), newOptional(values[2]))
-	s.ID = newOptional(values[3]).text
+	for i, value := range values {
+		s.marked = s.marked || value != nil && isMark(properties[i])
+	}
 	return s
 }
+
+// compared are the arguments by which a script sees that a session is as it
+// was read.
+func (s Session) compared() []any {
+	return []any{s.updated.arg(), s.altTime.arg(), s.stream.arg(), s.id.arg()}
+}
+
+// sameLua is what it sees that with: a session whose properties have a prefix
+// is as it was read if same(prefix, i), where its arguments begin at i.
+const sameLua = `
+local function same(prefix, i)
+  local v = redis.call('HMGET', KEYS[1], prefix .. 'lastUpdated', prefix .. 'updated', prefix .. 'streamName', prefix .. 'streamSessionId')
+  for k = 1, 4 do
+    if (v[k] and '=' .. v[k] or '') ~= ARGV[i + k - 1] then return false end
+  end
+  return true
+end
+`

@@ -54,25 +54,33 @@ func TestCutFieldSplitsAtTheKnownPropertyAtTheEnd(t *testing.T) {
 
 func TestAnEntryIsToldFromTheSessionJSON(t *testing.T) {
 	for value, want := range map[string]bool{
-		`{"lastUpdated":1,"streamName":"a"}`:                true,
-		`{"streamSessionId":"5"}`:                           true,
-		`{"json":{"identity":"x"},"lastUpdated":1}`:         true,
-		`{"identity":"x","state":2}`:                        false,
-		`{"identity":"x","state":2,"updated":"2026-01-01"}`: false,
-		`{"identity":"x","details":{"lastUpdated":1}}`:      false,
-		`1763874856000`:                                     false,
-		``:                                                  false,
-		`rocket-1`:                                          false,
-		`{`:                                                 false,
-		`{}`:                                                false,
-		`[{"lastUpdated":1}]`:                               false,
+		`{"lastUpdated":1,"streamName":"a"}`:                      true,
+		`{"streamSessionId":"5"}`:                                 true,
+		`{"json":{"identity":"x","state":2},"lastUpdated":1}`:     true,
+		`{"json":"{\"identity\":\"x\",\"state\":2}"}`:             true,
+		`{"json":{"identity":"x"},"lastUpdated":1}`:               false,
+		`{"state":"open","updated":1600000000000}`:                false,
+		`{"identity":"x","state":2,"streamName":"a","tStart":1}`:  false,
+		`{"identity":"x","state":2,"streamName":"a","updated":1}`: true,
+		`{"lastUpdated":1,"tStart":NaN,"streamName":"a"}`:         true,
+		`["x",{"streamName":"a"}]`:                                true,
+		`{"streamName":null,"lastUpdated":1}`:                     false,
+		`{"identity":"x","state":2}`:                              false,
+		`{"identity":"x","state":2,"updated":"2026-01-01"}`:       false,
+		`{"identity":"x","details":{"lastUpdated":1}}`:            false,
+		`1763874856000`:       false,
+		``:                    false,
+		`rocket-1`:            false,
+		`{`:                   false,
+		`{}`:                  false,
+		`[{"lastUpdated":1}]`: false,
 		`{"details":{"streamName":"a"},"timeRange":{"startTime":1}}`: false,
 	} {
 		if got := looksLikeEntry(value); got != want {
 			t.Errorf("%s looks like an entry: %v", value, got)
 		}
 	}
-	if !looksLikeEntry(" \n" + `{"updated":1}`) {
+	if !looksLikeEntry(" \n" + `{"streamName":"a","updated":1}`) {
 		t.Error("white space before an entry hides it")
 	}
 }

@@ -1,0 +1,119 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestAnUnreadableValueOwnsEachStreamThatItMentions(t *testing.T) {
+	const time = `"lastUpdated":1763874856000,`
+	for name, tt := range map[string]struct{ value, stream string }{
+		"NaN":                           {`{` + time + `"tStart":NaN,"streamName":"car"}`, "car"},
+		"Infinity":                      {`{` + time + `"tStart":-Infinity,"streamName":"car"}`, "car"},
+		"True":                          {`{` + time + `"open":True,"streamName":"car"}`, "car"},
+		"a byte order mark":             {"\xef\xbb\xbf{" + time + `"streamName":"car"}`, "car"},
+		"a comment":                     {`{/* mine */` + time + `"streamName":"car"}`, "car"},
+		"a plus sign":                   {`{"lastUpdated":+1763874856000,"streamName":"car"}`, "car"},
+		"single quotes":                 {`{'lastUpdated':1763874856000,'streamName':'car'}`, "car"},
+		"an array":                      {`[{` + time + `"streamName":"car"}]`, "car"},
+		"a doubly encoded object":       {`"{\"streamName\":\"car\"}"`, "car"},
+		"a doubly encoded escape":       {`"{\"streamName\":\"\\u00e9\\\"\"}"`, `é"`},
+		"an array for a name":           {`{` + time + `"streamName":["car"]}`, "car"},
+		"cut off":                       {`{` + time + `"streamName":"car`, "car"},
+		"an upper case escape":          {`{` + time + `"streamName":"\u00E9 1",}`, "é 1"},
+		"an escaped slash":              {`{` + time + `"streamName":"a\/b",}`, "a/b"},
+		"needless escapes":              {`{` + time + `"streamName":"\u0063ar",}`, "car"},
+		"a character of two escapes":    {`{` + time + `"streamName":"\ud83c\udfce",}`, "🏎"},
+		"half a character, replaced":    {`{` + time + `"streamName":"car\ud83c"}`, "car\uFFFD"},
+		"half a character, passed on":   {`{` + time + `"streamName":"car\ud83c"}`, "car\xed\xa0\xbc"},
+		"bytes that are not UTF-8":      {`{` + time + "\"streamName\":\"\xff\xfe\",}", "\xff\xfe"},
+		"a name that is empty":          {`{` + time + `"streamName":"",}`, ""},
+		"the name before what is wrong": {`{"streamName":"car",` + time + `"x":nan}`, "car"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := objectSession("i", tt.value)
+			if s.Malformed == nil || !s.marked {
+				t.Errorf("read as %+v", s)
+			}
+			var u UnreadableOwners
+			if u.MayOwn(tt.stream) {
+				t.Error("owned before anything was added")
+			}
+			u.Add(s)
+			u.Add(s)
+			if !u.MayOwn(tt.stream) || u.Overflow() {
+				t.Errorf("%q is not owned by %q", tt.stream, tt.value)
+			}
+			if u.MayOwn("another") {
+				t.Error("another stream is owned")
+			}
+		})
+	}
+}
+
+func TestWhatIsNoOwnerIsNotKept(t *testing.T) {
+	var u UnreadableOwners
+	for _, value := range []string{`{"tStart":NaN,"car":1}`, `hello car`, `{"lastUpdated":1763874856000,"streamName":"other","note":"car"}`, `{"streamName":"other","note":"car"}`} {
+		u.Add(objectSession("i", value))
+	}
+	u.Add(sessionOf("i", Fields, []any{"other", "soon", nil, nil}))
+	if u.MayOwn("car") || u.MayOwn("") || u.Overflow() || u.bytes != 0 {
+		t.Errorf("%d bytes are kept", u.bytes)
+	}
+}
+
+func TestUnreadableValuesAreKeptUpToAMebibyte(t *testing.T) {
+	var u UnreadableOwners
+	value := func(i int) Session {
+		return objectSession("i", fmt.Sprintf(`{"tStart":NaN,"streamName":"car %d","x":"%s"}`, i, strings.Repeat("x", 100<<10)))
+	}
+	for i := range 20 {
+		u.Add(value(i))
+		u.Add(value(i))
+	}
+	if !u.Overflow() || u.bytes > maxUnreadable || !u.MayOwn("car 9") || u.MayOwn("car 11") {
+		t.Errorf("overflow %v with %d bytes", u.Overflow(), u.bytes)
+	}
+	var small UnreadableOwners
+	small.Add(objectSession("i", `{"x":"`+strings.Repeat("y", 2<<20)+`","z":NaN}`))
+	if small.Overflow() {
+		t.Error("a big value that mentions no stream holds back all")
+	}
+}
+
+// FuzzUnreadableOwners holds the test against encoding/json: a stream's name in
+// a value that json can write is found however it is escaped.
+func FuzzUnreadableOwners(f *testing.F) {
+	f.Add("car", "x")
+	f.Add("é\"\\/<&>", "\u2028")
+	f.Add("\xff", "")
+	f.Fuzz(func(t *testing.T, stream, before string) {
+		for _, v := range []any{map[string]any{"a": before, "streamName": stream}, []any{before, "streamName", stream}} {
+			value, err := json.Marshal(v)
+			if err != nil {
+				return
+			}
+			twice, _ := json.Marshal(string(value))
+			for _, text := range []string{string(value) + "x", string(twice)} {
+				var u UnreadableOwners
+				s := objectSession("i", text)
+				u.Add(s)
+				read, _ := jsonString(quoted(t, stream))
+				if s.owns == ownsMentioned && len(text) < maxUnreadable && !u.MayOwn(read) {
+					t.Fatalf("%q is not found in %q", read, text)
+				}
+			}
+		}
+	})
+}
+
+func quoted(t *testing.T, text string) string {
+	t.Helper()
+	b, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

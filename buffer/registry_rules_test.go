@@ -1,0 +1,260 @@
+package buffer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// write writes fields of one session in a layout, as they stand.
+func writeFields(t *testing.T, rdb *redis.Client, layout Layout, identity string, fields map[string]string) {
+	t.Helper()
+	var err error
+	switch layout {
+	case LayoutObject:
+		var members []string
+		for name, value := range fields {
+			if !strings.HasPrefix(value, "{") {
+				value = fmt.Sprintf("%q", value)
+			}
+			members = append(members, fmt.Sprintf("%q:%s", name, value))
+		}
+		err = rdb.HSet(t.Context(), "sessions", identity, "{"+strings.Join(members, ",")+"}").Err()
+	case LayoutFields:
+		for name, value := range fields {
+			err = rdb.HSet(t.Context(), "sessions", identity+":"+name, value).Err()
+		}
+	default:
+		err = rdb.HSet(t.Context(), "sessions:"+identity, fields).Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTimesInAnotherUnitAreMalformedAndTheUnitIsNamed(t *testing.T) {
+	now := time.Now()
+	for text, want := range map[string]string{
+		fmt.Sprint(now.Unix()):                              "seconds",
+		fmt.Sprintf("%d.5", now.Unix()):                     "seconds",
+		fmt.Sprint(now.Unix() / 60):                         "minutes",
+		fmt.Sprint(now.UnixMicro()):                         "microseconds",
+		fmt.Sprint(now.UnixNano()):                          "nanoseconds",
+		fmt.Sprint(now.UnixNano()/100 + 621355968000000000): ".NET ticks",
+		"0":            "too small",
+		"999999999999": "too small",
+		fmt.Sprint(now.Add(25 * time.Hour).UnixMilli()): "in the future",
+		"1000000000000": "",
+		fmt.Sprint(now.Add(23 * time.Hour).UnixMilli()): "",
+		fmt.Sprint(now.UnixMilli()):                     "",
+	} {
+		eachLayoutOn(t, text, func(t *testing.T, s *redistest.Server, layout Layout) {
+			writeFields(t, s.Client, layout, "a", map[string]string{"streamName": "s", "lastUpdated": text})
+			session := sessionOf(t, open(t, s.URL(), nil), "a")
+			err := session.Fault(now)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%v, want %q", err, want)
+			}
+			if !session.HasStream || session.Foreign {
+				t.Errorf("it is %+v", session)
+			}
+		})
+	}
+}
+
+// eachLayoutOn runs a test in each layout on a real server.
+func eachLayoutOn(t *testing.T, name string, test func(t *testing.T, s *redistest.Server, layout Layout)) {
+	t.Helper()
+	s := redistest.Start(t)
+	for _, layout := range AllLayouts {
+		t.Run(name+"/"+string(layout), func(t *testing.T) {
+			s.Client.FlushAll(t.Context())
+			test(t, s, layout)
+		})
+	}
+}
+
+func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
+	old := fmt.Sprint(time.Now().Add(-72 * time.Hour).UnixMilli())
+	s := redistest.Start(t)
+	s.Client.SAdd(t.Context(), "streams", "listed")
+	for name, tt := range map[string]struct {
+		fields  map[string]string
+		foreign bool
+	}{
+		"a web session":             {map[string]string{"user": "bob", "updated": old}, true},
+		"its time alone":            {map[string]string{"lastUpdated": old}, true},
+		"json without a state":      {map[string]string{"lastUpdated": old, "json": `{"identity":"a"}`}, true},
+		"json of another kind":      {map[string]string{"lastUpdated": old, "json": `{"identity":7,"state":"open"}`}, true},
+		"json of an unknown state":  {map[string]string{"lastUpdated": old, "json": `{"identity":"a","state":"happy"}`}, true},
+		"a stream that is unlisted": {map[string]string{"lastUpdated": old, "stream": "unlisted"}, true},
+		"a stream that is listed":   {map[string]string{"lastUpdated": old, "stream": "listed"}, false},
+		"a Session JSON":            {map[string]string{"lastUpdated": old, "json": `{"identity":"a","state":"closed"}`}, false},
+		"streamSessionId":           {map[string]string{"lastUpdated": old, "streamSessionId": "7"}, false},
+		"streamName":                {map[string]string{"lastUpdated": old, "streamName": "x"}, false},
+		"streamPosition":            {map[string]string{"lastUpdated": old, "streamPosition": "0-0"}, false},
+		"tStart":                    {map[string]string{"lastUpdated": old, "tStart": "1"}, false},
+		"tEnd":                      {map[string]string{"updated": old, "tEnd": "1"}, false},
+	} {
+		for _, layout := range AllLayouts {
+			t.Run(name+"/"+string(layout), func(t *testing.T) {
+				s.Client.Del(t.Context(), "sessions", "sessions:a")
+				writeFields(t, s.Client, layout, "a", tt.fields)
+				before := contents(t, s.Client, layout, "a")
+				b := open(t, s.URL(), nil)
+				sessions := readAll(t, b)
+				if layout == LayoutFields {
+					// Fields that no property names are entries of their own.
+					sessions = slices.DeleteFunc(sessions, func(s Session) bool { return s.Layout != LayoutFields })
+				}
+				if len(sessions) != 1 || sessions[0].Foreign != tt.foreign {
+					t.Fatalf("read %+v", sessions)
+				}
+				if owns := sessions[0].HasStream; owns != (name == "streamName" || name == "a stream that is listed") {
+					t.Errorf("it names %q", sessions[0].Stream)
+				}
+				removed, err := b.Expire(t.Context(), sessions)
+				if err != nil || removed[0] == tt.foreign {
+					t.Errorf("removed %v, %v", removed, err)
+				}
+				if after := contents(t, s.Client, layout, "a"); tt.foreign && fmt.Sprint(after) != fmt.Sprint(before) {
+					t.Errorf("%v became %v", before, after)
+				}
+				judging := open(t, s.URL(), func(o *Options) { o.JudgeForeign = true })
+				for _, session := range readAll(t, judging) {
+					if session.Foreign {
+						t.Errorf("%+v is foreign where all are judged", session)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestOneValueBelongsToOneLayout(t *testing.T) {
+	now := time.Now()
+	stale, fresh := now.Add(-72*time.Hour).UnixMilli(), now.UnixMilli()
+	entry := func(ms int64) string { return objectEntry("s", ms) }
+	for name, tt := range map[string]struct {
+		write map[string]any
+		// stay are the fields that must be there after all stale sessions went.
+		stay []string
+	}{
+		"a Session JSON without an identity and with a time of its own": {
+			map[string]any{"x:json": fmt.Sprintf(`{"state":"open","updated":%d}`, stale), "x:lastUpdated": fresh, "x:streamName": "s"},
+			[]string{"x:json", "x:lastUpdated", "x:streamName"},
+		},
+		"a Session JSON that looks like an entry all over": {
+			map[string]any{"x:json": entry(stale), "x:lastUpdated": fresh, "x:streamName": "s"},
+			[]string{"x:json", "x:lastUpdated", "x:streamName"},
+		},
+		"live entries where a stale session's properties would be": {
+			map[string]any{
+				"x:lastUpdated": stale, "x:streamName": "s", "x:tEnd": entry(fresh), "x:streamPosition": entry(fresh), "x:tStart": entry(fresh),
+				"x:json": entry(fresh), "x:streamSessionId": "7", "x:updated": entry(fresh),
+			},
+			[]string{"x:json", "x:streamPosition", "x:tEnd", "x:tStart", "x:updated"},
+		},
+		"a live entry where the stream's name would be": {
+			map[string]any{"x:lastUpdated": stale, "x:streamName": entry(fresh), "x:streamSessionId": "7"},
+			[]string{"x:streamName"},
+		},
+		"unreadable entries there": {
+			map[string]any{"x:lastUpdated": stale, "x:streamName": "s", "x:tEnd": `{"streamName":NaN}`, "x:json": "\xef\xbb\xbf" + entry(fresh), "x:tStart": `[{"streamName":"s"}]`},
+			[]string{"x:json", "x:tEnd", "x:tStart"},
+		},
+		"stale entries whose identities end so": {
+			map[string]any{"x:json": entry(stale), "y:tStart": entry(stale), "z:streamPosition": entry(stale), "v:streamName": entry(stale)},
+			nil,
+		},
+		"a stale session with all properties": {
+			map[string]any{
+				"x:lastUpdated": stale, "x:updated": stale, "x:streamName": "s", "x:json": `{"identity":"x","state":2,"tStart":1,"json":{}}`,
+				"x:tStart": 1, "x:tEnd": 2, "x:streamPosition": "0-0", "x:streamSessionId": 7,
+			},
+			nil,
+		},
+		"a property that nobody knows": {
+			map[string]any{
+				"x:lastUpdated": stale, "x:streamName": "s", "x:state": "open", "y:lastUpdated": fresh, "y:streamName": "s", "y:state": "open",
+				"z:state": "a web application's", "x:a:state": "1", "x:a:lastUpdated": fresh, "x:a:streamName": "s",
+			},
+			[]string{"x:a:lastUpdated", "x:a:state", "x:a:streamName", "y:lastUpdated", "y:state", "y:streamName", "z:state"},
+		},
+		"an entry where such a property would be": {
+			map[string]any{"x:lastUpdated": stale, "x:streamName": "s", "y:lastUpdated": fresh, "y:streamName": "s", "y:state": "open", "x:state": entry(fresh)},
+			[]string{"x:state", "y:lastUpdated", "y:state", "y:streamName"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := redistest.Start(t)
+			s.Client.HSet(t.Context(), "sessions", tt.write)
+			b := open(t, s.URL(), nil)
+			// As a run does: one scan decides, another acts; and the next run.
+			for range 2 {
+				_ = readAll(t, b)
+				old := slices.DeleteFunc(readAll(t, b), func(s Session) bool { return s.Updated.UnixMilli() != stale })
+				if _, err := b.Expire(t.Context(), old); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := s.Client.HKeys(t.Context(), "sessions").Val()
+			slices.Sort(left)
+			if !slices.Equal(left, tt.stay) {
+				t.Errorf("left are %q, want %q", left, tt.stay)
+			}
+		})
+	}
+}
+
+func TestAnEntryIsNotMarkedInPlaceOfASessionJSON(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.HSet(ctx, "sessions", "x:lastUpdated", five, "x:streamName", "s", "x:json", objectEntry("s", five))
+	b := open(t, s.URL(), nil)
+	for _, session := range readAll(t, b) {
+		if session.Layout != LayoutFields {
+			continue
+		}
+		if jsons, err := b.SessionJSONs(ctx, []Session{session}); err != nil || jsons[0] != "" {
+			t.Errorf("%q, %v", jsons, err)
+		}
+	}
+}
+
+func TestAPropertyThatCameBackKeepsWhatLooksLikeAnEntry(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.HSet(ctx, "sessions", "x:json", objectEntry("s", five))
+	b := open(t, s.URL(), nil)
+	sessions := readAll(t, b)
+	s.Client.HSet(ctx, "sessions", "x:lastUpdated", five+1)
+	if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+}
+
+func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.Set(ctx, "sessions", "no Hash", 0)
+	layoutWriters[LayoutKeys](ctx, s.Client, "a", "s", five)
+	b := open(t, s.URL(), nil)
+	var u registry.UnreadableOwners
+	for _, session := range readAll(t, b) {
+		u.Add(session)
+	}
+	if session := sessionOf(t, b, "a"); session.Malformed != nil {
+		t.Errorf("read %+v", session)
+	}
+	if !u.Overflow() {
+		t.Error("a stream could be retired that the Hash named")
+	}
+}
