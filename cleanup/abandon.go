@@ -2,16 +2,20 @@ package cleanup
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
 // Marker is what is needed of the stream buffer to mark sessions as abandoned.
 type Marker interface {
 	SessionJSONs(context.Context, []buffer.Session) ([]string, error)
+	// MaySetJSON says why no Session JSON can be set.
+	MaySetJSON(context.Context) error
 	HoldsJSON(ctx context.Context, s buffer.Session, json string) (bool, error)
 	SetJSON(ctx context.Context, s buffer.Session, old, updated string) (bool, error)
 	AppendIfSilent(ctx context.Context, s buffer.Session, data []byte, silence buffer.Silence) (buffer.Appending, error)
@@ -48,6 +52,9 @@ func (r *run) mayBeQuiet(s *buffer.Session) bool {
 // eachQuiet visits those of the quiet sessions that somebody may be waiting for
 // in vain.
 func (r *run) eachQuiet(ctx context.Context, quiet []buffer.Session, visit func(quietVerdict) error) error {
+	if may, err := r.mayMark(ctx, quiet); !may || err != nil {
+		return err
+	}
 	for part := range slices.Chunk(quiet, jsonBatch) {
 		open, err := r.openOf(ctx, part)
 		if err != nil {
@@ -71,6 +78,21 @@ func (r *run) eachQuiet(ctx context.Context, quiet []buffer.Session, visit func(
 		}
 	}
 	return nil
+}
+
+// mayMark reports whether sessions can be marked at all, and says once a run why
+// not.
+func (r *run) mayMark(ctx context.Context, quiet []buffer.Session) (bool, error) {
+	if len(quiet) == 0 || r.unmarkable {
+		return false, nil
+	}
+	err := r.store.MaySetJSON(ctx)
+	if errors.Is(err, registry.ErrTimeToLive) {
+		r.unmarkable = true
+		r.record.log.Warn("skipped marking sessions abandoned", "reason", err)
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // openOf are those of the sessions that are open or waiting. The look at their

@@ -96,6 +96,7 @@ type Report struct {
 	SessionsLive      int64
 	SessionsStale     int64
 	SessionsMalformed int64
+	SessionsForeign   int64 // not among Sessions
 	SessionsFlowing   int64 // not updated, but their messages arrive
 	SessionsPostponed int64 // too old, but not looked at in this run
 	SessionsExpired   int64

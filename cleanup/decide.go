@@ -8,7 +8,6 @@
 package cleanup
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,6 +78,8 @@ const (
 	Live      State = "live"
 	Stale     State = "stale"
 	Malformed State = "malformed"
+	// Foreign entries are not RTA's, and are never changed.
+	Foreign State = "foreign"
 	// Flowing sessions are not updated, but their messages arrive.
 	Flowing State = "flowing"
 	// Postponed sessions are too old, but their messages could not be looked at
@@ -88,7 +89,7 @@ const (
 
 // States lists the states that metrics start with. A postponed session counts
 // as stale there.
-var States = []State{Live, Stale, Malformed, Flowing}
+var States = []State{Live, Stale, Malformed, Flowing, Foreign}
 
 // Messages says when messages of a session arrived.
 type Messages struct {
@@ -104,17 +105,14 @@ func (m Messages) within(limit time.Duration, now time.Time) bool {
 	return !m.Newest.IsZero() && now.Sub(m.Newest) <= limit
 }
 
-// errFuture is why a session whose time lies ahead is malformed.
-var errFuture = errors.New("lastUpdated is more than a day in the future")
-
 // JudgeSession says what a session is, by Redis's clock, and why unless it
 // lives. Messages matter only where its time is too old.
 func JudgeSession(s buffer.Session, m Messages, l Limits, now time.Time) (State, string) {
-	if s.Malformed != nil {
-		return Malformed, s.Malformed.Error()
+	if s.Foreign {
+		return Foreign, "no RTA field marks it as RTA's"
 	}
-	if s.Updated.After(now.Add(buffer.MaxTimeAhead)) {
-		return Malformed, errFuture.Error()
+	if err := s.Fault(now); err != nil {
+		return Malformed, err.Error()
 	}
 	age := now.Sub(s.Updated)
 	if age <= l.ExpireAfter {

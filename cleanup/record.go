@@ -46,6 +46,9 @@ const (
 // arrive; they are not malformed.
 const flowing = "flowing"
 
+// foreign is the tally of entries that are not RTA's.
+const foreign = "foreign"
+
 func (r *record) fault(kind, example string) {
 	t := r.faults[kind]
 	if t == nil {
@@ -112,6 +115,9 @@ func (r *record) summarize(report Report) {
 		for range t.count {
 			r.onMalformed(kind)
 		}
+	}
+	if t := r.faults[foreign]; t != nil {
+		r.log.Warn("skipped foreign entries", "count", t.count, "examples", t.examples)
 	}
 	if t := r.faults[flowing]; t != nil {
 		r.log.Warn("sessions not updated while messages arrive", "count", t.count, "sessions", t.examples,

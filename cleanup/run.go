@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 )
 
 // run is one clean-up, owned by one goroutine.
@@ -19,9 +21,13 @@ type run struct {
 	record *record
 
 	// What is known of streams, of messages, and of how messages are framed.
-	streams   *streamTable
-	flows     *flows
-	encodings encodings
+	streams *streamTable
+	// unreadable are the streams that sessions which cannot be read may own.
+	unreadable registry.UnreadableOwners
+	// unmarkable: no session can be marked as abandoned.
+	unmarkable bool
+	flows      *flows
+	encodings  encodings
 
 	// What the first scan found, how the guard judged it, and what the second
 	// scan did.
@@ -63,7 +69,7 @@ func (r *run) o() *Options { return &r.c.o }
 func (r *run) dry() bool { return r.record.visit != nil }
 
 // isLasting reports whether a session stays until somebody removes it.
-func isLasting(s buffer.Session) bool { return !s.HasOwnKey() }
+func isLasting(s buffer.Session) bool { return !s.SelfExpiring }
 
 // run decides and acts over a store. A dry run has a visitor.
 func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Report, error) {
@@ -151,18 +157,31 @@ func (r *run) listStreams(ctx context.Context) error {
 // walkSessions scans the layouts that this run looks into, and keeps in mind
 // whether the keyspace holds any session.
 func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+	ours := func(page []buffer.Session) error { return visit(r.withoutForeign(page)) }
 	if !r.found.allLayouts {
-		return r.store.WalkHashSessions(ctx, visit)
+		return r.store.WalkHashSessions(ctx, ours)
 	}
 	inKeys := false
 	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
 		inKeys = inKeys || len(page) > 0 && page[0].HasOwnKey()
-		return visit(page)
+		return ours(page)
 	})
 	if err == nil {
 		r.c.keysLooked, r.c.keysFound = r.now, inKeys
 	}
 	return err
+}
+
+// withoutForeign takes the entries that are not RTA's out of a page, and counts
+// them in the first scan.
+func (r *run) withoutForeign(page []buffer.Session) []buffer.Session {
+	return slices.DeleteFunc(page, func(s buffer.Session) bool {
+		if s.Foreign && !r.flows.second {
+			r.report.SessionsForeign++
+			r.record.fault(foreign, s.Identity)
+		}
+		return s.Foreign
+	})
 }
 
 // ours reports whether a session may be looked at and changed.
@@ -270,6 +289,7 @@ const maxUnlisted = 10_000
 
 // own notes that a session that stays names its stream.
 func (r *run) own(s *buffer.Session, state State) {
+	r.unreadable.Add(*s)
 	if !s.HasStream || r.streams.set(s.Stream, owned) {
 		return
 	}
@@ -304,7 +324,7 @@ func (r *run) walkAlone(ctx context.Context, visit func(ctx context.Context, f S
 // isAlone reports whether a stream is to be judged: in the second scan only
 // those that the first decided on.
 func (r *run) isAlone(name string) bool {
-	if r.streams.has(name, owned) {
+	if r.streams.has(name, owned) || r.unreadable.Overflow() || r.unreadable.MayOwn(name) {
 		return false
 	}
 	return !r.flows.second || r.streams.has(name, dying)

@@ -90,6 +90,7 @@ func (s Session) Forget() Session {
 var (
 	ErrNoTime      = errors.New("lastUpdated is missing")
 	ErrTimeInvalid = errors.New("lastUpdated is not a time in milliseconds")
+	ErrFuture      = errors.New("lastUpdated is more than a day in the future")
 	ErrNotJSON     = errors.New("the value is not a JSON object")
 	ErrNoName      = errors.New("streamName is not a text")
 	// ErrTwoLayouts: the entry may be a property of another session.

@@ -26,7 +26,7 @@ func (s Session) Fault(now time.Time) error {
 	if unit := likelyUnit(ms); unit != "" {
 		return wrongUnit(ms, unit)
 	}
-	return fmt.Errorf("%w: it is more than a day in the future", ErrTimeInvalid)
+	return ErrFuture
 }
 
 // parseTime reads a time that is not too small to be one in milliseconds.

@@ -64,6 +64,7 @@ func prepareCleanup(e Env) run {
 			e.Metrics.Sessions(cleanup.Live, r.SessionsLive)
 			e.Metrics.Sessions(cleanup.Stale, result.Stale)
 			e.Metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)
+			e.Metrics.Sessions(cleanup.Foreign, r.SessionsForeign)
 			e.Metrics.Sessions(cleanup.Flowing, r.SessionsFlowing)
 		}
 		return result, err

@@ -1,0 +1,39 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
+	w := newWorld(t)
+	for _, name := range []string{"car", "dead", "élan"} {
+		w.stream(name, older)
+	}
+	w.Client.HSet(t.Context(), "sessions",
+		"python", `{"lastUpdated":1763874856000,"tStart":NaN,"streamName":"car"}`,
+		"seconds", fmt.Sprintf(`{"lastUpdated":%d,"streamName":"x"}`, w.now.Unix()),
+		"array", `[{"streamName":"\u00c9","x":"\u00e9lan"}]`,
+		"web", `{"user":"bob","updated":1600000000000}`)
+	w.Client.HSet(t.Context(), "sessions:web1", "user", "bob", "updated", "1700000000000")
+	report := w.run(nil)
+	if report.SessionsMalformed != 3 || report.SessionsForeign != 2 || report.SessionsExpired != 0 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("keys", w.keys(), "car", "élan")
+	w.expect("sessions", w.sessions(), "array", "python", "seconds", "web", "web1")
+}
+
+func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
+	w := newWorld(t)
+	w.stream("s", older)
+	w.session("keys", "stale", "other", older)
+	w.Client.Set(t.Context(), "sessions", "no Hash", 0)
+	if report := w.run(nil); report.SessionsMalformed != 1 || report.SessionsExpired != 1 || report.StreamsRetired != 0 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("keys", w.keys(), "s")
+	if _, actions := w.plan(nil); len(actions) != 0 {
+		t.Errorf("planned %v", actions)
+	}
+}
