@@ -83,7 +83,7 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 		w.session(buffer.LayoutKeys, name, name, old)
 		w.stream(name, older)
 	}
-	w.Client.HSet(w.t.Context(), "sessions:names none", "lastUpdated", w.now.Add(-old).UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:names none", "streamSessionId", 7, "lastUpdated", w.now.Add(-old).UnixMilli())
 	include, _ := buffer.ParsePatterns("*ours,their*")
 	exclude, _ := buffer.ParsePatterns("theirs")
 	b := w.open(w.URL(), func(o *buffer.Options) { o.Include, o.Exclude = include, exclude })
@@ -97,8 +97,8 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 
 func TestAStumpExpiresByTheSameClock(t *testing.T) {
 	w := newWorld(t)
-	w.Client.HSet(w.t.Context(), "sessions:old stump", "lastUpdated", w.now.Add(-old).UnixMilli())
-	w.Client.HSet(w.t.Context(), "sessions:young stump", "lastUpdated", w.now.UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:old stump", "streamSessionId", 7, "lastUpdated", w.now.Add(-old).UnixMilli())
+	w.Client.HSet(w.t.Context(), "sessions:young stump", "streamSessionId", 7, "lastUpdated", w.now.UnixMilli())
 	w.run(nil)
 	w.expect("sessions", w.sessions(), "young stump")
 }
@@ -106,7 +106,7 @@ func TestAStumpExpiresByTheSameClock(t *testing.T) {
 func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
 	w := newWorld(t)
 	for i := range 30 {
-		w.Client.HSet(w.t.Context(), "sessions", fmt.Sprint("bad ", i), "x")
+		w.Client.HSet(w.t.Context(), "sessions", fmt.Sprint("bad ", i), "streamName of nothing")
 	}
 	w.Client.SAdd(w.t.Context(), "streams", "a string", "counted")
 	w.Client.Set(w.t.Context(), "stream:a string", "x", 0)
