@@ -65,7 +65,7 @@ var rights = []right{
 	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
 	{"+asking", func(u Uses) bool { return u.Cluster }},
 	{"+ping", func(u Uses) bool { return u.Serve }},
-	{"+info", func(u Uses) bool { return u.Serve || u.presses() }},
+	{"+info", func(u Uses) bool { return u.Serve || u.presses() || u.marks() }},
 	{"+config|get", Uses.trims},
 	{"+time", Uses.anyJob},
 	{"+eval", Uses.evals},
@@ -129,11 +129,11 @@ func (u Uses) Rule() (words, remarks []string) {
 	if u.Trim {
 		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
 	}
-	if u.Serve || u.presses() {
+	if slices.Contains(needed, "+info") {
 		remarks = append(remarks, u.infoRemark())
 	}
 	if u.marks() {
-		remarks = append(remarks, "for Redis 7.4 and later add +hpexpiretime and +hpexpireat, which older ones do not know: a session that is marked as abandoned keeps the time at which its field expires")
+		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime and +hpexpireat, which older ones do not know: without them no session is marked as abandoned there")
 	}
 	if u.Sentinels {
 		remarks = append(remarks, "the Sentinels have users of their own: theirs needs +sentinel|get-master-addr-by-name, and +sentinel|sentinels for those that the URL does not name")
@@ -146,11 +146,18 @@ func (u Uses) Rule() (words, remarks []string) {
 
 // infoRemark says what INFO is for.
 func (u Uses) infoRemark() string {
-	lost := "the page and the metrics lack it"
-	if u.presses() {
-		lost = "TRIM_PRESSURE is off, and " + lost
+	var uses []string
+	if u.Serve || u.presses() {
+		lost := "the page and the metrics lack it"
+		if u.presses() {
+			lost = "TRIM_PRESSURE is off, and " + lost
+		}
+		uses = append(uses, "for the server's memory, without which "+lost)
 	}
-	return "+info is for the server's memory, without which " + lost
+	if u.cleans() {
+		uses = append(uses, "for clean-up to know whether fields of Hashes expire by themselves")
+	}
+	return "+info is " + strings.Join(uses, "; and ")
 }
 
 // patterns are the keys in use, as globs.

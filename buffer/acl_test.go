@@ -46,7 +46,7 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 	}
 }
 
-func TestInfoIsForTheDaemonAndForPressure(t *testing.T) {
+func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		uses Uses
@@ -54,7 +54,10 @@ func TestInfoIsForTheDaemonAndForPressure(t *testing.T) {
 	}{
 		{"trimming", Uses{Trim: true}, false},
 		{"trimming under pressure", Uses{Trim: true, Pressure: true}, true},
-		{"pressure without trimming", Uses{Cleanup: true, Pressure: true}, false},
+		{"pressure without trimming", Uses{Inspect: true, Pressure: true}, false},
+		{"clean-up of a Hash", Uses{Cleanup: true}, true},
+		{"clean-up of keys alone", Uses{Cleanup: true, Layouts: []Layout{LayoutKeys}}, false},
+		{"marking sessions in keys", Uses{Cleanup: true, Abandon: true, Layouts: []Layout{LayoutKeys}}, true},
 		{"the daemon", Uses{Serve: true}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {

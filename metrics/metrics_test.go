@@ -98,7 +98,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"job_duration_seconds", dto.MetricType_HISTOGRAM, jobs},
 		{"job_last_success_timestamp_seconds", dto.MetricType_GAUGE, jobs},
 		{"streams", dto.MetricType_GAUGE, []string{""}},
-		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed", "flowing")},
+		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed", "flowing", "foreign")},
 		{"stream_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_limit_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_coverage_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},

@@ -22,7 +22,7 @@ func (keys) name() Layout { return Keys }
 func (keys) rights(u Use) []string {
 	words := []string{"+scan", "+hmget", "+exists", "+smismember"}
 	if u.Remove {
-		words = append(words, "+unlink", "+info")
+		words = append(words, "+unlink")
 	}
 	return words
 }
