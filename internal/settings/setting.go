@@ -4,6 +4,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -74,7 +75,11 @@ func (s *Setting[T, S]) Set(text, origin string) {
 	case err == nil:
 		s.Value = value
 	case quoted(text):
-		err = fmt.Errorf("%w; the quotes are part of the value", err)
+		if _, inside := syntax.parse(text[1 : len(text)-1]); inside == nil {
+			err = errors.New("the quotes around the value are part of it: take them off")
+		} else {
+			err = fmt.Errorf("%w; the quotes around the value are part of it", inside)
+		}
 	}
 	s.text, s.origin, s.err = text, origin, err
 }
