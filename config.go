@@ -31,6 +31,7 @@ type Config struct {
 	StreamPrefix    settings.Text     `split_words:"true"`
 	SessionsKey     settings.Text     `split_words:"true"`
 	SessionsLayout  settings.Layouts  `split_words:"true"`
+	SessionsForeign settings.Foreign  `split_words:"true"`
 	StreamsInclude  settings.Patterns `split_words:"true"`
 	StreamsExclude  settings.Patterns `split_words:"true"`
 	StatePrefix     settings.Text     `split_words:"true"`
@@ -172,6 +173,7 @@ func (c *Config) bufferTable() settings.Table {
 		settings.New("STREAM_PREFIX", &c.StreamPrefix, names.StreamPrefix, "what stands before a stream's name in its key", apart("STREAM_PREFIX")),
 		settings.New("SESSIONS_KEY", &c.SessionsKey, names.Sessions, "the Hash of sessions, and the prefix of a key for each", apart("SESSIONS_KEY")),
 		settings.New("SESSIONS_LAYOUT", &c.SessionsLayout, []string{settings.Auto}, "how sessions lie in Redis"),
+		settings.New("SESSIONS_FOREIGN", &c.SessionsForeign, settings.Keep, "whether entries that no RTA field marks stay (keep), or are judged by their time (expire)"),
 		settings.New("STREAMS_INCLUDE", &c.StreamsInclude, settings.Everything(), "patterns of the streams to look after"),
 		settings.New("STREAMS_EXCLUDE", &c.StreamsExclude, nil, "patterns of the streams that are neither read nor changed"),
 		settings.New("STATE_PREFIX", &c.StatePrefix, names.StatePrefix, "where streamkeeper keeps its own few keys", apart("STATE_PREFIX")),
@@ -403,6 +405,8 @@ func (c *Config) bufferOptions() buffer.Options {
 		Include:  c.StreamsInclude.Value,
 		Exclude:  c.StreamsExclude.Value,
 		MaxStall: c.Trim.MaxStall.Value,
+
+		JudgeForeign: c.SessionsForeign.Value != settings.Keep,
 	}
 	for _, word := range c.SessionsLayout.Value {
 		if word != settings.Auto {

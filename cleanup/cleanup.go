@@ -138,6 +138,8 @@ type Cleaner struct {
 	// memory is the decision that the guard holds back where Redis has no memory
 	// to note it.
 	memory heldInMemory
+	// toldForeign: the log has said that there are foreign entries.
+	toldForeign bool
 	// streams is how many names the last run left.
 	streams int64
 }

@@ -104,6 +104,17 @@ func (r *record) action(a Action) {
 	}
 }
 
+// tellForeign says what entries are not RTA's, and reports whether there are
+// any.
+func (r *record) tellForeign() bool {
+	t := r.faults[foreign]
+	if t != nil {
+		r.log.Warn("skipped foreign entries", "count", t.count, "examples", t.examples,
+			"reason", "no RTA field marks them: SESSIONS_FOREIGN=expire judges them by their time")
+	}
+	return t != nil
+}
+
 // summarize says, once a run, what was found amiss and how much was done.
 func (r *record) summarize(report Report) {
 	for _, kind := range Kinds {
@@ -115,9 +126,6 @@ func (r *record) summarize(report Report) {
 		for range t.count {
 			r.onMalformed(kind)
 		}
-	}
-	if t := r.faults[foreign]; t != nil {
-		r.log.Warn("skipped foreign entries", "count", t.count, "examples", t.examples)
 	}
 	if t := r.faults[flowing]; t != nil {
 		r.log.Warn("sessions not updated while messages arrive", "count", t.count, "sessions", t.examples,

@@ -2,7 +2,11 @@ package cleanup_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
 func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
@@ -36,4 +40,26 @@ func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
 	if _, actions := w.plan(nil); len(actions) != 0 {
 		t.Errorf("planned %v", actions)
 	}
+}
+
+func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing.T) {
+	w := newWorld(t)
+	w.Client.HSet(t.Context(), "sessions", "web", `{"user":"bob","updated":1600000000000}`)
+	w.Client.HSet(t.Context(), "sessions:web1", "user", "bob", "updated", "1700000000000")
+	cleaner := cleanup.New(w.open(w.URL(), nil), w.options(nil))
+	for range 2 {
+		if report, err := cleaner.Run(t.Context()); err != nil || report.SessionsForeign != 2 || report.Sessions != 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+	}
+	if n := strings.Count(w.log.String(), "SESSIONS_FOREIGN=expire"); n != 1 {
+		t.Errorf("told %d times:\n%s", n, w.log.String())
+	}
+	w.expect("sessions", w.sessions(), "web", "web1")
+	judging := w.open(w.URL(), func(o *buffer.Options) { o.JudgeForeign = true })
+	report, err := cleanup.New(judging, w.options(nil)).Run(t.Context())
+	if err != nil || report.SessionsForeign != 0 || report.SessionsExpired != 2 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	w.expect("sessions", w.sessions())
 }

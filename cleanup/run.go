@@ -92,6 +92,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		err = errors.Join(err, r.restore(ctx))
 	}
 	r.record.summarize(r.report)
+	c.toldForeign = c.toldForeign || r.record.tellForeign()
 	if err != nil {
 		return r.report, err
 	}

@@ -78,6 +78,7 @@ type CleanupResult struct {
 	SessionsExpired   int64  `json:"sessions_expired"`
 	SessionsAbandoned int64  `json:"sessions_abandoned"`
 	SessionsMalformed int64  `json:"sessions_malformed"`
+	SessionsForeign   int64  `json:"sessions_foreign"`
 	SessionsFlowing   int64  `json:"sessions_flowing"`
 	Streams           int64  `json:"streams"`
 	StreamsRetired    int64  `json:"streams_retired"`
@@ -104,7 +105,7 @@ type CleanupResult struct {
 
 func (c *CleanupResult) take(r cleanup.Report, dryRun bool) {
 	c.Sessions, c.SessionsExpired, c.SessionsAbandoned = r.Sessions, r.SessionsExpired, r.SessionsAbandoned
-	c.SessionsMalformed, c.Streams, c.StreamsRetired = r.SessionsMalformed, r.Streams, r.StreamsRetired
+	c.SessionsMalformed, c.SessionsForeign, c.Streams, c.StreamsRetired = r.SessionsMalformed, r.SessionsForeign, r.Streams, r.StreamsRetired
 	c.StreamsRestored, c.NamesDropped, c.Errors, c.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
 	c.Live, c.Stale, c.Held = r.SessionsLive, r.SessionsStale+r.SessionsPostponed, r.Held
 	c.SessionsFlowing, c.BrakeSince, c.BrakeUntil, c.Lost = r.SessionsFlowing, r.BrakeSince, r.BrakeUntil, r.Lost
@@ -170,6 +171,6 @@ func (c *CleanupResult) Stopped() string { return c.Brake }
 // LogTo implements [Result].
 func (c *CleanupResult) LogTo(log *slog.Logger) {
 	log.Info("cleaned up", "sessions", c.Sessions, "sessions_expired", c.SessionsExpired, "sessions_abandoned", c.SessionsAbandoned,
-		"sessions_malformed", c.SessionsMalformed, "sessions_flowing", c.SessionsFlowing, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
+		"sessions_malformed", c.SessionsMalformed, "sessions_foreign", c.SessionsForeign, "sessions_flowing", c.SessionsFlowing, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
 		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took())
 }

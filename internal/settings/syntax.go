@@ -41,6 +41,8 @@ type (
 	Patterns = Setting[buffer.Patterns, patternsSyntax]
 	// Layouts are the places where sessions lie; "auto" stands alone.
 	Layouts = Setting[[]string, layoutsSyntax]
+	// Foreign is "keep" or "expire".
+	Foreign = Setting[string, foreignSyntax]
 	// Encoding is how LZ4 bytes are packed, or "auto".
 	Encoding = Setting[string, encodingSyntax]
 	// Listen is host:port, or empty.
@@ -54,6 +56,9 @@ type (
 // Auto finds the layout of sessions or the encoding of messages by looking, and
 // logs text on a terminal and JSON elsewhere.
 const Auto = "auto"
+
+// Keep never changes entries that are not RTA's.
+const Keep = "keep"
 
 // Everything are the patterns that choose every stream.
 func Everything() buffer.Patterns {
@@ -212,6 +217,10 @@ func (layoutsSyntax) parse(text string) ([]string, error) {
 }
 
 func (layoutsSyntax) format(value []string) string { return strings.Join(value, ",") }
+
+type foreignSyntax struct{ plain[string] }
+
+func (foreignSyntax) parse(text string) (string, error) { return word(text, Keep, "expire") }
 
 type encodingSyntax struct{ plain[string] }
 

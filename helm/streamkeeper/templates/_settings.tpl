@@ -9,6 +9,7 @@ buffer.streamsKey: STREAMS_KEY
 buffer.streamPrefix: STREAM_PREFIX
 buffer.sessionsKey: SESSIONS_KEY
 buffer.sessionsLayout: SESSIONS_LAYOUT
+buffer.sessionsForeign: SESSIONS_FOREIGN
 buffer.streamsInclude: STREAMS_INCLUDE
 buffer.streamsExclude: STREAMS_EXCLUDE
 buffer.statePrefix: STATE_PREFIX
