@@ -47,6 +47,9 @@ const (
 	leftRetireAfter = "retire_after_ms"
 	// leftLost is how many names the set held before it was lost.
 	leftLost = "streams_lost"
+	// leftOverflow is since when sessions that cannot be read may own any stream,
+	// 0 if they do not.
+	leftOverflow = "unreadable_since_ms"
 
 	heldSince    = "since_ms"
 	heldExpire   = "expire"
@@ -146,26 +149,23 @@ type guard struct {
 
 // counts are what the guard judges. What the last run left of other keys or
 // patterns cannot be compared.
-func (r *run) counts(ctx context.Context) (Counts, buffer.Facts, error) {
-	left, err := r.store.Left(ctx)
-	if left[factScope] != r.store.Scope() {
-		left = nil
-	}
+func (r *run) counts() Counts {
 	n := r.found.sessions
-	return Counts{
+	c := Counts{
 		Sessions: n.all, Expire: n.stale, Open: n.open,
 		Streams: r.report.Streams, Retire: r.found.retire + r.found.drop,
 		Lasting: n.lasting, LastingExpire: n.lastingStale,
-		LeftSessions: left[leftSessions], LeftStreams: left[leftStreams],
-	}, left, err
+		LeftSessions: r.left[leftSessions], LeftStreams: r.left[leftStreams],
+	}
+	if n.expiring {
+		c.LeftSessions = 0
+	}
+	return c
 }
 
 // judge asks the guard whether the run may remove what it counted.
 func (r *run) judge(ctx context.Context) error {
-	counts, left, err := r.counts(ctx)
-	if err != nil {
-		return err
-	}
+	counts, left := r.counts(), r.left
 	r.guard = guard{counts: counts, left: left}
 	r.tellLost(counts)
 	held, err := r.heldBack(ctx)
@@ -326,6 +326,10 @@ func (r *run) setLeft(ctx context.Context, sessions, streams int64) error {
 	facts := buffer.Facts{
 		leftSessions: sessions, leftStreams: streams, factScope: r.store.Scope(),
 		leftExpireAfter: r.o().Limits.ExpireAfter.Milliseconds(), leftRetireAfter: r.o().Limits.RetireAfter.Milliseconds(),
+	}
+	facts[leftOverflow] = 0
+	if r.unreadable.Overflow() {
+		facts[leftOverflow] = r.overflowSince().UnixMilli()
 	}
 	if streams == 0 && r.guard.lost > 0 {
 		facts[leftLost] = r.guard.lost

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
@@ -62,4 +64,54 @@ func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing
 		t.Errorf("%+v, %v", report, err)
 	}
 	w.expect("sessions", w.sessions())
+}
+
+func TestTooMuchThatCannotBeReadHoldsRetirementBackForAWhile(t *testing.T) {
+	w := newWorld(t)
+	w.stream("dead", 200*24*time.Hour)
+	w.Client.HSet(t.Context(), "sessions", "cut off", `{"streamName":"`+strings.Repeat("x", 1<<20))
+	if w.agree(nil); !strings.Contains(w.log.String(), "unreadable sessions hold back retirement") {
+		t.Errorf("the log does not say so:\n%s", w.log.String())
+	}
+	w.agree(nil)
+	w.expect("keys", w.keys(), "dead")
+
+	const since = "unreadable_since_ms"
+	noted, err := w.Client.HGet(t.Context(), "streamkeeper:left", since).Int64()
+	if err != nil || noted < w.now.UnixMilli() {
+		t.Fatalf("noted since %d, %v", noted, err)
+	}
+	w.Client.HSet(t.Context(), "streamkeeper:left", since, w.now.Add(-7*24*time.Hour+time.Hour).UnixMilli())
+	w.agree(nil)
+	w.expect("keys", w.keys(), "dead")
+	w.Client.HSet(t.Context(), "streamkeeper:left", since, w.now.Add(-7*24*time.Hour-time.Hour).UnixMilli())
+	w.agree(nil)
+	w.expect("keys", w.keys())
+
+	w.Client.HDel(t.Context(), "sessions", "cut off")
+	w.run(nil)
+	if left := w.Client.HGet(t.Context(), "streamkeeper:left", since).Val(); left != "0" {
+		t.Errorf("still noted: %s", left)
+	}
+}
+
+func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		w := &world{Server: start(t), t: t, now: time.Now()}
+		for i := range 60 {
+			w.session(buffer.LayoutObject, fmt.Sprint("car ", i), "s", fresh)
+		}
+		w.run(withBrake)
+		for i := range 60 {
+			err := w.Client.Do(t.Context(), "HPEXPIRE", "sessions", 3_600_000, "FIELDS", 1, fmt.Sprint("car ", i)).Err()
+			if err != nil {
+				t.Skipf("fields do not expire here: %v", err)
+			}
+		}
+		for range 2 {
+			if report := w.run(withBrake); report.Brake != "" || report.SessionsLive != 60 {
+				t.Errorf("%+v", report)
+			}
+		}
+	})
 }

@@ -24,6 +24,8 @@ type run struct {
 	streams *streamTable
 	// unreadable are the streams that sessions which cannot be read may own.
 	unreadable registry.UnreadableOwners
+	// left is what the last run left of the same keys and patterns.
+	left buffer.Facts
 	// unmarkable: no session can be marked as abandoned.
 	unmarkable bool
 	flows      *flows
@@ -59,6 +61,9 @@ type sessionCounts struct {
 	// lasting are those that do not expire by themselves, lastingStale those of
 	// them that are stale.
 	lasting, lastingStale int64
+	// expiring: fields of the shared Hash expire by themselves, so that the last
+	// run's count cannot be compared.
+	expiring bool
 	// open: one of the stale ones is not closed.
 	open bool
 }
@@ -92,6 +97,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		err = errors.Join(err, r.restore(ctx))
 	}
 	r.record.summarize(r.report)
+	r.tellHoldsAll()
 	c.toldForeign = c.toldForeign || r.record.tellForeign()
 	if err != nil {
 		return r.report, err
@@ -116,6 +122,9 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	r.flows = newFlows(store, c.o.Limits, r.now)
 	r.found.allLayouts = all || c.keysDue(r.now)
 	if err := r.warnUnusable(ctx); err != nil {
+		return r, err
+	}
+	if err := r.readLeft(ctx); err != nil {
 		return r, err
 	}
 	if r.found.listed, err = store.CountStreams(ctx); err != nil {
@@ -203,8 +212,11 @@ func (r *run) decideSessions(ctx context.Context, page []buffer.Session) error {
 	for i := range page {
 		if s := &page[i]; r.ours(s) {
 			r.found.sessions.all++
-			if isLasting(*s) {
+			switch {
+			case isLasting(*s):
 				r.found.sessions.lasting++
+			case !s.HasOwnKey():
+				r.found.sessions.expiring = true
 			}
 		}
 	}
@@ -325,7 +337,7 @@ func (r *run) walkAlone(ctx context.Context, visit func(ctx context.Context, f S
 // isAlone reports whether a stream is to be judged: in the second scan only
 // those that the first decided on.
 func (r *run) isAlone(name string) bool {
-	if r.streams.has(name, owned) || r.unreadable.Overflow() || r.unreadable.MayOwn(name) {
+	if r.streams.has(name, owned) || r.unreadable.Blind() || r.holdsAll() || r.unreadable.MayOwn(name) {
 		return false
 	}
 	return !r.flows.second || r.streams.has(name, dying)

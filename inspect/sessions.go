@@ -41,6 +41,9 @@ func (r *run) crossCheck(ctx context.Context, whole bool) error {
 	var strays []buffer.Session
 	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
 		for _, session := range page {
+			if session.Foreign {
+				continue
+			}
 			if id, ok := sessionID(session.ID); ok {
 				if _, seen := known[id]; seen {
 					known[id] = true

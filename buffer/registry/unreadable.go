@@ -13,6 +13,7 @@ type UnreadableOwners struct {
 	kept  map[string]bool
 	bytes int
 	over  bool
+	blind bool
 	index *suffixarray.Index
 }
 
@@ -24,7 +25,7 @@ const maxUnreadable = 1 << 20
 func (u *UnreadableOwners) Add(s Session) {
 	switch {
 	case s.owns == ownsAny:
-		u.over = true
+		u.blind = true
 	case s.owns == ownsNamed, !strings.Contains(s.value, propStream), u.kept[s.value]:
 		// A value without these bytes owns nothing.
 	case u.bytes+len(s.value) > maxUnreadable:
@@ -41,6 +42,9 @@ func (u *UnreadableOwners) Add(s Session) {
 
 // Overflow reports whether values could not be kept: any stream may be owned.
 func (u *UnreadableOwners) Overflow() bool { return u.over }
+
+// Blind reports whether nothing could be read where sessions lie.
+func (u *UnreadableOwners) Blind() bool { return u.blind }
 
 // MayOwn reports whether one of the values that were kept may own a stream.
 // What they cost does not depend on how many streams are asked for.

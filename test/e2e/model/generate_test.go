@@ -15,10 +15,7 @@ import (
 // the number of issue 14 that says so. Cases that need them are not made, unless
 // MODEL_RULES names them, joined by commas.
 var missing = map[string]int{
-	"units":     1,
-	"foreign":   2,
 	"flowing":   3,
-	"owners":    4,
 	"groups":    6,
 	"last id":   7,
 	"nodes":     9,

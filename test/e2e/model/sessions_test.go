@@ -223,6 +223,9 @@ func (s *session) readTime(now uint64) uint64 {
 		text = s.values["updated"]
 	}
 	ms, err := strconv.ParseUint(text, 10, 64)
+	if exponent, failed := strconv.ParseFloat(text, 64); err != nil && failed == nil && exponent > 0 && exponent < 1<<62 {
+		ms, err = uint64(exponent), nil
+	}
 	if err != nil || !isTime(ms, now) {
 		return 0
 	}

@@ -1,0 +1,45 @@
+package cleanup
+
+import (
+	"context"
+	"time"
+)
+
+// overflowLimits is for how many times the retire limit sessions that cannot be
+// read, and are too many to be kept in mind, hold back every retirement.
+const overflowLimits = 7
+
+// readLeft reads what the last run left. That of other keys or patterns cannot be
+// compared.
+func (r *run) readLeft(ctx context.Context) error {
+	left, err := r.store.Left(ctx)
+	if left[factScope] == r.store.Scope() {
+		r.left = left
+	}
+	return err
+}
+
+// overflowSince is when such sessions were first seen: now, unless a run before
+// noted it.
+func (r *run) overflowSince() time.Time {
+	since := time.UnixMilli(r.left[leftOverflow]).UTC()
+	if r.left[leftOverflow] <= 0 || since.After(r.now) {
+		return r.now
+	}
+	return since
+}
+
+// holdsAll reports whether they hold back every retirement. Where it cannot be
+// noted since when, they go on doing so.
+func (r *run) holdsAll() bool {
+	return r.unreadable.Overflow() && r.now.Sub(r.overflowSince()) <= overflowLimits*r.o().Limits.RetireAfter
+}
+
+// tellHoldsAll says so, once a run.
+func (r *run) tellHoldsAll() {
+	if !r.holdsAll() {
+		return
+	}
+	r.o().Log.Warn("unreadable sessions hold back retirement", "until", r.overflowSince().Add(overflowLimits*r.o().Limits.RetireAfter).Format(time.RFC3339),
+		"reason", "they mention streamName and take more than 1 MiB: any of them may own a stream")
+}
