@@ -75,13 +75,27 @@ func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error
 	return nil
 }
 
+// reading is a layout's reader, and whether its sessions are looked for.
+type reading struct {
+	hashReader
+	wanted bool
+}
+
+// handOut gives an entry to the first reader that claims it.
+func handOut(readers []reading, field, value string) {
+	for _, reader := range readers {
+		if reader.claims(field, value) {
+			if reader.wanted {
+				reader.take(field, value)
+			}
+			return
+		}
+	}
+}
+
 // WalkHashSessions is WalkSessions without the layouts that take a scan of the
 // whole keyspace.
 func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) error) error {
-	type reading struct {
-		hashReader
-		wanted bool
-	}
 	var readers []reading
 	wanted := false
 	for _, l := range layouts {
@@ -100,14 +114,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 	var page []Session
 	err = redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) error {
 		for i := 0; i+1 < len(pairs); i += 2 {
-			for _, reader := range readers {
-				if reader.claims(pairs[i], pairs[i+1]) {
-					if reader.wanted {
-						reader.take(pairs[i], pairs[i+1])
-					}
-					break
-				}
-			}
+			handOut(readers, pairs[i], pairs[i+1])
 		}
 		page = page[:0]
 		for _, reader := range readers {
