@@ -43,6 +43,9 @@ func (r *run) act(ctx context.Context) error {
 		return nil
 	}
 	r.flows.second = true
+	if err := r.settle(ctx); err != nil {
+		return fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
+	}
 	if removes {
 		// Noted before the first removal: what a run that is killed has removed
 		// must not look like a loss to the next.
@@ -62,6 +65,19 @@ func (r *run) act(ctx context.Context) error {
 		return fmt.Errorf("retiring streams: %w", err)
 	}
 	return nil
+}
+
+// settle finds, of several sessions that name one stream and id, the one with
+// the newest time, where the first scan left that open. The second scan may come
+// upon them in another order: masters of a cluster are scanned side by side.
+func (r *run) settle(ctx context.Context) error {
+	if !r.flows.unsure {
+		return nil
+	}
+	return r.walkSessions(ctx, func(page []buffer.Session) error {
+		r.flows.turn(page, r.displaced)
+		return nil
+	})
 }
 
 // actSessions judges a page of sessions anew, removes the stale ones and marks

@@ -51,7 +51,9 @@ type flows struct {
 	seen          *filter
 	page          []buffer.Session
 	bytes, memory int64
-	second        bool
+	// second: it is the second scan; unsure: the first left it open for which of
+	// several sessions messages count.
+	second, unsure bool
 }
 
 // Why a stream's messages are not known in this run.
@@ -192,7 +194,9 @@ func (f *flows) claim(s *buffer.Session, a *arrival) (counts, unsure bool) {
 	if a.by == 0 || s.Updated.After(a.updated) {
 		a.take(by, s)
 	}
-	return true, !f.second && a.contested
+	unsure = !f.second && a.contested
+	f.unsure = f.unsure || unsure
+	return true, unsure
 }
 
 // start begins the look at the streams of sessions, or brings it up to date, in
