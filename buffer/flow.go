@@ -55,7 +55,9 @@ type Arrived struct {
 	Newest, Oldest ID
 	// End reports that there are no more messages in the range.
 	End bool
-	Err error
+	// Emptied is the last id of a stream that had entries and has none any more.
+	Emptied ID
+	Err     error
 }
 
 // What one call looks at for each millisecond of stall: a payload is copied
@@ -96,10 +98,10 @@ end
 // KEYS[1] stream; ARGV[1] and ARGV[2] range from the largest id to the
 // smallest, ARGV[3] ms before which a message ends the look, ARGV[4] least ms
 // of a time, ARGV[5] most messages, ARGV[6] most bytes
-// returns {1 if there are no more, messages, bytes, newest id, oldest id, marks}
+// returns {1 if there are no more, messages, bytes, newest id, oldest id, marks, last id of a stream without entries}
 var arrivalsScript = newScript(`
 local kind = redis.call('TYPE', KEYS[1])
-if (kind.ok or kind) ~= 'stream' then return {1, 0, 0, '0-0', '0-0', {}} end
+if (kind.ok or kind) ~= 'stream' then return {1, 0, 0, '0-0', '0-0', {}, '0-0'} end
 local top, since, least, most, room = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 ` + markLua + `
 local ended, newest, oldest = 0, '0-0', '0-0'
@@ -112,7 +114,14 @@ while messages < most and (messages == 0 or bytes + largest <= room) do
   look(entry)
   oldest, top = entry[1], '(' .. entry[1]
 end
-return {ended, messages, bytes, newest, oldest, marks}
+local emptied = '0-0'
+if messages == 0 and redis.call('XLEN', KEYS[1]) == 0 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[1])
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' and info[i + 1] ~= '' then emptied = info[i + 1] end
+  end
+end
+return {ended, messages, bytes, newest, oldest, marks, emptied}
 `)
 
 // Arrivals looks at messages of streams, in calls within the stall. Where the
@@ -153,8 +162,8 @@ func (b *Buffer) lookMessages() int {
 }
 
 func parseArrived(reply []any, err error) Arrived {
-	if err == nil && len(reply) != 6 {
-		err = fmt.Errorf("%d values instead of 6", len(reply))
+	if err == nil && len(reply) != 7 {
+		err = fmt.Errorf("%d values instead of 7", len(reply))
 	}
 	if err != nil {
 		return Arrived{Err: err}
@@ -163,8 +172,8 @@ func parseArrived(reply []any, err error) Arrived {
 	messages, _ := reply[1].(int64)
 	a := Arrived{End: ended == 1, Messages: int(messages)}
 	a.Bytes, _ = reply[2].(int64)
-	for i, into := range []*ID{&a.Newest, &a.Oldest} {
-		text, _ := reply[3+i].(string)
+	for i, into := range map[int]*ID{3: &a.Newest, 4: &a.Oldest, 6: &a.Emptied} {
+		text, _ := reply[i].(string)
 		if *into, err = ParseID(text); err != nil {
 			return Arrived{Err: err}
 		}

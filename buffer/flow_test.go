@@ -35,12 +35,14 @@ func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
 		rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: at(21), Values: []any{"id", long}})
 		rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: at(22), Values: []any{"data", "of nobody"}})
 		rdb.Set(ctx, "stream:b", "x", 0)
+		rdb.XAdd(ctx, &redis.XAddArgs{Stream: "stream:emptied", ID: at(5), Values: []any{"id", 1}})
+		rdb.XTrimMaxLen(ctx, "stream:emptied", 0)
 		b := open(t, url, func(o *Options) { o.ReadOnly = true })
 		id := func(i int) ID { return ID{uint64(start + int64(i)), 1} }
 		ask := Arrivals{Stream: "a", Messages: 100, Bytes: 1 << 20}
 		few, after, since := ask, ask, ask
 		few.Messages, after.After, after.Before, since.Since = 3, id(17), id(20), time.UnixMilli(start+19)
-		got, err := b.Arrivals(ctx, []Arrivals{few, after, since, {Stream: "b", Messages: 1, Bytes: 1}, {Stream: "none", Messages: 1, Bytes: 1}})
+		got, err := b.Arrivals(ctx, []Arrivals{few, after, since, {Stream: "b", Messages: 1, Bytes: 1}, {Stream: "none", Messages: 1, Bytes: 1}, {Stream: "emptied", Messages: 1, Bytes: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,10 +50,10 @@ func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
 			{Marks: []Mark{{id(20), "0"}, {id(21), MarkOf(long)}}, Messages: 3, Newest: id(22), Oldest: id(20)},
 			{Marks: []Mark{{id(18), "0"}, {id(19), "1"}}, Messages: 2, Newest: id(19), Oldest: id(18), End: true},
 			{Marks: []Mark{{id(20), "0"}, {id(19), "1"}, {id(21), MarkOf(long)}}, Messages: 4, Newest: id(22), Oldest: id(19), End: true},
-			{End: true}, {End: true},
+			{End: true}, {End: true}, {End: true, Emptied: id(5)},
 		} {
 			g := got[i]
-			if marksOf(g) != marksOf(want) || g.Messages != want.Messages || g.Newest != want.Newest || g.Oldest != want.Oldest || g.End != want.End || g.Err != nil {
+			if marksOf(g) != marksOf(want) || g.Messages != want.Messages || g.Newest != want.Newest || g.Oldest != want.Oldest || g.End != want.End || g.Emptied != want.Emptied || g.Err != nil {
 				t.Errorf("%d: got %+v, want %+v", i, g, want)
 			}
 		}

@@ -27,7 +27,7 @@ const (
 const (
 	lookMemory    = 256
 	arrivalMemory = 128
-	silentMemory  = 32
+	silentMemory  = 48
 )
 
 // freshFor is how long what the second scan saw of a stream holds for the
@@ -79,6 +79,9 @@ func newFlows(store looker, l Limits, now time.Time) *flows {
 type glance struct {
 	second bool
 	at     time.Time
+	// emptied is the last id that the stream had when it was found without
+	// entries: whose message that was, and whose came before, nobody can know.
+	emptied buffer.ID
 }
 
 // look is what is known of the messages of one stream.
@@ -260,7 +263,7 @@ func (f *flows) newer(stream string) buffer.Arrivals {
 // started takes in the first answer about a stream.
 func (f *flows) started(ctx context.Context, ask buffer.Arrivals, a buffer.Arrived) error {
 	l := f.looks[ask.Stream]
-	g := glance{f.second, time.Now()}
+	g := f.glances(ask.Stream, a)
 	f.bytes += a.Bytes
 	switch {
 	case l == nil && a.Err == nil && a.Messages == 0:
@@ -281,6 +284,24 @@ func (f *flows) started(ctx context.Context, ask buffer.Arrivals, a buffer.Arriv
 	}
 	l.glance = g
 	return f.refresh(ctx, l, ask, a)
+}
+
+// glances notes that a stream was asked now.
+func (f *flows) glances(stream string, a buffer.Arrived) glance {
+	emptied := f.silent[maphash.String(f.seed, stream)].emptied
+	if l := f.looks[stream]; l != nil {
+		emptied = l.emptied
+	}
+	if emptied.Less(a.Emptied) {
+		emptied = a.Emptied
+	}
+	return glance{f.second, time.Now(), emptied}
+}
+
+// hides reports whether messages within a limit may have gone before they were
+// looked at.
+func (g glance) hides(limit time.Duration, now time.Time) bool {
+	return g.emptied.IsTime(now) && now.Sub(g.emptied.Time()) <= limit
 }
 
 // finish ends the part without gaps where its bounds or the stream end it.
@@ -365,8 +386,8 @@ func (f *flows) newArrival(stream string, mark uint64) *arrival {
 func (f *flows) find(ctx context.Context, s *buffer.Session, limit time.Duration, messages int) (a *arrival, known bool, err error) {
 	l := f.looks[s.Stream]
 	if l == nil {
-		_, silent := f.silent[maphash.String(f.seed, s.Stream)]
-		return nil, silent, nil
+		g, silent := f.silent[maphash.String(f.seed, s.Stream)]
+		return nil, silent && !g.hides(limit, f.now), nil
 	}
 	key := f.mark(s.ID)
 	for !f.answers(l, l.seen[key], limit, messages) {
@@ -381,7 +402,8 @@ func (f *flows) find(ctx context.Context, s *buffer.Session, limit time.Duration
 			break
 		}
 	}
-	return l.seen[key], true, nil
+	a = l.seen[key]
+	return a, a != nil || !l.hides(limit, f.now), nil
 }
 
 // answers reports whether going on would tell nothing new.

@@ -277,3 +277,51 @@ func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 	w.agree(nil)
 	w.expect("sessions", w.sessions(), "counted")
 }
+
+// Trimming may take the messages that show that a session flows. Where it left
+// none at all, nobody knows: the sessions stay, as long as the stream's last id
+// is within the limit.
+func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.T) {
+	w := newWorld(t)
+	w.described(buffer.LayoutObject, "emptied", "s", 7, old, stated(`"open"`))
+	w.described(buffer.LayoutObject, "emptied long ago", "t", 7, old, stated(`"open"`))
+	w.described(buffer.LayoutObject, "no times", "u", 7, old, stated(`"open"`))
+	w.described(buffer.LayoutObject, "never an entry", "v", 7, old, stated(`"open"`))
+	w.sent("s", 7, 2*time.Hour)
+	w.sent("t", 7, 25*time.Hour)
+	w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:u", ID: "5-1", Values: []any{"id", 7, "data", "x"}}).Err())
+	w.noError(w.Client.XGroupCreateMkStream(t.Context(), "stream:v", "g", "0").Err())
+	for _, stream := range []string{"s", "t", "u"} {
+		w.noError(w.Client.XTrimMaxLen(t.Context(), "stream:"+stream, 0).Err())
+	}
+	report := w.agree(nil)
+	if report.SessionsPostponed != 1 || report.SessionsStale != 3 || report.SessionsExpired != 3 || report.Errors != 0 {
+		t.Errorf("%+v", report)
+	}
+	w.expect("sessions", w.sessions(), "emptied")
+	w.expect("streams", w.keys(), "s", "u", "v")
+	// It ends as the last id ages.
+	store := &counting{Buffer: w.open(w.URL(), nil), now: w.now.Add(23 * time.Hour)}
+	if report, err := cleanup.New(store, w.options(nil)).Run(t.Context()); err != nil || report.SessionsExpired != 1 {
+		t.Errorf("a day after its last message: %+v, %v", report, err)
+	}
+}
+
+// A message of another session that comes after the stream was emptied says
+// nothing about those that were there before.
+func TestWhatWasEmptiedBetweenTheScansIsNotKnown(t *testing.T) {
+	w := newWorld(t)
+	w.described(buffer.LayoutObject, "emptied", "s", 7, old, stated(`"open"`))
+	w.described(buffer.LayoutObject, "stale", "t", 7, old, stated(`"open"`))
+	w.sent("s", 9, older)
+	w.sent("t", 9, older)
+	store := &arriving{Buffer: w.open(w.URL(), nil), before: func() {
+		w.sent("s", 7, time.Minute)
+		w.noError(w.Client.XTrimMaxLen(t.Context(), "stream:s", 0).Err())
+	}}
+	report, err := cleanup.New(store, w.options(nil)).Run(t.Context())
+	if err != nil || report.SessionsExpired != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	w.expect("sessions", w.sessions(), "emptied")
+}

@@ -132,7 +132,7 @@ func (r *record) summarize(report Report) {
 			"remedy", "their producers must update lastUpdated")
 	}
 	if n := report.SessionsPostponed + r.postponed; n > 0 {
-		r.log.Warn("sessions left to a later run", "count", n, "reason", "their streams could not be looked at in this run")
+		r.log.Warn("sessions left to a later run", "count", n, "reason", "their messages could not be looked at in this run")
 	}
 	if report.StreamsPostponed > 0 {
 		r.log.Info("streams left to a later run", "count", report.StreamsPostponed, "reason", "too many sessions expire in this run")

@@ -148,7 +148,7 @@ func (p *Plan) writeNotes(pw *printer) {
 		pw.line("%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"))
 	}
 	if n := s.PostponedSessions; n > 0 {
-		pw.line("%s left to a later run: their streams could not be looked at in this one.", plural(n, "session"))
+		pw.line("%s left to a later run: their messages could not be looked at in this one.", plural(n, "session"))
 	}
 	if n := s.PostponedStreams; n > 0 {
 		pw.line("%s left to a later run: too many sessions expire in this one.", plural(n, "stream"))

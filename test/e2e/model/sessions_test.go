@@ -30,6 +30,7 @@ type session struct {
 	raw              string            // all bytes of the value
 	rta              bool
 	unsure           bool   // may be read in another way
+	hidden           bool   // trimming, which comes first, may take what tells
 	time             uint64 // ms, 0 if malformed
 	fate             fate
 	why              string
@@ -197,16 +198,43 @@ func judge(d dump, s settings) []*session {
 			found.why = "another installation's"
 		case d.now < found.time || d.now-found.time <= uint64(s.expire.Milliseconds()):
 			found.why = "live"
-		case flows(d, s, found, all):
-			found.why = "flowing"
 		default:
-			found.fate, found.why = goes, "stale"
-			if found.unsure {
-				found.fate = either
-			}
+			found.judgeMessages(d, s, all)
 		}
 	}
 	return all
+}
+
+// judgeMessages judges a session whose time is too old. once trims first: where
+// that takes the messages that show that the session flows, it may go, and where
+// no entry is left, nobody knows and it stays.
+func (s *session) judgeMessages(d dump, set settings, all []*session) {
+	flowing := flows(d, set, s, all)
+	s.fate, s.why = goes, "stale"
+	if flowing {
+		s.fate, s.why = stays, "flowing"
+	} else if s.unsure {
+		s.fate = either
+	}
+	k, sid := d.stream(s.stream()), s.values["streamSessionId"]
+	if k == nil || k.kind != "stream" || sid == "" || !isTime(k.last.ms, d.now) {
+		return
+	}
+	since := d.now - uint64(set.expire.Milliseconds())
+	switch {
+	case k.last.ms < since:
+		return
+	case len(k.entries) == 0:
+		s.fate, s.why = stays, "on an emptied stream"
+		return
+	case !d.listed[s.stream()] || set.excluded(s.stream()):
+		return
+	}
+	left := k.entries[entriesOf(k, set.policyOf(s.stream()), set.respectGroups, d.now).must:]
+	shows := func(e entry) bool { return e.fields["id"] == sid && e.id.ms >= since }
+	if flowing && len(left) > 0 && !slices.ContainsFunc(left, shows) || !flowing && len(left) == 0 {
+		s.fate, s.hidden = either, true
+	}
 }
 
 func (s *session) stream() string {
@@ -251,6 +279,11 @@ func flows(d dump, s settings, found *session, all []*session) bool {
 func (s *session) owns(name string) fate {
 	switch {
 	case s.fate == goes:
+		return goes
+	case s.hidden:
+		if s.stream() == name {
+			return either
+		}
 		return goes
 	case s.why == "foreign":
 		return goes

@@ -64,6 +64,9 @@ func guard(d dump, s settings, sessions []*session) fate {
 	if s.brakeOff {
 		return stays
 	}
+	if anyHidden(sessions) {
+		return either
+	}
 	count := func(f fate, of func(*session) bool) (n int) {
 		for _, found := range sessions {
 			if found.fate == f && of(found) {
