@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -14,26 +13,22 @@ import (
 // Look asks what the oldest entry of a stream is.
 type Look struct {
 	Stream string
-	// Before is the id below which an entry counts as old.
+	// Before is the id below which an entry counts as old; not 0-0.
 	Before ID
-	// Ahead asks whether ids lie too far ahead even if no entry is old.
-	Ahead bool
+	// Count is up to how many old entries are counted.
+	Count int64
 }
 
 // Head is what is found at a stream's old end.
 type Head struct {
 	// Length in entries; 0 where there is no key.
 	Length int64
-	// Old reports that the oldest entry lies below the id that was asked for.
-	Old bool
-	// First is the oldest entry's id, if Old.
-	First ID
-	// EntryBytes is roughly what an entry takes, if Old: the oldest one, or
-	// one on the average of some macro nodes if that is more.
+	// Old is how many entries lie below the id that was asked for, 1 at most
+	// unless more were to be counted.
+	Old int64
+	// EntryBytes is roughly what an entry takes, if one is old: the oldest one,
+	// or one on the average of some macro nodes if that is more.
 	EntryBytes int64
-	// Ahead reports that the newest ids lie too far ahead to be times; it is
-	// looked at if Old, or if asked for.
-	Ahead bool
 	// Err is why the stream could not be asked.
 	Err error
 }
@@ -42,14 +37,12 @@ type Head struct {
 // the server.
 //
 // KEYS streams
-// ARGV[1] id from which on an id is too far ahead; for KEYS[i], ARGV[2i] end of
-// the range in which entries are old and ARGV[2i+1] "1" to look ahead anyway
-// returns for each key an error; or its length; or, if the oldest entry is old
-// or the ids' end is asked for, {length, 1 if too far ahead, else 0} and, if old, the
-// oldest entry's id and bytes an entry
+// ARGV[2i-1] for KEYS[i] the end of the range in which entries are old, ARGV[2i]
+// how many are counted
+// returns for each key an error; or its length; or, if the oldest entry is old,
+// {length, number of old entries, bytes an entry}
 var headScript = newScript(`
 local call = redis.call
-local function ahead(key) return #call('XRANGE', key, ARGV[1], '+', 'COUNT', '1') end
 local function bytes(key, entry, length)
   local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
   for _, text in ipairs(entry[2]) do size = size + #text end
@@ -58,18 +51,13 @@ local function bytes(key, entry, length)
 end
 local heads = {}
 for i, key in ipairs(KEYS) do
-  local old = redis.pcall('XRANGE', key, '-', ARGV[2 * i], 'COUNT', '1')
+  local old = redis.pcall('XRANGE', key, '-', ARGV[2 * i - 1], 'COUNT', ARGV[2 * i])
   if old.err then
     heads[i] = old
   else
     local length = call('XLEN', key)
-    if old[1] then
-      heads[i] = {length, ahead(key), old[1][1], bytes(key, old[1], length)}
-    elseif ARGV[2 * i + 1] == '1' then
-      heads[i] = {length, ahead(key)}
-    else
-      heads[i] = length
-    end
+    heads[i] = length
+    if old[1] then heads[i] = {length, #old, bytes(key, old[1], length)} end
   end
 end
 return heads
@@ -79,27 +67,22 @@ return heads
 // share the cost of a call, few enough that 1 MiB messages stall nobody.
 const headsPerCall = 32
 
-// Heads looks at the old end of streams, in one pipeline; now is the server's
-// time. An error means that the connection broke.
-func (b *Buffer) Heads(ctx context.Context, looks []Look, now time.Time) ([]Head, error) {
+// Heads looks at the old end of streams, in one pipeline. An error means that
+// the connection broke.
+func (b *Buffer) Heads(ctx context.Context, looks []Look) ([]Head, error) {
 	perCall := headsPerCall
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
 	}
-	tooFarAhead := strconv.FormatInt(now.Add(MaxTimeAhead).UnixMilli()+1, 10)
 	var calls []scriptCall
 	for part := range slices.Chunk(looks, perCall) {
 		var more moreKeys
-		args := []any{more, tooFarAhead}
+		args := []any{more}
 		for i, l := range part {
 			if i > 0 {
 				more = append(more, b.names.StreamKey(l.Stream))
 			}
-			flag := "0"
-			if l.Ahead {
-				flag = "1"
-			}
-			args = append(args, "("+l.Before.String(), flag)
+			args = append(args, "("+l.Before.String(), max(1, l.Count))
 		}
 		args[0] = more
 		calls = append(calls, scriptCall{b.names.StreamKey(part[0].Stream), args})
@@ -128,39 +111,58 @@ func parseHead(reply any) (h Head) {
 	case int64:
 		h.Length = reply
 	case []any:
-		if len(reply) < 2 {
-			break
-		}
-		h.Length, _ = reply[0].(int64)
-		h.Ahead = reply[1] == int64(1)
-		if len(reply) == 4 {
-			h.Old = true
-			text, _ := reply[2].(string)
-			h.First, h.Err = ParseID(text)
-			h.EntryBytes, _ = reply[3].(int64)
+		if len(reply) == 3 {
+			h.Length, _ = reply[0].(int64)
+			h.Old, _ = reply[1].(int64)
+			h.EntryBytes, _ = reply[2].(int64)
 		}
 	}
 	return h
 }
 
-// HaveCounters reports, for each stream, whether it has an entry whose id is
-// too small for a time, in one pipeline; false where the stream could not be
-// asked. No payload is read, unless there is such an entry.
-func (b *Buffer) HaveCounters(ctx context.Context, names []string) ([]bool, error) {
-	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.XMessageSliceCmd, len(names))
-	end := strconv.Itoa(MinTimeMs - 1)
-	for i, name := range names {
-		cmds[i] = pipe.XRangeN(ctx, b.names.StreamKey(name), "-", end, 1)
+// lastIDScript keeps the payloads that XINFO STREAM returns on the server.
+//
+// KEYS[1] stream; returns its last generated id, 0-0 where there is no key
+var lastIDScript = newScript(`
+local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
+if info.err then
+  if info.err:find('no such key') then return '0-0' end
+  return info
+end
+for i = 1, #info, 2 do
+  if info[i] == 'last-generated-id' then return info[i + 1] end
+end
+return '0-0'
+`)
+
+// LastID is the last generated id of a stream, or why it could not be learnt.
+type LastID struct {
+	ID  ID
+	Err error
+}
+
+// LastIDs asks for the last generated id of each stream, in small pipelines:
+// the server touches two payloads a stream for it.
+func (b *Buffer) LastIDs(ctx context.Context, names []string) ([]LastID, error) {
+	ids := make([]LastID, 0, len(names))
+	for part := range slices.Chunk(names, infoBatch*b.width(ctx)) {
+		calls := make([]scriptCall, len(part))
+		for i, name := range part {
+			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+		}
+		for i, cmd := range b.evalRead(ctx, lastIDScript, calls) {
+			text, err := cmd.Text()
+			if IsLost(err) {
+				return nil, fmt.Errorf("asking for the last id of stream %s: %w", Quote(part[i]), err)
+			}
+			last := LastID{Err: err}
+			if err == nil {
+				last.ID, last.Err = ParseID(text)
+			}
+			ids = append(ids, last)
+		}
 	}
-	if _, err := pipe.Exec(ctx); IsLost(err) {
-		return nil, fmt.Errorf("looking for ids that are not times in %d streams: %w", len(names), err)
-	}
-	have := make([]bool, len(names))
-	for i, cmd := range cmds {
-		have[i] = len(cmd.Val()) > 0
-	}
-	return have, nil
+	return ids, nil
 }
 
 // Sizes is roughly what each stream takes in memory, in bytes; 0 where it is

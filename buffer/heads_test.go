@@ -53,9 +53,9 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 		}
 		looks := make([]Look, len(names))
 		for i, name := range names {
-			looks[i] = Look{Stream: name, Before: TimeID(now.Add(-time.Hour)), Ahead: true}
+			looks[i] = Look{Stream: name, Before: TimeID(now.Add(-time.Hour)), Count: 5}
 		}
-		heads, err := b.Heads(t.Context(), looks, now)
+		heads, err := b.Heads(t.Context(), looks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,11 +66,9 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 				if h.EntryBytes < 5000 || h.EntryBytes > 12_000 {
 					t.Errorf("an entry of 5000 bytes is said to take %d", h.EntryBytes)
 				}
-				want = Head{Length: 2, Old: true, First: TimeID(now.Add(-2 * time.Hour)), EntryBytes: h.EntryBytes}
+				want = Head{Length: 2, Old: 1, EntryBytes: h.EntryBytes}
 			case "counters":
-				want = Head{Length: 2, Old: true, First: ID{Ms: 9}, EntryBytes: h.EntryBytes}
-			case "nanoseconds":
-				want = Head{Length: 1, Ahead: true}
+				want = Head{Length: 2, Old: 2, EntryBytes: h.EntryBytes}
 			case "text":
 				if ClassOf(h.Err) != ClassWrongType {
 					t.Errorf("a text's error is %v", h.Err)
@@ -84,9 +82,24 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", names[i], h, want)
 			}
 		}
-		have, err := b.HaveCounters(t.Context(), names[:6])
-		if err != nil || fmt.Sprint(have) != "[false false true false false false]" {
-			t.Errorf("streams with counters: %v, %v", have, err)
+	})
+}
+
+func TestTheLastIDStaysWhenItsEntryIsGone(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		s := start(t)
+		ctx := t.Context()
+		ahead := ID{Ms: 9_000_000_000_000, Seq: 7}
+		s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:ahead", ID: ahead.String(), Values: []string{"d", "x"}})
+		s.Client.XDel(ctx, "stream:ahead", ahead.String())
+		s.Client.XGroupCreateMkStream(ctx, "stream:never", "g", "$")
+		s.Client.Set(ctx, "stream:text", "x", 0)
+		last, err := open(t, s.URL(), nil).LastIDs(ctx, []string{"ahead", "never", "text", "gone"})
+		if err != nil || len(last) != 4 {
+			t.Fatal(last, err)
+		}
+		if last[0] != (LastID{ID: ahead}) || last[1] != (LastID{}) || ClassOf(last[2].Err) != ClassWrongType || last[3] != (LastID{}) {
+			t.Errorf("%+v", last)
 		}
 	})
 }

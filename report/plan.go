@@ -20,11 +20,16 @@ type Plan struct {
 	Actions []Action `json:"actions"`
 	// Failed names what could not be read or judged: the plan says nothing of it.
 	Failed []string `json:"failed,omitempty"`
+	// Protected are streams that are over a limit, and what protects them.
+	Protected []Protection `json:"protected"`
 
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
 	all      bool
 	counts   map[string]int
+	// protected counts what the table shows of Protected, and would if there
+	// was room.
+	protected int
 }
 
 // Summary counts what a plan would do.
@@ -65,7 +70,7 @@ type Action struct {
 // NewPlan makes an empty plan that lists the first [Listed] actions of each
 // kind, or all.
 func NewPlan(r Redis, all bool) *Plan {
-	return &Plan{Redis: r, Actions: []Action{}, all: all, counts: make(map[string]int)}
+	return &Plan{Redis: r, Actions: []Action{}, Protected: []Protection{}, all: all, counts: make(map[string]int)}
 }
 
 // Add takes an action into the list if there is room for it.
@@ -82,6 +87,31 @@ func (p *Plan) Add(a Action) {
 	p.Actions = append(p.Actions, a)
 }
 
+// Protection is what protects entries of a stream that are over a limit.
+type Protection struct {
+	Stream  string `json:"stream"`
+	By      string `json:"by"`
+	Group   string `json:"group,omitempty"`
+	Entries int64  `json:"entries"`
+	Reason  string `json:"reason"`
+}
+
+// Protect takes a protection into the list if there is room for it.
+func (p *Plan) Protect(protection Protection) {
+	if !protection.isRest() {
+		p.protected++
+	}
+	if !p.all && len(p.Protected) >= Listed {
+		return
+	}
+	protection.Stream, protection.Group = buffer.Escape(protection.Stream), buffer.Escape(protection.Group)
+	p.Protected = append(p.Protected, protection)
+}
+
+// isRest reports whether it is only what approximate trimming leaves, a part of a
+// macro node: nearly every stream has that.
+func (p Protection) isRest() bool { return p.By == "node" }
+
 // WritePlan writes a plan.
 func WritePlan(w io.Writer, f Format, p *Plan) error {
 	if f == JSON {
@@ -95,10 +125,10 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	pw.line("%s and %s looked at.", plural(s.Streams, "stream"), plural(s.Sessions, "session"))
 	p.writeNotes(pw)
 	if len(p.Actions) == 0 {
-		if len(p.Failed) == 0 {
+		if len(p.Failed) == 0 && p.protected == 0 {
 			pw.line("Nothing to do.")
 		}
-		return pw.err
+		return p.writeProtected(pw)
 	}
 	pw.line("")
 	rows := [][]string{{"ACTION", "STREAM OR SESSION", "ENTRIES", "WHY"}}
@@ -120,6 +150,26 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	if s.Brake != "" {
 		pw.line("The mass-deletion guard would stop the clean-up: %s%s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake, releaseText(s.BrakeUntil))
+	}
+	return p.writeProtected(pw)
+}
+
+// writeProtected says what stays although it is over a limit.
+func (p *Plan) writeProtected(pw *printer) error {
+	if p.protected == 0 || pw.err != nil {
+		return pw.err
+	}
+	pw.line("")
+	pw.line("Over a limit, and protected:")
+	rows := [][]string{{"STREAM", "ENTRIES", "BY", "WHY"}}
+	for _, protection := range p.Protected {
+		if protection.isRest() {
+			continue
+		}
+		rows = append(rows, []string{cut(protection.Stream, 32), human.Count(protection.Entries), protection.By, protection.Reason})
+	}
+	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > len(rows)-1 {
+		pw.line("… and %s more; --all lists them.", human.Count(int64(p.protected-len(rows)+1)))
 	}
 	return pw.err
 }

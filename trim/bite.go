@@ -20,7 +20,7 @@ func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	b := batch{run: r, reason: ByLength}
 	for _, c := range due {
 		surplus := c.length - c.policy.MaxLength
-		limit := r.pace.entries(c.entryBytes, r.nodes.EntriesPerNode(c.entryBytes))
+		limit := r.pace.entries(c.entryBytes, r.nodeEntries(c.entryBytes))
 		if surplus > 2*limit {
 			r.wait(c, ByLength, surplus)
 			continue
@@ -35,18 +35,21 @@ func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	return b.send(ctx)
 }
 
-// fullNodes is how many entries two macro nodes hold at most. A call that may
-// take so many, and took no more than half, has come to the end: whatever the
-// next node holds, it would have fitted.
-func (r *run) fullNodes() int64 { return 2 * min(maxNode, r.nodes.EntriesPerNode(0)) }
+// fewEntries is how many entries a call may always take: two macro nodes as
+// Redis makes them by default.
+const fewEntries = 200
 
-// maxNode bounds the entries of a macro node where the server does not.
-const maxNode = 10_000
+// nodeEntries is how many entries of a size a macro node holds by the server's
+// present limits. A stream may have larger nodes, from other limits or another
+// server, so this only says where to begin.
+func (r *run) nodeEntries(entryBytes int64) int64 {
+	return min(fewEntries/2, r.nodes.EntriesPerNode(entryBytes))
+}
 
 // ageBite is the limit of a first call by age: as little as can tell whether
 // there is more, but never many large entries.
 func (r *run) ageBite(entryBytes int64) int64 {
-	return max(2, min(r.fullNodes(), firstSlice/max(1, entryBytes)))
+	return max(2, min(fewEntries, firstSlice/max(1, entryBytes)))
 }
 
 // biteAges takes entries that are too old, a little from each stream.
@@ -54,7 +57,7 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 	if !r.byAge {
 		return nil
 	}
-	due := pick(page, func(c *candidate) bool { return !c.skip && c.policy.MaxAge > 0 && c.timeIDs && c.old && !c.isEmpty() })
+	due := pick(page, func(c *candidate) bool { return !c.skip && c.timeIDs && c.old > 0 })
 	var unsure []*candidate
 	for len(due) > 0 {
 		part := due[:min(r.probes, len(due))]
@@ -73,13 +76,18 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 		}
 		unsure = append(unsure, b.unsure...)
 	}
-	// Where the limit was too small to tell, the oldest entry now can.
-	if err := r.lookClosely(ctx, unsure); err != nil {
+	// A call that removed less than it might came to the end, or to a macro node
+	// that is larger than its limit: the oldest entries now tell.
+	if err := r.lookAtOldest(ctx, unsure, fewEntries); err != nil {
 		return err
 	}
 	for _, c := range unsure {
-		if c.old && !c.skip {
+		switch {
+		case c.skip || c.old == 0:
+		case c.old >= r.ageBite(c.entryBytes):
 			r.wait(c, ByAge, -1)
+		case goesExact(c.old, c.length):
+			r.waitExact(c, ByAge, -1)
 		}
 	}
 	return nil
@@ -136,9 +144,7 @@ func (b *batch) send(ctx context.Context) error {
 		entries += out.Removed
 		r.removed(c, b.reason, out.Removed)
 		r.seeGroups(c.name, out)
-		if b.reason == ByAge {
-			b.whatIsLeft(c, b.calls[i], out.Removed)
-		}
+		b.whatIsLeft(c, b.calls[i], out)
 	}
 	if entries > 0 {
 		r.o.OnCall(took)
@@ -151,15 +157,19 @@ func (b *batch) send(ctx context.Context) error {
 	return nil
 }
 
-// whatIsLeft queues a stream that has more to lose by its age.
-func (b *batch) whatIsLeft(c *candidate, call buffer.Trim, removed int64) {
+// whatIsLeft queues a stream that has more to lose.
+func (b *batch) whatIsLeft(c *candidate, call buffer.Trim, out buffer.Trimmed) {
 	r := b.run
 	switch {
-	case call.Exact && removed < call.Limit, removed+r.fullNodes()/2 <= call.Limit:
-	case removed > call.Limit/2:
+	case b.reason == ByAge && out.Removed > call.Limit/2:
 		r.wait(c, ByAge, -1)
-	default:
+	case call.Exact, out.HeldBy != "":
+	case b.reason == ByAge:
 		b.unsure = append(b.unsure, c)
+	default:
+		if left := c.length - c.policy.MaxLength - out.Removed; left > 0 && goesExact(left, c.length-out.Removed) {
+			r.waitExact(c, ByLength, left)
+		}
 	}
 }
 

@@ -20,7 +20,9 @@ type backlog struct {
 	surplus int64
 	// atLeast is a limit below which the server's first macro node does not fit.
 	atLeast int64
-	exact   bool
+	// exact removes single entries, at most so many a call.
+	exact      bool
+	exactSlice int64
 }
 
 func (b *backlog) key() queueKey { return queueKey{b.name, b.reason} }
@@ -41,6 +43,18 @@ func (r *run) wait(c *candidate, reason Reason, surplus int64) {
 	r.waiting = append(r.waiting, backlog{candidate: *c, reason: reason, surplus: surplus})
 }
 
+// waitExact queues a stream of which single entries are to go: no whole macro
+// node can.
+func (r *run) waitExact(c *candidate, reason Reason, surplus int64) {
+	before := len(r.waiting)
+	if r.wait(c, reason, surplus); len(r.waiting) > before {
+		r.waiting[before].toExact()
+	}
+}
+
+// toExact goes over to removing single entries.
+func (b *backlog) toExact() { b.exact, b.exactSlice = true, fewEntries }
+
 // turn is how long one stream is drained before the next one has its turn, so
 // that a giant starves nobody.
 const turn = 50 * time.Millisecond
@@ -49,6 +63,10 @@ const turn = 50 * time.Millisecond
 // left goes first next time. The nodes of a cluster are drained side by side.
 func (r *run) drain(ctx context.Context) error {
 	r.draining = true
+	// What the last run did not finish has waited longest.
+	slices.SortStableFunc(r.waiting, func(a, b backlog) int {
+		return boolOrder(r.carriedOver[a.name], r.carriedOver[b.name])
+	})
 	defer func() { r.draining = false }()
 	for len(r.waiting) > 0 && !r.isLate() {
 		lanes, err := r.lanes(ctx)
@@ -156,7 +174,11 @@ func (r *run) drainTurn(ctx context.Context, group []backlog) (left []backlog, e
 			b := left[i]
 			entries += out.Removed
 			freed += out.Removed * b.entryBytes
-			if done := r.settle(&b, calls[i].Limit, out); !done {
+			done, err := r.settle(ctx, &b, calls[i].Limit, out, took)
+			if err != nil {
+				return append(rest, left[i:]...), err
+			}
+			if !done {
 				rest = append(rest, b)
 			}
 		}
@@ -173,51 +195,129 @@ func (r *run) drainTurn(ctx context.Context, group []backlog) (left []backlog, e
 
 // slice is the next call for a stream.
 func (r *run) slice(b *backlog) buffer.Trim {
-	node := r.nodes.EntriesPerNode(b.entryBytes)
 	call := r.call(&b.candidate, b.reason)
-	call.Limit = max(b.atLeast, r.pace.entries(b.entryBytes, node))
+	call.Limit = max(b.atLeast, r.pace.entries(b.entryBytes, r.nodeEntries(b.entryBytes)))
 	if b.exact {
 		call.Exact = true
-		call.Limit = min(call.Limit, 2*node)
+		call.Limit = min(call.Limit, b.exactSlice)
+		if b.surplus > 0 {
+			// No more than was too many when the turn of the stream began: a fast
+			// producer would else keep it for ever.
+			call.Limit = min(call.Limit, b.surplus)
+		}
 	}
 	return call
 }
 
 // settle notes what came of a call, and whether the stream is done.
-func (r *run) settle(b *backlog, limit int64, out buffer.Trimmed) (done bool) {
+func (r *run) settle(ctx context.Context, b *backlog, limit int64, out buffer.Trimmed, took time.Duration) (done bool, err error) {
 	if out.Err != nil {
 		r.failed(b.name, out.Err)
-		return true
+		return true, nil
 	}
 	r.seeGroups(b.name, out)
 	if out.Removed == 0 {
-		return r.stuck(b, limit)
+		return r.stuck(ctx, b, limit, out.HeldBy != "")
 	}
 	r.removed(&b.candidate, b.reason, out.Removed)
 	b.atLeast = 0
+	if b.exact {
+		b.pace(took, r.pace)
+	}
 	if b.surplus > 0 {
 		b.surplus = max(0, b.surplus-out.Removed)
 	}
-	toTheEnd := b.surplus < 0 && !b.exact && out.Removed+r.fullNodes()/2 <= limit
-	return (b.surplus == 0 || toTheEnd) && r.finished(b)
+	return b.surplus == 0, nil
 }
 
-// stuck decides what it means that a call removed nothing: the end, or that
-// the server's first macro node holds more entries than the limit allows. A
-// larger limit costs no more than the last one: what it adds is in that node.
-func (r *run) stuck(b *backlog, limit int64) (done bool) {
-	if b.exact || limit >= r.fullNodes()/2 || b.surplus >= 0 && limit >= b.surplus {
-		return r.finished(b)
+// pace adapts an exact slice to how long the last one took: it frees next to
+// nothing, and has to pass over what earlier ones removed from the same node.
+func (b *backlog) pace(took time.Duration, p *pace) {
+	switch busy := took - min(took, p.trip); {
+	case busy > p.stall/2:
+		b.exactSlice = max(fewEntries/10, b.exactSlice/2)
+	case busy < p.stall/8:
+		b.exactSlice = min(maxExact, 2*b.exactSlice)
 	}
-	b.atLeast = 2 * limit
-	return false
 }
 
-// finished goes over to the exact rest, if the policy wants it.
-func (r *run) finished(b *backlog) bool {
-	if !b.policy.Exact || b.exact {
+// maxExact is how many entries of a macro node one call removes at most.
+const maxExact = 2000
+
+// stuck decides what it means that a call removed nothing: the end; or that the
+// first macro node holds more entries than the limit allows, and a larger one
+// must be tried, as long as what it adds may go at once; or that no node can go
+// as a whole, and single entries have to.
+func (r *run) stuck(ctx context.Context, b *backlog, limit int64, held bool) (done bool, err error) {
+	most := max(fewEntries, 2*r.pace.slice/max(1, b.entryBytes))
+	switch {
+	case b.exact, held:
+		return true, nil
+	case b.surplus > 0 && limit >= b.surplus:
+		return r.finished(b, goesExact(b.surplus, b.policy.MaxLength+b.surplus)), nil
+	case limit < most:
+		b.atLeast = min(2*limit, most)
+		return false, nil
+	case b.surplus > 0:
+		return r.finished(b, true), nil
+	}
+	if err := r.lookAtOldest(ctx, []*candidate{&b.candidate}, fewEntries); err != nil {
+		return false, err
+	}
+	if b.skip || b.old == 0 {
+		return true, nil
+	}
+	return r.finished(b, b.old == fewEntries || goesExact(b.old, b.length)), nil
+}
+
+// finished goes over to single entries if the policy wants it, or if the macro
+// node is too large. Pressure does not: it would free nothing.
+func (r *run) finished(b *backlog, tooLarge bool) bool {
+	if b.exact || !b.policy.Exact && (!tooLarge || b.reason == ByPressure) {
 		return true
 	}
-	b.exact, b.surplus = true, -1
+	if !b.policy.Exact {
+		r.o.Log.Debug("macro node larger than the limit leaves: removing single entries, which frees no memory yet",
+			"stream", buffer.Escape(b.name))
+	}
+	b.toExact()
 	return false
+}
+
+// backlogs are measured where they are not known, at most so many.
+const maxMeasured = 1000
+
+// backlog is how many entries are left to the next run.
+func (r *run) backlog(ctx context.Context) (entries int64, err error) {
+	var aged []string
+	limits := make(map[string]buffer.ID)
+	for i := range r.waiting {
+		b := &r.waiting[i]
+		switch {
+		case b.surplus >= 0:
+			entries += b.surplus
+		case len(aged) < maxMeasured:
+			aged = append(aged, b.name)
+			limits[b.name] = b.policy.ageLimit(r.now)
+		}
+	}
+	infos, err := r.store.Infos(ctx, aged)
+	if err != nil {
+		return entries, err
+	}
+	for i, name := range aged {
+		entries += max(1, infos[i].Length-above(infos[i], limits[name]))
+	}
+	return entries, nil
+}
+
+// boolOrder puts what is true first.
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
 }

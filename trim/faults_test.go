@@ -188,15 +188,9 @@ func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := New(w.store, Options{Policies: Policies{Rules: rules}, Budget: time.Nanosecond})
+	tr := New(w.store, Options{Policies: Policies{Rules: rules}})
 	lengths := func() [3]int64 { return [3]int64{w.length("length"), w.length("age"), w.length("protected")} }
 
-	// What a run with a good clock left over is not carried out by a bad one.
-	tr.left = []backlog{
-		{candidate: candidate{name: "age", policy: rules[1].Policy, timeIDs: true, entryBytes: 10}, reason: ByAge, surplus: -1},
-		{candidate: candidate{name: "protected", policy: rules[2].Policy, timeIDs: true, entryBytes: 10}, reason: ByLength, surplus: 900},
-	}
-	tr.o.Budget = 0
 	w.store.nowErr = fmt.Errorf("%w by 26h", buffer.ErrClock)
 	if _, err := tr.Run(t.Context()); !errors.Is(err, buffer.ErrClock) {
 		t.Errorf("the run says %v", err)

@@ -64,7 +64,7 @@ func (r *run) planPressure(o outlook, visit func(Action)) {
 	for node, m := range o.nodes {
 		cut += r.planCuts(o, m, o.streams[node])
 		for _, w := range o.streams[node] {
-			if a := o.actions[w.stream]; a.Entries > 0 {
+			if a := o.actions[w.stream]; a.Entries > 0 || len(a.Protected) > 0 {
 				visit(a)
 			}
 		}

@@ -60,27 +60,27 @@ func policies() []named[Policy] {
 	}
 }
 
-func facts() []named[Facts] {
+func facts() []named[StreamStats] {
 	at := func(ago time.Duration) buffer.ID { return buffer.TimeID(someDay.Add(-ago)) }
 	info := func(length, nodes int64, first, newest buffer.ID) buffer.StreamInfo {
 		return buffer.StreamInfo{Type: "stream", Length: length, LastID: newest, First: first, Newest: newest, Nodes: nodes}
 	}
 	long := info(5050, 51, at(2*time.Hour), at(0))
-	return []named[Facts]{
-		{"no key", Facts{Info: buffer.StreamInfo{Type: "none"}}},
-		{"a hash", Facts{Info: buffer.StreamInfo{Type: "hash"}}},
-		{"empty", Facts{Info: buffer.StreamInfo{Type: "stream", LastID: at(time.Hour)}}},
-		{"within the limit", Facts{Info: info(1000, 10, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"less than a node too much", Facts{Info: info(1099, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"a node too much", Facts{Info: info(1100, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"long, half of it old", Facts{Info: long, OldEntries: 2525, Estimated: true, YoungEntries: 420, NodeEntries: 100}},
-		{"long, five old ones counted", Facts{Info: long, OldEntries: 5, YoungEntries: 420, NodeEntries: 100}},
-		{"long, one entry a node", Facts{Info: info(5050, 5050, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
-		{"long, all young", Facts{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050, NodeEntries: 100}},
-		{"all old", Facts{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250, NodeEntries: 100}},
-		{"ids are counters", Facts{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050, NodeEntries: 100}},
-		{"held by a group that read half", Facts{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "storage", NeededEntries: 2600}},
-		{"held by a group that read nothing", Facts{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "gro\xffup", NeededEntries: 5050}},
+	return []named[StreamStats]{
+		{"no key", StreamStats{Info: buffer.StreamInfo{Type: "none"}}},
+		{"a hash", StreamStats{Info: buffer.StreamInfo{Type: "hash"}}},
+		{"empty", StreamStats{Info: buffer.StreamInfo{Type: "stream", LastID: at(time.Hour)}}},
+		{"within the limit", StreamStats{Info: info(1000, 10, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"less than a node too much", StreamStats{Info: info(1099, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"a node too much", StreamStats{Info: info(1100, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
+		{"long, half of it old", StreamStats{Info: long, OldEntries: 2525, Estimated: true, YoungEntries: 420, NodeEntries: 100}},
+		{"long, five old ones counted", StreamStats{Info: long, OldEntries: 5, YoungEntries: 420, NodeEntries: 100}},
+		{"long, one entry a node", StreamStats{Info: info(5050, 5050, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
+		{"long, all young", StreamStats{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050, NodeEntries: 100}},
+		{"all old", StreamStats{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250, NodeEntries: 100}},
+		{"ids are counters", StreamStats{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050, NodeEntries: 100}},
+		{"held by a group that read half", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "storage", NeededEntries: 2600}},
+		{"held by a group that read nothing", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "gro\xffup", NeededEntries: 5050}},
 	}
 }
 
@@ -92,11 +92,17 @@ func TestDecideSaysWhatGoesAndWhy(t *testing.T) {
 			f.value.Stream = "car"
 			action, ok := Decide(p.value, f.value, someDay)
 			outcome := "nothing goes"
-			if ok {
+			if ok && action.Entries == 0 {
+				outcome = "nothing goes: " + action.Reason
+			}
+			if ok && action.Entries > 0 {
 				outcome = fmt.Sprintf("%d entries go: %s", action.Entries, action.Reason)
 				if action.Estimated {
 					outcome = "about " + outcome
 				}
+			}
+			for _, protection := range action.Protected {
+				outcome += fmt.Sprintf("; %d stay by %s", protection.Entries, protection.By)
 			}
 			fmt.Fprintf(&b, "  %-32s %s\n", p.name+":", outcome)
 		}

@@ -106,6 +106,16 @@ func (r *run) seeGroups(stream string, out buffer.Trimmed) {
 	}
 	r.groups.see(stream, out.Lonely, r.now)
 	if out.HeldBy != "" {
+		r.hold(stream, out.HeldBy)
 		r.o.Log.Debug("a consumer group holds trimming back", "stream", buffer.Escape(stream), "group", buffer.Escape(out.HeldBy))
+	}
+}
+
+// maxHeld is how many streams that groups hold back are counted in a run.
+const maxHeld = 1000
+
+func (r *run) hold(stream, group string) {
+	if len(r.held) < maxHeld {
+		r.held[stream] = group
 	}
 }

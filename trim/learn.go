@@ -7,10 +7,12 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// learnLengths asks for the lengths where a policy limits them; a close look
-// tells them anyway.
+// learnLengths asks for the lengths where a policy limits them; a look at the
+// oldest entry tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
-	wanted := pick(page, func(c *candidate) bool { return c.policy.MaxLength > 0 && !c.closely })
+	wanted := pick(page, func(c *candidate) bool {
+		return c.policy.MaxLength > 0 && (!r.byAge || r.planning || !c.policy.limitsAge(r.now))
+	})
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -35,63 +37,37 @@ func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 // isEmpty reports whether a stream is known to have no entry.
 func (c *candidate) isEmpty() bool { return c.measured && c.length == 0 }
 
-// learnAges finds the streams that may have an entry that is too old, and
-// those whose ids are no times: age never removes anything from them.
+// learnAges finds the streams that have an entry that is too old, and those
+// whose ids are no times: age never removes anything from them, and protects
+// nothing in them.
 func (r *run) learnAges(ctx context.Context, page []candidate) error {
 	if !r.byAge {
 		return nil
 	}
-	known := pick(page, func(c *candidate) bool {
-		return !c.skip && !c.closely && c.policy.MaxAge > 0 && !c.isEmpty()
-	})
-	if err := r.findCounters(ctx, known); err != nil {
+	if err := r.lookAtOldest(ctx, pick(page, func(c *candidate) bool { return !c.skip && !c.isEmpty() && c.policy.limitsAge(r.now) }), 1); err != nil {
 		return err
 	}
-	return r.lookClosely(ctx, pick(page, func(c *candidate) bool {
-		// Its age may also be what keeps an entry.
-		return c.closely || !c.skip && c.policy.MinAge > 0 && c.length > c.policy.MaxLength
+	return r.learnLastIDs(ctx, pick(page, func(c *candidate) bool {
+		return !c.skip && (c.old > 0 || c.policy.MinAge > 0 && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength)
 	}))
 }
 
-// findCounters makes sure that streams which were looked at before have not
-// been made anew with other ids.
-func (r *run) findCounters(ctx context.Context, known []*candidate) error {
-	if len(known) == 0 {
-		return nil
-	}
-	var have []bool
-	if err := r.yield(func() (err error) {
-		have, err = r.store.HaveCounters(ctx, names(known))
-		return err
-	}); err != nil {
-		return err
-	}
-	for i, c := range known {
-		if have[i] {
-			if err := r.lastIDIsTime(ctx, c); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// lookClosely asks for the oldest entry's id and size. Only where it is old
-// does Redis touch a payload for that; how many streams go into one pipeline
-// depends on how long that takes.
-func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
-	for len(unknown) > 0 {
-		part := unknown[:min(r.looks, len(unknown))]
-		unknown = unknown[len(part):]
+// lookAtOldest counts entries that are too old, up to so many, and asks for the
+// size of the oldest. Only where it is old does Redis touch a payload for that;
+// how many streams go into one pipeline depends on how long that takes.
+func (r *run) lookAtOldest(ctx context.Context, streams []*candidate, count int64) error {
+	for len(streams) > 0 {
+		part := streams[:min(r.looks, len(streams))]
+		streams = streams[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.oldest(r.now), Ahead: c.policy.MinAge > 0}
+			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.ageLimit(r.now), Count: count}
 		}
 		var heads []buffer.Head
 		var took time.Duration
 		if err := r.yield(func() (err error) {
 			started := time.Now()
-			heads, err = r.store.Heads(ctx, looks, r.now)
+			heads, err = r.store.Heads(ctx, looks)
 			took = time.Since(started)
 			return err
 		}); err != nil {
@@ -99,41 +75,43 @@ func (r *run) lookClosely(ctx context.Context, unknown []*candidate) error {
 		}
 		r.looks = r.pace.calls(r.looks, firstLooks, maxLooks, took)
 		for i, c := range part {
-			if err := r.learnHead(ctx, c, heads[i]); err != nil {
-				return err
+			h := heads[i]
+			if h.Err != nil {
+				r.failed(c.name, h.Err)
+				c.skip = true
+				continue
+			}
+			c.old, c.length, c.measured = h.Old, h.Length, true
+			if h.Old > 0 {
+				c.entryBytes = max(1, h.EntryBytes)
 			}
 		}
 	}
 	return nil
 }
 
-func (r *run) learnHead(ctx context.Context, c *candidate, h buffer.Head) error {
-	c.old, c.length, c.measured = h.Old, h.Length, h.Err == nil
-	switch {
-	case h.Err != nil:
-		r.failed(c.name, h.Err)
-		c.skip = true
-	case h.Ahead, h.Old && !h.First.IsTime(r.now):
-		return r.lastIDIsTime(ctx, c)
-	case h.Old:
-		c.entryBytes = max(1, h.EntryBytes)
-		r.sights.put(c.name, c.entryBytes)
+// learnLastIDs finds out whether the ids of streams are times, by the last one.
+func (r *run) learnLastIDs(ctx context.Context, streams []*candidate) error {
+	if len(streams) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// lastIDIsTime looks closer at a stream that has an entry whose id is no time.
-func (r *run) lastIDIsTime(ctx context.Context, c *candidate) error {
-	var infos []buffer.StreamInfo
+	var last []buffer.LastID
 	if err := r.yield(func() (err error) {
-		infos, err = r.store.Infos(ctx, []string{c.name})
+		last, err = r.store.LastIDs(ctx, names(streams))
 		return err
 	}); err != nil {
 		return err
 	}
-	if c.timeIDs = infos[0].LastID.IsTime(r.now); !c.timeIDs {
-		r.o.OnMalformed("stream_id")
-		r.o.Log.Debug("stream ids are not times: trimmed by length only", "stream", buffer.Escape(c.name), "last_id", infos[0].LastID.String())
+	for i, c := range streams {
+		if err := last[i].Err; err != nil {
+			r.failed(c.name, err)
+			c.skip = true
+			continue
+		}
+		if c.timeIDs = last[i].ID.IsTime(r.now); !c.timeIDs {
+			r.o.OnMalformed("stream_id")
+			r.o.Log.Debug("stream ids are not times: trimmed by length only", "stream", buffer.Escape(c.name), "last_id", last[i].ID.String())
+		}
 	}
 	return nil
 }

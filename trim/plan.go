@@ -7,8 +7,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// Plan decides for every stream and hands each action to visit, without
-// removing anything. The report counts what a run would do.
+// Plan decides for every stream and hands each that is over a limit to visit,
+// without removing anything. The report counts what a run would do.
 func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) {
 	now, clockErr := t.begin(ctx)
 	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
@@ -42,7 +42,7 @@ func (r *run) planPage(ctx context.Context, all []string, visit func(Action)) er
 		return err
 	}
 	wanted := pick(page, func(c *candidate) bool {
-		return !c.skip && r.mayTrim(c) && (c.length > c.policy.MaxLength && c.policy.MaxLength > 0 || c.policy.MaxAge > 0 && r.byAge)
+		return !c.skip && r.mayTrim(c) && (c.length > c.policy.MaxLength && c.policy.MaxLength > 0 || c.policy.limitsAge(r.now) && r.byAge)
 	})
 	infos, err := r.store.Infos(ctx, names(wanted))
 	if err != nil {
@@ -73,7 +73,7 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 	if !info.LastID.IsTime(r.now) && (c.policy.MaxAge > 0 || c.policy.MinAge > 0) {
 		r.o.OnMalformed("stream_id")
 	}
-	f := Facts{Stream: c.name, Info: info, NodeEntries: nodeEntries(info)}
+	f := StreamStats{Stream: c.name, Info: info, NodeEntries: nodeEntries(info)}
 	policy := c.policy
 	if !r.byAge {
 		policy.MaxAge = 0
@@ -85,8 +85,10 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 		return err
 	}
 	if action, ok := Decide(policy, f, r.now); ok {
-		r.report.StreamsTrimmed++
-		r.report.EntriesRemoved += action.Entries
+		if action.Entries > 0 {
+			r.report.StreamsTrimmed++
+			r.report.EntriesRemoved += action.Entries
+		}
 		visit(action)
 	}
 	return nil
@@ -94,9 +96,9 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 
 // countOld counts the entries that are too old; exactly where they are few,
 // else by the even growth of the stream.
-func (r *run) countOld(ctx context.Context, p Policy, f *Facts) error {
+func (r *run) countOld(ctx context.Context, p Policy, f *StreamStats) error {
 	limit := p.ageLimit(r.now)
-	if f.Info.Length > 0 && f.Info.First.Less(limit) {
+	if !limit.IsZero() && f.Info.Length > 0 && f.Info.First.Less(limit) {
 		f.OldEntries = f.Info.Length - above(f.Info, limit)
 		if limit.Less(f.Info.Newest) {
 			most := 2*f.NodeEntries + 1
@@ -118,7 +120,7 @@ func (r *run) countOld(ctx context.Context, p Policy, f *Facts) error {
 	return nil
 }
 
-func (r *run) learnGroups(ctx context.Context, f *Facts) error {
+func (r *run) learnGroups(ctx context.Context, f *StreamStats) error {
 	if !r.o.RespectGroups {
 		return nil
 	}

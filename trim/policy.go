@@ -59,8 +59,8 @@ func (p Policy) String() string {
 	return "keep " + strings.Join(parts, " ") + ", " + how
 }
 
-// ageLimit is the id below which entries are too old, 0-0 if the policy knows
-// no age.
+// ageLimit is the id below which entries are too old, 0-0 if none can be: the
+// policy knows no age, or one that reaches back before ids begin.
 func (p Policy) ageLimit(now time.Time) buffer.ID {
 	if p.KeepsAll() || p.MaxAge <= 0 {
 		return buffer.ID{}
@@ -68,20 +68,18 @@ func (p Policy) ageLimit(now time.Time) buffer.ID {
 	return buffer.TimeID(now.Add(-max(p.MaxAge, p.MinAge)))
 }
 
+// limitsAge reports whether an entry can be too old.
+func (p Policy) limitsAge(now time.Time) bool { return !p.ageLimit(now).IsZero() }
+
 // floor is the id from which on nothing goes because it is too young, 0-0 if
 // the policy protects no age.
 func (p Policy) floor(now time.Time) buffer.ID {
 	if p.MinAge <= 0 {
 		return buffer.ID{}
 	}
-	return buffer.TimeID(now.Add(-p.MinAge))
-}
-
-// oldest is the id below which an entry may go, or must not stay, because of
-// its age: the policy's age limit, or its floor if it knows none.
-func (p Policy) oldest(now time.Time) buffer.ID {
-	if p.MaxAge > 0 {
-		return p.ageLimit(now)
+	floor := buffer.TimeID(now.Add(-p.MinAge))
+	if floor.IsZero() {
+		return floor.Next() // all entries are younger
 	}
-	return p.floor(now)
+	return floor
 }

@@ -151,7 +151,7 @@ func (r *run) keepShorter(ctx context.Context) error {
 		if err := r.learnLengths(ctx, page); err != nil {
 			return err
 		}
-		if err := r.findCounters(ctx, pick(page, func(c *candidate) bool { return !c.skip && c.length > 0 })); err != nil {
+		if err := r.learnLastIDs(ctx, pick(page, func(c *candidate) bool { return !c.skip && c.length > 0 })); err != nil {
 			return err
 		}
 		for i := range page {
@@ -269,7 +269,7 @@ func find(streams []weight, name string) *weight {
 func (f *freeing) learn(w *weight, removed int64) {
 	start := w.length
 	w.lose(min(removed, w.length-1))
-	if w.length-w.kept > 2*f.nodes.EntriesPerNode(max(1, w.bytes/w.length)) {
+	if w.length-w.kept > 2*f.nodeEntries(max(1, w.bytes/w.length)) {
 		w.least = w.length
 	}
 	if removed == 0 {

@@ -2,6 +2,9 @@ package trim
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +34,10 @@ type run struct {
 	// into one pipeline.
 	probes, looks int
 	groups        *groupNotes
-	errors        map[buffer.Class]int64
+	// held are streams that consumer groups hold back, by group; not all if
+	// there are many.
+	held   map[string]string
+	errors map[buffer.Class]int64
 	// examples are the first errors of each class.
 	examples map[buffer.Class]error
 	told     time.Time
@@ -54,18 +60,10 @@ const (
 func newRun(t *Trimmer, now time.Time, byAge bool) *run {
 	r := &run{
 		Trimmer: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
-		queued: make(map[queueKey]bool), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
+		queued: make(map[queueKey]bool), held: make(map[string]string), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
 	}
 	if r.minds() {
 		r.trimmed, r.pressed = make(map[string]bool), make(map[string]int64)
-	}
-	for _, b := range t.left {
-		// What was decided by the clock of the last run does not hold in one
-		// whose clock cannot be trusted.
-		if byAge || b.reason == ByLength && b.policy.MinAge <= 0 {
-			b.counted = false
-			r.wait(&b.candidate, b.reason, b.surplus)
-		}
 	}
 	return r
 }
@@ -106,9 +104,8 @@ type candidate struct {
 	length     int64
 	measured   bool  // the length is known
 	entryBytes int64 // 0 if not known
-	closely    bool  // to be looked at closely, as its policy knows an age
-	old        bool  // an entry may be too old
-	timeIDs    bool
+	old        int64 // entries that are too old, as far as they were counted
+	timeIDs    bool  // the last id is a time
 	skip       bool
 	counted    bool // among the streams that lost an entry
 }
@@ -124,23 +121,10 @@ func (r *run) candidates(names []string) []candidate {
 			r.groups.met[name] = true
 		}
 		if p := r.o.Policies.For(name); !p.KeepsAll() {
-			page = append(page, r.candidate(name, p))
+			page = append(page, candidate{name: name, policy: p, timeIDs: true})
 		}
 	}
 	return page
-}
-
-// candidate recalls what is known of a stream. One of large entries is looked
-// at closely each time: a careless call there would free too much.
-func (r *run) candidate(name string, p Policy) candidate {
-	c := candidate{name: name, policy: p, timeIDs: true}
-	if p.MaxAge > 0 && r.byAge {
-		n, ok := r.sights.get(name)
-		if c.closely = !ok || p.MinAge > 0 || r.ageBite(n) < r.fullNodes(); !c.closely {
-			c.entryBytes, c.old = n, true
-		}
-	}
-	return c
 }
 
 // page looks at one page of streams and takes the first bite of those that
@@ -193,13 +177,20 @@ func (r *run) failed(stream string, err error) {
 	r.report.Errors++
 	r.errors[class]++
 	if r.examples[class] == nil {
-		r.examples[class] = err
+		r.examples[class] = fmt.Errorf("stream %s: %w", buffer.Quote(stream), err)
 	}
 	r.o.Log.Debug("stream not trimmed", "stream", buffer.Escape(stream), "error", err)
 }
 
 // logErrors says each class of error once, with its count.
 func (r *run) logErrors() {
+	for _, class := range slices.Sorted(maps.Keys(r.examples)) {
+		r.report.Examples = append(r.report.Examples, r.examples[class])
+	}
+	if n := len(r.held); n > 0 {
+		stream := slices.Min(slices.Collect(maps.Keys(r.held)))
+		r.o.Log.Info("entries protected by consumer groups", "streams", n, "example", buffer.Escape(stream), "group", buffer.Escape(r.held[stream]))
+	}
 	for class, n := range r.errors {
 		r.o.Log.Warn("streams were not trimmed", "class", string(class), "streams", n, "example", r.examples[class])
 	}

@@ -18,8 +18,8 @@ type Store interface {
 	NodeOf(ctx context.Context, stream string) (string, error)
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
-	Heads(ctx context.Context, looks []buffer.Look, now time.Time) ([]buffer.Head, error)
-	HaveCounters(ctx context.Context, names []string) ([]bool, error)
+	Heads(ctx context.Context, looks []buffer.Look) ([]buffer.Head, error)
+	LastIDs(ctx context.Context, names []string) ([]buffer.LastID, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
@@ -92,7 +92,10 @@ type Report struct {
 	StreamsTrimmed int64 // that lost an entry
 	EntriesRemoved int64
 	Errors         int64 // streams that could not be trimmed
-	Left           int   // streams whose backlog is left to the next run
+	// Examples has one error of each class.
+	Examples []error
+	Left     int   // streams whose backlog is left to the next run
+	Backlog  int64 // entries of that backlog; an estimate where an age limits them
 	// Pressure says in words that streams keep less for want of memory;
 	// empty if they do not.
 	Pressure string
@@ -104,12 +107,10 @@ type Trimmer struct {
 	o     Options
 	nodes buffer.NodeLimits
 	pace  *pace
-	// sights is what was learnt of a stream when it was first seen.
-	sights *sights
 	// pressure is what streams keep less for want of memory.
 	pressure *pressure
-	// left are the streams whose backlog the last run did not finish.
-	left []backlog
+	// carriedOver are the streams whose backlog the last run did not finish.
+	carriedOver map[string]bool
 	// announced: what a stricter policy removes was said.
 	announced bool
 }
@@ -138,7 +139,7 @@ func New(store Store, o Options) *Trimmer {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Trimmer{
-		store: store, o: o, pace: newPace(o.MaxStall), sights: newSights(), pressure: newPressure(),
+		store: store, o: o, pace: newPace(o.MaxStall), pressure: newPressure(),
 	}
 }
 
@@ -156,7 +157,6 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 			t.o.Log.Warn("cannot tell whether the policy got stricter", "error", err)
 		}
 	}
-	t.sights.forgetOld(now)
 	r := newRun(t, now, clockErr == nil)
 	err := r.readGroupNotes(ctx)
 	if err == nil {
@@ -173,7 +173,14 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 	if err == nil {
 		err = r.groups.write(ctx, r.store, r.now)
 	}
-	t.left, r.report.Left = r.waiting, len(r.waiting)
+	r.report.Left = len(r.waiting)
+	t.carriedOver = make(map[string]bool, len(r.waiting))
+	for _, b := range r.waiting {
+		t.carriedOver[b.name] = true
+	}
+	if err == nil {
+		r.report.Backlog, err = r.backlog(ctx)
+	}
 	r.progress(true)
 	r.logErrors()
 	if err == nil {

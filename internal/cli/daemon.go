@@ -82,7 +82,7 @@ func (a *app) newDaemon(ctx context.Context, config Options, log *slog.Logger, o
 func (d *daemon) jobs() (all []schedule.Job) {
 	env := jobs.Env{
 		Options: d.options.Jobs, Buffer: d.buffer, Metrics: d.meters.Metrics,
-		DryRun: d.o.dryRun, Budgeted: true, Listener: d.o.listener, Log: d.log,
+		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log,
 	}
 	for _, job := range jobs.All() {
 		when := job.When(d.options.Jobs)

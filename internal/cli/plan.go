@@ -62,8 +62,19 @@ func (a *app) plan(ctx context.Context, all bool) error {
 
 func planTrim(ctx context.Context, b *buffer.Buffer, o trim.Options, plan *report.Plan) error {
 	r, err := trim.New(b, o).Plan(ctx, func(t trim.Action) {
-		plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason})
+		if t.Entries > 0 {
+			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason})
+		}
+		for _, p := range t.Protected {
+			plan.Protect(report.Protection{Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Reason: p.Reason})
+		}
 	})
+	if err == nil && r.Errors > 0 {
+		err = fmt.Errorf("trim: %d streams could not be judged: %w", r.Errors, errors.Join(r.Examples...))
+	}
+	if err != nil {
+		plan.Failed = append(plan.Failed, err.Error())
+	}
 	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
 	return err
 }

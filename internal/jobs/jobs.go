@@ -88,10 +88,7 @@ type Env struct {
 	Buffer  *buffer.Buffer
 	Metrics *metrics.Metrics
 	// DryRun decides and reports, and changes nothing.
-	DryRun bool
-	// Budgeted ends a run of trimming after one period of its schedule and
-	// leaves the rest to the next one.
-	Budgeted bool
+	DryRun   bool
 	Listener Listener
 	// OnProgress hears in words how far a job is; nil for nobody.
 	OnProgress func(job, doing string)

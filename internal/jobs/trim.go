@@ -30,9 +30,8 @@ func trimJob() Job {
 func prepareTrim(e Env) run {
 	o := e.Options.Trim.Options
 	o.Log = e.log(Trim)
-	if e.Budgeted {
-		o.Budget = period(e.Options.Trim.Schedule)
-	}
+	// A run ends after one period of its schedule, and says what is left.
+	o.Budget = period(e.Options.Trim.Schedule)
 	o.OnRemoved = func(stream string, reason trim.Reason, entries int64) {
 		e.Metrics.TrimRemoved(stream, reason, entries)
 		if e.Listener.OnTrimmed != nil {
@@ -54,7 +53,7 @@ func prepareTrim(e Env) run {
 		r, err := once(ctx)
 		return &TrimResult{
 			Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved,
-			Errors: r.Errors, Pressure: r.Pressure, backlogs: int64(r.Left),
+			Errors: r.Errors, Backlog: r.Backlog, Pressure: r.Pressure, backlogs: int64(r.Left),
 		}, err
 	}
 }
@@ -86,6 +85,9 @@ type TrimResult struct {
 	StreamsTrimmed int64 `json:"streams_trimmed"`
 	EntriesRemoved int64 `json:"entries_removed"`
 	Errors         int64 `json:"errors"`
+	// Backlog is how many entries over their limits are left to a later run; an
+	// estimate where an age limits them.
+	Backlog int64 `json:"backlog"`
 	// Pressure says that streams keep less for want of memory; empty if not.
 	Pressure string `json:"pressure"`
 
@@ -115,5 +117,5 @@ func (r *TrimResult) Failed() int64 { return r.Errors }
 // LogTo implements [Result].
 func (r *TrimResult) LogTo(log *slog.Logger) {
 	log.Info("trimmed", "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
-		"errors", r.Errors, "backlogs", r.backlogs, "duration", r.took())
+		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took())
 }

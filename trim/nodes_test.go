@@ -1,0 +1,191 @@
+package trim
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// TestMacroNodesLargerThanTheConfigurationAreNoStandstill trims streams whose
+// nodes were written under other limits than the server has now.
+func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t, "--stream-node-max-entries", "0", "--stream-node-max-bytes", "0")
+		w := newWorld(t, s.Client, s.URL())
+		for _, limits := range [][2]string{{"0", "0"}, {"100", "4096"}} {
+			for _, c := range []struct {
+				policy Policy
+				groups bool
+				most   int64
+			}{
+				{Policy{MaxLength: 1000}, false, 1000},
+				{Policy{MaxLength: 1000}, true, 1000},
+				{Policy{MaxAge: time.Hour}, false, 1500},
+				{Policy{MaxLength: 1000, MaxAge: time.Hour}, false, 1000},
+				{Policy{MaxLength: 1000, MinAge: time.Hour}, false, 1500},
+				{Policy{MaxLength: 4000}, false, 6000}, // at most a macro node more
+			} {
+				t.Run(fmt.Sprintf("limits now %q, %s, groups %t", limits, c.policy, c.groups), func(t *testing.T) {
+					w.rdb.FlushDB(t.Context())
+					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", "0")
+					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", "0")
+					w.fill("car", 100, times(time.Now().Add(-2*time.Hour), 4500)...)
+					w.fill("car", 100, times(time.Now().Add(-time.Minute), 1500)...)
+					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", limits[0])
+					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", limits[1])
+					tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = c.groups })
+					var planned Action
+					if _, err := tr.Plan(t.Context(), func(a Action) { planned = a }); err != nil {
+						t.Fatal(err)
+					}
+					ids := w.remaining("car")
+					w.run(tr)
+					left := w.length("car")
+					if left > c.most || left < min(c.most, c.policy.keeps(1500)) {
+						t.Errorf("%d entries are left, want %d at most", left, c.most)
+					}
+					if got := w.remaining("car"); !slices.Equal(got, ids[int64(len(ids))-left:]) {
+						t.Errorf("what is left is not the newest part")
+					}
+					if gone := 6000 - left; c.policy.MinAge == 0 && planned.Entries != gone { // the stream does not grow evenly
+						t.Errorf("planned %+v, %d went", planned, gone)
+					}
+				})
+			}
+		}
+	})
+}
+
+// keeps is how many entries a policy keeps at least, of which so many are young.
+func (p Policy) keeps(young int64) int64 {
+	if p.MaxLength > 0 {
+		return p.MaxLength
+	}
+	return young
+}
+
+func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newWorld(t, s.Client, s.URL())
+		ahead := fmt.Sprintf("%d-1", time.Now().Add(72*time.Hour).UnixMilli())
+		for _, p := range []Policy{
+			{MaxAge: time.Hour},
+			{MaxAge: time.Hour, Exact: true},
+			{MaxLength: 500, MaxAge: time.Hour, MinAge: time.Minute},
+		} {
+			t.Run(p.String(), func(t *testing.T) {
+				w.rdb.FlushDB(t.Context())
+				w.fill("car", 10, append(times(time.Now().Add(-3*time.Hour), 300), ahead)...)
+				w.rdb.XDel(t.Context(), "stream:car", ahead)
+				var malformed []string
+				tr := w.trimmer(p, func(o *Options) { o.OnMalformed = func(kind string) { malformed = append(malformed, kind) } })
+				if _, err := tr.Plan(t.Context(), func(a Action) { t.Errorf("planned %+v", a) }); err != nil {
+					t.Fatal(err)
+				}
+				w.run(tr)
+				if n := w.length("car"); n != 300 {
+					t.Errorf("%d of 300 entries are left", n)
+				}
+				if !slices.Equal(malformed, []string{"stream_id", "stream_id"}) {
+					t.Errorf("plan and run counted %q", malformed)
+				}
+			})
+		}
+	})
+}
+
+func TestAgesThatReachBackBeforeIDsBegin(t *testing.T) {
+	w := realWorld(t)
+	const century = 100 * 365 * 24 * time.Hour
+	for _, c := range []struct {
+		policy Policy
+		want   int64
+	}{
+		{Policy{MaxAge: century}, 300},
+		{Policy{MaxAge: century, Exact: true}, 300},
+		{Policy{MaxLength: 100, MaxAge: century}, 100},
+		{Policy{MaxLength: 100, MinAge: century}, 300},
+		{Policy{MaxLength: 100, MinAge: century, Exact: true}, 300},
+	} {
+		t.Run(c.policy.String(), func(t *testing.T) {
+			w.rdb.FlushDB(t.Context())
+			w.fill("car", 10, times(time.Now().Add(-3*time.Hour), 300)...)
+			if _, err := w.trimmer(c.policy).Plan(t.Context(), func(Action) {}); err != nil {
+				t.Error(err)
+			}
+			if r := w.run(w.trimmer(c.policy)); r.Errors != 0 {
+				t.Errorf("%+v", r)
+			}
+			if n := w.length("car"); n != c.want {
+				t.Errorf("%d entries are left, want %d", n, c.want)
+			}
+		})
+	}
+}
+
+// busyStore appends to a stream after each call, as a fast producer does while
+// the answer is on its way.
+type busyStore struct {
+	*watched
+	append func()
+	calls  int
+}
+
+func (s *busyStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+	if s.calls++; s.calls > 500 {
+		return nil, fmt.Errorf("call %d: the run does not end", s.calls)
+	}
+	defer s.append()
+	return s.watched.Trims(ctx, calls)
+}
+
+func TestExactTrimmingEndsBesideAFastProducer(t *testing.T) {
+	for _, p := range []Policy{{MaxLength: 100, Exact: true}, {MaxLength: 100}} {
+		t.Run(p.String(), func(t *testing.T) {
+			w := realWorld(t)
+			w.fill("car", 6000, times(time.Now().Add(-time.Hour), 1000)...)
+			store := &busyStore{watched: w.store, append: func() {
+				ids := make([]string, 100)
+				for i := range ids {
+					ids[i] = "*"
+				}
+				w.fill("car", 6000, ids...)
+			}}
+			r, err := New(store, Options{Policies: Policies{Default: p}}).Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.EntriesRemoved < 900 || r.Backlog != 0 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestWhatABudgetLeavesIsCounted(t *testing.T) {
+	w := realWorld(t)
+	old := times(time.Now().Add(-2*time.Hour), 5000)
+	w.fill("length", 16<<10, old[:2000]...)
+	w.fill("age", 16<<10, old[:2000]...)
+	rules, err := ParseRules("length: max_length=100; age: max_age=1h", Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := New(w.store, Options{Policies: Policies{Rules: rules}, Budget: time.Nanosecond})
+	r := w.run(tr)
+	if want := w.length("length") - 100 + w.length("age"); r.Left != 2 || r.Backlog != want {
+		t.Errorf("a backlog of %d entries in %d streams, want %d in 2", r.Backlog, r.Left, want)
+	}
+	tr.o.Budget = 0
+	if r := w.run(tr); r.Left != 0 || r.Backlog != 0 || w.length("length") != 100 || w.length("age") != 0 {
+		t.Errorf("without a budget: %+v", r)
+	}
+}
