@@ -172,6 +172,10 @@ func (r *run) drainTurn(ctx context.Context, group []backlog) (left []backlog, e
 		var entries, freed int64
 		for i, out := range outcomes {
 			b := left[i]
+			if out.Err != nil {
+				r.failed(b.name, out.Err)
+				continue
+			}
 			entries += out.Removed
 			freed += out.Removed * b.entryBytes
 			done, err := r.settle(ctx, &b, calls[i].Limit, out, took)
@@ -211,10 +215,6 @@ func (r *run) slice(b *backlog) buffer.Trim {
 
 // settle notes what came of a call, and whether the stream is done.
 func (r *run) settle(ctx context.Context, b *backlog, limit int64, out buffer.Trimmed, took time.Duration) (done bool, err error) {
-	if out.Err != nil {
-		r.failed(b.name, out.Err)
-		return true, nil
-	}
 	r.seeGroups(b.name, out)
 	if out.Removed == 0 {
 		return r.stuck(ctx, b, limit, out.HeldBy != "")
