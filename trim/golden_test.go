@@ -154,6 +154,9 @@ func TestRulesAreReadOrRefusedWithAReason(t *testing.T) {
 		`car: keep=some`,
 		`car: max_length=20; bus: max_age=x; van: keep=`,
 		`car: max_length=20: max_age=1h`,
+		`car-*: max_length=20; car-1: max_length=30`,
+		`car-1: max_length=30; car-*: max_length=20`,
+		`"a;b": keep=all; car: max_age=1h; "a;b": exact=true; c[a]r: exact=true`,
 	} {
 		rules, err := ParseRules(text, base)
 		fmt.Fprintf(&b, "%q\n", text)

@@ -33,6 +33,14 @@ type Policy struct {
 // KeepsAll reports whether the policy never removes anything.
 func (p Policy) KeepsAll() bool { return p.KeepAll || p.MaxLength <= 0 && p.MaxAge <= 0 }
 
+// LengthLimit is how many entries the policy allows, 0 for any number.
+func (p Policy) LengthLimit() int64 {
+	if p.KeepAll {
+		return 0
+	}
+	return max(0, p.MaxLength)
+}
+
 // String is the policy as a sentence's end: "keep the newest 10000 entries …".
 func (p Policy) String() string {
 	if p.KeepsAll() {

@@ -48,8 +48,8 @@ func (ps Policies) Sentences() []string {
 
 // ParseRules reads "pattern: key=value, …; pattern: …" with the keys
 // max_length, max_age, min_age, exact and keep=all; a pattern is a Redis glob
-// or a quoted Go string. What a rule does not name comes from base. All faults
-// are reported at once.
+// or a quoted Go string. What a rule does not name comes from base. A rule that
+// an earlier one shadows completely is a fault. All faults are reported at once.
 func ParseRules(text string, base Policy) ([]Rule, error) {
 	var rules []Rule
 	var faults []error
@@ -58,12 +58,28 @@ func ParseRules(text string, base Policy) ([]Rule, error) {
 			continue
 		}
 		r, err := parseRule(part, base)
+		if earlier := shadowing(rules, r); err == nil && earlier != nil {
+			err = fmt.Errorf("never counts, as the earlier rule for %s takes in all of %s: put it first", earlier, r.Pattern)
+		}
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%q: %w", strings.TrimSpace(part), err))
 		}
-		rules = append(rules, r)
+		if r.Pattern != (buffer.Pattern{}) {
+			rules = append(rules, r)
+		}
 	}
 	return rules, errors.Join(faults...)
+}
+
+// shadowing is the pattern of an earlier rule that takes in all names of r, nil
+// if there is none.
+func shadowing(earlier []Rule, r Rule) *buffer.Pattern {
+	for i := range earlier {
+		if earlier[i].Pattern.Covers(r.Pattern) {
+			return &earlier[i].Pattern
+		}
+	}
+	return nil
 }
 
 func parseRule(text string, base Policy) (Rule, error) {

@@ -71,6 +71,6 @@ func NewMetrics(o Options, version, revision string) *metrics.Metrics {
 	return metrics.New(metrics.Options{
 		Version: version, Revision: revision, MaxStreams: o.Metrics.MaxStreams,
 		Jobs: names, Reasons: ReasonNames(inspect.AllReasons()),
-		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).MaxLength },
+		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).LengthLimit() },
 	})
 }
