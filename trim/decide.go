@@ -88,7 +88,7 @@ func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
 	}
 	if s.HeldBy != "" {
 		action.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy,
-			Reason: fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(s.HeldBy), human.Count(s.NeededEntries))})
+			Reason: stillNeeds(s.HeldBy, s.NeededEntries)})
 	}
 	for _, protection := range action.Protected {
 		reasons = append(reasons, protection.Reason)
@@ -101,6 +101,10 @@ func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
 	}
 	action.Reason = strings.Join(reasons, "; ")
 	return action, over > 0
+}
+
+func stillNeeds(group string, entries int64) string {
+	return fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(group), human.Count(entries))
 }
 
 // protect keeps the entries of an action beyond most.

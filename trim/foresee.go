@@ -2,6 +2,8 @@ package trim
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
@@ -82,7 +84,7 @@ func (r *run) planCuts(o outlook, m buffer.NodeMemory, streams []weight) int {
 		need -= w.bytesOf(plain)
 		w.lose(plain)
 	}
-	keeps := allSteps(need, streams)
+	keeps, missing := allSteps(need, streams)
 	for stream, keep := range keeps {
 		a := o.actions[stream]
 		w := find(streams, stream)
@@ -98,14 +100,33 @@ func (r *run) planCuts(o outlook, m buffer.NodeMemory, streams []weight) int {
 		a.Reason += fullness(m, r.o.Pressure) + ": " + s.String()
 		o.actions[stream] = a
 	}
+	for _, w := range streams {
+		if missing > 0 && w.heldBy != "" {
+			a := o.actions[w.stream]
+			a.protectByGroup(w)
+			o.actions[w.stream] = a
+		}
+	}
 	return len(keeps)
 }
 
+// protectByGroup says what would go for want of memory if no consumer group
+// needed it.
+func (a *Action) protectByGroup(w weight) {
+	p := Protection{By: ProtectedByGroup, Group: w.heldBy, Entries: w.needed, Reason: stillNeeds(w.heldBy, w.least)}
+	a.Protected = slices.DeleteFunc(slices.Clone(a.Protected), func(p Protection) bool { return p.By == ProtectedByGroup })
+	a.Protected = append(a.Protected, p)
+	if a.Reason != "" && !strings.Contains(a.Reason, p.Reason) {
+		a.Reason += "; " + p.Reason
+	}
+}
+
 // allSteps are the lengths to which streams are cut until the bytes that are
-// needed are free, or nothing more may go. The streams stay as they are.
-func allSteps(need int64, streams []weight) map[string]int64 {
+// needed are free, or nothing more may go, and how many bytes are missing then.
+// The streams stay as they are.
+func allSteps(need int64, streams []weight) (keeps map[string]int64, missing int64) {
 	left := append([]weight(nil), streams...)
-	keeps := make(map[string]int64)
+	keeps = make(map[string]int64)
 	for need > 0 {
 		cuts := squeeze(need, left)
 		if len(cuts) == 0 {
@@ -118,5 +139,5 @@ func allSteps(need int64, streams []weight) map[string]int64 {
 			keeps[c.stream] = c.keep
 		}
 	}
-	return keeps
+	return keeps, max(0, need)
 }

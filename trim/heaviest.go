@@ -115,8 +115,24 @@ func (r *run) learnWeights(ctx context.Context, all []weight) ([]weight, error) 
 		w.length, w.least = info.Length, 1
 		if r.planning {
 			w.least = above(info, floor)
+			if err := r.learnNeeded(ctx, &w, info); err != nil {
+				return nil, err
+			}
 		}
 		known = append(known, w)
 	}
 	return known, nil
+}
+
+// learnNeeded learns which consumer group keeps a stream from losing entries.
+func (r *run) learnNeeded(ctx context.Context, w *weight, info buffer.StreamInfo) error {
+	f := StreamStats{Stream: w.stream, Info: info}
+	if err := r.yield(func() error { return r.learnGroups(ctx, &f) }); err != nil {
+		return err
+	}
+	if f.NeededEntries > w.least {
+		w.heldBy, w.needed = f.HeldBy, f.NeededEntries-w.least
+		w.least = f.NeededEntries
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -244,6 +245,49 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	gone := 5000 - w.length("large")
 	if diff := gone - large.Entries; diff < -large.Entries/3 || diff > large.Entries/3 {
 		t.Errorf("removed %d entries, planned %d", gone, large.Entries)
+	}
+}
+
+func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		read int64
+		stay int64 // at least
+	}{
+		{"a group that never read", 0, 2000},
+		{"a group that read half", 1000, 1000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := realWorld(t)
+			w.fill("car", 4000, times(time.Now().Add(-time.Hour), 2000)...)
+			w.group("g", "0")
+			if c.read > 0 {
+				w.read("g", c.read, 0)
+			}
+			w.limitMemory(4)
+			respect := func(o *Options) { o.RespectGroups = true }
+			var planned Action
+			planner, _ := w.pressed(Policy{MaxLength: 5000}, respect)
+			if _, err := planner.Plan(t.Context(), func(a Action) { planned = a }); err != nil {
+				t.Fatal(err)
+			}
+			if len(planned.Protected) != 1 {
+				t.Fatalf("planned %+v, want one protection", planned)
+			}
+			p, needed := planned.Protected[0], fmt.Sprintf(`consumer group "g" still needs %s`, human.Count(c.stay))
+			if p.By != ProtectedByGroup || p.Group != "g" || p.Reason != needed || p.Entries != c.stay {
+				t.Errorf("protected by %+v, want %d entries: %s", p, c.stay, needed)
+			}
+			if c.read > 0 && !strings.HasSuffix(planned.Reason, needed) {
+				t.Errorf("the plan's reason is %q", planned.Reason)
+			}
+			tr, _ := w.pressed(Policy{MaxLength: 5000}, respect)
+			w.run(tr)
+			gone := 2000 - w.length("car")
+			if diff := planned.Entries - gone; planned.Entries > c.read || diff < -2 || diff > 2 {
+				t.Errorf("removed %d entries, planned %d", gone, planned.Entries)
+			}
+		})
 	}
 }
 

@@ -53,6 +53,10 @@ type weight struct {
 	kept int64
 	// least is the length below which nothing goes.
 	least int64
+	// heldBy is the consumer group because of which that is more than age alone
+	// would keep, by so many entries as are needed; known to plans only.
+	heldBy string
+	needed int64
 }
 
 // cut is one stream's part of a step.
