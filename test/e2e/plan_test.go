@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/program"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestAPlanThatCouldNotJudgeEverythingFailsAndSaysWhatItIsAbout(t *testing.T) {
+	t.Parallel()
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		w := &world{Server: start(t), now: time.Now(), entries: make(map[string][]redis.XMessage)}
+		w.env = program.Env{"REDIS_URL": "redis://keeper:secret@" + w.Addr, "TRIM_MAX_LENGTH": "1000", "SESSIONS_LAYOUT": "object", "TRIM_RESPECT_GROUPS": "true"}
+		w.stream(t, "busy", 1500, 0, 10*time.Millisecond)
+		w.session(t, "object", "live", "busy", time.Minute)
+		mustDo(t, w.Client.XGroupCreate(t.Context(), "stream:busy", "viewer", "0").Err())
+		for _, c := range []struct {
+			denied string
+			names  string // what could not be judged
+		}{
+			{"-xinfo", `stream "busy"`},
+			{"-@scripting", `stream "busy"`},
+			{"-sscan", "streams"},
+			{"-xlen", "the lengths of 1 streams"},
+			{"-hscan", "sessions"},
+		} {
+			t.Run(c.denied, func(t *testing.T) {
+				keeperUnder(t, w.Server, []string{"allkeys", "+@all", c.denied})
+				code, out, errs := w.env.Run(t, "plan")
+				if code != cli.ExitFailure {
+					t.Errorf("exit %d, want %d", code, cli.ExitFailure)
+				}
+				if strings.Contains(out, "Nothing to do") || !strings.Contains(out, "This plan is incomplete.") {
+					t.Errorf("stdout reads like success")
+				}
+				right := "lacks the right " + strings.Replace(strings.Replace(c.denied, "-@scripting", "+eval", 1), "-", "+", 1)
+				if !strings.Contains(errs, right) || !strings.Contains(errs, c.names) {
+					t.Errorf("stderr does not name %s and %q", c.names, right)
+				}
+				asJSON, text, _ := w.env.Run(t, "plan", "-o", "json")
+				plan := decode[struct {
+					Failed []string `json:"failed"`
+				}](t, text)
+				if said := fmt.Sprint(plan.Failed); asJSON != cli.ExitFailure || !strings.Contains(said, c.names) {
+					t.Errorf("exit %d, and the JSON says %s", asJSON, said)
+				}
+				if t.Failed() {
+					t.Logf("stdout:\n%s\nstderr:\n%s", out, errs)
+				}
+			})
+		}
+	})
+}
+
+func TestStreamsThatKeepAllHaveNoLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "object")
+	w.env["TRIM_POLICIES"] = "busy: keep=all"
+	wantLines(t, metricsOfOnce(t, w.env, cli.ExitOK, "trim"),
+		`streamkeeper_stream_entries{stream="busy"} 2500`,
+		`streamkeeper_stream_limit_entries{stream="busy"} 0`,
+		`streamkeeper_stream_limit_entries{stream="short*"} 1000`,
+	)
+}
+
+func TestThePageShowsNoLimitForAStreamThatKeepsAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "object")
+	in := program.Start(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": "busy: keep=all"})
+	program.Eventually(t, 30*time.Second, "the page shows the figures of busy", func() bool {
+		for _, s := range in.Status().Streams.Longest {
+			if s.Name == "busy" && s.Entries == 2500 {
+				return true
+			}
+		}
+		return false
+	})
+	for _, s := range in.Status().Streams.Longest {
+		if s.Name == "busy" && (s.Limit != 0 || s.Over()) {
+			t.Errorf("busy has the limit %d, and is over it: %t", s.Limit, s.Over())
+		}
+	}
+}
+
+func TestARuleThatNeverCountsIsAFaultThatNamesBoth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "object")
+	w.env["TRIM_POLICIES"] = `bus*: keep=all; "busy": max_length=500`
+	for _, command := range []string{"plan", "once"} {
+		code, out, errs := w.env.Run(t, command)
+		if code != cli.ExitUsage || out != "" || !strings.Contains(errs, `never counts, as the earlier rule for bus* takes in all of "busy"`) {
+			t.Errorf("%s: exit %d\n%s%s", command, code, out, errs)
+		}
+	}
+	w.left(t, "busy", 2500)
+}
