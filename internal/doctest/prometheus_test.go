@@ -31,6 +31,7 @@ func mayBeEmpty() map[string]string {
 		"StreamkeeperNoSuccessfulRun":  "all jobs succeed",
 		"StreamkeeperJobFailing":       "all jobs succeed",
 		"StreamkeeperBrakeTripped":     "so few sessions do not trip it",
+		"Brake B":                      "so few sessions do not trip it",
 		"StreamkeeperStreamOverLimit":  "they are trimmed every second",
 		"StreamkeeperRedisMemoryHigh":  "the limit is far away",
 		"StreamkeeperClocksDisagree":   "there is one clock",
