@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -22,36 +23,52 @@ import (
 // does. It keeps what the last push had.
 type pushgateway struct {
 	*httptest.Server
+	mu   sync.Mutex
+	last push
+}
+
+// push is what came in one request.
+type push struct {
 	path, user string
 	// values of gauges and counters, by name and sorted labels.
 	values map[string]float64
+}
+
+// pushed is the last push that came in whole.
+func (g *pushgateway) pushed() push {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last
 }
 
 func startGateway(t *testing.T) *pushgateway {
 	t.Helper()
 	g := &pushgateway{}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.path, g.values = r.URL.Path, make(map[string]float64)
-		g.user, _, _ = r.BasicAuth()
+		p := push{path: r.URL.Path, values: make(map[string]float64)}
+		p.user, _, _ = r.BasicAuth()
 		decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
 		for {
 			var family dto.MetricFamily
 			err := decoder.Decode(&family)
 			if errors.Is(err, io.EOF) {
+				g.mu.Lock()
+				g.last = p
+				g.mu.Unlock()
 				return
 			}
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
-			g.keep(&family)
+			p.keep(&family)
 		}
 	}))
 	t.Cleanup(g.Close)
 	return g
 }
 
-func (g *pushgateway) keep(family *dto.MetricFamily) {
+func (p push) keep(family *dto.MetricFamily) {
 	for _, m := range family.GetMetric() {
 		var labels []string
 		for _, l := range m.GetLabel() {
@@ -59,7 +76,7 @@ func (g *pushgateway) keep(family *dto.MetricFamily) {
 		}
 		slices.Sort(labels)
 		name := family.GetName() + "{" + strings.Join(labels, ",") + "}"
-		g.values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		p.values[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
 	}
 }
 
@@ -73,20 +90,20 @@ func TestOncePushesWhatItDid(t *testing.T) {
 	w := newWorld(t, "object")
 	gateway := startGateway(t)
 	w.env.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
-	if n := gateway.values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
+	if n := gateway.pushed().values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
 		t.Errorf("a dry run pushed %v stale sessions, want 2", n)
 	}
 	file := t.TempDir() + "/streamkeeper.prom"
 	out := w.env.MustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
-	if !strings.Contains(out, "trimmed") || gateway.path != "/metrics/job/streamkeeper" || gateway.user != "me" {
-		t.Errorf("pushed to %s by %s\n%s", gateway.path, gateway.user, out)
+	if !strings.Contains(out, "trimmed") || gateway.pushed().path != "/metrics/job/streamkeeper" || gateway.pushed().user != "me" {
+		t.Errorf("pushed to %s by %s\n%s", gateway.pushed().path, gateway.pushed().user, out)
 	}
 	for family, want := range map[string]float64{
 		`streamkeeper_redis_up{}`:                                      1,
 		`streamkeeper_job_runs_total{exported_job="trim",result="ok"}`: 1,
 		`streamkeeper_stream_entries{stream="busy"}`:                   1000,
 	} {
-		if got, ok := gateway.values[family]; !ok || got != want {
+		if got, ok := gateway.pushed().values[family]; !ok || got != want {
 			t.Errorf("%s is %v, %v; want %v", family, got, ok, want)
 		}
 	}
