@@ -11,11 +11,13 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -154,7 +156,7 @@ func (c *Config) redisTable() settings.Table {
 		settings.New("REDIS_SENTINEL_PASSWORD", &sentinel.Password, "", "password of the Sentinels themselves"),
 		settings.New("REDIS_SENTINEL_PASSWORD_FILE", &sentinel.PasswordFile, "", "file that holds the Sentinels' password",
 			settings.OnlyOne("REDIS_SENTINEL_PASSWORD", &sentinel.Password, &sentinel.PasswordFile)),
-		settings.New("REDIS_TIMEOUT", &r.Timeout, buffer.DefaultTimeout, "how long dialling or one command may take",
+		settings.New("REDIS_TIMEOUT", &r.Timeout, redisconn.DefaultTimeout, "how long dialling or one command may take",
 			settings.AtLeast(&r.Timeout, time.Millisecond), settings.AtMost(&r.Timeout, 10*time.Minute)),
 		settings.New("REDIS_TLS_CA_FILE", &tls.CAFile, "", "PEM file of the authorities to trust, instead of the system's"),
 		settings.New("REDIS_TLS_CERT_FILE", &tls.CertFile, "", "PEM file of our certificate, for mutual TLS",
@@ -390,7 +392,7 @@ func (c *Config) leaseTTL() time.Duration {
 func (c *Config) bufferOptions() buffer.Options {
 	r := &c.Redis
 	o := buffer.Options{
-		Connection: buffer.Connection{
+		Connection: redisconn.Connection{
 			URL: r.URL.Value, Username: r.Username.Value, Password: r.Password.Value, PasswordFile: r.PasswordFile.Value,
 			SentinelUsername: r.Sentinel.Username.Value, SentinelPassword: r.Sentinel.Password.Value,
 			SentinelPasswordFile: r.Sentinel.PasswordFile.Value,
@@ -410,7 +412,7 @@ func (c *Config) bufferOptions() buffer.Options {
 	}
 	for _, word := range c.SessionsLayout.Value {
 		if word != settings.Auto {
-			o.Layouts = append(o.Layouts, buffer.Layout(word))
+			o.Layouts = append(o.Layouts, registry.Layout(word))
 		}
 	}
 	return o

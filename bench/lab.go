@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -48,7 +49,7 @@ func (l *lab) rdb() *redis.Client { return l.server.Client }
 
 // open connects streamkeeper to the server as its commands do.
 func open(ctx context.Context, url string) (*buffer.Buffer, error) {
-	return buffer.Open(ctx, buffer.Options{Connection: buffer.Connection{URL: url, Timeout: time.Minute}})
+	return buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: time.Minute}})
 }
 
 // trim is one run of a fresh trimmer, as by the command once.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
@@ -34,7 +35,7 @@ for n = tonumber(ARGV[2]), tonumber(ARGV[3]) do
 end`
 
 // seedSessions writes the sessions from first up to, not including, end.
-func (l *lab) seedSessions(ctx context.Context, layout buffer.Layout, first, end int, age time.Duration) error {
+func (l *lab) seedSessions(ctx context.Context, layout registry.Layout, first, end int, age time.Duration) error {
 	const chunk = 1000
 	ms := time.Now().Add(-age).UnixMilli()
 	for ; first < end; first += chunk {
@@ -56,15 +57,15 @@ func cleanUp(ctx context.Context, b *buffer.Buffer) (cleanup.Report, error) {
 
 // measureSessionsObject is a clean-up that finds nothing in one big Hash.
 func measureSessionsObject(ctx context.Context, l *lab) ([]verdict, error) {
-	return l.measureSessions(ctx, buffer.LayoutObject, (*rawConn).walkHash)
+	return l.measureSessions(ctx, registry.Object, (*rawConn).walkHash)
 }
 
 // measureSessionsKeys is the same with a key for each session.
 func measureSessionsKeys(ctx context.Context, l *lab) ([]verdict, error) {
-	return l.measureSessions(ctx, buffer.LayoutKeys, (*rawConn).walkKeys)
+	return l.measureSessions(ctx, registry.Keys, (*rawConn).walkKeys)
 }
 
-func (l *lab) measureSessions(ctx context.Context, layout buffer.Layout, walk func(*rawConn) error) ([]verdict, error) {
+func (l *lab) measureSessions(ctx context.Context, layout registry.Layout, walk func(*rawConn) error) ([]verdict, error) {
 	n := l.size(sessionCount)
 	if err := l.seedSessions(ctx, layout, 0, n, 0); err != nil {
 		return nil, err
@@ -116,19 +117,19 @@ func beCleaner(ctx context.Context, url string) error {
 
 // measureExpireObject removes a tenth of the sessions in one big Hash.
 func measureExpireObject(ctx context.Context, l *lab) ([]verdict, error) {
-	return l.measureExpire(ctx, buffer.LayoutObject, func(ctx context.Context, id string) error {
+	return l.measureExpire(ctx, registry.Object, func(ctx context.Context, id string) error {
 		return errors.Join(l.rdb().HGet(ctx, "sessions", id).Err(), l.rdb().HDel(ctx, "sessions", id).Err())
 	})
 }
 
 // measureExpireKeys does the same with a key for each session.
 func measureExpireKeys(ctx context.Context, l *lab) ([]verdict, error) {
-	return l.measureExpire(ctx, buffer.LayoutKeys, func(ctx context.Context, id string) error {
+	return l.measureExpire(ctx, registry.Keys, func(ctx context.Context, id string) error {
 		return errors.Join(l.rdb().HGet(ctx, "sessions:"+id, "lastUpdated").Err(), l.rdb().Unlink(ctx, "sessions:"+id).Err())
 	})
 }
 
-func (l *lab) measureExpire(ctx context.Context, layout buffer.Layout, naive func(ctx context.Context, id string) error) ([]verdict, error) {
+func (l *lab) measureExpire(ctx context.Context, layout registry.Layout, naive func(ctx context.Context, id string) error) ([]verdict, error) {
 	stale := l.size(staleCount)
 	if err := l.seedSessions(ctx, layout, stale, l.size(sessionCount), 0); err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func (l *lab) measureExpire(ctx context.Context, layout buffer.Layout, naive fun
 
 // expireSide removes the stale sessions, which it has read before: the naive
 // way knows them, too.
-func (l *lab) expireSide(layout buffer.Layout, stale int) side {
+func (l *lab) expireSide(layout registry.Layout, stale int) side {
 	return side{"ours", func(ctx context.Context) (figures, error) {
 		if err := l.seedSessions(ctx, layout, 0, stale, 48*time.Hour); err != nil {
 			return nil, err
@@ -158,9 +159,9 @@ func (l *lab) expireSide(layout buffer.Layout, stale int) side {
 			return nil, err
 		}
 		defer func() { _ = b.Close() }()
-		var old []buffer.Session
+		var old []registry.Session
 		limit := time.Now().Add(-24 * time.Hour)
-		if err := b.WalkSessions(ctx, func(page []buffer.Session) error {
+		if err := b.WalkSessions(ctx, func(page []registry.Session) error {
 			for _, s := range page {
 				if s.Updated.Before(limit) {
 					old = append(old, s)
@@ -180,7 +181,7 @@ func (l *lab) expireSide(layout buffer.Layout, stale int) side {
 	}}
 }
 
-func (l *lab) naiveExpireSide(layout buffer.Layout, stale int, expire func(ctx context.Context, id string) error) side {
+func (l *lab) naiveExpireSide(layout registry.Layout, stale int, expire func(ctx context.Context, id string) error) side {
 	return side{"naive", func(ctx context.Context) (figures, error) {
 		if err := l.seedSessions(ctx, layout, 0, stale, 48*time.Hour); err != nil {
 			return nil, err
@@ -197,7 +198,7 @@ func (l *lab) naiveExpireSide(layout buffer.Layout, stale int, expire func(ctx c
 
 // besideExpire is a whole run that removes the stale sessions, beside a
 // neighbour.
-func (l *lab) besideExpire(layout buffer.Layout, stale int) side {
+func (l *lab) besideExpire(layout registry.Layout, stale int) side {
 	return side{"a run", func(ctx context.Context) (figures, error) {
 		if err := l.seedSessions(ctx, layout, 0, stale, 48*time.Hour); err != nil {
 			return nil, err

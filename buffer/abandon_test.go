@@ -10,20 +10,21 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 // writeJSON writes a session whose Session JSON is an open one, with
 // properties that nobody knows.
-func writeJSON(t *testing.T, rdb *redis.Client, layout Layout, identity string, ms int64, json string) {
+func writeJSON(t *testing.T, rdb *redis.Client, layout registry.Layout, identity string, ms int64, json string) {
 	t.Helper()
 	ctx := t.Context()
 	fields := []any{"x", "kept", "streamSessionId", "7", "lastUpdated", ms, "streamName", "s", "json", json, "tStart", "1", "tEnd", "2"}
 	var err error
 	switch layout {
-	case LayoutObject:
+	case registry.Object:
 		err = rdb.HSet(ctx, "sessions", identity, objectValue(ms, json)).Err()
-	case LayoutFields:
+	case registry.Fields:
 		for i := 0; i < len(fields); i += 2 {
 			fields[i] = fmt.Sprint(identity, ":", fields[i])
 		}
@@ -41,7 +42,7 @@ func objectValue(ms int64, json string) string {
 }
 
 // sessionOf is one session.
-func sessionOf(t *testing.T, b *Buffer, identity string) Session {
+func sessionOf(t *testing.T, b *Buffer, identity string) registry.Session {
 	t.Helper()
 	for _, s := range readAll(t, b) {
 		if s.Identity == identity {
@@ -49,14 +50,14 @@ func sessionOf(t *testing.T, b *Buffer, identity string) Session {
 		}
 	}
 	t.Fatalf("there is no session %q", identity)
-	return Session{}
+	return registry.Session{}
 }
 
 // contents is all that is left of a session.
-func contents(t *testing.T, rdb *redis.Client, layout Layout, identity string) map[string]string {
+func contents(t *testing.T, rdb *redis.Client, layout registry.Layout, identity string) map[string]string {
 	t.Helper()
 	key := "sessions"
-	if layout == LayoutKeys {
+	if layout == registry.Keys {
 		key += ":" + identity
 	}
 	all, err := rdb.HGetAll(t.Context(), key).Result()
@@ -69,18 +70,18 @@ func contents(t *testing.T, rdb *redis.Client, layout Layout, identity string) m
 const openJSON, abandonedJSON = `{"identity":"a","state":"open","n":1.50}`, `{"identity":"a","state":"abandoned","n":1.50}`
 
 func TestSetJSONChangesNothingElse(t *testing.T) {
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				for _, identity := range oddNames {
 					writeJSON(t, rdb, layout, identity, five, openJSON)
 					before := contents(t, rdb, layout, identity)
-					if layout == LayoutKeys {
+					if layout == registry.Keys {
 						rdb.PExpire(t.Context(), "sessions:"+identity, time.Hour)
 					}
-					b := open(t, url, func(o *Options) { o.Layouts = []Layout{layout} })
+					b := open(t, url, func(o *Options) { o.Layouts = []registry.Layout{layout} })
 					sessions := readAll(t, b)
-					i := slices.IndexFunc(sessions, func(s Session) bool { return s.Identity == identity })
+					i := slices.IndexFunc(sessions, func(s registry.Session) bool { return s.Identity == identity })
 					jsons, err := b.SessionJSONs(t.Context(), sessions)
 					if err != nil || jsons[i] != openJSON {
 						t.Fatalf("%q: the Session JSON is %q, %v", identity, jsons, err)
@@ -100,7 +101,7 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 					if len(after) != len(before) {
 						t.Errorf("%q: %v", identity, after)
 					}
-					if layout == LayoutKeys && rdb.PTTL(t.Context(), "sessions:"+identity).Val() < 59*time.Minute {
+					if layout == registry.Keys && rdb.PTTL(t.Context(), "sessions:"+identity).Val() < 59*time.Minute {
 						t.Errorf("%q has lost its TTL", identity)
 					}
 				}
@@ -112,17 +113,17 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		writeJSON(t, s.Client, layout, "a", five, openJSON)
-		key, field := "sessions", map[Layout]string{LayoutObject: "a", LayoutFields: "a:json", LayoutKeys: "json"}[layout]
-		if layout == LayoutKeys {
+		key, field := "sessions", map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json", registry.Keys: "json"}[layout]
+		if layout == registry.Keys {
 			key += ":a"
 		}
 		if err := s.Client.HPExpire(ctx, key, time.Hour, field).Err(); err != nil {
 			t.Skip("fields of a Hash cannot expire before Redis 7.4")
 		}
 		at := s.Client.HPExpireTime(ctx, key, field).Val()
-		b := open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} })
+		b := open(t, s.URL(), func(o *Options) { o.Layouts = []registry.Layout{layout} })
 		if set, err := b.SetJSON(ctx, sessionOf(t, b, "a"), openJSON, abandonedJSON); !set || err != nil {
 			t.Errorf("%s: %v, %v", layout, set, err)
 		}
@@ -133,7 +134,7 @@ func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
 }
 
 func TestSetJSONComparesAllThatWasRead(t *testing.T) {
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				for name, change := range map[string]func(){
@@ -163,7 +164,7 @@ func TestSetJSONComparesAllThatWasRead(t *testing.T) {
 
 func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 	s := redistest.Start(t)
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			s.Client.FlushAll(t.Context())
 			writeJSON(t, s.Client, layout, "huge", five, `{"a":"`+strings.Repeat("x", registry.MaxSessionJSON)+`"}`)
@@ -172,7 +173,7 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 			s.Client.HDel(t.Context(), "sessions", "none:json")
 			b := open(t, s.URL(), nil)
 			sessions := readAll(t, b)
-			if layout != LayoutObject {
+			if layout != registry.Object {
 				// What is read there is the entry itself.
 				writeJSON(t, s.Client, layout, "changed", five, openJSON)
 				sessions = readAll(t, b)
@@ -182,7 +183,7 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 			if err != nil || strings.Join(jsons, "") != "" || len(jsons) != len(sessions) {
 				t.Errorf("%q, %v", jsons, err)
 			}
-			if layout == LayoutKeys {
+			if layout == registry.Keys {
 				s.Client.Del(t.Context(), "sessions:none")
 				s.Client.Set(t.Context(), "sessions:none", "no Hash", 0)
 				if jsons, err := b.SessionJSONs(t.Context(), sessions); err != nil || strings.Join(jsons, "") != "" {
@@ -245,7 +246,7 @@ func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
 		} {
 			before := rdb.XLen(ctx, "stream:"+stream).Val()
 			silence := Silence{After: TimeID(now.Add(-25 * time.Minute)), Since: now.Add(-time.Hour), Now: now}
-			end, err := b.AppendIfSilent(ctx, Session{Stream: stream, ID: "7"}, []byte("the message"), silence)
+			end, err := b.AppendIfSilent(ctx, registry.Session{Stream: stream, ID: "7"}, []byte("the message"), silence)
 			if err != nil || end != want.end {
 				t.Errorf("%s: %v, %v", stream, end, err)
 			}
@@ -269,21 +270,21 @@ func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
 func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		writeJSON(t, s.Client, layout, string(layout), five, openJSON)
 	}
 	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:s", Values: []any{"id", 8, "data", "x"}})
 	b := open(t, s.URL(), nil)
-	var sessions []Session
-	for _, layout := range AllLayouts {
+	var sessions []registry.Session
+	for _, layout := range registry.Layouts() {
 		sessions = append(sessions, sessionOf(t, b, string(layout)))
 	}
 	s.Client.ConfigSet(ctx, "maxmemory", "1")
-	if _, err := b.AppendIfSilent(ctx, Session{Stream: "s", ID: "7"}, []byte("x"), Silence{Since: time.Now(), Now: time.Now()}); ClassOf(err) != ClassOOM {
+	if _, err := b.AppendIfSilent(ctx, registry.Session{Stream: "s", ID: "7"}, []byte("x"), Silence{Since: time.Now(), Now: time.Now()}); redisconn.ClassOf(err) != redisconn.ClassOOM {
 		t.Errorf("appending: %v", err)
 	}
 	for _, session := range sessions {
-		if set, err := b.SetJSON(ctx, session, openJSON, abandonedJSON); set || ClassOf(err) != ClassOOM {
+		if set, err := b.SetJSON(ctx, session, openJSON, abandonedJSON); set || redisconn.ClassOf(err) != redisconn.ClassOOM {
 			t.Errorf("setting in the %s layout: %v, %v", session.Layout, set, err)
 		}
 	}
@@ -294,10 +295,10 @@ func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 
 func TestAReadOnlyBufferNeitherAppendsNorSets(t *testing.T) {
 	s := redistest.Start(t)
-	writeJSON(t, s.Client, LayoutKeys, "a", five, openJSON)
+	writeJSON(t, s.Client, registry.Keys, "a", five, openJSON)
 	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
 	session := sessionOf(t, b, "a")
-	if jsons, err := b.SessionJSONs(t.Context(), []Session{session}); err != nil || jsons[0] != openJSON {
+	if jsons, err := b.SessionJSONs(t.Context(), []registry.Session{session}); err != nil || jsons[0] != openJSON {
 		t.Errorf("%q, %v", jsons, err)
 	}
 	if _, err := b.SetJSON(t.Context(), session, openJSON, abandonedJSON); err == nil {

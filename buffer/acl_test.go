@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -15,13 +17,13 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 		want string
 	}{
 		{"trimming only", Uses{Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:policy"},
-		{"inspecting the object layout", Uses{Inspect: true, Layouts: []Layout{LayoutObject}, Names: DefaultNames}, "~streams ~stream:* ~sessions"},
-		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []Layout{LayoutKeys}, Names: DefaultNames},
+		{"inspecting the object layout", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions"},
+		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
 			"~streams ~stream:* ~sessions:* ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake"},
 		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:lease"},
 		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
 			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:*`},
-		{"names that no rule can hold", Uses{Inspect: true, Layouts: []Layout{LayoutObject}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},
+		{"names that no rule can hold", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},
 			"~my?streams ~é??* ~?s?"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,8 +58,8 @@ func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
 		{"trimming under pressure", Uses{Trim: true, Pressure: true}, true},
 		{"pressure without trimming", Uses{Inspect: true, Pressure: true}, false},
 		{"clean-up of a Hash", Uses{Cleanup: true}, true},
-		{"clean-up of keys alone", Uses{Cleanup: true, Layouts: []Layout{LayoutKeys}}, false},
-		{"marking sessions in keys", Uses{Cleanup: true, Abandon: true, Layouts: []Layout{LayoutKeys}}, true},
+		{"clean-up of keys alone", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}}, false},
+		{"marking sessions in keys", Uses{Cleanup: true, Abandon: true, Layouts: []registry.Layout{registry.Keys}}, true},
 		{"the daemon", Uses{Serve: true}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -87,7 +89,7 @@ func TestTheRuleFitsOddNames(t *testing.T) {
 	}
 	s.Client.SAdd(ctx, names.Streams, "a")
 	s.Client.HSet(ctx, names.SessionPrefix()+"b", "streamName", "a", "lastUpdated", 1)
-	b := openAs(t, Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) { o.Names = names })
+	b := openAs(t, redisconn.Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) { o.Names = names })
 	if got := streamNames(t, b); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("the names are %q", got)
 	}
@@ -102,7 +104,7 @@ func TestTheRuleFitsOddNames(t *testing.T) {
 	}
 	// Nothing beyond: neither other keys nor what begins alike.
 	for _, key := range []string{"xy\xff:a", "s", "lastStreamSessionId"} {
-		if _, err := b.rdb.XLen(ctx, key).Result(); ClassOf(err) != ClassAuth {
+		if _, err := b.rdb.XLen(ctx, key).Result(); redisconn.ClassOf(err) != redisconn.ClassAuth {
 			t.Errorf("the key %q: %v", key, err)
 		}
 	}

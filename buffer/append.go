@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Silence says which messages would show that a session is still alive: its own
@@ -41,7 +42,7 @@ const (
 // and most ms of a last id that is a time, ARGV[7] most messages and ARGV[8]
 // most bytes to look at
 // returns an [Appending]
-var appendScript = newScript(`
+var appendScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 kind = kind.ok or kind
 if kind == 'none' then return 1 elseif kind ~= 'stream' then return 0 end
@@ -76,11 +77,11 @@ return 2
 // AppendIfSilent appends a message of a session to its stream, if there is one,
 // unless other messages of the session came to it.
 func (b *Buffer) AppendIfSilent(ctx context.Context, s registry.Session, data []byte, silence Silence) (Appending, error) {
-	call := scriptCall{key: b.names.StreamKey(s.Stream), args: []any{
+	call := redisconn.OnKey(b.names.StreamKey(s.Stream),
 		s.ID, data, silence.After.String(), silence.Since.UnixMilli(), MinTimeMs, silence.Now.Add(MaxTimeAhead).UnixMilli(),
 		b.lookMessages(), b.lookBytes(),
-	}}
-	end, err := b.evalWrite(ctx, appendScript, []scriptCall{call})[0].Int()
+	)
+	end, err := b.conn.EvalWrite(ctx, appendScript, []redisconn.Call{call})[0].Int()
 	if err != nil {
 		return NotAppended, fmt.Errorf("appending to stream %s: %w", Quote(s.Stream), err)
 	}

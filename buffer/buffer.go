@@ -24,7 +24,7 @@ import (
 // Options say where the buffer is and what of it is ours.
 type Options struct {
 	// Connection says how to reach Redis.
-	Connection Connection
+	Connection redisconn.Connection
 	// Names of the keys; the zero value means [DefaultNames].
 	Names Names
 	// Layouts that sessions are looked for in; none means to detect them.
@@ -42,7 +42,7 @@ type Options struct {
 	MaxStall time.Duration
 	// OnError is told the class of each error that Redis or the way to it
 	// gives; it must not block. Nil for nobody.
-	OnError func(Class)
+	OnError func(redisconn.Class)
 	// Now is this machine's clock, which is only compared with Redis's; nil
 	// means time.Now.
 	Now func() time.Time
@@ -61,7 +61,7 @@ type Buffer struct {
 
 	conn    *redisconn.Conn
 	rdb     redis.UniversalClient
-	server  Server
+	server  redisconn.Server
 	names   Names
 	include Patterns
 	exclude Patterns
@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 func (b *Buffer) Close() error { return b.conn.Close() }
 
 // Server is what Redis said of itself when the buffer was opened.
-func (b *Buffer) Server() Server { return b.server }
+func (b *Buffer) Server() redisconn.Server { return b.server }
 
 // Ping asks whether Redis answers.
 func (b *Buffer) Ping(ctx context.Context) error { return b.conn.Ping(ctx) }

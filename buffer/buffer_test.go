@@ -12,12 +12,14 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func open(t *testing.T, url string, change func(*Options)) *Buffer {
 	t.Helper()
-	o := Options{Connection: Connection{URL: url}}
+	o := Options{Connection: redisconn.Connection{URL: url}}
 	if change != nil {
 		change(&o)
 	}
@@ -58,7 +60,7 @@ func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
 	for name, addr := range map[string]string{"nobody listens": l.Addr().String(), "nobody answers": silent.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
 			started := time.Now()
-			_, err := Open(t.Context(), Options{Connection: Connection{URL: "redis://user:hush@" + addr, Timeout: time.Second}})
+			_, err := Open(t.Context(), Options{Connection: redisconn.Connection{URL: "redis://user:hush@" + addr, Timeout: time.Second}})
 			if err == nil {
 				t.Fatal("it opened")
 			}
@@ -68,7 +70,7 @@ func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
 			if !strings.Contains(err.Error(), addr) || strings.Contains(err.Error(), "hush") {
 				t.Errorf("the error is %q", err)
 			}
-			if class := ClassOf(err); class != ClassConnection && class != ClassTimeout {
+			if class := redisconn.ClassOf(err); class != redisconn.ClassConnection && class != redisconn.ClassTimeout {
 				t.Errorf("the class is %q", class)
 			}
 		})
@@ -92,15 +94,15 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, 0); return err },
 		"restore": func() error { return b.Restore(ctx, "a") },
 		"expire": func() error {
-			_, err := b.Expire(ctx, []Session{{Identity: "x", Layout: LayoutObject}})
+			_, err := b.Expire(ctx, []registry.Session{{Identity: "x", Layout: registry.Object}})
 			return err
 		},
 		"lease": func() error { _, err := b.Lease().Acquire(ctx, "x", time.Second); return err },
 		"left":  func() error { return b.SetLeft(ctx, Facts{"a": 1}) },
 	}
 	for name, write := range writes {
-		if err := write(); !errors.Is(err, ErrReadOnly) {
-			t.Errorf("%s: %v, want %v", name, err, ErrReadOnly)
+		if err := write(); !errors.Is(err, redisconn.ErrReadOnly) {
+			t.Errorf("%s: %v, want %v", name, err, redisconn.ErrReadOnly)
 		}
 	}
 	if _, err := b.Infos(ctx, []string{"a"}); err != nil {
@@ -126,23 +128,23 @@ func firstOutcome(outcomes []Trimmed, err error) error {
 
 func TestErrorsAreSortedAndCounted(t *testing.T) {
 	s := redistest.Start(t)
-	var seen []Class
-	b := open(t, s.URL(), func(o *Options) { o.OnError = func(c Class) { seen = append(seen, c) } })
+	var seen []redisconn.Class
+	b := open(t, s.URL(), func(o *Options) { o.OnError = func(c redisconn.Class) { seen = append(seen, c) } })
 	ctx := t.Context()
 	s.Client.Set(ctx, "stream:text", "x", 0)
 	lengths, err := b.Lengths(ctx, []string{"text", "none"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ClassOf(lengths[0].Err) != ClassWrongType || lengths[1].Err != nil || lengths[1].Entries != 0 {
+	if redisconn.ClassOf(lengths[0].Err) != redisconn.ClassWrongType || lengths[1].Err != nil || lengths[1].Entries != 0 {
 		t.Errorf("lengths: %+v", lengths)
 	}
-	if !slices.Equal(seen, []Class{ClassWrongType}) {
+	if !slices.Equal(seen, []redisconn.Class{redisconn.ClassWrongType}) {
 		t.Errorf("seen: %v", seen)
 	}
 	s.Kill()
-	if _, err := b.Lengths(ctx, []string{"text"}); ClassOf(err) != ClassConnection {
-		t.Errorf("class %q of %v", ClassOf(err), err)
+	if _, err := b.Lengths(ctx, []string{"text"}); redisconn.ClassOf(err) != redisconn.ClassConnection {
+		t.Errorf("class %q of %v", redisconn.ClassOf(err), err)
 	}
 }
 
@@ -157,7 +159,7 @@ func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
 	}
 	for _, d := range []time.Duration{61 * time.Minute, -61 * time.Minute} {
 		here = there.Add(d)
-		if _, err := b.Now(t.Context()); !errors.Is(err, ErrClock) || ClassOf(err) != ClassClock {
+		if _, err := b.Now(t.Context()); !errors.Is(err, redisconn.ErrClock) || redisconn.ClassOf(err) != redisconn.ClassClock {
 			t.Errorf("apart by %s: %v", d, err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -16,10 +17,10 @@ import (
 const five = 1763874856005
 
 // readAll returns all sessions of the registry.
-func readAll(t *testing.T, b *Buffer) []Session {
+func readAll(t *testing.T, b *Buffer) []registry.Session {
 	t.Helper()
-	var all []Session
-	if err := b.WalkSessions(t.Context(), func(page []Session) error {
+	var all []registry.Session
+	if err := b.WalkSessions(t.Context(), func(page []registry.Session) error {
 		all = append(all, page...)
 		return nil
 	}); err != nil {
@@ -29,7 +30,7 @@ func readAll(t *testing.T, b *Buffer) []Session {
 }
 
 func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				ctx := t.Context()
@@ -43,7 +44,7 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 				layoutWriters[layout](ctx, rdb, "refreshed", "s", five+1)
 				for _, s := range sessions {
 					if s.Identity == "gone" {
-						if removed, err := b.Expire(ctx, []Session{s}); err != nil || !removed[0] {
+						if removed, err := b.Expire(ctx, []registry.Session{s}); err != nil || !removed[0] {
 							t.Errorf("removed %v, %v", removed, err)
 						}
 					}
@@ -75,7 +76,7 @@ func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
 			"a time fewer":      func(key, prefix string) { rdb.HDel(ctx, key, prefix+"lastUpdated") },
 			"the same, as text": func(key, prefix string) { rdb.HSet(ctx, key, prefix+"lastUpdated", fmt.Sprint(five, ".0")) },
 		} {
-			for layout, place := range map[Layout][2]string{LayoutKeys: {"sessions:i", ""}, LayoutFields: {"sessions", "i:"}} {
+			for layout, place := range map[registry.Layout][2]string{registry.Keys: {"sessions:i", ""}, registry.Fields: {"sessions", "i:"}} {
 				rdb.FlushAll(ctx)
 				layoutWriters[layout](ctx, rdb, "i", "s", five)
 				sessions := readAll(t, b)
@@ -92,7 +93,7 @@ func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for i := range 3 {
-		layoutWriters[LayoutKeys](ctx, s.Client, strconv.Itoa(i), "s", five)
+		layoutWriters[registry.Keys](ctx, s.Client, strconv.Itoa(i), "s", five)
 	}
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
@@ -113,7 +114,7 @@ func TestExpireBoundsEachCall(t *testing.T) {
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
 	for i := range 1000 {
-		layoutWriters[LayoutObject](ctx, s.Client, strconv.Itoa(i), "s", five)
+		layoutWriters[registry.Object](ctx, s.Client, strconv.Itoa(i), "s", five)
 	}
 	for i := range 20 {
 		s.Client.HSet(ctx, "sessions", "big "+strconv.Itoa(i), `{"lastUpdated":1763874856005,"streamName":"s","json":"`+strings.Repeat("x", 100<<10)+`"}`)
@@ -144,11 +145,11 @@ func TestNoRefreshIsEverLost(t *testing.T) {
 		rounds   = 20
 		sessions = 20_000
 	)
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t)
-			b := open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} })
+			b := open(t, s.URL(), func(o *Options) { o.Layouts = []registry.Layout{layout} })
 			var refreshed, lost, overtaken int
 			for round := 0; round < rounds && refreshed-overtaken < wanted; round++ {
 				write(t, s.Client, layout, sessions, five, func(int) bool { return true })
@@ -185,7 +186,7 @@ func TestNoRefreshIsEverLost(t *testing.T) {
 
 // race refreshes all sessions while Expire works on the stale reads of them,
 // close behind, and at times ahead.
-func race(t *testing.T, rdb *redis.Client, b *Buffer, layout Layout, stale []Session, updated int64) []bool {
+func race(t *testing.T, rdb *redis.Client, b *Buffer, layout registry.Layout, stale []registry.Session, updated int64) []bool {
 	t.Helper()
 	removed := make([]bool, len(stale))
 	written := make(chan int, 4)
@@ -224,7 +225,7 @@ func race(t *testing.T, rdb *redis.Client, b *Buffer, layout Layout, stale []Ses
 }
 
 // write puts sessions 0 to n-1 into the registry in bulk.
-func write(t *testing.T, rdb *redis.Client, layout Layout, n int, updated int64, wanted func(int) bool) {
+func write(t *testing.T, rdb *redis.Client, layout registry.Layout, n int, updated int64, wanted func(int) bool) {
 	t.Helper()
 	pipe := rdb.Pipeline()
 	for i := range n {

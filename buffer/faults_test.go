@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -17,7 +18,7 @@ func TestABlackHoleEndsACommandWithItsRetriesAfterTheTimeout(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	var seen atomic.Value
-	b := openAs(t, Connection{URL: p.URL(), Timeout: timeout}, func(o *Options) { o.OnError = func(c Class) { seen.Store(c) } })
+	b := openAs(t, redisconn.Connection{URL: p.URL(), Timeout: timeout}, func(o *Options) { o.OnError = func(c redisconn.Class) { seen.Store(c) } })
 	p.Set(func([]string) redistest.Fault { return redistest.Fault{Hole: true} })
 	for name, call := range map[string]func() error{
 		"a command":  func() error { _, err := b.CountStreams(t.Context()); return err },
@@ -28,8 +29,8 @@ func TestABlackHoleEndsACommandWithItsRetriesAfterTheTimeout(t *testing.T) {
 		if took := time.Since(started); took > timeout*3/2 {
 			t.Errorf("%s took %s", name, took)
 		}
-		if ClassOf(err) != ClassTimeout || seen.Load() != ClassTimeout {
-			t.Errorf("%s: class %s, counted %v: %v", name, ClassOf(err), seen.Load(), err)
+		if redisconn.ClassOf(err) != redisconn.ClassTimeout || seen.Load() != redisconn.ClassTimeout {
+			t.Errorf("%s: class %s, counted %v: %v", name, redisconn.ClassOf(err), seen.Load(), err)
 		}
 	}
 	p.Set(nil)
@@ -41,7 +42,7 @@ func TestABlackHoleEndsACommandWithItsRetriesAfterTheTimeout(t *testing.T) {
 func TestAMasterThatHangsEndsACommandAfterTheTimeout(t *testing.T) {
 	const timeout = 500 * time.Millisecond
 	c := redistest.StartCluster(t, 3, false)
-	b := openAs(t, Connection{URL: c.URL(), Timeout: timeout})
+	b := openAs(t, redisconn.Connection{URL: c.URL(), Timeout: timeout})
 	var names []string
 	for i := range 30 {
 		names = append(names, fmt.Sprint("s", i))
@@ -67,8 +68,8 @@ func TestAMasterThatHangsEndsACommandAfterTheTimeout(t *testing.T) {
 	for _, l := range lengths {
 		failed = errors.Join(failed, l.Err)
 	}
-	if failed == nil || ClassOf(failed) != ClassTimeout {
-		t.Errorf("the class is %q: %v", ClassOf(failed), failed)
+	if failed == nil || redisconn.ClassOf(failed) != redisconn.ClassTimeout {
+		t.Errorf("the class is %q: %v", redisconn.ClassOf(failed), failed)
 	}
 	redistest.Await(t, "the cluster to be well again", func() bool {
 		lengths, err := b.Lengths(t.Context(), names)
@@ -82,7 +83,7 @@ func TestAMasterThatHangsEndsACommandAfterTheTimeout(t *testing.T) {
 func TestAPoolThatRunsDryIsATimeout(t *testing.T) {
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
-	b := openAs(t, Connection{URL: p.URL() + "?pool_size=1&pool_timeout=100ms&max_retries=-1", Timeout: time.Second})
+	b := openAs(t, redisconn.Connection{URL: p.URL() + "?pool_size=1&pool_timeout=100ms&max_retries=-1", Timeout: time.Second})
 	held := make(chan struct{})
 	p.Set(func(command []string) redistest.Fault {
 		if strings.EqualFold(command[0], "scard") {
@@ -94,10 +95,10 @@ func TestAPoolThatRunsDryIsATimeout(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { _, err := b.CountStreams(t.Context()); done <- err }()
 	<-held
-	if err := b.Ping(t.Context()); ClassOf(err) != ClassTimeout {
-		t.Errorf("the class is %q: %v", ClassOf(err), err)
+	if err := b.Ping(t.Context()); redisconn.ClassOf(err) != redisconn.ClassTimeout {
+		t.Errorf("the class is %q: %v", redisconn.ClassOf(err), err)
 	}
-	if err := <-done; ClassOf(err) != ClassTimeout {
-		t.Errorf("the class is %q: %v", ClassOf(err), err)
+	if err := <-done; redisconn.ClassOf(err) != redisconn.ClassTimeout {
+		t.Errorf("the class is %q: %v", redisconn.ClassOf(err), err)
 	}
 }

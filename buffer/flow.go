@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Mark is the place of one message: its entry's id, and the session that it
@@ -99,7 +101,7 @@ end
 // smallest, ARGV[3] ms before which a message ends the look, ARGV[4] least ms
 // of a time, ARGV[5] most messages, ARGV[6] most bytes
 // returns {1 if there are no more, messages, bytes, newest id, oldest id, marks, last id of a stream without entries}
-var arrivalsScript = newScript(`
+var arrivalsScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 if (kind.ok or kind) ~= 'stream' then return {1, 0, 0, '0-0', '0-0', {}, '0-0'} end
 local top, since, least, most, room = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -131,20 +133,20 @@ func (b *Buffer) Arrivals(ctx context.Context, asks []Arrivals) ([]Arrived, erro
 	outcomes := make([]Arrived, 0, len(asks))
 	for len(outcomes) < len(asks) {
 		part := asks[len(outcomes):min(len(asks), len(outcomes)+lookBatch)]
-		calls := make([]scriptCall, len(part))
+		calls := make([]redisconn.Call, len(part))
 		for i, ask := range part {
 			top := "+"
 			if !ask.Before.IsZero() {
 				top = "(" + ask.Before.String()
 			}
-			calls[i] = scriptCall{key: b.names.StreamKey(ask.Stream), args: []any{
-				top, "(" + ask.After.String(), ask.Since.UnixMilli(), MinTimeMs,
+			calls[i] = redisconn.OnKey(b.names.StreamKey(ask.Stream),
+				top, "("+ask.After.String(), ask.Since.UnixMilli(), MinTimeMs,
 				max(1, min(ask.Messages, b.lookMessages()/len(part))), max(1, min(ask.Bytes, b.lookBytes()/int64(len(part)))),
-			}}
+			)
 		}
-		for i, cmd := range b.evalRead(ctx, arrivalsScript, calls) {
+		for i, cmd := range b.conn.EvalRead(ctx, arrivalsScript, calls) {
 			reply, err := cmd.Slice()
-			if IsLost(err) {
+			if redisconn.IsLost(err) {
 				return outcomes, fmt.Errorf("looking at the messages of stream %s: %w", Quote(part[i].Stream), err)
 			}
 			outcomes = append(outcomes, parseArrived(reply, err))
@@ -187,7 +189,7 @@ func parseArrived(reply []any, err error) Arrived {
 // KEYS[1] stream; ARGV[1] largest id, exclusive, ARGV[2] most bytes, ARGV[3…]
 // the points, in order
 // returns {points that were looked at, messages, bytes, marks}
-var spreadScript = newScript(`
+var spreadScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 if (kind.ok or kind) ~= 'stream' then return {#ARGV - 2, 0, 0, {}} end
 local room, last = tonumber(ARGV[2]), 0
@@ -214,7 +216,7 @@ func (b *Buffer) Spread(ctx context.Context, stream string, points []time.Time, 
 	for _, p := range points {
 		args = append(args, strconv.FormatInt(max(0, p.UnixMilli()), 10))
 	}
-	reply, err := b.evalRead(ctx, spreadScript, []scriptCall{{key: b.names.StreamKey(stream), args: args}})[0].Slice()
+	reply, err := b.conn.EvalRead(ctx, spreadScript, []redisconn.Call{redisconn.OnKey(b.names.StreamKey(stream), args...)})[0].Slice()
 	if err == nil && len(reply) != 4 {
 		err = fmt.Errorf("%d values instead of 4", len(reply))
 	}
@@ -253,5 +255,5 @@ func (b *Buffer) WalkStreamKeys(ctx context.Context, visit func(names []string) 
 		}
 		return names, nil
 	}
-	return walkKeyspace(ctx, b, prefix, "stream", ours, visit)
+	return redisconn.WalkKeyspace(ctx, b.conn, prefix, "stream", ours, visit)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -189,7 +190,7 @@ func TestTheRightsToCleanUpAreEnoughToCutAGiant(t *testing.T) {
 	if err := s.Client.Do(ctx, args...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	b := openAs(t, Connection{URL: s.URL(), Username: "keeper", Password: "secret"})
+	b := openAs(t, redisconn.Connection{URL: s.URL(), Username: "keeper", Password: "secret"})
 	for _, size := range []int{16 << 10, 1 << 20} {
 		makeGiant(t, s.Client, "x", 5<<20/size, size)
 		if end, err := b.Retire(ctx, "x", deadID, retireAfter); err != nil || end != Retired {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // stateGroups is a Sorted Set of the consumer groups without consumers, by the
@@ -61,7 +63,7 @@ func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Ti
 	for i, g := range groups {
 		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: g.member()}
 	}
-	if err := b.rdb.ZAddNX(ctx, b.stateKey(stateGroups), members...).Err(); err != nil && ClassOf(err) != ClassOOM {
+	if err := b.rdb.ZAddNX(ctx, b.stateKey(stateGroups), members...).Err(); err != nil && redisconn.ClassOf(err) != redisconn.ClassOOM {
 		return fmt.Errorf("noting consumer groups without consumers: %w", err)
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // GroupGuard says which consumer groups hold trimming back.
@@ -124,7 +126,7 @@ type GroupFloor struct {
 
 // floorScript finds what trimScript would not go beyond. KEYS and ARGV are
 // trimScript's; returns {group, first id that it needs}, both empty for none.
-var floorScript = newScript(`
+var floorScript = redisconn.NewScript(`
 local key, floor, idle = KEYS[1], '', tonumber(ARGV[6])
 ` + groupFloorLua + `
 return {holder, floor}
@@ -132,14 +134,14 @@ return {holder, floor}
 
 // GroupFloors asks what the consumer groups of each stream need.
 func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupGuard) ([]GroupFloor, error) {
-	calls := make([]scriptCall, len(streams))
+	calls := make([]redisconn.Call, len(streams))
 	for i, stream := range streams {
-		calls[i] = scriptCall{b.names.StreamKey(stream), Trim{Groups: &guard}.scriptArgs()}
+		calls[i] = redisconn.OnKey(b.names.StreamKey(stream), Trim{Groups: &guard}.scriptArgs()...)
 	}
 	floors := make([]GroupFloor, len(streams))
-	for i, cmd := range b.evalRead(ctx, floorScript, calls) {
+	for i, cmd := range b.conn.EvalRead(ctx, floorScript, calls) {
 		reply, err := cmd.StringSlice()
-		if IsLost(err) {
+		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("asking for the consumer groups of stream %s: %w", Quote(streams[i]), err)
 		}
 		floors[i].Err = err

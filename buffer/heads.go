@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Look asks what the oldest entry of a stream is.
@@ -41,7 +43,7 @@ type Head struct {
 // how many are counted
 // returns for each key an error; or its length; or, if the oldest entry is old,
 // {length, number of old entries, bytes an entry}
-var headScript = newScript(`
+var headScript = redisconn.NewScript(`
 local call = redis.call
 local function bytes(key, entry, length)
   local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
@@ -74,23 +76,19 @@ func (b *Buffer) Heads(ctx context.Context, looks []Look) ([]Head, error) {
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
 	}
-	var calls []scriptCall
+	var calls []redisconn.Call
 	for part := range slices.Chunk(looks, perCall) {
-		var more moreKeys
-		args := []any{more}
-		for i, l := range part {
-			if i > 0 {
-				more = append(more, b.names.StreamKey(l.Stream))
-			}
-			args = append(args, "("+l.Before.String(), max(1, l.Count))
+		var call redisconn.Call
+		for _, l := range part {
+			call.Keys = append(call.Keys, b.names.StreamKey(l.Stream))
+			call.Args = append(call.Args, "("+l.Before.String(), max(1, l.Count))
 		}
-		args[0] = more
-		calls = append(calls, scriptCall{b.names.StreamKey(part[0].Stream), args})
+		calls = append(calls, call)
 	}
 	heads := make([]Head, 0, len(looks))
-	for i, cmd := range b.evalRead(ctx, headScript, calls) {
+	for i, cmd := range b.conn.EvalRead(ctx, headScript, calls) {
 		replies, err := cmd.Slice()
-		if IsLost(err) {
+		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[i*perCall].Stream), err)
 		}
 		for n := range min(perCall, len(looks)-i*perCall) {
@@ -123,7 +121,7 @@ func parseHead(reply any) (h Head) {
 // lastIDScript keeps the payloads that XINFO STREAM returns on the server.
 //
 // KEYS[1] stream; returns its last generated id, 0-0 where there is no key
-var lastIDScript = newScript(`
+var lastIDScript = redisconn.NewScript(`
 local info = redis.pcall('XINFO', 'STREAM', KEYS[1])
 if info.err then
   if info.err:find('no such key') then return '0-0' end
@@ -145,14 +143,14 @@ type LastID struct {
 // the server touches two payloads a stream for it.
 func (b *Buffer) LastIDs(ctx context.Context, names []string) ([]LastID, error) {
 	ids := make([]LastID, 0, len(names))
-	for part := range slices.Chunk(names, infoBatch*b.width(ctx)) {
-		calls := make([]scriptCall, len(part))
+	for part := range slices.Chunk(names, infoBatch*b.conn.Width(ctx)) {
+		calls := make([]redisconn.Call, len(part))
 		for i, name := range part {
-			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+			calls[i] = redisconn.OnKey(b.names.StreamKey(name))
 		}
-		for i, cmd := range b.evalRead(ctx, lastIDScript, calls) {
+		for i, cmd := range b.conn.EvalRead(ctx, lastIDScript, calls) {
 			text, err := cmd.Text()
-			if IsLost(err) {
+			if redisconn.IsLost(err) {
 				return nil, fmt.Errorf("asking for the last id of stream %s: %w", Quote(part[i]), err)
 			}
 			last := LastID{Err: err}
@@ -173,7 +171,7 @@ func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	for i, name := range names {
 		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name), 1)
 	}
-	if _, err := pipe.Exec(ctx); IsLost(err) {
+	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
 		return nil, fmt.Errorf("asking for the sizes of %d streams: %w", len(names), err)
 	}
 	sizes := make([]int64, len(names))
@@ -187,12 +185,12 @@ func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 //
 // KEYS[1] stream; ARGV[1] id; ARGV[2] most that are counted
 // returns the count
-var olderScript = newScript(`return #redis.call('XRANGE', KEYS[1], '-', '(' .. ARGV[1], 'COUNT', ARGV[2])`)
+var olderScript = redisconn.NewScript(`return #redis.call('XRANGE', KEYS[1], '-', '(' .. ARGV[1], 'COUNT', ARGV[2])`)
 
 // CountBefore counts the entries below id, up to most; the server reads their
 // payloads, so most is to be small.
 func (b *Buffer) CountBefore(ctx context.Context, stream string, id ID, most int64) (int64, error) {
-	n, err := b.evalRead(ctx, olderScript, []scriptCall{{b.names.StreamKey(stream), []any{id.String(), most}}})[0].Int64()
+	n, err := b.conn.EvalRead(ctx, olderScript, []redisconn.Call{redisconn.OnKey(b.names.StreamKey(stream), id.String(), most)})[0].Int64()
 	if err != nil {
 		return 0, fmt.Errorf("counting old entries of stream %s: %w", Quote(stream), err)
 	}

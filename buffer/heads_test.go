@@ -9,6 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -20,7 +21,7 @@ func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client, b *Buffer))
 	s := redistest.Start(t)
 	for name, rdb := range map[string]*redis.Client{"redis": s.Client, "miniredis": mini} {
 		t.Run(name, func(t *testing.T) {
-			b, err := Open(t.Context(), Options{Connection: Connection{URL: "redis://" + rdb.Options().Addr}})
+			b, err := Open(t.Context(), Options{Connection: redisconn.Connection{URL: "redis://" + rdb.Options().Addr}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +71,7 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 			case "counters":
 				want = Head{Length: 2, Old: 2, EntryBytes: h.EntryBytes}
 			case "text":
-				if ClassOf(h.Err) != ClassWrongType {
+				if redisconn.ClassOf(h.Err) != redisconn.ClassWrongType {
 					t.Errorf("a text's error is %v", h.Err)
 				}
 				want = Head{Err: h.Err}
@@ -98,7 +99,7 @@ func TestTheLastIDStaysWhenItsEntryIsGone(t *testing.T) {
 		if err != nil || len(last) != 4 {
 			t.Fatal(last, err)
 		}
-		if last[0] != (LastID{ID: ahead}) || last[1] != (LastID{}) || ClassOf(last[2].Err) != ClassWrongType || last[3] != (LastID{}) {
+		if last[0] != (LastID{ID: ahead}) || last[1] != (LastID{}) || redisconn.ClassOf(last[2].Err) != redisconn.ClassWrongType || last[3] != (LastID{}) {
 			t.Errorf("%+v", last)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // ErrLeaseUnwritable is returned when nobody can have the lease, as Redis has no
@@ -36,7 +38,7 @@ const (
 // renews it as ever. PEXPIRE works out of memory too.
 //
 // KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms, ARGV[3] maxLease in ms.
-var acquireScript = newScript(`
+var acquireScript = redisconn.NewScript(`
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then
 	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -52,13 +54,13 @@ return 'endless'
 
 // KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms; returns 1 if it was ours.
 // What is no String is not ours.
-var renewScript = newScript(`
+var renewScript = redisconn.NewScript(`
 if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return 0
 `)
 
 // KEYS[1] lease; ARGV[1] token; returns 1 if it was ours.
-var releaseScript = newScript(`
+var releaseScript = redisconn.NewScript(`
 if redis.pcall('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 `)
@@ -69,9 +71,9 @@ func (l Lease) key() string { return l.b.stateKey(stateLease) }
 // is given an end, so that a later call takes it.
 func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	args := []any{token, ttl.Milliseconds(), max(maxLease, 2*ttl).Milliseconds()}
-	outcome, err := l.b.evalWrite(ctx, acquireScript, []scriptCall{{l.key(), args}})[0].Text()
+	outcome, err := l.b.conn.EvalWrite(ctx, acquireScript, []redisconn.Call{redisconn.OnKey(l.key(), args...)})[0].Text()
 	switch {
-	case ClassOf(err) == ClassOOM:
+	case redisconn.ClassOf(err) == redisconn.ClassOOM:
 		return false, fmt.Errorf("%w: Redis is out of memory", ErrLeaseUnwritable)
 	case err != nil:
 		return false, fmt.Errorf("taking the lease: %w", err)
@@ -87,7 +89,7 @@ func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bo
 
 // Renew prolongs the lease by ttl; false if it is no longer token's.
 func (l Lease) Renew(ctx context.Context, token string, ttl time.Duration) (bool, error) {
-	n, err := l.b.evalWrite(ctx, renewScript, []scriptCall{{l.key(), []any{token, ttl.Milliseconds()}}})[0].Int()
+	n, err := l.b.conn.EvalWrite(ctx, renewScript, []redisconn.Call{redisconn.OnKey(l.key(), token, ttl.Milliseconds())})[0].Int()
 	if err != nil {
 		return false, fmt.Errorf("renewing the lease: %w", err)
 	}
@@ -96,7 +98,7 @@ func (l Lease) Renew(ctx context.Context, token string, ttl time.Duration) (bool
 
 // Release gives the lease up if it is token's.
 func (l Lease) Release(ctx context.Context, token string) error {
-	if err := l.b.evalWrite(ctx, releaseScript, []scriptCall{{l.key(), []any{token}}})[0].Err(); err != nil {
+	if err := l.b.conn.EvalWrite(ctx, releaseScript, []redisconn.Call{redisconn.OnKey(l.key(), token)})[0].Err(); err != nil {
 		return fmt.Errorf("releasing the lease: %w", err)
 	}
 	return nil

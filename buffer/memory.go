@@ -27,12 +27,12 @@ func (m NodeMemory) Share() float64 {
 // Memories asks each master for its memory. It fails where INFO is denied.
 func (b *Buffer) Memories(ctx context.Context) ([]NodeMemory, error) {
 	var all []NodeMemory
-	err := b.masters(ctx, func(ctx context.Context, node *redis.Client) error {
+	err := b.conn.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 		info, err := node.InfoMap(ctx, "memory").Result()
 		if err != nil {
 			return fmt.Errorf("asking Redis for its memory: %w", err)
 		}
-		m := NodeMemory{Node: b.nodeName(node)}
+		m := NodeMemory{Node: b.conn.NodeName(node)}
 		m.Used, _ = strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
 		m.Limit, _ = strconv.ParseInt(info["Memory"]["maxmemory"], 10, 64)
 		all = append(all, m)

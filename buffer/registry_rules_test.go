@@ -14,11 +14,11 @@ import (
 )
 
 // write writes fields of one session in a layout, as they stand.
-func writeFields(t *testing.T, rdb *redis.Client, layout Layout, identity string, fields map[string]string) {
+func writeFields(t *testing.T, rdb *redis.Client, layout registry.Layout, identity string, fields map[string]string) {
 	t.Helper()
 	var err error
 	switch layout {
-	case LayoutObject:
+	case registry.Object:
 		var members []string
 		for name, value := range fields {
 			if !strings.HasPrefix(value, "{") {
@@ -27,7 +27,7 @@ func writeFields(t *testing.T, rdb *redis.Client, layout Layout, identity string
 			members = append(members, fmt.Sprintf("%q:%s", name, value))
 		}
 		err = rdb.HSet(t.Context(), "sessions", identity, "{"+strings.Join(members, ",")+"}").Err()
-	case LayoutFields:
+	case registry.Fields:
 		for name, value := range fields {
 			err = rdb.HSet(t.Context(), "sessions", identity+":"+name, value).Err()
 		}
@@ -55,7 +55,7 @@ func TestTimesInAnotherUnitAreMalformedAndTheUnitIsNamed(t *testing.T) {
 		fmt.Sprint(now.Add(23 * time.Hour).UnixMilli()): "",
 		fmt.Sprint(now.UnixMilli()):                     "",
 	} {
-		eachLayoutOn(t, text, func(t *testing.T, s *redistest.Server, layout Layout) {
+		eachLayoutOn(t, text, func(t *testing.T, s *redistest.Server, layout registry.Layout) {
 			writeFields(t, s.Client, layout, "a", map[string]string{"streamName": "s", "lastUpdated": text})
 			session := sessionOf(t, open(t, s.URL(), nil), "a")
 			err := session.Fault(now)
@@ -70,10 +70,10 @@ func TestTimesInAnotherUnitAreMalformedAndTheUnitIsNamed(t *testing.T) {
 }
 
 // eachLayoutOn runs a test in each layout on a real server.
-func eachLayoutOn(t *testing.T, name string, test func(t *testing.T, s *redistest.Server, layout Layout)) {
+func eachLayoutOn(t *testing.T, name string, test func(t *testing.T, s *redistest.Server, layout registry.Layout)) {
 	t.Helper()
 	s := redistest.Start(t)
-	for _, layout := range AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(name+"/"+string(layout), func(t *testing.T) {
 			s.Client.FlushAll(t.Context())
 			test(t, s, layout)
@@ -103,16 +103,16 @@ func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
 		"tStart":                    {map[string]string{"lastUpdated": old, "tStart": "1"}, false},
 		"tEnd":                      {map[string]string{"updated": old, "tEnd": "1"}, false},
 	} {
-		for _, layout := range AllLayouts {
+		for _, layout := range registry.Layouts() {
 			t.Run(name+"/"+string(layout), func(t *testing.T) {
 				s.Client.Del(t.Context(), "sessions", "sessions:a")
 				writeFields(t, s.Client, layout, "a", tt.fields)
 				before := contents(t, s.Client, layout, "a")
 				b := open(t, s.URL(), nil)
 				sessions := readAll(t, b)
-				if layout == LayoutFields {
+				if layout == registry.Fields {
 					// Fields that no property names are entries of their own.
-					sessions = slices.DeleteFunc(sessions, func(s Session) bool { return s.Layout != LayoutFields })
+					sessions = slices.DeleteFunc(sessions, func(s registry.Session) bool { return s.Layout != registry.Fields })
 				}
 				if len(sessions) != 1 || sessions[0].Foreign != tt.foreign {
 					t.Fatalf("read %+v", sessions)
@@ -200,7 +200,7 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 			// As a run does: one scan decides, another acts; and the next run.
 			for range 2 {
 				_ = readAll(t, b)
-				old := slices.DeleteFunc(readAll(t, b), func(s Session) bool { return s.Updated.UnixMilli() != stale })
+				old := slices.DeleteFunc(readAll(t, b), func(s registry.Session) bool { return s.Updated.UnixMilli() != stale })
 				if _, err := b.Expire(t.Context(), old); err != nil {
 					t.Fatal(err)
 				}
@@ -220,10 +220,10 @@ func TestAnEntryIsNotMarkedInPlaceOfASessionJSON(t *testing.T) {
 	s.Client.HSet(ctx, "sessions", "x:lastUpdated", five, "x:streamName", "s", "x:json", objectEntry("s", five))
 	b := open(t, s.URL(), nil)
 	for _, session := range readAll(t, b) {
-		if session.Layout != LayoutFields {
+		if session.Layout != registry.Fields {
 			continue
 		}
-		if jsons, err := b.SessionJSONs(ctx, []Session{session}); err != nil || jsons[0] != "" {
+		if jsons, err := b.SessionJSONs(ctx, []registry.Session{session}); err != nil || jsons[0] != "" {
 			t.Errorf("%q, %v", jsons, err)
 		}
 	}
@@ -245,7 +245,7 @@ func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.Set(ctx, "sessions", "no Hash", 0)
-	layoutWriters[LayoutKeys](ctx, s.Client, "a", "s", five)
+	layoutWriters[registry.Keys](ctx, s.Client, "a", "s", five)
 	b := open(t, s.URL(), nil)
 	var u registry.UnreadableOwners
 	for _, session := range readAll(t, b) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // unlinkScript removes a stream that is still as it was judged: nothing was
@@ -23,7 +25,7 @@ import (
 // KEYS[1] stream; ARGV[1] last id, ARGV[2] ms that every consumer must have
 // been idle for, ARGV[3] bytes that a call may free
 // returns 2 if it was cut, 1 if it was removed, 0 if it changed or is gone
-var unlinkScript = newScript(`
+var unlinkScript = redisconn.NewScript(`
 local key, last, most = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local kind = redis.call('TYPE', key)
 kind = kind.ok or kind
@@ -105,9 +107,9 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time
 // unlink removes the key of a dead stream, and reports whether it was still as
 // it was judged.
 func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, idle time.Duration) (bool, error) {
-	call := scriptCall{key: b.names.StreamKey(stream), args: []any{lastID.String(), idle.Milliseconds(), b.sliceBytes()}}
+	call := redisconn.OnKey(b.names.StreamKey(stream), lastID.String(), idle.Milliseconds(), b.sliceBytes())
 	for {
-		end, err := b.evalWrite(ctx, unlinkScript, []scriptCall{call})[0].Int()
+		end, err := b.conn.EvalWrite(ctx, unlinkScript, []redisconn.Call{call})[0].Int()
 		if err != nil || end != unlinkCut {
 			return end == unlinkDone, err
 		}
@@ -209,7 +211,7 @@ type Unlisted struct {
 //
 // KEYS[1] stream
 // returns {type, 1 if the newest entry has the fields "id" and "data"}
-var unlistedScript = newScript(`
+var unlistedScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 kind = kind.ok or kind
 if kind ~= 'stream' then return {kind, 0} end
@@ -228,13 +230,13 @@ return {kind, id and data and 1 or 0}
 func (b *Buffer) Restorable(ctx context.Context, names []string) ([]Unlisted, error) {
 	all := make([]Unlisted, 0, len(names))
 	for part := range slices.Chunk(names, infoBatch) {
-		calls := make([]scriptCall, len(part))
+		calls := make([]redisconn.Call, len(part))
 		for i, name := range part {
-			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+			calls[i] = redisconn.OnKey(b.names.StreamKey(name))
 		}
-		for i, cmd := range b.evalRead(ctx, unlistedScript, calls) {
+		for i, cmd := range b.conn.EvalRead(ctx, unlistedScript, calls) {
 			reply, err := cmd.Slice()
-			if IsLost(err) {
+			if redisconn.IsLost(err) {
 				return all, fmt.Errorf("looking at the unlisted stream %s: %w", Quote(part[i]), err)
 			}
 			var u Unlisted

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -152,7 +153,7 @@ var steps = []struct {
 // warm has the server know the scripts, so that each step is one call.
 func warm(t *testing.T, s *redistest.Server) {
 	t.Helper()
-	for _, script := range []script{rememberScript, unlinkScript, forgetScript} {
+	for _, script := range []redisconn.Script{rememberScript, unlinkScript, forgetScript} {
 		if err := s.Client.ScriptLoad(t.Context(), script.Source()).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +269,7 @@ func fill(t *testing.T, s *redistest.Server) {
 	if err := s.Client.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Client.Set(t.Context(), "one more", "x", 0).Err(); ClassOf(err) != ClassOOM {
+	if err := s.Client.Set(t.Context(), "one more", "x", 0).Err(); redisconn.ClassOf(err) != redisconn.ClassOOM {
 		t.Fatalf("the server still takes writes: %v", err)
 	}
 }

@@ -3,6 +3,8 @@ package buffer
 import (
 	"context"
 	"fmt"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Peek asks for one message of a stream: the first, or the last, of those
@@ -38,7 +40,7 @@ type Peeked struct {
 // ARGV[1] first id; ARGV[2] "(" and the id past the end, or "+"; ARGV[3] "1"
 // for the last message; ARGV[4] bytes past which it is not sent
 // returns {} if there is none, {id, bytes} if it is too long, else {id, bytes, fields}
-var peekScript = newScript(`
+var peekScript = redisconn.NewScript(`
 local found
 if ARGV[3] == '1' then
   found = redis.call('XREVRANGE', KEYS[1], ARGV[2], ARGV[1], 'COUNT', 1)[1]
@@ -57,7 +59,7 @@ return {found[1], bytes, found[2]}
 // that it looks at, so both are to be small. An error means that the
 // connection broke.
 func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
-	calls := make([]scriptCall, len(peeks))
+	calls := make([]redisconn.Call, len(peeks))
 	for i, p := range peeks {
 		end, last := "+", "0"
 		if !p.Before.IsZero() {
@@ -66,12 +68,12 @@ func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
 		if p.Last {
 			last = "1"
 		}
-		calls[i] = scriptCall{key: b.names.StreamKey(p.Stream), args: []any{p.From.String(), end, last, p.MaxBytes}}
+		calls[i] = redisconn.OnKey(b.names.StreamKey(p.Stream), p.From.String(), end, last, p.MaxBytes)
 	}
 	outcomes := make([]Peeked, len(peeks))
-	for i, cmd := range b.evalRead(ctx, peekScript, calls) {
+	for i, cmd := range b.conn.EvalRead(ctx, peekScript, calls) {
 		reply, err := cmd.Slice()
-		if IsLost(err) {
+		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("reading a message of stream %s: %w", Quote(peeks[i].Stream), err)
 		}
 		outcomes[i] = parsePeeked(reply, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -19,7 +20,7 @@ func TestPeeksReadOneMessageOfARange(t *testing.T) {
 		}
 	}
 	s.Client.HSet(ctx, "stream:hash", "a", "b")
-	b, err := Open(ctx, Options{Connection: Connection{URL: s.URL()}, ReadOnly: true})
+	b, err := Open(ctx, Options{Connection: redisconn.Connection{URL: s.URL()}, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,12 +70,12 @@ func TestPeeksReadOneMessageOfARange(t *testing.T) {
 			}
 		})
 	}
-	if other := found[len(cases)]; ClassOf(other.Err) != ClassWrongType {
+	if other := found[len(cases)]; redisconn.ClassOf(other.Err) != redisconn.ClassWrongType {
 		t.Errorf("a key of another type: %+v", other)
 	}
 
 	s.Kill()
-	if _, err := b.Peeks(ctx, peeks); !IsLost(err) || !strings.Contains(err.Error(), `stream "a"`) {
+	if _, err := b.Peeks(ctx, peeks); !redisconn.IsLost(err) || !strings.Contains(err.Error(), `stream "a"`) {
 		t.Errorf("after the connection broke: %v", err)
 	}
 }

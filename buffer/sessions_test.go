@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -23,14 +24,14 @@ var oddNames = []string{
 }
 
 // layoutWriters write a session as producers of each layout do.
-var layoutWriters = map[Layout]func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64){
-	LayoutKeys: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+var layoutWriters = map[registry.Layout]func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64){
+	registry.Keys: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
 		rdb.HSet(ctx, "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated)
 	},
-	LayoutObject: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+	registry.Object: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
 		rdb.HSet(ctx, "sessions", identity, objectEntry(stream, updated))
 	},
-	LayoutFields: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+	registry.Fields: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
 		rdb.HSet(ctx, "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":streamPosition", "0-0",
 			identity+":lastUpdated", updated, identity+":json", `{"identity":"`+strings.Repeat("x", 80)+`","state":2}`, identity+":tStart", 1, identity+":tEnd", 2)
 	},
@@ -58,10 +59,10 @@ func eachServer(t *testing.T, test func(t *testing.T, url string, rdb *redis.Cli
 }
 
 // collect walks the sessions and counts the visits to each.
-func collect(t *testing.T, b *Buffer) (sessions map[string]Session, visits map[string]int) {
+func collect(t *testing.T, b *Buffer) (sessions map[string]registry.Session, visits map[string]int) {
 	t.Helper()
-	sessions, visits = make(map[string]Session), make(map[string]int)
-	if err := b.WalkSessions(t.Context(), func(page []Session) error {
+	sessions, visits = make(map[string]registry.Session), make(map[string]int)
+	if err := b.WalkSessions(t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
 			key := string(s.Layout) + "|" + s.Identity
 			sessions[key] = s
@@ -76,8 +77,8 @@ func collect(t *testing.T, b *Buffer) (sessions map[string]Session, visits map[s
 
 func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
 	const at = 1763874856000
-	for name, layouts := range map[string][]Layout{
-		"keys": {LayoutKeys}, "object": {LayoutObject}, "fields": {LayoutFields}, "mixed": AllLayouts,
+	for name, layouts := range map[string][]registry.Layout{
+		"keys": {registry.Keys}, "object": {registry.Object}, "fields": {registry.Fields}, "mixed": registry.Layouts(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
@@ -87,7 +88,7 @@ func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
 						layoutWriters[layout](ctx, rdb, odd, oddNames[len(oddNames)-1-i], at+int64(i))
 					}
 				}
-				for _, pinned := range [][]Layout{nil, layouts} {
+				for _, pinned := range [][]registry.Layout{nil, layouts} {
 					b := open(t, url, func(o *Options) { o.Layouts = pinned })
 					sessions, visits := collect(t, b)
 					for _, layout := range layouts {
@@ -118,7 +119,7 @@ func TestWalkSessionsVisitsEachOnceHoweverItsFieldsScatter(t *testing.T) {
 			identity := fmt.Sprintf("session %d:a", i)
 			switch i % 6 {
 			case 0: // whole
-				layoutWriters[LayoutFields](ctx, pipe, identity, "s", five)
+				layoutWriters[registry.Fields](ctx, pipe, identity, "s", five)
 			case 1: // the other name of the time, no stream
 				pipe.HSet(ctx, "sessions", identity+":updated", 5, identity+":tStart", 1, identity+":tEnd", 2, identity+":json", "{}")
 			case 2: // nothing that is read
@@ -208,15 +209,15 @@ func TestPinnedLayoutsLeaveTheOthersAlone(t *testing.T) {
 	for layout, write := range layoutWriters {
 		write(t.Context(), s.Client, string(layout), "s", five)
 	}
-	for layout, want := range map[Layout]string{LayoutKeys: "keys|keys", LayoutFields: "fields|fields"} {
-		_, visits := collect(t, open(t, s.URL(), func(o *Options) { o.Layouts = []Layout{layout} }))
+	for layout, want := range map[registry.Layout]string{registry.Keys: "keys|keys", registry.Fields: "fields|fields"} {
+		_, visits := collect(t, open(t, s.URL(), func(o *Options) { o.Layouts = []registry.Layout{layout} }))
 		if len(visits) != 1 || visits[want] != 1 {
 			t.Errorf("%s: visited %v", layout, visits)
 		}
 	}
 	b := open(t, s.URL(), nil)
 	n := 0
-	if err := b.WalkHashSessions(t.Context(), func(page []Session) error {
+	if err := b.WalkHashSessions(t.Context(), func(page []registry.Session) error {
 		n += len(page)
 		return nil
 	}); err != nil || n != 2 {
@@ -245,7 +246,7 @@ func TestBigEntriesComeInSmallPages(t *testing.T) {
 	}
 	b := open(t, s.URL(), nil)
 	pages, visits := 0, 0
-	if err := b.WalkSessions(ctx, func(page []Session) error {
+	if err := b.WalkSessions(ctx, func(page []registry.Session) error {
 		pages, visits = pages+1, visits+len(page)
 		return nil
 	}); err != nil {
@@ -316,7 +317,7 @@ func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
 	ctx := t.Context()
 	pipe := s.Client.Pipeline()
 	for i := range 3000 {
-		for _, layout := range AllLayouts {
+		for _, layout := range registry.Layouts() {
 			layoutWriters[layout](ctx, pipe, fmt.Sprint(i), "s", five)
 		}
 	}
@@ -330,12 +331,12 @@ func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
 	}{{"hscan", 1}, {"hscan", 3}, {"hget", 1}, {"hmget", 2}, {"hmget", 3500}, {"scan", 1}, {"scan", 2}} {
 		b := open(t, s.URL(), nil)
 		b.rdb.AddHook(&breaking{name: tt.command, nth: tt.nth, err: broken})
-		if err := b.WalkSessions(ctx, func([]Session) error { return nil }); !errors.Is(err, broken) {
+		if err := b.WalkSessions(ctx, func([]registry.Session) error { return nil }); !errors.Is(err, broken) {
 			t.Errorf("%s %d: the walk ends with %v", tt.command, tt.nth, err)
 		}
 	}
 	b := open(t, s.URL(), nil)
-	if err := b.WalkSessions(ctx, func([]Session) error { return broken }); !errors.Is(err, broken) {
+	if err := b.WalkSessions(ctx, func([]registry.Session) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("the visitor's error becomes %v", err)
 	}
 }
@@ -344,11 +345,11 @@ func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, identity := range []string{"ours", "theirs"} {
-		layoutWriters[LayoutKeys](ctx, s.Client, identity, "s", five)
+		layoutWriters[registry.Keys](ctx, s.Client, identity, "s", five)
 	}
 	s.Client.Do(ctx, "ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~sessions:ours", "~sessions")
 	b := open(t, strings.Replace(s.URL(), "redis://", "redis://narrow:pw@", 1), nil)
-	if err := b.WalkSessions(ctx, func([]Session) error { return nil }); ClassOf(err) != ClassAuth {
+	if err := b.WalkSessions(ctx, func([]registry.Session) error { return nil }); redisconn.ClassOf(err) != redisconn.ClassAuth {
 		t.Errorf("the walk ends with %v", err)
 	}
 }
@@ -384,9 +385,9 @@ func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		b := open(t, url, nil)
 		for layout, write := range layoutWriters {
-			gone := make([]Session, 1200)
+			gone := make([]registry.Session, 1200)
 			for i := range gone {
-				gone[i] = Session{Identity: fmt.Sprint("gone ", i), Layout: layout}
+				gone[i] = registry.Session{Identity: fmt.Sprint("gone ", i), Layout: layout}
 			}
 			if found, err := b.SessionsExist(t.Context(), gone); found || err != nil {
 				t.Errorf("%s: %v, %v", layout, found, err)

@@ -12,10 +12,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-func openAs(t *testing.T, c Connection, change ...func(*Options)) *Buffer {
+func openAs(t *testing.T, c redisconn.Connection, change ...func(*Options)) *Buffer {
 	t.Helper()
 	o := Options{Connection: c}
 	for _, f := range change {
@@ -45,7 +47,7 @@ func streamNames(t *testing.T, b *Buffer) []string {
 func sessionNames(t *testing.T, b *Buffer) []string {
 	t.Helper()
 	var all []string
-	if err := b.WalkSessions(t.Context(), func(page []Session) error {
+	if err := b.WalkSessions(t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
 			all = append(all, strings.Clone(s.Identity))
 		}
@@ -66,7 +68,7 @@ func TestAUnixSocketAndAnotherDatabaseAreReached(t *testing.T) {
 	defer func() { _ = other.Close() }()
 	other.SAdd(t.Context(), "streams", "in three")
 	for _, url := range []string{"unix://" + socket + "?db=3", "redis://" + s.Addr + "/3"} {
-		if got := streamNames(t, openAs(t, Connection{URL: url})); !slices.Equal(got, []string{"in three"}) {
+		if got := streamNames(t, openAs(t, redisconn.Connection{URL: url})); !slices.Equal(got, []string{"in three"}) {
 			t.Errorf("%s: the names are %q", url, got)
 		}
 	}
@@ -77,23 +79,23 @@ func TestTLSWantsTheRightCertificates(t *testing.T) {
 	s := redistest.StartTLS(t, certs)
 	s.Client.SAdd(t.Context(), "streams", "a")
 	foreign := redistest.MakeCertificates(t, "redis.example")
-	good := Connection{URL: "rediss://" + s.Addr, CAFile: certs.CA, CertFile: certs.ClientCert, KeyFile: certs.ClientKey}
+	good := redisconn.Connection{URL: "rediss://" + s.Addr, CAFile: certs.CA, CertFile: certs.ClientCert, KeyFile: certs.ClientKey}
 	for _, c := range []struct {
 		name   string
-		change func(*Connection)
+		change func(*redisconn.Connection)
 		fails  string
-		class  Class
+		class  redisconn.Class
 	}{
-		{"own CA and client certificate", func(*Connection) {}, "", ""},
-		{"TLS by the files alone", func(c *Connection) { c.URL = "redis://" + s.Addr }, "", ""},
-		{"a name of the certificate", func(c *Connection) { c.ServerName = "redis.example" }, "", ""},
-		{"a name that is not in the certificate", func(c *Connection) { c.ServerName = "other.example" }, "other.example", ClassConnection},
-		{"another CA", func(c *Connection) { c.CAFile = foreign.CA }, "certificate", ClassConnection},
-		{"no CA", func(c *Connection) { c.CAFile = "" }, "certificate", ClassConnection},
-		{"no client certificate", func(c *Connection) { c.CertFile, c.KeyFile = "", "" }, "connecting to Redis", ClassConnection},
-		{"a CA file that is none", func(c *Connection) { c.CAFile = certs.ServerKey }, "no PEM certificate", ""},
-		{"a client certificate that is missing", func(c *Connection) { c.CertFile += "x" }, "client certificate", ""},
-		{"no TLS at all", func(c *Connection) { *c = Connection{URL: "redis://" + s.Addr} }, "connecting to Redis", ClassConnection},
+		{"own CA and client certificate", func(*redisconn.Connection) {}, "", ""},
+		{"TLS by the files alone", func(c *redisconn.Connection) { c.URL = "redis://" + s.Addr }, "", ""},
+		{"a name of the certificate", func(c *redisconn.Connection) { c.ServerName = "redis.example" }, "", ""},
+		{"a name that is not in the certificate", func(c *redisconn.Connection) { c.ServerName = "other.example" }, "other.example", redisconn.ClassConnection},
+		{"another CA", func(c *redisconn.Connection) { c.CAFile = foreign.CA }, "certificate", redisconn.ClassConnection},
+		{"no CA", func(c *redisconn.Connection) { c.CAFile = "" }, "certificate", redisconn.ClassConnection},
+		{"no client certificate", func(c *redisconn.Connection) { c.CertFile, c.KeyFile = "", "" }, "connecting to Redis", redisconn.ClassConnection},
+		{"a CA file that is none", func(c *redisconn.Connection) { c.CAFile = certs.ServerKey }, "no PEM certificate", ""},
+		{"a client certificate that is missing", func(c *redisconn.Connection) { c.CertFile += "x" }, "client certificate", ""},
+		{"no TLS at all", func(c *redisconn.Connection) { *c = redisconn.Connection{URL: "redis://" + s.Addr} }, "connecting to Redis", redisconn.ClassConnection},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			connection := good
@@ -117,7 +119,7 @@ func TestTLSWantsTheRightCertificates(t *testing.T) {
 			if !strings.Contains(err.Error(), c.fails) {
 				t.Errorf("it fails with %v", err)
 			}
-			if class := ClassOf(err); c.class != "" && class != c.class {
+			if class := redisconn.ClassOf(err); c.class != "" && class != c.class {
 				t.Errorf("the class is %s", class)
 			}
 		})
@@ -137,7 +139,7 @@ func TestAPasswordFileIsReadAgainAtEachNewConnection(t *testing.T) {
 		}
 	}
 	rotate("first")
-	b := openAs(t, Connection{URL: "redis://keeper@" + s.Addr, PasswordFile: file})
+	b := openAs(t, redisconn.Connection{URL: "redis://keeper@" + s.Addr, PasswordFile: file})
 	rotate("second")
 	if err := s.Client.ClientKillByFilter(ctx, "USER", "keeper").Err(); err != nil {
 		t.Fatal(err)
@@ -152,15 +154,15 @@ func TestAPasswordFileIsReadAgainAtEachNewConnection(t *testing.T) {
 
 func TestAWrongPasswordIsAnAuthError(t *testing.T) {
 	s := redistest.Start(t, "--requirepass", "right")
-	for _, c := range []Connection{
+	for _, c := range []redisconn.Connection{
 		{URL: "redis://" + s.Addr},
 		{URL: "redis://:wrong-secret@" + s.Addr},
 		{URL: "redis://" + s.Addr, Username: "nobody", Password: "wrong-secret"},
 	} {
-		var seen []Class
-		_, err := Open(t.Context(), Options{Connection: c, OnError: func(class Class) { seen = append(seen, class) }})
-		if ClassOf(err) != ClassAuth || !slices.Contains(seen, ClassAuth) {
-			t.Errorf("the class is %q, seen %q: %v", ClassOf(err), seen, err)
+		var seen []redisconn.Class
+		_, err := Open(t.Context(), Options{Connection: c, OnError: func(class redisconn.Class) { seen = append(seen, class) }})
+		if redisconn.ClassOf(err) != redisconn.ClassAuth || !slices.Contains(seen, redisconn.ClassAuth) {
+			t.Errorf("the class is %q, seen %q: %v", redisconn.ClassOf(err), seen, err)
 		}
 		if strings.Contains(fmt.Sprint(err), "wrong-secret") {
 			t.Errorf("the error holds the password: %v", err)
@@ -185,7 +187,7 @@ func TestSentinelsLeadToTheMasterBeforeAndAfterAFailover(t *testing.T) {
 	}
 	s.Data[0].Client.SAdd(ctx, "streams", "a")
 	url := strings.Replace(s.URL(), "redis://", "redis://keeper:data-secret@", 1)
-	b := openAs(t, Connection{URL: url, SentinelPasswordFile: file})
+	b := openAs(t, redisconn.Connection{URL: url, SentinelPasswordFile: file})
 	if got := streamNames(t, b); !slices.Equal(got, []string{"a"}) {
 		t.Fatalf("the names are %q", got)
 	}
@@ -222,7 +224,7 @@ func TestOneSentinelIsEnoughToFindTheOthers(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t, "")
 	ctx := t.Context()
-	b := openAs(t, Connection{URL: "redis://" + s.Servers[0].Addr + "?master_name=" + redistest.MasterName, Timeout: 2 * time.Second})
+	b := openAs(t, redisconn.Connection{URL: "redis://" + s.Servers[0].Addr + "?master_name=" + redistest.MasterName, Timeout: 2 * time.Second})
 	s.Servers[0].Kill()
 	if err := s.Data[0].Client.Do(ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
 		t.Fatal(err)
@@ -230,7 +232,7 @@ func TestOneSentinelIsEnoughToFindTheOthers(t *testing.T) {
 	if err := b.Ping(ctx); err != nil {
 		t.Errorf("with the first Sentinel gone: %v", err)
 	}
-	_, err := Open(ctx, Options{Connection: Connection{URL: "redis://" + s.Servers[1].Addr + "?master_name=unknown", Timeout: 2 * time.Second}})
+	_, err := Open(ctx, Options{Connection: redisconn.Connection{URL: "redis://" + s.Servers[1].Addr + "?master_name=unknown", Timeout: 2 * time.Second}})
 	if err == nil || !strings.Contains(err.Error(), "knows no such master") {
 		t.Errorf("an unknown master: %v", err)
 	}
@@ -252,7 +254,7 @@ func TestAClusterIsFoundByAskingOrByItsNames(t *testing.T) {
 		"several names": c.NamedURL(), "several names, the first one dead": "redis://127.0.0.1:1?addr=" + c.Masters[2].Addr,
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := openAs(t, Connection{URL: url})
+			b := openAs(t, redisconn.Connection{URL: url})
 			if b.Server().Mode != "cluster" {
 				t.Errorf("the mode is %s", b.Server().Mode)
 			}
@@ -277,14 +279,14 @@ func TestAClusterIsFoundByAskingOrByItsNames(t *testing.T) {
 		})
 	}
 	t.Run("in another database", func(t *testing.T) {
-		_, err := Open(ctx, Options{Connection: Connection{URL: c.URL() + "/2"}})
+		_, err := Open(ctx, Options{Connection: redisconn.Connection{URL: c.URL() + "/2"}})
 		if err == nil || !strings.Contains(err.Error(), "database 0 only") {
 			t.Errorf("it says %v", err)
 		}
 	})
 	t.Run("several names of a server that is no cluster", func(t *testing.T) {
 		s := redistest.Start(t)
-		_, err := Open(ctx, Options{Connection: Connection{URL: s.URL() + "?addr=" + s.Addr}})
+		_, err := Open(ctx, Options{Connection: redisconn.Connection{URL: s.URL() + "?addr=" + s.Addr}})
 		if err == nil || !strings.Contains(err.Error(), "cluster") {
 			t.Errorf("it says %v", err)
 		}
@@ -293,16 +295,16 @@ func TestAClusterIsFoundByAskingOrByItsNames(t *testing.T) {
 
 func TestAReadOnlyBufferOfAClusterSendsNoWrite(t *testing.T) {
 	c := redistest.StartCluster(t, 3, false)
-	b := openAs(t, Connection{URL: c.URL()}, func(o *Options) { o.ReadOnly = true })
+	b := openAs(t, redisconn.Connection{URL: c.URL()}, func(o *Options) { o.ReadOnly = true })
 	ctx := t.Context()
 	for name, err := range map[string]error{
 		"a command":  b.Restore(ctx, "x"),
 		"a pipeline": func() error { _, err := b.Trims(ctx, []Trim{{Stream: "x", MaxLen: 1}}); return err }(),
-		"a node": b.masters(ctx, func(ctx context.Context, node *redis.Client) error {
+		"a node": b.conn.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 			return node.Set(ctx, "x", 1, 0).Err()
 		}),
 	} {
-		if err != nil && !strings.Contains(err.Error(), ErrReadOnly.Error()) {
+		if err != nil && !strings.Contains(err.Error(), redisconn.ErrReadOnly.Error()) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -341,7 +343,7 @@ func TestNoSessionIsMissedWhileItsSlotMoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Sort(want)
-	b := openAs(t, Connection{URL: c.URL()}, func(o *Options) { o.Layouts = []Layout{LayoutKeys} })
+	b := openAs(t, redisconn.Connection{URL: c.URL()}, func(o *Options) { o.Layouts = []registry.Layout{registry.Keys} })
 	slot := int(c.Client.ClusterKeySlot(ctx, "{moving}").Val())
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -388,14 +390,14 @@ func TestOnAClusterTheRuleSufficesAndAMissingRightIsNamed(t *testing.T) {
 	}
 	for name, url := range map[string]string{"asking": c.URL(), "several names": c.NamedURL()} {
 		t.Run(name, func(t *testing.T) {
-			connection := Connection{URL: url, Username: "keeper", Password: "secret"}
+			connection := redisconn.Connection{URL: url, Username: "keeper", Password: "secret"}
 			under(words)
 			if got := streamNames(t, openAs(t, connection)); !slices.Equal(got, []string{"a"}) {
 				t.Errorf("the names are %q", got)
 			}
 			under(slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "+cluster|slots" }))
 			_, err := Open(ctx, Options{Connection: connection})
-			if ClassOf(err) != ClassAuth || !strings.Contains(fmt.Sprint(err), "lacks the right +cluster|slots") {
+			if redisconn.ClassOf(err) != redisconn.ClassAuth || !strings.Contains(fmt.Sprint(err), "lacks the right +cluster|slots") {
 				t.Errorf("without the right: %v", err)
 			}
 		})
@@ -407,7 +409,7 @@ func TestADeadMasterKeepsNobodyFromOpeningACluster(t *testing.T) {
 	c := redistest.StartCluster(t, 3, false, "--cluster-require-full-coverage", "no")
 	c.Masters[2].Kill()
 	for n := range 40 {
-		b, err := Open(t.Context(), Options{Connection: Connection{URL: c.URL(), Timeout: 2 * time.Second}})
+		b, err := Open(t.Context(), Options{Connection: redisconn.Connection{URL: c.URL(), Timeout: 2 * time.Second}})
 		if err != nil {
 			t.Fatalf("the %d. time: %v", n+1, err)
 		}

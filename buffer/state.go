@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Keys under the state prefix. All of it is best effort: at maxmemory Redis
@@ -58,8 +60,8 @@ func (b *Buffer) UnusableState(ctx context.Context) ([]string, error) {
 // takesNoNote reports whether a note could not be kept, so that what depends on
 // it is left undone: Redis has no memory left, or the key holds another type.
 func takesNoNote(err error) bool {
-	class := ClassOf(err)
-	return class == ClassOOM || class == ClassWrongType
+	class := redisconn.ClassOf(err)
+	return class == redisconn.ClassOOM || class == redisconn.ClassWrongType
 }
 
 // MaxRemembered is how many names of retired streams are kept; the oldest are
@@ -73,7 +75,7 @@ func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + nam
 //
 // KEYS[1] Sorted Set; ARGV name, how many to keep
 // returns {1 if nobody had noted it before, its time in ms}
-var rememberScript = newScript(`
+var rememberScript = redisconn.NewScript(`
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
 local noted = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -109,8 +111,8 @@ func (b *Buffer) Relisted(ctx context.Context, names []string) ([]time.Time, err
 }
 
 func (b *Buffer) noteName(ctx context.Context, state, stream string) (*note, error) {
-	call := scriptCall{key: b.stateKey(state), args: []any{stream, MaxRemembered}}
-	reply, err := b.evalWrite(ctx, rememberScript, []scriptCall{call})[0].Int64Slice()
+	call := redisconn.OnKey(b.stateKey(state), stream, MaxRemembered)
+	reply, err := b.conn.EvalWrite(ctx, rememberScript, []redisconn.Call{call})[0].Int64Slice()
 	if takesNoNote(err) {
 		return nil, nil
 	}
@@ -137,15 +139,15 @@ func (b *Buffer) takeBack(ctx context.Context, stream string, n *note) error {
 //
 // KEYS[1] Sorted Set; ARGV name, score
 // returns 1 if it was forgotten
-var forgetScript = newScript(`
+var forgetScript = redisconn.NewScript(`
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if score and tonumber(score) == tonumber(ARGV[2]) then return redis.call('ZREM', KEYS[1], ARGV[1]) end
 return 0
 `)
 
 func (b *Buffer) forget(ctx context.Context, stream string, noted time.Time) error {
-	call := scriptCall{key: b.stateKey(stateRetired), args: []any{stream, noted.UnixMilli()}}
-	if err := b.evalWrite(ctx, forgetScript, []scriptCall{call})[0].Err(); err != nil {
+	call := redisconn.OnKey(b.stateKey(stateRetired), stream, noted.UnixMilli())
+	if err := b.conn.EvalWrite(ctx, forgetScript, []redisconn.Call{call})[0].Err(); err != nil {
 		return fmt.Errorf("forgetting that stream %s was retired: %w", Quote(stream), err)
 	}
 	return nil
@@ -174,7 +176,7 @@ func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]ti
 	}
 	// A member that is not there has score 0.
 	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), names...).Result()
-	if ClassOf(err) == ClassWrongType {
+	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
 		return times, nil
 	}
 	if err != nil {
@@ -217,7 +219,7 @@ func (b *Buffer) Unsight(ctx context.Context, names []string) error {
 	for i, name := range names {
 		members[i] = name
 	}
-	if err := b.rdb.ZRem(ctx, b.stateKey(stateSighted), members...).Err(); err != nil && ClassOf(err) != ClassWrongType {
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateSighted), members...).Err(); err != nil && redisconn.ClassOf(err) != redisconn.ClassWrongType {
 		return fmt.Errorf("forgetting streams without entries: %w", err)
 	}
 	return nil
@@ -244,7 +246,7 @@ func (b *Buffer) walkState(ctx context.Context, state string, visit func([]membe
 	key := b.stateKey(state)
 	fetch := func(ctx context.Context, cursor uint64) ([]member, uint64, error) {
 		pairs, next, err := b.rdb.ZScan(ctx, key, cursor, "", namePage).Result()
-		if ClassOf(err) == ClassWrongType {
+		if redisconn.ClassOf(err) == redisconn.ClassWrongType {
 			return nil, 0, nil
 		}
 		if err != nil {
@@ -257,7 +259,7 @@ func (b *Buffer) walkState(ctx context.Context, state string, visit func([]membe
 		}
 		return members, next, nil
 	}
-	return walkPages(ctx, fetch, func(members []member) error {
+	return redisconn.WalkPages(ctx, fetch, func(members []member) error {
 		if len(members) == 0 {
 			return nil
 		}
@@ -275,10 +277,10 @@ func (b *Buffer) Left(ctx context.Context) (Facts, error) { return b.facts(ctx, 
 // it, nothing is known: an older note would make the registry look shrunken.
 func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
 	err := b.setFacts(ctx, stateLeft, f)
-	switch ClassOf(err) {
-	case ClassOOM:
+	switch redisconn.ClassOf(err) {
+	case redisconn.ClassOOM:
 		return b.setFacts(ctx, stateLeft, nil)
-	case ClassWrongType:
+	case redisconn.ClassWrongType:
 		return nil
 	}
 	return err
@@ -312,7 +314,7 @@ func (b *Buffer) SetHeld(ctx context.Context, f Facts) (bool, error) {
 // dropFactsScript removes a Hash of ours; what holds another type stays.
 //
 // KEYS[1] the Hash
-var dropFactsScript = newScript(`
+var dropFactsScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 if (kind.ok or kind) == 'hash' then redis.call('UNLINK', KEYS[1]) end
 return 1
@@ -320,7 +322,7 @@ return 1
 
 func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
 	all, err := b.rdb.HGetAll(ctx, b.stateKey(state)).Result()
-	if ClassOf(err) == ClassWrongType {
+	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
 		return Facts{}, nil
 	}
 	if err != nil {
@@ -339,7 +341,7 @@ func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
 	key := b.stateKey(state)
 	var err error
 	if len(f) == 0 {
-		err = b.evalWrite(ctx, dropFactsScript, []scriptCall{{key: key}})[0].Err()
+		err = b.conn.EvalWrite(ctx, dropFactsScript, []redisconn.Call{redisconn.OnKey(key)})[0].Err()
 	} else {
 		values := make([]any, 0, 2*len(f))
 		for k, v := range f {

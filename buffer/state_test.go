@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -151,7 +152,7 @@ func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
 
 func TestTwoKeepersNotesOfOneStreamNeverHaveTheSameTime(t *testing.T) {
 	s := redistest.Start(t)
-	b := openAs(t, Connection{URL: s.URL()})
+	b := openAs(t, redisconn.Connection{URL: s.URL()})
 	var last time.Time
 	for range 200 {
 		n, err := b.remember(t.Context(), "a")

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Page sizes. A page costs the server a stall: so many names or lengths take it
@@ -24,7 +26,7 @@ const (
 // The page is the visitor's only during the call. An error, of Redis or of
 // the visitor, means that the walk is not complete.
 func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) error) error {
-	page := int64(namePage * b.width(ctx))
+	page := int64(namePage * b.conn.Width(ctx))
 	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
 		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", page).Result()
 		if err != nil {
@@ -32,7 +34,7 @@ func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) err
 		}
 		return names, next, nil
 	}
-	return walkPages(ctx, fetch, func(names []string) error {
+	return redisconn.WalkPages(ctx, fetch, func(names []string) error {
 		ours := names[:0]
 		for _, name := range names {
 			if b.Owns(name) {
@@ -81,13 +83,13 @@ type Length struct {
 // key. The error is the first one that broke a pipeline.
 func (b *Buffer) Lengths(ctx context.Context, names []string) ([]Length, error) {
 	lengths := make([]Length, 0, len(names))
-	for part := range slices.Chunk(names, lengthBatch*b.width(ctx)) {
+	for part := range slices.Chunk(names, lengthBatch*b.conn.Width(ctx)) {
 		pipe := b.rdb.Pipeline()
 		cmds := make([]*redis.IntCmd, len(part))
 		for i, name := range part {
 			cmds[i] = pipe.XLen(ctx, b.names.StreamKey(name))
 		}
-		if _, err := pipe.Exec(ctx); IsLost(err) {
+		if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
 			return nil, fmt.Errorf("asking for the lengths of %d streams: %w", len(part), err)
 		}
 		for _, cmd := range cmds {
@@ -155,7 +157,7 @@ end
 // returns {type} unless it is a stream, else
 // {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1,
 // ms since a group got its last entry that has entries pending or 0}
-var infoScript = newScript(`
+var infoScript = redisconn.NewScript(`
 local key = KEYS[1]
 local kind = redis.call('TYPE', key)
 kind = kind.ok or kind
@@ -187,13 +189,13 @@ func (b *Buffer) Infos(ctx context.Context, names []string) ([]StreamInfo, error
 	infos := make([]StreamInfo, 0, len(names))
 	for len(infos) < len(names) {
 		part := names[len(infos):min(len(names), len(infos)+infoBatch)]
-		calls := make([]scriptCall, len(part))
+		calls := make([]redisconn.Call, len(part))
 		for i, name := range part {
-			calls[i] = scriptCall{key: b.names.StreamKey(name)}
+			calls[i] = redisconn.OnKey(b.names.StreamKey(name))
 		}
-		for i, cmd := range b.evalRead(ctx, infoScript, calls) {
+		for i, cmd := range b.conn.EvalRead(ctx, infoScript, calls) {
 			reply, err := cmd.Slice()
-			if IsLost(err) {
+			if redisconn.IsLost(err) {
 				return infos, fmt.Errorf("asking for the state of stream %s: %w", Quote(part[i]), err)
 			}
 			infos = append(infos, parseInfo(reply, err))

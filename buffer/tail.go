@@ -3,6 +3,8 @@ package buffer
 import (
 	"context"
 	"fmt"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Tail asks for the messages of a stream that come after one that is known.
@@ -53,7 +55,7 @@ type Tailed struct {
 // returns {} if there is no key, else {messages} if there are more of them, else
 // {messages, last id, entries ever added or -1}; a message is {id, bytes, fields},
 // or {id, bytes} if it is too long
-var tailScript = newScript(`
+var tailScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
 if (kind.ok or kind) == 'none' then return {} end
 local after, most, left, messages, more = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}, ARGV[2] ~= '0'
@@ -82,12 +84,12 @@ return {messages, last, added}
 // at most the sum of MaxBytes for it. Streams on several nodes of a cluster
 // have errors of their own.
 func (b *Buffer) Tails(ctx context.Context, tails []Tail) []Tailed {
-	calls := make([]scriptCall, len(tails))
+	calls := make([]redisconn.Call, len(tails))
 	for i, t := range tails {
-		calls[i] = scriptCall{key: b.names.StreamKey(t.Stream), args: []any{t.After.String(), t.MaxCount, t.MaxBytes}}
+		calls[i] = redisconn.OnKey(b.names.StreamKey(t.Stream), t.After.String(), t.MaxCount, t.MaxBytes)
 	}
 	outcomes := make([]Tailed, len(tails))
-	for i, cmd := range b.evalRead(ctx, tailScript, calls) {
+	for i, cmd := range b.conn.EvalRead(ctx, tailScript, calls) {
 		reply, err := cmd.Slice()
 		if err == nil {
 			outcomes[i], err = parseTailed(reply)

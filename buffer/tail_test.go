@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -20,7 +21,7 @@ func TestTailsReadWhatComesAfterAnId(t *testing.T) {
 	}
 	s.Client.XTrimMaxLen(ctx, "stream:a", 3)
 	s.Client.HSet(ctx, "stream:hash", "a", "b")
-	b, err := Open(ctx, Options{Connection: Connection{URL: s.URL()}, ReadOnly: true})
+	b, err := Open(ctx, Options{Connection: redisconn.Connection{URL: s.URL()}, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +51,11 @@ func TestTailsReadWhatComesAfterAnId(t *testing.T) {
 		})
 	}
 	got := b.Tails(ctx, []Tail{{Stream: "hash", MaxCount: 1}, {Stream: "a"}})
-	if ClassOf(got[0].Err) != ClassWrongType || !strings.Contains(got[0].Err.Error(), `"hash"`) || got[1].Err != nil {
+	if redisconn.ClassOf(got[0].Err) != redisconn.ClassWrongType || !strings.Contains(got[0].Err.Error(), `"hash"`) || got[1].Err != nil {
 		t.Errorf("a key of another type, and one beside it: %+v", got)
 	}
 	s.Kill()
-	if got := b.Tails(ctx, []Tail{{Stream: "a"}}); !IsLost(got[0].Err) {
+	if got := b.Tails(ctx, []Tail{{Stream: "a"}}); !redisconn.IsLost(got[0].Err) {
 		t.Errorf("after the connection broke: %+v", got)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Trim is one bounded command that removes the oldest entries of a stream,
@@ -56,7 +58,7 @@ type Trimmed struct {
 // ARGV[6] ms after which an idle group counts no longer, or -1 to look at no
 // group; ARGV[7…] groups to ignore
 // returns {removed, name of the group that held it back or empty, names of the groups without consumers}
-var trimScript = newScript(`
+var trimScript = redisconn.NewScript(`
 local key, maxlen, before, floor = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local limit, exact, idle = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 
@@ -137,7 +139,7 @@ func (b *Buffer) plainTrims(ctx context.Context, calls []Trim, indexes []int, ou
 			cmds[n] = pipe.XTrimMinIDApprox(ctx, b.names.StreamKey(t.Stream), t.Before.String(), limit)
 		}
 	}
-	if _, err := pipe.Exec(ctx); IsLost(err) {
+	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
 		return fmt.Errorf("trimming %d streams: %w", len(indexes), err)
 	}
 	for n, i := range indexes {
@@ -150,13 +152,13 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 	if len(indexes) == 0 {
 		return nil
 	}
-	scripts := make([]scriptCall, len(indexes))
+	scripts := make([]redisconn.Call, len(indexes))
 	for n, i := range indexes {
-		scripts[n] = scriptCall{b.names.StreamKey(calls[i].Stream), calls[i].scriptArgs()}
+		scripts[n] = redisconn.OnKey(b.names.StreamKey(calls[i].Stream), calls[i].scriptArgs()...)
 	}
-	for n, cmd := range b.evalWrite(ctx, trimScript, scripts) {
+	for n, cmd := range b.conn.EvalWrite(ctx, trimScript, scripts) {
 		reply, err := cmd.Slice()
-		if IsLost(err) {
+		if redisconn.IsLost(err) {
 			return fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
 		}
 		into := &outcomes[indexes[n]]
@@ -206,4 +208,4 @@ func texts(v any) []string {
 // trustsMinID reports whether MINID removes only what it should: before 6.2.7
 // ids more than 24 days apart in one macro node overflow, and all of it goes
 // (redis #9410).
-func trustsMinID(s Server) bool { return s.AtLeast(6, 2, 7) }
+func trustsMinID(s redisconn.Server) bool { return s.AtLeast(6, 2, 7) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -50,8 +51,8 @@ func TestAServerThatIsTooOldIsRefusedByName(t *testing.T) {
 	s := redistest.Start(t)
 	for _, version := range []string{"6.0.16", "5.0.14", "2.8.0"} {
 		url, _ := pretend(t, s, "redis", version)
-		_, err := Open(t.Context(), Options{Connection: Connection{URL: url}})
-		if !errors.Is(err, ErrTooOld) || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), MinVersion) {
+		_, err := Open(t.Context(), Options{Connection: redisconn.Connection{URL: url}})
+		if !errors.Is(err, redisconn.ErrTooOld) || !strings.Contains(err.Error(), version) || !strings.Contains(err.Error(), redisconn.MinVersion) {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
@@ -77,7 +78,7 @@ func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
 	} {
 		t.Run(c.name+" "+c.version, func(t *testing.T) {
 			url, sent := pretend(t, s, c.name, c.version, c.lacks...)
-			b := openAs(t, Connection{URL: url}, func(o *Options) { o.ReadOnly = true })
+			b := openAs(t, redisconn.Connection{URL: url}, func(o *Options) { o.ReadOnly = true })
 			if got := b.Server(); got.Name != c.name || got.Version != c.version {
 				t.Errorf("it is %+v", got)
 			}
@@ -85,7 +86,7 @@ func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
 			if err != nil || infos[0].Err != nil {
 				t.Errorf("%+v, %v", infos, err)
 			}
-			if err := b.SetLeft(ctx, Facts{"a": 1}); !errors.Is(err, ErrReadOnly) {
+			if err := b.SetLeft(ctx, Facts{"a": 1}); !errors.Is(err, redisconn.ErrReadOnly) {
 				t.Errorf("a write: %v", err)
 			}
 			if sent("evalsha_ro") != c.readScripts {
@@ -108,7 +109,7 @@ func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
 				s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a", ID: fmt.Sprintf("%d-0", limit.UnixMilli()-100+int64(i)), Values: []any{"id", 1}})
 			}
 			url, sent := pretend(t, s, "redis", version)
-			b := openAs(t, Connection{URL: url})
+			b := openAs(t, redisconn.Connection{URL: url})
 			out, err := b.Trims(ctx, []Trim{{Stream: "a", Before: TimeID(limit), Limit: 1000}})
 			if err != nil || out[0].Err != nil {
 				t.Fatal(err, out)
@@ -136,20 +137,20 @@ func TestWhatMayBeDeniedCostsAFeatureAndCountsAsNoError(t *testing.T) {
 	if err := s.Client.Do(ctx, args...).Err(); err != nil {
 		t.Fatal(err)
 	}
-	var seen []Class
-	b := openAs(t, Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) {
-		o.OnError = func(class Class) { seen = append(seen, class) }
+	var seen []redisconn.Class
+	b := openAs(t, redisconn.Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) {
+		o.OnError = func(class redisconn.Class) { seen = append(seen, class) }
 	})
 	if limits := b.NodeLimits(ctx); limits != DefaultNodeLimits {
 		t.Errorf("the limits are %+v", limits)
 	}
-	if _, _, err := b.Memory(ctx); ClassOf(err) != ClassAuth || !strings.Contains(err.Error(), "+info") {
+	if _, _, err := b.Memory(ctx); redisconn.ClassOf(err) != redisconn.ClassAuth || !strings.Contains(err.Error(), "+info") {
 		t.Errorf("the memory: %v", err)
 	}
 	if len(seen) > 0 {
 		t.Errorf("errors were counted: %q", seen)
 	}
-	if _, err := b.rdb.Do(ctx, "SMEMBERS", "streams").Result(); ClassOf(err) != ClassAuth || !slices.Equal(seen, []Class{ClassAuth}) {
+	if _, err := b.rdb.Do(ctx, "SMEMBERS", "streams").Result(); redisconn.ClassOf(err) != redisconn.ClassAuth || !slices.Equal(seen, []redisconn.Class{redisconn.ClassAuth}) {
 		t.Errorf("%v, counted %q", err, seen)
 	}
 }

@@ -9,22 +9,23 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Marker is what is needed of the stream buffer to mark sessions as abandoned.
 type Marker interface {
-	SessionJSONs(context.Context, []buffer.Session) ([]string, error)
+	SessionJSONs(context.Context, []registry.Session) ([]string, error)
 	// MaySetJSON says why no Session JSON can be set.
 	MaySetJSON(context.Context) error
-	HoldsJSON(ctx context.Context, s buffer.Session, json string) (bool, error)
-	SetJSON(ctx context.Context, s buffer.Session, old, updated string) (bool, error)
-	AppendIfSilent(ctx context.Context, s buffer.Session, data []byte, silence buffer.Silence) (buffer.Appending, error)
+	HoldsJSON(ctx context.Context, s registry.Session, json string) (bool, error)
+	SetJSON(ctx context.Context, s registry.Session, old, updated string) (bool, error)
+	AppendIfSilent(ctx context.Context, s registry.Session, data []byte, silence buffer.Silence) (buffer.Appending, error)
 	Peeks(context.Context, []buffer.Peek) ([]buffer.Peeked, error)
 }
 
 // quietVerdict is what becomes of a session that stays although it is quiet.
 type quietVerdict struct {
-	session *buffer.Session
+	session *registry.Session
 	// json is its Session JSON, and marked what that is to become.
 	json, marked string
 	// state is Flowing or Postponed; else the session is to be marked.
@@ -41,7 +42,7 @@ func (q quietVerdict) action() Action {
 // mayBeQuiet reports whether the Session JSON of a session that stays is to be
 // looked into. Without a stream and an id that its messages can have, nothing
 // can be said about it.
-func (r *run) mayBeQuiet(s *buffer.Session) bool {
+func (r *run) mayBeQuiet(s *registry.Session) bool {
 	if !r.o().Limits.isQuiet(*s, r.now) || !s.HasStream {
 		return false
 	}
@@ -51,7 +52,7 @@ func (r *run) mayBeQuiet(s *buffer.Session) bool {
 
 // eachQuiet visits those of the quiet sessions that somebody may be waiting for
 // in vain.
-func (r *run) eachQuiet(ctx context.Context, quiet []buffer.Session, visit func(quietVerdict) error) error {
+func (r *run) eachQuiet(ctx context.Context, quiet []registry.Session, visit func(quietVerdict) error) error {
 	if may, err := r.mayMark(ctx, quiet); !may || err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (r *run) eachQuiet(ctx context.Context, quiet []buffer.Session, visit func(
 
 // mayMark reports whether sessions can be marked at all, and says once a run why
 // not.
-func (r *run) mayMark(ctx context.Context, quiet []buffer.Session) (bool, error) {
+func (r *run) mayMark(ctx context.Context, quiet []registry.Session) (bool, error) {
 	if len(quiet) == 0 || r.unmarkable {
 		return false, nil
 	}
@@ -97,13 +98,13 @@ func (r *run) mayMark(ctx context.Context, quiet []buffer.Session) (bool, error)
 
 // openOf are those of the sessions that are open or waiting. The look at their
 // streams is begun.
-func (r *run) openOf(ctx context.Context, quiet []buffer.Session) ([]quietVerdict, error) {
+func (r *run) openOf(ctx context.Context, quiet []registry.Session) ([]quietVerdict, error) {
 	jsons, err := r.store.SessionJSONs(ctx, quiet)
 	if err != nil {
 		return nil, err
 	}
 	var open []quietVerdict
-	var sessions []buffer.Session
+	var sessions []registry.Session
 	for i := range quiet {
 		marked, ok := burst.Abandon([]byte(jsons[i]))
 		if !ok {
@@ -181,15 +182,15 @@ func (r *run) abandon(ctx context.Context, q quietVerdict) error {
 	}
 	done, err := r.mark(ctx, q)
 	switch {
-	case buffer.IsLost(err):
+	case redisconn.IsLost(err):
 		return err
 	case err != nil:
 		r.report.Errors++
-		class := buffer.ClassOf(err)
+		class := redisconn.ClassOf(err)
 		r.record.log.Warn("session not marked as abandoned", "session", buffer.Escape(q.session.Identity), "class", string(class), "error", err)
 		// Redis refuses what grows, whatever session it is about. A later run
 		// goes on.
-		r.acted.noMemory = class == buffer.ClassOOM
+		r.acted.noMemory = class == redisconn.ClassOOM
 	case done:
 		r.report.SessionsAbandoned++
 		r.record.action(q.action())

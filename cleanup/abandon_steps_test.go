@@ -7,21 +7,21 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
 )
 
 // returning has one session that is to be marked.
-func (w *world) returning(layout buffer.Layout, enc burst.Encoding) {
+func (w *world) returning(layout registry.Layout, enc burst.Encoding) {
 	w.Client.FlushAll(w.t.Context())
 	w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, enc)
 }
 
 // abandonSteps is how many commands a run takes.
-func (w *world) abandonSteps(layout buffer.Layout) int {
+func (w *world) abandonSteps(layout registry.Layout) int {
 	w.t.Helper()
 	n := 0
 	for range 2 {
@@ -35,7 +35,7 @@ func (w *world) abandonSteps(layout buffer.Layout) int {
 }
 
 // abandoned checks that the session is marked, and how often that was told.
-func (w *world) abandoned(layout buffer.Layout, what string, times int) {
+func (w *world) abandoned(layout registry.Layout, what string, times int) {
 	w.t.Helper()
 	if got := w.sessionJSON(layout, "a"); got != stated(`"abandoned"`) {
 		w.t.Errorf("%s: the Session JSON is %s", what, got)
@@ -46,7 +46,7 @@ func (w *world) abandoned(layout buffer.Layout, what string, times int) {
 }
 
 func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			steps := w.abandonSteps(layout)
@@ -84,9 +84,9 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 
 func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
 	w := newWorld(t)
-	steps := w.abandonSteps(buffer.LayoutKeys)
+	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
-		w.returning(buffer.LayoutKeys, burst.Frame)
+		w.returning(registry.Keys, burst.Frame)
 		_, err := w.stepped(abandoning, func(n int, _ string) error {
 			if n == step+1 {
 				w.message("s", 7, 0, burst.Frame)
@@ -96,14 +96,14 @@ func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
 		w.noError(err)
 		told := w.told("s", 7)
 		marked := slices.Index(told, stated(`"abandoned"`))
-		if open := w.sessionJSON(buffer.LayoutKeys, "a") == stated(`"open"`); marked < 0 != open || marked == 2 {
+		if open := w.sessionJSON(registry.Keys, "a") == stated(`"open"`); marked < 0 != open || marked == 2 {
 			t.Errorf("before command %d: told %q, and the entry is open: %v", step+1, told, open)
 		}
 	}
 }
 
 func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			steps := w.abandonSteps(layout)
@@ -145,12 +145,12 @@ func (w *world) inspectedAll(stream string, enc burst.Encoding) {
 
 func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 	w := newWorld(t)
-	steps := w.abandonSteps(buffer.LayoutKeys)
+	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
-		w.returning(buffer.LayoutKeys, burst.Frame)
+		w.returning(registry.Keys, burst.Frame)
 		w.killedAt(step, childAbandons+"=1")
 		w.run(abandoning)
-		w.abandoned(buffer.LayoutKeys, fmt.Sprintf("killed before command %d", step+1), 1)
+		w.abandoned(registry.Keys, fmt.Sprintf("killed before command %d", step+1), 1)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 // clean-up has marked the first.
 func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
 	const sessions, rounds = 300, 12
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			w.message("s", 1, quiet, burst.SizePrefixedBlock)

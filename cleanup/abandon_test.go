@@ -14,9 +14,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // quiet is the age of a session that is to be marked; limits are an hour and a
@@ -31,15 +33,15 @@ func stated(state string) string {
 }
 
 // described writes a session with a Session JSON.
-func (w *world) described(layout buffer.Layout, identity, stream string, id int, age time.Duration, sessionJSON string) {
+func (w *world) described(layout registry.Layout, identity, stream string, id int, age time.Duration, sessionJSON string) {
 	ms := w.now.Add(-age).UnixMilli()
 	fields := []any{"streamSessionId", id, "streamName", stream, "streamPosition", "5-1", "lastUpdated", ms, "json", sessionJSON, "tStart", "1", "tEnd", "2"}
 	switch layout {
-	case buffer.LayoutObject:
+	case registry.Object:
 		text, _ := json.Marshal(sessionJSON)
 		w.noError(w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(
 			`{"streamSessionId":%d,"streamName":%q,"own":{"b":1.0,"a":2},"lastUpdated":%d,"json":%s,"tStart":"1","tEnd":"2"}`, id, stream, ms, text)).Err())
-	case buffer.LayoutFields:
+	case registry.Fields:
 		for i := 0; i < len(fields); i += 2 {
 			fields[i] = fmt.Sprint(identity, ":", fields[i])
 		}
@@ -52,14 +54,14 @@ func (w *world) described(layout buffer.Layout, identity, stream string, id int,
 }
 
 // sessionJSON is what the registry holds.
-func (w *world) sessionJSON(layout buffer.Layout, identity string) string {
+func (w *world) sessionJSON(layout registry.Layout, identity string) string {
 	w.t.Helper()
 	switch layout {
-	case buffer.LayoutObject:
+	case registry.Object:
 		var entry struct{ JSON string }
 		w.noError(json.Unmarshal([]byte(w.Client.HGet(w.t.Context(), "sessions", identity).Val()), &entry))
 		return entry.JSON
-	case buffer.LayoutFields:
+	case registry.Fields:
 		return w.Client.HGet(w.t.Context(), "sessions", identity+":json").Val()
 	default:
 		return w.Client.HGet(w.t.Context(), "sessions:"+identity, "json").Val()
@@ -107,7 +109,7 @@ func (w *world) told(stream string, id int) []string {
 }
 
 func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		for i, enc := range burst.Encodings() {
 			t.Run(string(layout)+", "+enc.String(), func(t *testing.T) {
 				state, want := `"open"`, `"abandoned"`
@@ -130,7 +132,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 					t.Errorf("the report is %+v", report)
 				}
 				from, to := `"state":`+state, `"state":`+want
-				if layout == buffer.LayoutObject {
+				if layout == registry.Object {
 					from, to = strings.ReplaceAll(from, `"`, `\"`), strings.ReplaceAll(to, `"`, `\"`)
 				}
 				if got, want := w.registry(), strings.Replace(before, from, to, 1); got != want || got == before {
@@ -142,7 +144,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 				if told := w.told("s", 7); !slices.Equal(told, []string{stated(`"open"`), stated(want)}) {
 					t.Errorf("the readers were told %q", told)
 				}
-				if layout == buffer.LayoutKeys && w.Client.PTTL(t.Context(), "sessions:a").Val() <= 0 {
+				if layout == registry.Keys && w.Client.PTTL(t.Context(), "sessions:a").Val() <= 0 {
 					t.Error("the TTL is gone")
 				}
 				w.inspected("s", 2, enc)
@@ -188,7 +190,7 @@ func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
 }
 
 func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			open := stated(`"open"`)
@@ -241,9 +243,9 @@ func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
 
 func TestWithoutALimitNobodyIsMarked(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutKeys, "a", "s", 7, quiet, stated(`"open"`))
+	w.described(registry.Keys, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, burst.Frame)
-	if report := w.run(nil); report.SessionsAbandoned != 0 || w.sessionJSON(buffer.LayoutKeys, "a") != stated(`"open"`) {
+	if report := w.run(nil); report.SessionsAbandoned != 0 || w.sessionJSON(registry.Keys, "a") != stated(`"open"`) {
 		t.Errorf("%+v", report)
 	}
 }
@@ -251,13 +253,13 @@ func TestWithoutALimitNobodyIsMarked(t *testing.T) {
 func TestOthersSessionsAreNotMarked(t *testing.T) {
 	w := newWorld(t)
 	for _, stream := range []string{"ours", "theirs"} {
-		w.described(buffer.LayoutObject, stream, stream, 7, quiet, stated(`"open"`))
+		w.described(registry.Object, stream, stream, 7, quiet, stated(`"open"`))
 		w.message(stream, 7, quiet, burst.Frame)
 	}
 	exclude, _ := buffer.ParsePatterns("theirs")
 	b := w.open(w.URL(), func(o *buffer.Options) { o.Exclude = exclude })
 	report, err := cleanup.New(b, w.options(abandoning)).Run(t.Context())
-	if err != nil || report.SessionsAbandoned != 1 || len(w.told("theirs", 7)) != 1 || w.sessionJSON(buffer.LayoutObject, "theirs") != stated(`"open"`) {
+	if err != nil || report.SessionsAbandoned != 1 || len(w.told("theirs", 7)) != 1 || w.sessionJSON(registry.Object, "theirs") != stated(`"open"`) {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
@@ -275,14 +277,14 @@ func TestAnEmptyStreamIsToldInThePackingOfTheOthers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.described(buffer.LayoutKeys, "a", "s", 7, quiet, stated(`"open"`))
+			w.described(registry.Keys, "a", "s", 7, quiet, stated(`"open"`))
 			w.message("s", 7, quiet, burst.Wrap)
 			w.noError(w.Client.XTrimMaxLen(t.Context(), "stream:s", 0).Err())
 			for i, enc := range tt.others {
 				w.message(fmt.Sprint("other ", i), 8, fresh, enc)
 			}
 			report := w.run(func(o *cleanup.Options) { abandoning(o); o.Encoding = tt.pinned })
-			if report.SessionsAbandoned != 1 || burst.State([]byte(w.sessionJSON(buffer.LayoutKeys, "a"))) != burst.StateAbandoned {
+			if report.SessionsAbandoned != 1 || burst.State([]byte(w.sessionJSON(registry.Keys, "a"))) != burst.StateAbandoned {
 				t.Errorf("%+v", report)
 			}
 			if tt.want != burst.Auto {
@@ -298,15 +300,15 @@ func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
 	w := newWorld(t)
 	for i := range 5 {
 		name := fmt.Sprint(i)
-		w.described(buffer.LayoutObject, name, name, 7, quiet, stated(`"open"`))
+		w.described(registry.Object, name, name, 7, quiet, stated(`"open"`))
 		w.message(name, 7, quiet, burst.Frame)
 	}
-	w.session(buffer.LayoutObject, "stale", "0", old)
+	w.session(registry.Object, "stale", "0", old)
 	w.Client.ConfigSet(t.Context(), "maxmemory", "1")
 	var oom atomic.Int64
 	b := w.open(w.URL(), func(o *buffer.Options) {
-		o.OnError = func(c buffer.Class) {
-			if c == buffer.ClassOOM {
+		o.OnError = func(c redisconn.Class) {
+			if c == redisconn.ClassOOM {
 				oom.Add(1)
 			}
 		}
@@ -327,7 +329,7 @@ func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
 func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 	w := newWorld(t)
 	limits := func(o *cleanup.Options) { o.Limits.AbandonAfter = 23 * time.Hour }
-	w.described(buffer.LayoutFields, "a", "s", 7, 23*time.Hour+time.Minute, stated(`"open"`))
+	w.described(registry.Fields, "a", "s", 7, 23*time.Hour+time.Minute, stated(`"open"`))
 	w.message("s", 7, 23*time.Hour+time.Minute, burst.Frame)
 	if report := w.run(limits); report.SessionsAbandoned != 1 {
 		t.Fatalf("%+v", report)
@@ -351,9 +353,9 @@ func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 func TestTheBrakeDoesNotMatter(t *testing.T) {
 	w := newWorld(t)
 	for i := range 30 {
-		w.session(buffer.LayoutObject, fmt.Sprint("stale ", i), "s", old)
+		w.session(registry.Object, fmt.Sprint("stale ", i), "s", old)
 	}
-	w.described(buffer.LayoutObject, "a", "s", 7, quiet, stated(`"open"`))
+	w.described(registry.Object, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, burst.Frame)
 	report := w.run(func(o *cleanup.Options) { abandoning(o); o.Brake = cleanup.DefaultBrake })
 	if report.Brake == "" || report.SessionsExpired != 0 || report.SessionsAbandoned != 1 || report.Held == nil {
@@ -372,14 +374,14 @@ type brittle struct {
 	err error
 }
 
-func (b brittle) SetJSON(context.Context, buffer.Session, string, string) (bool, error) {
+func (b brittle) SetJSON(context.Context, registry.Session, string, string) (bool, error) {
 	return false, b.err
 }
 
 func TestASessionThatCannotBeMarkedIsCountedAndTheRunGoesOn(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"a", "b"} {
-		w.described(buffer.LayoutObject, name, "s", 7, quiet, stated(`"open"`))
+		w.described(registry.Object, name, "s", 7, quiet, stated(`"open"`))
 	}
 	store := brittle{w.open(w.URL(), nil), errors.New("no")}
 	report, err := cleanup.New(store, w.options(abandoning)).Run(t.Context())
@@ -387,7 +389,7 @@ func TestASessionThatCannotBeMarkedIsCountedAndTheRunGoesOn(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	store.err = context.DeadlineExceeded
-	if _, err := cleanup.New(store, w.options(abandoning)).Run(t.Context()); !buffer.IsLost(err) {
+	if _, err := cleanup.New(store, w.options(abandoning)).Run(t.Context()); !redisconn.IsLost(err) {
 		t.Errorf("the run ends with %v", err)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // acted is what the second scan has done.
@@ -23,7 +25,7 @@ type acted struct {
 // expired is a session that was removed.
 type expired struct {
 	identity string
-	layout   buffer.Layout
+	layout   registry.Layout
 }
 
 // Bounds of what is kept in mind of expired sessions. The streams of those
@@ -55,7 +57,7 @@ func (r *run) act(ctx context.Context) error {
 	}
 	// A session that came meanwhile, or does not expire after all, joins the
 	// owners of the first scan.
-	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.actSessions(ctx, page, removes) }); err != nil {
+	if err := r.walkSessions(ctx, func(page []registry.Session) error { return r.actSessions(ctx, page, removes) }); err != nil {
 		return fmt.Errorf("no stream retired, as not all sessions could be read: %w", err)
 	}
 	if !removes || n.retire+n.drop == 0 {
@@ -74,7 +76,7 @@ func (r *run) settle(ctx context.Context) error {
 	if !r.flows.unsure {
 		return nil
 	}
-	return r.walkSessions(ctx, func(page []buffer.Session) error {
+	return r.walkSessions(ctx, func(page []registry.Session) error {
 		r.flows.turn(page, r.displaced)
 		return nil
 	})
@@ -84,8 +86,8 @@ func (r *run) settle(ctx context.Context) error {
 // those that are to be abandoned. Of the stale ones beyond what the first scan
 // counted, each takes the place of one that was not removed: a page may name a
 // session twice.
-func (r *run) actSessions(ctx context.Context, page []buffer.Session, removes bool) error {
-	old, quiet, err := r.judgePage(ctx, page, func(s *buffer.Session, v verdict) { r.own(s, v.state) })
+func (r *run) actSessions(ctx context.Context, page []registry.Session, removes bool) error {
+	old, quiet, err := r.judgePage(ctx, page, func(s *registry.Session, v verdict) { r.own(s, v.state) })
 	if err != nil {
 		return err
 	}
@@ -122,7 +124,7 @@ func (r *run) flowsAfterAll(v verdict) {
 
 // expire removes sessions that are still as they were read.
 func (r *run) expire(ctx context.Context, stale []verdict) error {
-	sessions := make([]buffer.Session, len(stale))
+	sessions := make([]registry.Session, len(stale))
 	for i, v := range stale {
 		sessions[i] = *v.session
 	}
@@ -147,16 +149,16 @@ func (r *run) expire(ctx context.Context, stale []verdict) error {
 // remains reports whether a session that was not removed is still there: it was
 // refreshed since it was read, or not tried. If it is gone, it was named twice,
 // or expired by itself.
-func (r *run) remains(ctx context.Context, s *buffer.Session) bool {
+func (r *run) remains(ctx context.Context, s *registry.Session) bool {
 	if !s.HasStream || r.streams.has(s.Stream, owned) {
 		return true
 	}
-	there, err := r.store.SessionsExist(ctx, []buffer.Session{*s})
+	there, err := r.store.SessionsExist(ctx, []registry.Session{*s})
 	return there || err != nil
 }
 
 // remember keeps an expired session in mind if its stream is to be retired.
-func (r *run) remember(s *buffer.Session) {
+func (r *run) remember(s *registry.Session) {
 	if !s.HasStream || !r.streams.has(s.Stream, dying) {
 		return
 	}
@@ -181,9 +183,9 @@ func (r *run) cameBack(ctx context.Context, stream string) (bool, error) {
 	if len(gone) == 0 {
 		return false, nil
 	}
-	sessions := make([]buffer.Session, len(gone))
+	sessions := make([]registry.Session, len(gone))
 	for i, e := range gone {
-		sessions[i] = buffer.Session{Identity: e.identity, Layout: e.layout}
+		sessions[i] = registry.Session{Identity: e.identity, Layout: e.layout}
 	}
 	return r.store.SessionsExist(ctx, sessions)
 }
@@ -215,7 +217,7 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 // skip counts a stream that could not be cleaned up, and ends the run if the way
 // to Redis is broken.
 func (r *run) skip(stream string, err error) error {
-	if err != nil && !buffer.IsLost(err) {
+	if err != nil && !redisconn.IsLost(err) {
 		r.failed(stream, "stream not cleaned up", err)
 		return nil
 	}

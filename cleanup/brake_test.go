@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
@@ -21,7 +22,7 @@ func braked(t *testing.T, stale int) *world {
 		if i < stale {
 			age = old
 		}
-		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", age)
+		w.session(registry.Object, fmt.Sprint(i), "a", age)
 	}
 	return w
 }
@@ -123,7 +124,7 @@ func TestAnotherDecisionHasToStandItself(t *testing.T) {
 	w.heldFor(2 * time.Hour)
 	// In the meantime far more would go.
 	for i := range 60 {
-		w.session(buffer.LayoutKeys, fmt.Sprint("more ", i), "b", old)
+		w.session(registry.Keys, fmt.Sprint("more ", i), "b", old)
 	}
 	if report := w.run(withBrake); report.Brake == "" || report.SessionsExpired != 0 {
 		t.Errorf("it let go of another decision: %+v", report)
@@ -138,13 +139,13 @@ func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 	w.run(withBrake)
 	w.heldFor(2 * time.Hour)
 	for i := range 30 {
-		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", fresh)
+		w.session(registry.Object, fmt.Sprint(i), "a", fresh)
 	}
 	if report := w.run(withBrake); report.Brake != "" {
 		t.Errorf("it is on without reason: %s", report.Brake)
 	}
 	for i := range 30 {
-		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
 	if report := w.run(withBrake); report.Brake == "" {
 		t.Error("it went by the old decision")
@@ -161,7 +162,7 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 			w := braked(t, 0)
 			for i := range 30 {
 				w.stream(fmt.Sprint("used ", i), older)
-				w.session(buffer.LayoutObject, fmt.Sprint(i), fmt.Sprint("used ", i), fresh)
+				w.session(registry.Object, fmt.Sprint(i), fmt.Sprint("used ", i), fresh)
 			}
 			w.run(withBrake)
 			lose(w)
@@ -195,7 +196,7 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
 	w := newWorld(t)
 	for i := range 40 {
-		w.session(buffer.LayoutKeys, fmt.Sprint(i), "a", fresh)
+		w.session(registry.Keys, fmt.Sprint(i), "a", fresh)
 	}
 	w.run(withBrake)
 	for i := range 40 {

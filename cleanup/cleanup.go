@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -17,10 +18,10 @@ type Store interface {
 	Scope() int64
 
 	DetectsLayouts() bool
-	WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error
-	WalkHashSessions(ctx context.Context, visit func([]buffer.Session) error) error
-	SessionsExist(context.Context, []buffer.Session) (bool, error)
-	Expire(context.Context, []buffer.Session) ([]bool, error)
+	WalkSessions(ctx context.Context, visit func([]registry.Session) error) error
+	WalkHashSessions(ctx context.Context, visit func([]registry.Session) error) error
+	SessionsExist(context.Context, []registry.Session) (bool, error)
+	Expire(context.Context, []registry.Session) ([]bool, error)
 	Marker
 	looker
 

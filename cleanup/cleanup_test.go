@@ -12,12 +12,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			w.session(layout, "stale", "dying", old)
@@ -53,7 +55,7 @@ func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
 
 func TestThePlanSaysWhyInWords(t *testing.T) {
 	w := newWorld(t)
-	w.session(buffer.LayoutObject, "s1", "dying", 26*time.Hour+3*time.Minute)
+	w.session(registry.Object, "s1", "dying", 26*time.Hour+3*time.Minute)
 	w.stream("dying", older)
 	w.stream("orphan", older)
 	w.Client.SAdd(w.t.Context(), "streams", "ghost")
@@ -80,7 +82,7 @@ func TestThePlanSaysWhyInWords(t *testing.T) {
 func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 	w := newWorld(t)
 	for _, name := range []string{"ours", "theirs", "not included"} {
-		w.session(buffer.LayoutKeys, name, name, old)
+		w.session(registry.Keys, name, name, old)
 		w.stream(name, older)
 	}
 	w.Client.HSet(w.t.Context(), "sessions:names none", "streamSessionId", 7, "lastUpdated", w.now.Add(-old).UnixMilli())
@@ -131,7 +133,7 @@ func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 		t.Fatalf("retired: %+v", report)
 	}
 	w.entry("comes back", fresh)
-	w.session(buffer.LayoutObject, "s", "gets a session", fresh)
+	w.session(registry.Object, "s", "gets a session", fresh)
 	w.entry("never listed", fresh)
 	w.Client.Set(t.Context(), "stream:stays away", "another type", 0)
 	// A session alone does not bring a name back: its first message does.
@@ -212,7 +214,7 @@ func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
 func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 	w := newWorld(t)
 	w.Client.SAdd(w.t.Context(), "streams", "ghost", "back", "owned")
-	w.session(buffer.LayoutObject, "s", "owned", fresh)
+	w.session(registry.Object, "s", "owned", fresh)
 	w.Client.XGroupCreateMkStream(w.t.Context(), "stream:never written", "g", "$")
 	w.Client.SAdd(w.t.Context(), "streams", "never written")
 	if report := w.run(nil); report.NamesDropped+report.StreamsRetired != 0 {
@@ -253,14 +255,14 @@ func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
 
 func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 	w := newWorld(t)
-	w.session(buffer.LayoutObject, "stale", "dying", old)
+	w.session(registry.Object, "stale", "dying", old)
 	w.stream("dying", older)
 	w.entry("came back", fresh)
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
 	for _, skew := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
 		b := w.open(w.URL(), func(o *buffer.Options) { o.Now = func() time.Time { return time.Now().Add(skew) } })
 		_, err := cleanup.New(b, w.options(nil)).Run(w.t.Context())
-		if buffer.ClassOf(err) != buffer.ClassClock {
+		if redisconn.ClassOf(err) != redisconn.ClassClock {
 			t.Errorf("skew %s: the run ends with %v", skew, err)
 		}
 	}
@@ -270,7 +272,7 @@ func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 
 func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 	w := newWorld(t)
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		w.session(layout, "stale "+string(layout), "dying", old)
 		w.session(layout, "live "+string(layout), "used", fresh)
 	}
@@ -297,8 +299,8 @@ func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 
 func TestAScanListsOnlyStreamsThatAreOurs(t *testing.T) {
 	w := newWorld(t)
-	w.session(buffer.LayoutObject, "s", "named by a session", fresh)
-	w.session(buffer.LayoutObject, "t", "named by a session, no key", fresh)
+	w.session(registry.Object, "s", "named by a session", fresh)
+	w.session(registry.Object, "t", "named by a session, no key", fresh)
 	w.entry("named by a session", fresh)
 	w.entry("retired", fresh)
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "retired"})
@@ -339,12 +341,12 @@ type counting struct {
 
 func (c *counting) Now(ctx context.Context) (time.Time, error) { return c.now, nil }
 
-func (c *counting) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+func (c *counting) WalkSessions(ctx context.Context, visit func([]registry.Session) error) error {
 	c.all++
 	return c.Buffer.WalkSessions(ctx, visit)
 }
 
-func (c *counting) WalkHashSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+func (c *counting) WalkHashSessions(ctx context.Context, visit func([]registry.Session) error) error {
 	c.hash++
 	return c.Buffer.WalkHashSessions(ctx, visit)
 }
@@ -366,10 +368,10 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 	}
 	step("at start", 0, 1, 0)
 	step("5 minutes later", 5*time.Minute, 0, 1)
-	w.session(buffer.LayoutObject, "stale", "none", old)
+	w.session(registry.Object, "stale", "none", old)
 	step("a session expires", 5*time.Minute, 0, 2)
 	step("an hour later", time.Hour, 1, 0)
-	w.session(buffer.LayoutKeys, "live", "named in the keys layout only", -2*time.Hour)
+	w.session(registry.Keys, "live", "named in the keys layout only", -2*time.Hour)
 	w.stream("named in the keys layout only", older)
 	w.stream("orphan", older)
 	step("a stream is to be retired", 5*time.Minute, 2, 1)
@@ -380,7 +382,7 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 	step("it is gone", 5*time.Minute, 1, 0)
 	step("none was found", 5*time.Minute, 0, 1)
 
-	pinned := &counting{Buffer: w.open(w.URL(), func(o *buffer.Options) { o.Layouts = []buffer.Layout{buffer.LayoutKeys} }), now: w.now}
+	pinned := &counting{Buffer: w.open(w.URL(), func(o *buffer.Options) { o.Layouts = []registry.Layout{registry.Keys} }), now: w.now}
 	cleaner = cleanup.New(pinned, w.options(nil))
 	for range 2 {
 		if _, err := cleaner.Run(w.t.Context()); err != nil {
@@ -394,7 +396,7 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 
 func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
 	w := newWorld(t)
-	w.session(buffer.LayoutObject, "s", "a", 10*time.Hour)
+	w.session(registry.Object, "s", "a", 10*time.Hour)
 	w.run(nil)
 	for _, want := range []int{1, 1} {
 		w.run(func(o *cleanup.Options) { o.Limits.ExpireAfter = time.Hour })
@@ -407,7 +409,7 @@ func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
 func TestTheRecordEndsAtAThousandLines(t *testing.T) {
 	w := newWorld(t)
 	for i := range 1200 {
-		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
 	seen := 0
 	w.run(func(o *cleanup.Options) { o.OnAction = func(cleanup.Action) { seen++ } })
@@ -420,7 +422,7 @@ func TestAFailureOfRedisEndsTheRun(t *testing.T) {
 	w := newWorld(t)
 	b := w.open(w.URL(), nil)
 	w.Kill()
-	if _, err := cleanup.New(b, w.options(nil)).Run(w.t.Context()); !buffer.IsLost(err) {
+	if _, err := cleanup.New(b, w.options(nil)).Run(w.t.Context()); !redisconn.IsLost(err) {
 		t.Errorf("the run ends with %v", err)
 	}
 	if err := errors.Join(w.Run()); err != nil {

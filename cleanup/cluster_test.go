@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -81,7 +82,7 @@ func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
 		}
 	}
 	run := func() (cleanup.Report, error) {
-		b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: buffer.Connection{URL: servers[0].URL(), Timeout: 2 * time.Second}})
+		b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: servers[0].URL(), Timeout: 2 * time.Second}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
@@ -107,7 +108,7 @@ func (m Messages) within(limit time.Duration, now time.Time) bool {
 
 // JudgeSession says what a session is, by Redis's clock, and why unless it
 // lives. Messages matter only where its time is too old.
-func JudgeSession(s buffer.Session, m Messages, l Limits, now time.Time) (State, string) {
+func JudgeSession(s registry.Session, m Messages, l Limits, now time.Time) (State, string) {
 	if s.Foreign {
 		return Foreign, "no RTA field marks it as RTA's"
 	}
@@ -131,7 +132,7 @@ func JudgeSession(s buffer.Session, m Messages, l Limits, now time.Time) (State,
 // JudgeQuiet says what becomes of a session that stays, given the state of its
 // Session JSON: it is to be marked as abandoned where nobody should wait for it
 // any more ([Abandon] and why), or it is flowing or postponed, or nothing ("").
-func JudgeQuiet(s buffer.Session, state string, m Messages, l Limits, now time.Time) (abandon bool, is State, reason string) {
+func JudgeQuiet(s registry.Session, state string, m Messages, l Limits, now time.Time) (abandon bool, is State, reason string) {
 	if !l.isQuiet(s, now) || state != burst.StateOpen && state != burst.StateWaiting {
 		return false, "", ""
 	}
@@ -145,7 +146,7 @@ func JudgeQuiet(s buffer.Session, state string, m Messages, l Limits, now time.T
 	return true, "", reason
 }
 
-func (l Limits) isQuiet(s buffer.Session, now time.Time) bool {
+func (l Limits) isQuiet(s registry.Session, now time.Time) bool {
 	return l.AbandonAfter > 0 && now.Sub(s.Updated) > l.AbandonAfter
 }
 

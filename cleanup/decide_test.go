@@ -52,25 +52,25 @@ var ages = []time.Duration{
 
 func TestJudgeSession(t *testing.T) {
 	var out strings.Builder
-	judge := func(what string, s buffer.Session) {
+	judge := func(what string, s registry.Session) {
 		state, reason := JudgeSession(s, Messages{}, testLimits, testNow)
 		fmt.Fprintf(&out, "%-36s %-10s %s\n", what, state, reason)
 	}
 	for _, age := range ages {
-		judge("updated "+age.String()+" ago", buffer.Session{Updated: testNow.Add(-age)})
+		judge("updated "+age.String()+" ago", registry.Session{Updated: testNow.Add(-age)})
 	}
-	judge("updated in 1970", buffer.Session{Updated: time.UnixMilli(0)})
-	judge("updated at the end of time", buffer.Session{Updated: time.UnixMilli(1<<63 - 1)})
+	judge("updated in 1970", registry.Session{Updated: time.UnixMilli(0)})
+	judge("updated at the end of time", registry.Session{Updated: time.UnixMilli(1<<63 - 1)})
 	for _, err := range []error{registry.ErrNoTime, registry.ErrTimeInvalid, registry.ErrNotJSON} {
-		judge(err.Error(), buffer.Session{Malformed: err})
+		judge(err.Error(), registry.Session{Malformed: err})
 	}
 	for _, age := range ages {
 		for what, m := range map[string]Messages{"": {Newest: testNow.Add(-age)}} {
-			state, reason := JudgeSession(buffer.Session{Updated: testNow.Add(-48 * time.Hour)}, m, testLimits, testNow)
+			state, reason := JudgeSession(registry.Session{Updated: testNow.Add(-48 * time.Hour)}, m, testLimits, testNow)
 			fmt.Fprintf(&out, "%-36s %-10s %s%s\n", "stale, last message "+age.String()+" ago", state, what, reason)
 		}
 	}
-	state, reason := JudgeSession(buffer.Session{Updated: testNow.Add(-48 * time.Hour)}, Messages{Unknown: true}, testLimits, testNow)
+	state, reason := JudgeSession(registry.Session{Updated: testNow.Add(-48 * time.Hour)}, Messages{Unknown: true}, testLimits, testNow)
 	fmt.Fprintf(&out, "%-36s %-10s %s\n", "stale, its messages not known", state, reason)
 	golden(t, "sessions.golden", out.String())
 }
@@ -79,7 +79,7 @@ func TestJudgeQuiet(t *testing.T) {
 	var out strings.Builder
 	judge := func(state string, m Messages, limit, age time.Duration) {
 		l := Limits{ExpireAfter: 24 * time.Hour, AbandonAfter: limit}
-		abandon, is, reason := JudgeQuiet(buffer.Session{Updated: testNow.Add(-age)}, state, m, l, testNow)
+		abandon, is, reason := JudgeQuiet(registry.Session{Updated: testNow.Add(-age)}, state, m, l, testNow)
 		fmt.Fprintf(&out, "%-10q after %-6s updated %-12s ago: %-5v %-10s %s\n", state, limit, age, abandon, is, reason)
 	}
 	for _, state := range []string{burst.StateOpen, burst.StateWaiting, burst.StateAbandoned, ""} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 )
 
 // dryStore is a store that lets reads through and records writes: what a run
@@ -24,11 +25,11 @@ func newDryStore(s Store) *dryStore {
 	return &dryStore{Store: s, seed: maphash.MakeSeed(), gone: make(map[uint64]struct{})}
 }
 
-func (d *dryStore) hash(s buffer.Session) uint64 {
+func (d *dryStore) hash(s registry.Session) uint64 {
 	return maphash.String(d.seed, string(s.Layout)+s.Identity)
 }
 
-func (d *dryStore) Expire(_ context.Context, sessions []buffer.Session) ([]bool, error) {
+func (d *dryStore) Expire(_ context.Context, sessions []registry.Session) ([]bool, error) {
 	removed := make([]bool, len(sessions))
 	for i, s := range sessions {
 		hash := d.hash(s)
@@ -41,8 +42,8 @@ func (d *dryStore) Expire(_ context.Context, sessions []buffer.Session) ([]bool,
 	return removed, nil
 }
 
-func (d *dryStore) SessionsExist(ctx context.Context, sessions []buffer.Session) (bool, error) {
-	var left []buffer.Session
+func (d *dryStore) SessionsExist(ctx context.Context, sessions []registry.Session) (bool, error) {
+	var left []registry.Session
 	for _, s := range sessions {
 		if _, gone := d.gone[d.hash(s)]; !gone {
 			left = append(left, s)
@@ -51,13 +52,13 @@ func (d *dryStore) SessionsExist(ctx context.Context, sessions []buffer.Session)
 	return d.Store.SessionsExist(ctx, left)
 }
 
-func (*dryStore) HoldsJSON(context.Context, buffer.Session, string) (bool, error) { return true, nil }
+func (*dryStore) HoldsJSON(context.Context, registry.Session, string) (bool, error) { return true, nil }
 
-func (*dryStore) SetJSON(context.Context, buffer.Session, string, string) (bool, error) {
+func (*dryStore) SetJSON(context.Context, registry.Session, string, string) (bool, error) {
 	return true, nil
 }
 
-func (*dryStore) AppendIfSilent(context.Context, buffer.Session, []byte, buffer.Silence) (buffer.Appending, error) {
+func (*dryStore) AppendIfSilent(context.Context, registry.Session, []byte, buffer.Silence) (buffer.Appending, error) {
 	return buffer.Appended, nil
 }
 

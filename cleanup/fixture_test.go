@@ -11,7 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -40,7 +42,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
 	w.t.Helper()
-	o := buffer.Options{Connection: buffer.Connection{URL: url, Timeout: 10 * time.Second}}
+	o := buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: 10 * time.Second}}
 	if change != nil {
 		change(&o)
 	}
@@ -87,12 +89,12 @@ func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.A
 }
 
 // session writes a session as a producer of the layout does.
-func (w *world) session(layout buffer.Layout, identity, stream string, age time.Duration) {
+func (w *world) session(layout registry.Layout, identity, stream string, age time.Duration) {
 	ms := w.now.Add(-age).UnixMilli()
 	switch layout {
-	case buffer.LayoutObject:
+	case registry.Object:
 		w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":2}}`, stream, ms))
-	case buffer.LayoutFields:
+	case registry.Fields:
 		w.Client.HSet(w.t.Context(), "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":lastUpdated", ms, identity+":json", "{}")
 	default:
 		w.Client.HSet(w.t.Context(), "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", "{}")
@@ -135,7 +137,7 @@ func (w *world) keys() []string {
 // sessions are the identities in the registry, in all layouts.
 func (w *world) sessions() []string {
 	var ids []string
-	if err := w.open(w.URL(), nil).WalkSessions(w.t.Context(), func(page []buffer.Session) error {
+	if err := w.open(w.URL(), nil).WalkSessions(w.t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
 			ids = append(ids, s.Identity)
 		}

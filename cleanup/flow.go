@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Bounds of the look at a stream's messages.
@@ -49,7 +51,7 @@ type flows struct {
 	// seen holds the stream and id of the sessions of earlier pages of the first
 	// scan, and page the sessions of this one.
 	seen          *filter
-	page          []buffer.Session
+	page          []registry.Session
 	bytes, memory int64
 	// second: it is the second scan; unsure: the first left it open for which of
 	// several sessions messages count.
@@ -130,16 +132,16 @@ func (f *flows) id(stream string, mark uint64) uint64 {
 
 func (f *flows) mark(id string) uint64 { return maphash.String(f.seed, buffer.MarkOf(id)) }
 
-func (f *flows) identity(s *buffer.Session) uint64 {
+func (f *flows) identity(s *registry.Session) uint64 {
 	return maphash.String(f.seed, string(s.Layout)+s.Identity)
 }
 
 // asks reports whether anything can be known of a session's messages.
-func asks(s *buffer.Session) bool { return s.HasStream && s.ID != "" }
+func asks(s *registry.Session) bool { return s.HasStream && s.ID != "" }
 
 // turn turns to a page: each of its sessions may be the one for which messages
 // count. It visits what was counted for another until now.
-func (f *flows) turn(page []buffer.Session, displaced func(*arrival)) {
+func (f *flows) turn(page []registry.Session, displaced func(*arrival)) {
 	f.page = page
 	for i := range page {
 		s := &page[i]
@@ -177,7 +179,7 @@ func (a *arrival) seenAgain() (more bool) {
 
 // take makes messages a session's. It returns them if they were counted for
 // another.
-func (a *arrival) take(by uint64, s *buffer.Session) (displaced *arrival) {
+func (a *arrival) take(by uint64, s *registry.Session) (displaced *arrival) {
 	if a.counted > 0 && a.by != by {
 		displaced = &arrival{counted: a.counted, lasting: a.lasting, live: a.live}
 		a.counted, a.again, a.live = 0, 0, false
@@ -189,7 +191,7 @@ func (a *arrival) take(by uint64, s *buffer.Session) (displaced *arrival) {
 // claim reports whether messages count for a session, and not for another that
 // names the same stream and id and has a newer time. The first scan may be
 // unsure: another came before, and only the second will know its time.
-func (f *flows) claim(s *buffer.Session, a *arrival) (counts, unsure bool) {
+func (f *flows) claim(s *registry.Session, a *arrival) (counts, unsure bool) {
 	by := f.identity(s)
 	if a.by != 0 && a.by != by && s.Updated.Before(a.updated) {
 		return false, false
@@ -204,7 +206,7 @@ func (f *flows) claim(s *buffer.Session, a *arrival) (counts, unsure bool) {
 
 // start begins the look at the streams of sessions, or brings it up to date, in
 // pipelines.
-func (f *flows) start(ctx context.Context, sessions []buffer.Session) error {
+func (f *flows) start(ctx context.Context, sessions []registry.Session) error {
 	var wanted []buffer.Arrivals
 	chosen := make(map[string]bool)
 	for i := range sessions {
@@ -383,7 +385,7 @@ func (f *flows) newArrival(stream string, mark uint64) *arrival {
 
 // find looks for so many messages of a session within a limit. It reports false
 // if that cannot be known in this run.
-func (f *flows) find(ctx context.Context, s *buffer.Session, limit time.Duration, messages int) (a *arrival, known bool, err error) {
+func (f *flows) find(ctx context.Context, s *registry.Session, limit time.Duration, messages int) (a *arrival, known bool, err error) {
 	l := f.looks[s.Stream]
 	if l == nil {
 		g, silent := f.silent[maphash.String(f.seed, s.Stream)]
@@ -461,7 +463,7 @@ func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.D
 	}
 	for len(points) > 0 && f.bytes < runBytes {
 		done, a, err := f.store.Spread(ctx, stream, points, l.next, runBytes-f.bytes)
-		if buffer.IsLost(err) {
+		if redisconn.IsLost(err) {
 			return err
 		}
 		if err != nil || done == 0 {

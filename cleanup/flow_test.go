@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
@@ -50,7 +51,7 @@ func (w *world) agree(change func(*cleanup.Options)) cleanup.Report {
 }
 
 func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			w.described(layout, "race", "car", 7, old, stated(`"open"`))
@@ -80,7 +81,7 @@ func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
 
 // One look a stream decides for all its sessions, however many share it.
 func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			for i := range 30 {
@@ -107,7 +108,7 @@ func TestAQuietSessionIsJudgedByItsOwnLimit(t *testing.T) {
 	w := newWorld(t)
 	// Its last message is within the limit of expiry, and past that of
 	// abandonment.
-	w.described(buffer.LayoutKeys, "a", "s", 7, old, stated(`"open"`))
+	w.described(registry.Keys, "a", "s", 7, old, stated(`"open"`))
 	w.message("s", 7, 5*time.Hour, burst.Frame)
 	report := w.agree(abandoning)
 	if report.SessionsAbandoned != 1 || report.SessionsExpired != 0 || report.SessionsFlowing != 1 {
@@ -126,7 +127,7 @@ func TestAQuietSessionIsJudgedByItsOwnLimit(t *testing.T) {
 // Where several sessions name one stream with one id, its messages count for the
 // one with the newest time, wherever the scan comes upon it.
 func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			// So many that there are several pages.
@@ -158,8 +159,8 @@ func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
 // limit are looked at in places.
 func TestTheLookSpreadsOverTheLimit(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutObject, "now and then", "s", 7, old, stated(`"closed"`))
-	w.described(buffer.LayoutObject, "never", "s", 8, old, stated(`"closed"`))
+	w.described(registry.Object, "now and then", "s", 7, old, stated(`"closed"`))
+	w.described(registry.Object, "never", "s", 8, old, stated(`"closed"`))
 	pipe := w.Client.Pipeline()
 	add := func(id any, age time.Duration) {
 		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:s", ID: fmt.Sprintf("%d-*", w.now.Add(-age).UnixMilli()), Values: []any{"id", id, "data", "x"}})
@@ -212,7 +213,7 @@ func (a *arriving) SetLeft(ctx context.Context, f buffer.Facts) error {
 }
 
 func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			w.described(layout, "wakes", "s", 7, old, stated(`"open"`))
@@ -232,8 +233,8 @@ func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
 
 func TestWhatCannotBeLookedAtStays(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutObject, "a", "s", 7, old, stated(`"closed"`))
-	w.described(buffer.LayoutObject, "b", "s", 8, old, stated(`"closed"`))
+	w.described(registry.Object, "a", "s", 7, old, stated(`"closed"`))
+	w.described(registry.Object, "b", "s", 8, old, stated(`"closed"`))
 	w.sent("s", 9, older)
 	store := &arriving{Buffer: w.open(w.URL(), nil), fails: redis.ErrClosed}
 	store.fails = fmt.Errorf("NOPERM")
@@ -252,7 +253,7 @@ func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 	w := newWorld(t)
 	payload := strings.Repeat("x", 32<<10)
 	for i := range 200 {
-		w.described(buffer.LayoutObject, fmt.Sprint("s", i), "s", 100+i%20, old-time.Duration(i)*time.Second, stated(`"closed"`))
+		w.described(registry.Object, fmt.Sprint("s", i), "s", 100+i%20, old-time.Duration(i)*time.Second, stated(`"closed"`))
 	}
 	for i := range 400 {
 		w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:s", Values: []any{"id", 100 + i%20, "data", payload}}).Err())
@@ -269,8 +270,8 @@ func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 
 func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutObject, "counted", "s", 7, old, stated(`"closed"`))
-	w.described(buffer.LayoutObject, "not there", "s", 8, old, stated(`"closed"`))
+	w.described(registry.Object, "counted", "s", 7, old, stated(`"closed"`))
+	w.described(registry.Object, "not there", "s", 8, old, stated(`"closed"`))
 	for i := range 5 {
 		w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:s", ID: fmt.Sprint(i+1, "-1"), Values: []any{"id", 7, "data", "x"}})
 	}
@@ -283,10 +284,10 @@ func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 // is within the limit.
 func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutObject, "emptied", "s", 7, old, stated(`"open"`))
-	w.described(buffer.LayoutObject, "emptied long ago", "t", 7, old, stated(`"open"`))
-	w.described(buffer.LayoutObject, "no times", "u", 7, old, stated(`"open"`))
-	w.described(buffer.LayoutObject, "never an entry", "v", 7, old, stated(`"open"`))
+	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
+	w.described(registry.Object, "emptied long ago", "t", 7, old, stated(`"open"`))
+	w.described(registry.Object, "no times", "u", 7, old, stated(`"open"`))
+	w.described(registry.Object, "never an entry", "v", 7, old, stated(`"open"`))
 	w.sent("s", 7, 2*time.Hour)
 	w.sent("t", 7, 25*time.Hour)
 	w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:u", ID: "5-1", Values: []any{"id", 7, "data", "x"}}).Err())
@@ -311,8 +312,8 @@ func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.
 // nothing about those that were there before.
 func TestWhatWasEmptiedBetweenTheScansIsNotKnown(t *testing.T) {
 	w := newWorld(t)
-	w.described(buffer.LayoutObject, "emptied", "s", 7, old, stated(`"open"`))
-	w.described(buffer.LayoutObject, "stale", "t", 7, old, stated(`"open"`))
+	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
+	w.described(registry.Object, "stale", "t", 7, old, stated(`"open"`))
 	w.sent("s", 9, older)
 	w.sent("t", 9, older)
 	store := &arriving{Buffer: w.open(w.URL(), nil), before: func() {

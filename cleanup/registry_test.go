@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -99,7 +100,7 @@ func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		w := &world{Server: start(t), t: t, now: time.Now()}
 		for i := range 60 {
-			w.session(buffer.LayoutObject, fmt.Sprint("car ", i), "s", fresh)
+			w.session(registry.Object, fmt.Sprint("car ", i), "s", fresh)
 		}
 		w.run(withBrake)
 		for i := range 60 {

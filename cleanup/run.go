@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // run is one clean-up, owned by one goroutine.
@@ -74,7 +75,7 @@ func (r *run) o() *Options { return &r.c.o }
 func (r *run) dry() bool { return r.record.visit != nil }
 
 // isLasting reports whether a session stays until somebody removes it.
-func isLasting(s buffer.Session) bool { return !s.SelfExpiring }
+func isLasting(s registry.Session) bool { return !s.SelfExpiring }
 
 // run decides and acts over a store. A dry run has a visitor.
 func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Report, error) {
@@ -93,7 +94,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		err = r.act(ctx)
 	}
 	// What came back is listed again even though the run failed.
-	if !buffer.IsLost(err) {
+	if !redisconn.IsLost(err) {
 		err = errors.Join(err, r.restore(ctx))
 	}
 	r.record.summarize(r.report)
@@ -133,7 +134,7 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	if err := r.listStreams(ctx); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
 	}
-	if err := r.walkSessions(ctx, func(page []buffer.Session) error { return r.decideSessions(ctx, page) }); err != nil {
+	if err := r.walkSessions(ctx, func(page []registry.Session) error { return r.decideSessions(ctx, page) }); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
 	}
 	if err := r.walkAlone(ctx, r.countStream); err != nil {
@@ -166,13 +167,13 @@ func (r *run) listStreams(ctx context.Context) error {
 
 // walkSessions scans the layouts that this run looks into, and keeps in mind
 // whether the keyspace holds any session.
-func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
-	ours := func(page []buffer.Session) error { return visit(r.withoutForeign(page)) }
+func (r *run) walkSessions(ctx context.Context, visit func([]registry.Session) error) error {
+	ours := func(page []registry.Session) error { return visit(r.withoutForeign(page)) }
 	if !r.found.allLayouts {
 		return r.store.WalkHashSessions(ctx, ours)
 	}
 	inKeys := false
-	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
+	err := r.store.WalkSessions(ctx, func(page []registry.Session) error {
 		inKeys = inKeys || len(page) > 0 && page[0].HasOwnKey()
 		return ours(page)
 	})
@@ -184,8 +185,8 @@ func (r *run) walkSessions(ctx context.Context, visit func([]buffer.Session) err
 
 // withoutForeign takes the entries that are not RTA's out of a page, and counts
 // them in the first scan.
-func (r *run) withoutForeign(page []buffer.Session) []buffer.Session {
-	return slices.DeleteFunc(page, func(s buffer.Session) bool {
+func (r *run) withoutForeign(page []registry.Session) []registry.Session {
+	return slices.DeleteFunc(page, func(s registry.Session) bool {
 		if s.Foreign && !r.flows.second {
 			r.report.SessionsForeign++
 			r.record.fault(foreign, s.Identity)
@@ -195,11 +196,11 @@ func (r *run) withoutForeign(page []buffer.Session) []buffer.Session {
 }
 
 // ours reports whether a session may be looked at and changed.
-func (r *run) ours(s *buffer.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
+func (r *run) ours(s *registry.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
 
 // decideSessions counts a page of the first scan.
-func (r *run) decideSessions(ctx context.Context, page []buffer.Session) error {
-	stays := func(s *buffer.Session, v verdict) {
+func (r *run) decideSessions(ctx context.Context, page []registry.Session) error {
+	stays := func(s *registry.Session, v verdict) {
 		switch v.state {
 		case Malformed:
 			r.report.SessionsMalformed++
@@ -225,7 +226,7 @@ func (r *run) decideSessions(ctx context.Context, page []buffer.Session) error {
 		return err
 	}
 	r.report.Sessions = r.found.sessions.all
-	var stale []buffer.Session
+	var stale []registry.Session
 	for _, v := range old {
 		if r.countOld(v) {
 			stale = append(stale, *v.session)
@@ -274,7 +275,7 @@ func (r *run) countStale(lasting bool) {
 }
 
 // countFlowing counts a session whose messages arrive, and names its producer.
-func (r *run) countFlowing(s *buffer.Session, a *arrival) {
+func (r *run) countFlowing(s *registry.Session, a *arrival) {
 	a.counted++
 	r.report.SessionsFlowing++
 	r.record.fault(flowing, s.Identity+" on "+s.Stream)
@@ -286,7 +287,7 @@ const maxOpenLook = 1000
 
 // lookForOpen looks for a stale session that is not closed, as long as all
 // sessions may be stale. Where there are more, the guard goes by their share.
-func (r *run) lookForOpen(ctx context.Context, stale []buffer.Session) error {
+func (r *run) lookForOpen(ctx context.Context, stale []registry.Session) error {
 	n := &r.found.sessions
 	if n.open || n.stale < n.all || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
 		return nil
@@ -301,7 +302,7 @@ func (r *run) lookForOpen(ctx context.Context, stale []buffer.Session) error {
 const maxUnlisted = 10_000
 
 // own notes that a session that stays names its stream.
-func (r *run) own(s *buffer.Session, state State) {
+func (r *run) own(s *registry.Session, state State) {
 	r.unreadable.Add(*s)
 	if !s.HasStream || r.streams.set(s.Stream, owned) {
 		return
@@ -393,7 +394,7 @@ func (r *run) countStream(_ context.Context, f StreamFacts) error {
 	return nil
 }
 
-func sessionAction(s *buffer.Session, reason string) Action {
+func sessionAction(s *registry.Session, reason string) Action {
 	return Action{Kind: Expire, Session: s.Identity, Stream: s.Stream, Reason: reason, Updated: s.Updated}
 }
 
@@ -418,7 +419,7 @@ const maxFailed = 20
 // failed counts an item that could not be judged or done.
 func (r *run) failed(stream, message string, err error) {
 	r.report.Errors++
-	class := buffer.ClassOf(err)
+	class := redisconn.ClassOf(err)
 	if len(r.report.Failed) < maxFailed {
 		r.report.Failed = append(r.report.Failed, fmt.Sprintf("%s: %s: %v", message, buffer.Quote(stream), err))
 	}

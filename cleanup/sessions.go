@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
 // verdict is what a session of a page is judged to be.
 type verdict struct {
-	session *buffer.Session
+	session *registry.Session
 	state   State
 	reason  string
 	// arrival is what is known of the messages of a flowing session; unsure:
@@ -24,7 +25,7 @@ type verdict struct {
 // judgePage judges the sessions of a page that are ours: those that stay by
 // their time are visited at once, the old ones are returned, and those that
 // stay although they are quiet.
-func (r *run) judgePage(ctx context.Context, page []buffer.Session, stays func(*buffer.Session, verdict)) (old []verdict, quiet []buffer.Session, err error) {
+func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func(*registry.Session, verdict)) (old []verdict, quiet []registry.Session, err error) {
 	limits := r.o().Limits
 	for i := range page {
 		s := &page[i]
@@ -54,11 +55,11 @@ func (r *run) judgePage(ctx context.Context, page []buffer.Session, stays func(*
 
 // hear begins the look at the streams of old sessions, and takes notice of all
 // sessions of the page: each may be the one for which messages count.
-func (r *run) hear(ctx context.Context, page []buffer.Session, old []verdict) error {
+func (r *run) hear(ctx context.Context, page []registry.Session, old []verdict) error {
 	if r.o().TimeAlone {
 		return nil
 	}
-	sessions := make([]buffer.Session, len(old))
+	sessions := make([]registry.Session, len(old))
 	for i, v := range old {
 		sessions[i] = *v.session
 	}
@@ -82,7 +83,7 @@ func (r *run) displaced(a *arrival) {
 	}
 }
 
-func (r *run) judgeOld(ctx context.Context, v *verdict, quiet []buffer.Session) ([]buffer.Session, error) {
+func (r *run) judgeOld(ctx context.Context, v *verdict, quiet []registry.Session) ([]registry.Session, error) {
 	limits := r.o().Limits
 	h, err := r.heard(ctx, v.session, limits.ExpireAfter, "")
 	if err != nil {
@@ -107,7 +108,7 @@ type hearing struct {
 
 // heard looks for messages of a session within a limit. One that holds just the
 // Session JSON that marks it as abandoned is our own, and does not count.
-func (r *run) heard(ctx context.Context, s *buffer.Session, limit time.Duration, marked string) (h hearing, err error) {
+func (r *run) heard(ctx context.Context, s *registry.Session, limit time.Duration, marked string) (h hearing, err error) {
 	if r.o().TimeAlone || !asks(s) {
 		return h, nil
 	}
@@ -147,9 +148,9 @@ func (r *run) heard(ctx context.Context, s *buffer.Session, limit time.Duration,
 
 // isOurs reports whether a message of a session is what tells its readers that
 // it is abandoned.
-func (r *run) isOurs(ctx context.Context, s *buffer.Session, id buffer.ID, marked string) (bool, error) {
+func (r *run) isOurs(ctx context.Context, s *registry.Session, id buffer.ID, marked string) (bool, error) {
 	if marked == "" {
-		jsons, err := r.store.SessionJSONs(ctx, []buffer.Session{*s})
+		jsons, err := r.store.SessionJSONs(ctx, []registry.Session{*s})
 		if err != nil || burst.State([]byte(jsons[0])) != burst.StateAbandoned {
 			return false, err
 		}
@@ -177,7 +178,7 @@ func (r *run) tellUnknown(stream string) {
 const jsonBatch = 64
 
 // anyOpen reports whether one of the sessions is not closed by its Session JSON.
-func (r *run) anyOpen(ctx context.Context, sessions []buffer.Session) (bool, error) {
+func (r *run) anyOpen(ctx context.Context, sessions []registry.Session) (bool, error) {
 	for part := range slices.Chunk(sessions, jsonBatch) {
 		jsons, err := r.store.SessionJSONs(ctx, part)
 		if err != nil {

@@ -12,12 +12,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // prepare makes the world of these tests: a stream whose only session is
 // stale, one without a session, a name without a key, and two that stay.
-func (w *world) prepare(layout buffer.Layout) {
+func (w *world) prepare(layout registry.Layout) {
 	w.Client.FlushAll(w.t.Context())
 	w.session(layout, "stale", "dying", old)
 	w.session(layout, "live", "used", fresh)
@@ -33,7 +35,7 @@ func (w *world) prepare(layout buffer.Layout) {
 // before is called at each command, and returns how many there were.
 func (w *world) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
 	p := startProxy(w.t, w.Addr, before)
-	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: buffer.Connection{URL: p.url()}})
+	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
 	if err != nil {
 		return p.calls(), err
 	}
@@ -43,7 +45,7 @@ func (w *world) stepped(change func(*cleanup.Options), before func(n int, comman
 }
 
 // steps is how many commands a run takes in the prepared world.
-func (w *world) steps(layout buffer.Layout) int {
+func (w *world) steps(layout registry.Layout) int {
 	w.t.Helper()
 	n := 0
 	// The first run sends the scripts.
@@ -61,12 +63,12 @@ func (w *world) steps(layout buffer.Layout) int {
 }
 
 func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			steps := w.steps(layout)
 			streams := []string{"dying"}
-			if layout == buffer.LayoutObject {
+			if layout == registry.Object {
 				// What has no session is the same in every layout.
 				streams = append(streams, "orphan", "ghost")
 			}
@@ -125,7 +127,7 @@ func (w *world) check(what, event, stream string) {
 }
 
 func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			steps := w.steps(layout)
@@ -152,7 +154,7 @@ type broken struct {
 	err               error
 }
 
-func (b *broken) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+func (b *broken) WalkSessions(ctx context.Context, visit func([]registry.Session) error) error {
 	if b.sessions--; b.sessions == 0 {
 		return errors.Join(b.Buffer.WalkSessions(ctx, visit), b.err)
 	}
@@ -173,11 +175,11 @@ type doubling struct {
 	walks int
 }
 
-func (d *doubling) WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error {
+func (d *doubling) WalkSessions(ctx context.Context, visit func([]registry.Session) error) error {
 	d.walks++
-	return d.Buffer.WalkSessions(ctx, func(page []buffer.Session) error {
+	return d.Buffer.WalkSessions(ctx, func(page []registry.Session) error {
 		if d.walks == 2 {
-			var twice []buffer.Session
+			var twice []registry.Session
 			for _, s := range page {
 				twice = append(twice, s, s)
 			}
@@ -190,7 +192,7 @@ func (d *doubling) WalkSessions(ctx context.Context, visit func([]buffer.Session
 func TestASessionThatIsNamedTwiceTakesNobodysPlace(t *testing.T) {
 	w := newWorld(t)
 	for i := range 50 {
-		w.session(buffer.LayoutObject, fmt.Sprint(i), "a", old)
+		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
 	store := &doubling{Buffer: w.open(w.URL(), nil)}
 	report, err := cleanup.New(store, w.options(nil)).Run(t.Context())
@@ -206,7 +208,7 @@ type reviving struct {
 	revive func()
 }
 
-func (r *reviving) Expire(ctx context.Context, sessions []buffer.Session) ([]bool, error) {
+func (r *reviving) Expire(ctx context.Context, sessions []registry.Session) ([]bool, error) {
 	removed, err := r.Buffer.Expire(ctx, sessions)
 	if slices.Contains(removed, true) {
 		r.revive()
@@ -215,7 +217,7 @@ func (r *reviving) Expire(ctx context.Context, sessions []buffer.Session) ([]boo
 }
 
 func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			w.prepare(layout)
@@ -239,7 +241,7 @@ func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.prepare(buffer.LayoutObject)
+			w.prepare(registry.Object)
 			w.entry("came back", fresh)
 			w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
 			store.Buffer, store.err = w.open(w.URL(), nil), failure
@@ -268,7 +270,7 @@ func TestMain(m *testing.M) {
 // child cleans up once, as a process that can be killed.
 func child(url string) int {
 	ctx := context.Background()
-	b, err := buffer.Open(ctx, buffer.Options{Connection: buffer.Connection{URL: url}})
+	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url}})
 	if err != nil {
 		return 1
 	}
@@ -285,9 +287,9 @@ func child(url string) int {
 
 func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 	w := newWorld(t)
-	steps := w.steps(buffer.LayoutObject)
+	steps := w.steps(registry.Object)
 	for step := range steps {
-		w.prepare(buffer.LayoutObject)
+		w.prepare(registry.Object)
 		w.killedAt(step)
 		w.finish(fmt.Sprintf("killed before command %d", step+1))
 	}

@@ -9,12 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
-	for _, layout := range buffer.AllLayouts {
+	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
 			for i := range 12 {
@@ -53,7 +54,7 @@ func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
 	for i := range 3 {
 		w.stream(fmt.Sprint("dead ", i), older)
 	}
-	w.session(buffer.LayoutObject, "a", "elsewhere", fresh)
+	w.session(registry.Object, "a", "elsewhere", fresh)
 	if report := w.run(withBrake); report.Brake != "all 3 streams would be removed, while sessions remain" || report.StreamsRetired != 0 {
 		t.Errorf("%+v", report)
 	}
@@ -65,7 +66,7 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 		name := fmt.Sprint("car ", i)
 		w.stream(name, older)
 		if i < 5 {
-			w.session(buffer.LayoutObject, name, name, fresh)
+			w.session(registry.Object, name, name, fresh)
 		}
 	}
 	w.run(nil)
@@ -98,9 +99,9 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 
 func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
 	w := newWorld(t)
-	w.session(buffer.LayoutKeys, "a", "car", fresh)
-	w.session(buffer.LayoutKeys, "b", "no messages", fresh)
-	w.session(buffer.LayoutKeys, "c", "no key", fresh)
+	w.session(registry.Keys, "a", "car", fresh)
+	w.session(registry.Keys, "b", "no messages", fresh)
+	w.session(registry.Keys, "c", "no key", fresh)
 	w.stream("other", fresh)
 	w.entry("car", fresh)
 	w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:no messages", Values: []any{"something", "else"}})
@@ -127,7 +128,7 @@ func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
 	exclude, _ := buffer.ParsePatterns("s*")
 	for what, change := range map[string]func(*buffer.Options){
 		"patterns": func(o *buffer.Options) { o.Exclude = exclude },
-		"layouts":  func(o *buffer.Options) { o.Layouts = []buffer.Layout{buffer.LayoutFields} },
+		"layouts":  func(o *buffer.Options) { o.Layouts = []registry.Layout{registry.Fields} },
 		"keys":     func(o *buffer.Options) { o.Names = buffer.DefaultNames; o.Names.Sessions = "others" },
 	} {
 		report, err := cleanup.New(w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true; change(o) }), w.options(withBrake)).
@@ -143,7 +144,7 @@ func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			w := newWorld(t)
 			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
-			w.prepare(buffer.LayoutObject)
+			w.prepare(registry.Object)
 			w.Client.Del(t.Context(), "streamkeeper:"+key)
 			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
 			report := w.run(nil)
@@ -161,7 +162,7 @@ func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
 	w := newWorld(t)
 	w.Client.SAdd(t.Context(), "streams", "ghost")
 	w.sighted("ghost", old)
-	w.session(buffer.LayoutObject, "a", "ghost", fresh)
+	w.session(registry.Object, "a", "ghost", fresh)
 	w.run(nil)
 	w.Client.Del(t.Context(), "sessions")
 	if report := w.run(nil); report.NamesDropped != 0 {
@@ -193,7 +194,7 @@ func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
 
 func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 	w := &world{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
-	w.prepare(buffer.LayoutObject)
+	w.prepare(registry.Object)
 	if report := w.agree(nil); report.StreamsRetired != 2 || report.SessionsExpired != 1 {
 		t.Errorf("%+v", report)
 	}
@@ -201,7 +202,7 @@ func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 
 func TestAPlanThatMayNotLookSaysWhatItCouldNotJudge(t *testing.T) {
 	w := newWorld(t)
-	w.prepare(buffer.LayoutObject)
+	w.prepare(registry.Object)
 	w.noError(w.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+@all", "-xinfo").Err())
 	b := w.open(strings.Replace(w.URL(), "redis://", "redis://narrow:pw@", 1), func(o *buffer.Options) { o.ReadOnly = true })
 	report, err := cleanup.New(b, w.options(nil)).Plan(t.Context(), func(cleanup.Action) {})

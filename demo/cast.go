@@ -3,7 +3,7 @@ package demo
 import (
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -12,7 +12,7 @@ type Role struct {
 	// Name is the stream's name and the session's identity.
 	Name string
 	// Layout in which the session lies in the registry.
-	Layout buffer.Layout
+	Layout registry.Layout
 	// Encoding of the messages, and about how many bytes each has before it.
 	Encoding burst.Encoding
 	Size     int
@@ -30,31 +30,31 @@ type Role struct {
 func Cast() []Role {
 	return []Role{
 		{
-			Name: Prefix + "car 7 · Practice 1", Layout: buffer.LayoutObject,
+			Name: Prefix + "car 7 · Practice 1", Layout: registry.Object,
 			Encoding: burst.Block, Size: burst.AimedBurst, Past: 15 * time.Second,
 		},
 		{
-			Name: Prefix + "car 22: Practice 1", Layout: buffer.LayoutFields,
+			Name: Prefix + "car 22: Practice 1", Layout: registry.Fields,
 			Encoding: burst.Pickle, Size: 6 << 10, Past: 30 * time.Second,
 		},
 		{
-			Name: Prefix + "Prüfstand 3", Layout: buffer.LayoutKeys,
+			Name: Prefix + "Prüfstand 3", Layout: registry.Keys,
 			Encoding: burst.Frame, Size: 8 << 10, Past: 40 * time.Second,
 		},
 		{
-			Name: Prefix + "wind tunnel [A]", Layout: buffer.LayoutObject,
+			Name: Prefix + "wind tunnel [A]", Layout: registry.Object,
 			Encoding: burst.SizePrefixedBlock, Size: 4 << 10,
 		},
 		{
-			Name: Prefix + "pit wall", Layout: buffer.LayoutFields,
+			Name: Prefix + "pit wall", Layout: registry.Fields,
 			Encoding: burst.Block, Size: 4 << 10, Dies: 3 * time.Second,
 		},
 		{
-			Name: Prefix + "radio link", Layout: buffer.LayoutKeys,
+			Name: Prefix + "radio link", Layout: registry.Keys,
 			Encoding: burst.Wrap, Size: 4 << 10, Dies: 2 * time.Second, Returns: 15 * time.Second,
 		},
 		{
-			Name: Prefix + "simulator", Layout: buffer.LayoutKeys,
+			Name: Prefix + "simulator", Layout: registry.Keys,
 			Encoding: burst.Frame, Size: 4 << 10, Rubbish: true,
 		},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -34,7 +35,7 @@ func onBoth(t *testing.T, test func(t *testing.T, url string)) {
 
 func dial(t *testing.T, url string) redis.UniversalClient {
 	t.Helper()
-	client, err := buffer.Connection{URL: url}.Client()
+	client, err := redisconn.Connection{URL: url}.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func dial(t *testing.T, url string) redis.UniversalClient {
 
 func openBuffer(t *testing.T, url string) *buffer.Buffer {
 	t.Helper()
-	b, err := buffer.Open(t.Context(), buffer.Options{Connection: buffer.Connection{URL: url}})
+	b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: url}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,10 +53,10 @@ func openBuffer(t *testing.T, url string) *buffer.Buffer {
 	return b
 }
 
-func sessionsOf(t *testing.T, b *buffer.Buffer) map[string]buffer.Session {
+func sessionsOf(t *testing.T, b *buffer.Buffer) map[string]registry.Session {
 	t.Helper()
-	sessions := make(map[string]buffer.Session)
-	if err := b.WalkSessions(t.Context(), func(page []buffer.Session) error {
+	sessions := make(map[string]registry.Session)
+	if err := b.WalkSessions(t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
 			sessions[s.Identity] = s
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -36,7 +36,7 @@ func (p *Producers) Seed(ctx context.Context) error {
 		return fmt.Errorf("asking Redis for the time: %w", err)
 	}
 	dead := &session{
-		role:  Role{Name: deadStream, Encoding: burst.Frame, Size: 2 << 10, Layout: buffer.LayoutKeys},
+		role:  Role{Name: deadStream, Encoding: burst.Frame, Size: 2 << 10, Layout: registry.Keys},
 		redis: p.redis, names: p.names,
 	}
 	if err := p.seedDead(ctx, dead, now); err != nil {

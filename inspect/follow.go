@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Following says what [Inspector.Follow] follows.
@@ -133,7 +134,7 @@ type watch struct {
 // begin looks where each stream ends.
 func (w *watch) begin(ctx context.Context, streams []string, since Since) error {
 	now, err := w.store.Now(ctx)
-	if err != nil && !errors.Is(err, buffer.ErrClock) {
+	if err != nil && !errors.Is(err, redisconn.ErrClock) {
 		return err
 	}
 	since = since.at(now)
@@ -195,7 +196,7 @@ func (w *watch) tell(ctx context.Context, trouble error) {
 	switch {
 	case ctx.Err() != nil:
 	case trouble != nil && !w.trouble:
-		w.o.Log.Warn("cannot read streams, trying again", "class", string(buffer.ClassOf(trouble)), "error", trouble)
+		w.o.Log.Warn("cannot read streams, trying again", "class", string(redisconn.ClassOf(trouble)), "error", trouble)
 	case trouble == nil && w.trouble:
 		w.o.Log.Info("streams can be read again")
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -309,7 +310,7 @@ func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
 		streams []string
 		step    func()
 		want    error
-		class   buffer.Class
+		class   redisconn.Class
 	}{
 		{name: "a key that is no stream", streams: []string{"hash"}, want: ErrNotStream},
 		{name: "a stream that others look after", streams: []string{"others"}, want: ErrNotOurs},
@@ -332,7 +333,7 @@ func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
 				}
 				return full
 			})
-			if err == nil || c.want != nil && !errors.Is(err, c.want) || buffer.ClassOf(err) != c.class && c.class != "" {
+			if err == nil || c.want != nil && !errors.Is(err, c.want) || redisconn.ClassOf(err) != c.class && c.class != "" {
 				t.Errorf("it ends with %v", err)
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/burst/pb"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // payload is a valid burst of about size bytes, packed.
@@ -97,7 +98,7 @@ func (want corpusMessage) agrees(got Message) error {
 // open connects as streamkeeper does, unable to write.
 func open(tb testing.TB, addr string, change ...func(*buffer.Options)) *buffer.Buffer {
 	tb.Helper()
-	o := buffer.Options{Connection: buffer.Connection{URL: "redis://" + addr}, ReadOnly: true}
+	o := buffer.Options{Connection: redisconn.Connection{URL: "redis://" + addr}, ReadOnly: true}
 	for _, f := range change {
 		f(&o)
 	}

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -28,7 +29,7 @@ type Store interface {
 	Now(context.Context) (time.Time, error)
 	Owns(stream string) bool
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
-	WalkSessions(ctx context.Context, visit func([]buffer.Session) error) error
+	WalkSessions(ctx context.Context, visit func([]registry.Session) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)

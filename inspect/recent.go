@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // activity says how much a stream is due: the run in which it was last looked
@@ -80,7 +81,7 @@ func (q *ranking) least() (activity, bool) {
 // too long ago is not touched: the server only sees that it has no such id.
 func (r *run) mostRecent(ctx context.Context, walk walker) ([]target, error) {
 	now, err := r.store.Now(ctx)
-	if err != nil && !errors.Is(err, buffer.ErrClock) {
+	if err != nil && !errors.Is(err, redisconn.ErrClock) {
 		return nil, err
 	}
 	began := buffer.TimeID(now)

@@ -11,8 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -196,7 +196,7 @@ func TestALostConnectionEndsTheRun(t *testing.T) {
 			s.Kill()
 		}
 	})
-	if err == nil || buffer.ClassOf(err) != buffer.ClassConnection || !buffer.IsLost(err) {
+	if err == nil || redisconn.ClassOf(err) != redisconn.ClassConnection || !redisconn.IsLost(err) {
 		t.Errorf("error %v", err)
 	}
 	if seen >= 120 {

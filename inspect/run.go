@@ -8,6 +8,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // malformedType is the kind of malformed thing that a key of another type is.
@@ -38,8 +39,8 @@ type run struct {
 	misfits int
 	// largest is about the length of the largest messages seen lately.
 	largest   int64
-	errors    map[buffer.Class]int64
-	examples  map[buffer.Class]error // the first of each class
+	errors    map[redisconn.Class]int64
+	examples  map[redisconn.Class]error // the first of each class
 	summaries map[string]*Summary
 }
 
@@ -50,7 +51,7 @@ func newRun(i *Inspector, visit func(Message)) *run {
 	i.memory.run++
 	return &run{
 		Inspector: i, visit: visit, left: i.o.MaxBytes, largest: burst.AimedBurst,
-		errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error), summaries: make(map[string]*Summary),
+		errors: make(map[redisconn.Class]int64), examples: make(map[redisconn.Class]error), summaries: make(map[string]*Summary),
 	}
 }
 
@@ -176,8 +177,8 @@ func (r *run) admit(targets []target) []target {
 // failed counts a stream that could not be read: one of another type is
 // malformed and passed over, anything else is an error.
 func (r *run) failed(stream string, err error) {
-	class := buffer.ClassOf(err)
-	if class == buffer.ClassWrongType {
+	class := redisconn.ClassOf(err)
+	if class == redisconn.ClassWrongType {
 		r.o.OnMalformed(malformedType)
 		r.o.Log.Debug("not a stream: passed over", "stream", buffer.Escape(stream))
 		return

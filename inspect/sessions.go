@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -38,8 +39,8 @@ func (r *run) crossCheck(ctx context.Context, whole bool) error {
 			known[id] = false
 		}
 	}
-	var strays []buffer.Session
-	err := r.store.WalkSessions(ctx, func(page []buffer.Session) error {
+	var strays []registry.Session
+	err := r.store.WalkSessions(ctx, func(page []registry.Session) error {
 		for _, session := range page {
 			if session.Foreign {
 				continue
@@ -70,7 +71,7 @@ func (r *run) crossCheck(ctx context.Context, whole bool) error {
 }
 
 // meet notes a session that names the stream.
-func (s *Summary) meet(session buffer.Session) {
+func (s *Summary) meet(session registry.Session) {
 	s.Sessions++
 	id, ok := sessionID(session.ID)
 	if !ok || slices.Contains(s.sessionIDs, id) {
@@ -109,7 +110,7 @@ func (s *Summary) compare(known map[string]bool) {
 
 // hintStrays names sessions whose stream was not come upon, if there is
 // nothing in it.
-func (r *run) hintStrays(ctx context.Context, strays []buffer.Session) error {
+func (r *run) hintStrays(ctx context.Context, strays []registry.Session) error {
 	names := make([]string, len(strays))
 	for i, s := range strays {
 		names[i] = s.Stream

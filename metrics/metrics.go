@@ -15,9 +15,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
@@ -125,7 +125,7 @@ func (m *Metrics) whileLeading(show func()) {
 func (m *Metrics) RedisUp(up bool) { m.redis.up.Set(number(up)) }
 
 // RedisError counts an error of Redis or of the way to it.
-func (m *Metrics) RedisError(class buffer.Class) {
+func (m *Metrics) RedisError(class redisconn.Class) {
 	m.redis.errors.WithLabelValues(string(class)).Inc()
 }
 

@@ -15,9 +15,9 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
@@ -255,7 +255,7 @@ func TestMessagesAreCountedByVerdictReasonAndSize(t *testing.T) {
 
 func TestErrorsAndMalformedThingsAreCountedByKind(t *testing.T) {
 	m := newMetrics(1)
-	m.RedisError(buffer.ClassOOM)
+	m.RedisError(redisconn.ClassOOM)
 	m.Malformed("session")
 	m.RedisUp(true)
 	m.RedisMemory(90, 100)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Store is what a reading needs of the stream buffer.
@@ -47,7 +48,7 @@ func (r *Reader) Read(ctx context.Context) error {
 	// Nothing is removed here, so Redis's time will do even where the clocks of
 	// Redis and of this machine disagree.
 	now, err := r.store.Now(ctx)
-	if err != nil && !errors.Is(err, buffer.ErrClock) {
+	if err != nil && !errors.Is(err, redisconn.ErrClock) {
 		return err
 	}
 	longest := newTop(r.m.streams.max, r.m.streams.labelled())

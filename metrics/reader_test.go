@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func openBuffer(t *testing.T, s *redistest.Server) *buffer.Buffer {
 	t.Helper()
-	b, err := buffer.Open(t.Context(), buffer.Options{Connection: buffer.Connection{URL: s.URL()}, ReadOnly: true})
+	b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: s.URL()}, ReadOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestAReadingThatFailsLeavesTheFigures(t *testing.T) {
 func TestClocksThatDisagreeDoNotStopAReading(t *testing.T) {
 	m := newMetrics(3)
 	m.Leader(true)
-	if err := NewReader(fakeStore{lengths: map[string]int64{"a": 1}, now: buffer.ErrClock}, m).Read(t.Context()); err != nil {
+	if err := NewReader(fakeStore{lengths: map[string]int64{"a": 1}, now: redisconn.ErrClock}, m).Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 1)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // namespace begins every name.
@@ -62,7 +63,7 @@ func newRedisSeries(f factory) redisSeries {
 		memoryUsed: f.gauge("redis_memory_used_bytes", "What Redis's data take; 0 if not known."),
 		memoryMax:  f.gauge("redis_memory_max_bytes", "Redis's maxmemory; 0 for no limit, or if not known."),
 		errors: f.counters("redis_errors_total", "Errors of Redis and of the way to it.",
-			"class", texts(buffer.Classes)),
+			"class", texts(redisconn.Classes)),
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/demo"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -65,7 +66,7 @@ const (
 // and encodings in turn, and puts a message that nobody can read on each stream.
 // It returns when ctx and with it every producer has ended.
 func comeAndGo(ctx context.Context, client redis.UniversalClient) error {
-	layouts := []buffer.Layout{buffer.LayoutObject, buffer.LayoutFields, buffer.LayoutKeys}
+	layouts := registry.Layouts()
 	encodings := burst.Encodings()
 	logging.Disable() // it is no news that Redis is away
 	var producers sync.WaitGroup

@@ -296,3 +296,11 @@ func (l fields) jsons(ctx context.Context, r *Registry, sessions []Session) ([]s
 func (l fields) compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error) {
 	return compareProperty(ctx, r, l, s, old, updated)
 }
+
+func (fields) produce(ctx context.Context, to redis.Cmdable, key, identity string, pairs []any) error {
+	flat := slices.Clone(pairs)
+	for i := 0; i < len(flat); i += 2 {
+		flat[i] = fmt.Sprintf("%s:%s", identity, flat[i])
+	}
+	return to.HMSet(ctx, key, flat...).Err()
+}

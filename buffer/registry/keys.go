@@ -107,3 +107,7 @@ func (l keys) clues(ctx context.Context, r *Registry, sessions []Session) ([]clu
 func (l keys) compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error) {
 	return compareProperty(ctx, r, l, s, old, updated)
 }
+
+func (keys) produce(ctx context.Context, to redis.Cmdable, key, identity string, pairs []any) error {
+	return to.HMSet(ctx, key+":"+identity, pairs...).Err()
+}

@@ -2,9 +2,12 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // Layout is the name of one of the ways in which producers keep sessions; the
@@ -36,6 +39,8 @@ type layout interface {
 	// compareJSON reports whether a session is still as it was read, with that
 	// Session JSON, and gives it another one then if that is not nil.
 	compareJSON(ctx context.Context, r *Registry, s Session, old string, updated *string) (bool, error)
+	// produce sends what a producer sends to write a session; see [Produce].
+	produce(ctx context.Context, to redis.Cmdable, key, identity string, pairs []any) error
 }
 
 // hashLayout keeps sessions in the one Hash that several layouts share.
@@ -70,21 +75,37 @@ func Layouts() []Layout {
 	return names
 }
 
-// of is the layout of a session.
-func of(s Session) layout {
+// named is the layout of that name.
+func named(name Layout) layout {
 	for _, l := range layouts {
-		if l.name() == s.Layout {
+		if l.name() == name {
 			return l
 		}
 	}
-	panic("a session of an unknown layout " + s.Layout)
+	panic("a session of an unknown layout " + name)
 }
 
-// HasOwnKey reports whether the session lies at a key of its own, which takes
-// a scan of the keyspace to find.
-func (s Session) HasOwnKey() bool {
-	_, ok := of(s).(keyLayout)
+// of is the layout of a session.
+func of(s Session) layout { return named(s.Layout) }
+
+// HasOwnKey reports whether sessions lie at keys of their own, which takes a
+// scan of the keyspace to find.
+func (l Layout) HasOwnKey() bool {
+	_, ok := named(l).(keyLayout)
 	return ok
+}
+
+// HasOwnKey reports whether the session lies at a key of its own.
+func (s Session) HasOwnKey() bool { return s.Layout.HasOwnKey() }
+
+// Produce writes a session as a producer of the layout does, with one HMSET:
+// for the demo and for tests. The key is that of the shared Hash; the pairs are
+// the names of properties and their values in turn.
+func Produce(ctx context.Context, to redis.Cmdable, l Layout, key, identity string, pairs ...any) error {
+	if err := named(l).produce(ctx, to, key, identity, pairs); err != nil {
+		return fmt.Errorf("writing session %s: %w", escape.Quote(identity), err)
+	}
+	return nil
 }
 
 // Use says what is done with sessions.
@@ -103,10 +124,10 @@ type Needs struct {
 	Rights []string
 }
 
-// NeedsOf says what layouts, or all if none is named, ask of Redis.
-func NeedsOf(named []Layout, u Use) Needs {
+// NeedsOf says what layouts, or all if none is wanted, ask of Redis.
+func NeedsOf(wanted []Layout, u Use) Needs {
 	var n Needs
-	r := New(nil, Options{Layouts: named})
+	r := New(nil, Options{Layouts: wanted})
 	for _, l := range layouts {
 		if !r.looksFor(l) || !u.Read && !u.Remove {
 			continue

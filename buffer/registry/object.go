@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -165,4 +167,16 @@ func (object) compareJSON(ctx context.Context, r *Registry, s Session, old strin
 		updated = &value
 	}
 	return r.set(ctx, setObjectScript, r.o.Key, []any{s.Identity, s.value}, updated)
+}
+
+func (object) produce(ctx context.Context, to redis.Cmdable, key, identity string, pairs []any) error {
+	entry := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		entry[fmt.Sprint(pairs[i])] = pairs[i+1]
+	}
+	value, err := json.Marshal(entry)
+	if err != nil {
+		return fmt.Errorf("as JSON: %w", err)
+	}
+	return to.HMSet(ctx, key, identity, value).Err()
 }

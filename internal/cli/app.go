@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/report"
 )
@@ -75,7 +76,7 @@ func isTerminal(w any) bool {
 }
 
 // open connects to the buffer.
-func (a *app) open(ctx context.Context, o Options, log *slog.Logger, readOnly bool, onError func(buffer.Class)) (*buffer.Buffer, error) {
+func (a *app) open(ctx context.Context, o Options, log *slog.Logger, readOnly bool, onError func(redisconn.Class)) (*buffer.Buffer, error) {
 	b := o.Buffer
 	b.ReadOnly, b.OnError, b.Log = readOnly, onError, log
 	return buffer.Open(ctx, b)

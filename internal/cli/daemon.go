@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
 )
@@ -65,7 +66,7 @@ func (a *app) newDaemon(ctx context.Context, config Options, log *slog.Logger, o
 	options := schedule.Options{
 		Jobs: d.jobs(), Grace: config.ShutdownGrace, Log: log,
 		OnRun: d.onRun, OnLeader: d.meters.leads,
-		Class: func(err error) string { return string(buffer.ClassOf(err)) },
+		Class: func(err error) string { return string(redisconn.ClassOf(err)) },
 	}
 	if o.spread {
 		options.Spread = schedule.DefaultSpread

@@ -11,6 +11,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -40,7 +41,7 @@ func TestAStoppedDaemonLeavesNoGoroutineBehind(t *testing.T) {
 func hurried(redisURL string) Options {
 	when := jobs.When{Enabled: true, Schedule: "@every 1s"}
 	return Options{
-		Buffer: buffer.Options{Connection: buffer.Connection{URL: redisURL, Timeout: time.Second}},
+		Buffer: buffer.Options{Connection: redisconn.Connection{URL: redisURL, Timeout: time.Second}},
 		Jobs: jobs.Options{
 			Trim:    jobs.TrimOptions{When: when, Options: trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 100}}}},
 			Cleanup: jobs.CleanupOptions{When: when},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -15,7 +16,7 @@ type meters struct{ *metrics.Metrics }
 // said by Redis, so it is counted here.
 func (m meters) ran(job, result string, took time.Duration, err error) {
 	m.JobRun(job, result, took)
-	if class := buffer.ClassOf(err); class == buffer.ClassClock {
+	if class := redisconn.ClassOf(err); class == redisconn.ClassClock {
 		m.RedisError(class)
 	}
 }

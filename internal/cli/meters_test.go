@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -21,7 +21,7 @@ func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
 		happens    func(meters)
 	}{
 		{"clocks that disagree, which Redis does not say", clock + "1", func(m meters) {
-			m.ran(jobs.Cleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", buffer.ErrClock))
+			m.ran(jobs.Cleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", redisconn.ErrClock))
 		}},
 		{"a run that failed otherwise is no error of the clocks", clock + "0", func(m meters) {
 			m.ran(jobs.Cleanup, metrics.ResultError, 0, errors.New("3 items failed"))

@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/report"
 )
@@ -161,7 +161,7 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 	switch {
 	case err != nil:
 		outcome, o.outcome = metrics.ResultError, errFailed
-		o.env.Log.Error("job failed", "job", job.Name, "class", string(buffer.ClassOf(err)), "error", err)
+		o.env.Log.Error("job failed", "job", job.Name, "class", string(redisconn.ClassOf(err)), "error", err)
 	case result.Stopped() != "" && !o.env.DryRun && o.outcome == nil:
 		o.outcome = errBrake
 	}

@@ -34,6 +34,9 @@ type Call struct {
 	Args []any
 }
 
+// OnKey is a call of a script on one key.
+func OnKey(key string, args ...any) Call { return Call{Keys: []string{key}, Args: args} }
+
 // scriptCmd is a call of a script that is still known to be one; reads marks
 // those that only read where the server is not told so.
 type scriptCmd struct {

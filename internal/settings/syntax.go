@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
@@ -197,12 +199,21 @@ func word(text string, words ...string) (string, error) {
 	return "", fmt.Errorf("unknown; allowed: %s", strings.Join(words, ", "))
 }
 
+// withAuto lists the word auto and the names of others.
+func withAuto[T any](others []T) []string {
+	words := []string{Auto}
+	for _, other := range others {
+		words = append(words, fmt.Sprint(other))
+	}
+	return words
+}
+
 type layoutsSyntax struct{ plain[[]string] }
 
 func (layoutsSyntax) parse(text string) ([]string, error) {
 	var layouts []string
 	for part := range strings.SplitSeq(text, ",") {
-		layout, err := word(strings.TrimSpace(part), Auto, "keys", "object", "fields")
+		layout, err := word(strings.TrimSpace(part), withAuto(registry.Layouts())...)
 		if err != nil {
 			return nil, fmt.Errorf("%w, or several joined by commas", err)
 		}
@@ -211,7 +222,7 @@ func (layoutsSyntax) parse(text string) ([]string, error) {
 		}
 	}
 	if len(layouts) > 1 && slices.Contains(layouts, Auto) {
-		return nil, errors.New("auto with others; allowed: auto alone, or some of keys, object, fields joined by commas")
+		return nil, fmt.Errorf("auto with others; allowed: auto alone, or some of %s joined by commas", strings.Join(withAuto(registry.Layouts())[1:], ", "))
 	}
 	return layouts, nil
 }
@@ -225,7 +236,7 @@ func (foreignSyntax) parse(text string) (string, error) { return word(text, Keep
 type encodingSyntax struct{ plain[string] }
 
 func (encodingSyntax) parse(text string) (string, error) {
-	return word(text, Auto, "frame", "legacy-frame", "pickle", "size-prefixed-block", "wrap", "block")
+	return word(text, withAuto(burst.Encodings())...)
 }
 
 type listenSyntax struct{ plain[string] }

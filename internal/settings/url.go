@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // masked stands where a secret was.
@@ -40,7 +40,7 @@ func checkRedisURL(text string) error {
 	if !slices.Contains([]string{"redis", "rediss", "unix"}, u.Scheme) {
 		return errors.New("unknown scheme" + allowed)
 	}
-	return buffer.Connection{URL: text}.Validate()
+	return redisconn.Connection{URL: text}.Validate()
 }
 
 // readURL parses a URL and reports whether it is beyond doubt where the password
