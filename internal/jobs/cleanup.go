@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
 // Cleanup expires sessions and retires streams.
@@ -21,6 +23,65 @@ const DefaultCleanupSchedule = "@every 5m"
 type CleanupOptions struct {
 	When
 	cleanup.Options
+}
+
+// CleanupSettings say when sessions and streams are taken for dead, and how many
+// may go in one run.
+type CleanupSettings struct {
+	Enabled      settings.Bool     `split_words:"true"`
+	Schedule     settings.Schedule `split_words:"true"`
+	ExpireAfter  settings.Duration `split_words:"true"`
+	AbandonAfter settings.Duration `split_words:"true"`
+	RetireAfter  settings.Duration `split_words:"true"`
+	AllowTiny    settings.Bool     `split_words:"true"`
+	Flowing      settings.Bool     `split_words:"true"`
+	Brake        settings.Share    `split_words:"true"`
+	BrakeMin     settings.Count    `split_words:"true"`
+	BrakeHold    settings.Duration `split_words:"true"`
+	Scan         settings.Bool     `split_words:"true"`
+}
+
+func (s *CleanupSettings) table() settings.Table {
+	return settings.Table{
+		settings.New("CLEANUP_ENABLED", &s.Enabled, true, "whether sessions expire and streams retire"),
+		settings.New("CLEANUP_SCHEDULE", &s.Schedule, DefaultCleanupSchedule, "when they do"),
+		settings.New("CLEANUP_EXPIRE_AFTER", &s.ExpireAfter, cleanup.DefaultExpireAfter, "a session not updated for this long is removed",
+			settings.AboveZero(&s.ExpireAfter), settings.LongEnough(&s.ExpireAfter, cleanup.MinLimit, "CLEANUP_ALLOW_TINY", &s.AllowTiny)),
+		settings.New("CLEANUP_ABANDON_AFTER", &s.AbandonAfter, 0, "an open session not updated for this long is marked abandoned; 0 for off",
+			s.abandonPrecedesExpiry, settings.NotTiny(&s.AbandonAfter, cleanup.MinAbandonAfter, "short is", "CLEANUP_ALLOW_TINY", &s.AllowTiny)),
+		settings.New("CLEANUP_RETIRE_AFTER", &s.RetireAfter, cleanup.DefaultRetireAfter, "a stream with no session and no entry for this long is removed",
+			settings.AboveZero(&s.RetireAfter), settings.LongEnough(&s.RetireAfter, cleanup.MinLimit, "CLEANUP_ALLOW_TINY", &s.AllowTiny)),
+		settings.New("CLEANUP_ALLOW_TINY", &s.AllowTiny, false, "allow limits so short that they are more likely typos"),
+		settings.New("CLEANUP_FLOWING", &s.Flowing, true, "keep sessions whose messages arrive, whatever their time says"),
+		settings.New("CLEANUP_BRAKE", &s.Brake, cleanup.DefaultBrake.Share, "the largest share of all sessions, or streams, that one run may remove; 1 for off",
+			settings.AboveZero(&s.Brake)),
+		settings.New("CLEANUP_BRAKE_MIN", &s.BrakeMin, cleanup.DefaultBrake.Min, "so many may go in one run, whatever the share"),
+		settings.New("CLEANUP_BRAKE_HOLD", &s.BrakeHold, cleanup.DefaultBrake.Hold, "the guard releases once the same decision has stood for so long; 0 for never"),
+		settings.New("CLEANUP_SCAN", &s.Scan, false, "also look for streams that the set of names does not list"),
+	}
+}
+
+func (s *CleanupSettings) abandonPrecedesExpiry() error {
+	after := s.AbandonAfter.Value
+	if limit := s.ExpireAfter; limit.Fault() == nil && after > 0 && after >= limit.Value {
+		return fmt.Errorf("not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than %s, or 0 for off", limit)
+	}
+	return nil
+}
+
+func (s *CleanupSettings) options(encoding burst.Encoding) CleanupOptions {
+	return CleanupOptions{
+		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		Options: cleanup.Options{
+			Limits: cleanup.Limits{
+				ExpireAfter: s.ExpireAfter.Value, AbandonAfter: s.AbandonAfter.Value, RetireAfter: s.RetireAfter.Value,
+			},
+			TimeAlone: !s.Flowing.Value,
+			Brake:     cleanup.Brake{Share: s.Brake.Value, Min: s.BrakeMin.Value, Hold: s.BrakeHold.Value},
+			Scan:      s.Scan.Value,
+			Encoding:  encoding,
+		},
+	}
 }
 
 func cleanupJob() Job {

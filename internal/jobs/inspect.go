@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -20,6 +22,37 @@ const DefaultInspectSchedule = "@every 5m"
 type InspectOptions struct {
 	When
 	inspect.Options
+}
+
+// InspectSettings say how many messages are looked at, and how.
+type InspectSettings struct {
+	Enabled  settings.Bool     `split_words:"true"`
+	Schedule settings.Schedule `split_words:"true"`
+	Samples  settings.Count    `split_words:"true"`
+	MaxBytes settings.Size     `split_words:"true"`
+	Encoding settings.Encoding `split_words:"true"`
+	MaxBurst settings.Size     `split_words:"true"`
+}
+
+func (s *InspectSettings) table() settings.Table {
+	return settings.Table{
+		settings.New("INSPECT_ENABLED", &s.Enabled, true, "whether messages are inspected"),
+		settings.New("INSPECT_SCHEDULE", &s.Schedule, DefaultInspectSchedule, "when messages are inspected"),
+		settings.New("INSPECT_SAMPLES", &s.Samples, inspect.DefaultSamples, "messages a stream a run", settings.AboveZero(&s.Samples)),
+		settings.New("INSPECT_MAX_BYTES", &s.MaxBytes, inspect.DefaultMaxBytes, "the most that one run reads", settings.AboveZero(&s.MaxBytes)),
+		settings.New("INSPECT_ENCODING", &s.Encoding, burst.Auto, "pins how the LZ4 bytes are framed"),
+		settings.New("INSPECT_MAX_BURST", &s.MaxBurst, burst.DefaultMaxBurst, "uncompressed size past which a message is invalid",
+			settings.AboveZero(&s.MaxBurst), settings.AtMost(&s.MaxBurst, 1<<30)),
+	}
+}
+
+func (s *InspectSettings) options() InspectOptions {
+	return InspectOptions{
+		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		Options: inspect.Options{
+			Samples: int(s.Samples.Value), MaxBytes: s.MaxBytes.Value, MaxBurst: int(s.MaxBurst.Value), Encoding: s.Encoding.Value,
+		},
+	}
 }
 
 func inspectJob() Job {

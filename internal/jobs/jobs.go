@@ -7,11 +7,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -52,6 +54,31 @@ func Named(name string) (Job, error) {
 		}
 	}
 	return Job{}, fmt.Errorf("unknown job %q", name)
+}
+
+// Settings are those of all jobs, as the environment has them.
+type Settings struct {
+	Trim    TrimSettings    `split_words:"true"`
+	Cleanup CleanupSettings `split_words:"true"`
+	Inspect InspectSettings `split_words:"true"`
+	Metrics MetricsSettings `split_words:"true"`
+}
+
+// Table lists the settings of all jobs.
+func (s *Settings) Table() settings.Table {
+	return slices.Concat(s.Trim.table(), s.Cleanup.table(), s.Inspect.table(), s.Metrics.table())
+}
+
+// Options hand each job its own.
+func (s *Settings) Options() (Options, error) {
+	ofTrim, err := s.Trim.options()
+	if err != nil {
+		return Options{}, fmt.Errorf("reading the policies: %w", err)
+	}
+	return Options{
+		Trim: ofTrim, Cleanup: s.Cleanup.options(s.Inspect.Encoding.Value),
+		Inspect: s.Inspect.options(), Metrics: s.Metrics.options(),
+	}, nil
 }
 
 // Options are what the configuration says of the jobs.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
@@ -20,6 +21,28 @@ type MetricsOptions struct {
 	When
 	// MaxStreams bounds the streams that get a label of their own.
 	MaxStreams int
+}
+
+// MetricsSettings say how often the streams' figures are read, and of how many
+// streams they are shown.
+type MetricsSettings struct {
+	Interval settings.Duration `split_words:"true"`
+	Streams  settings.Count    `split_words:"true"`
+}
+
+func (s *MetricsSettings) table() settings.Table {
+	return settings.Table{
+		settings.New("METRICS_INTERVAL", &s.Interval, DefaultMetricsInterval, "how often the figures of streams are read",
+			settings.AtLeast(&s.Interval, time.Second)),
+		settings.New("METRICS_STREAMS", &s.Streams, metrics.DefaultMaxStreams, "at most so many streams get a label of their own"),
+	}
+}
+
+func (s *MetricsSettings) options() MetricsOptions {
+	return MetricsOptions{
+		When:       When{Enabled: true, Schedule: "@every " + s.Interval.Value.String()},
+		MaxStreams: int(s.Streams.Value),
+	}
 }
 
 func metricsJob() Job {

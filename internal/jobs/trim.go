@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -21,6 +23,97 @@ const DefaultTrimSchedule = "@every 30s"
 type TrimOptions struct {
 	When
 	trim.Options
+}
+
+// TrimSettings say what streams may keep.
+type TrimSettings struct {
+	Enabled        settings.Bool     `split_words:"true"`
+	Schedule       settings.Schedule `split_words:"true"`
+	MaxLength      settings.Count    `split_words:"true"`
+	MaxAge         settings.Duration `split_words:"true"`
+	Exact          settings.Bool     `split_words:"true"`
+	Policies       settings.Text     `split_words:"true"`
+	AllowTiny      settings.Bool     `split_words:"true"`
+	MaxStall       settings.Duration `split_words:"true"`
+	MinAge         settings.Duration `split_words:"true"`
+	Pressure       settings.Share    `split_words:"true"`
+	RespectGroups  settings.Bool     `split_words:"true"`
+	GroupIdleAfter settings.Duration `split_words:"true"`
+}
+
+func (s *TrimSettings) table() settings.Table {
+	return settings.Table{
+		settings.New("TRIM_ENABLED", &s.Enabled, true, "whether streams are trimmed"),
+		settings.New("TRIM_SCHEDULE", &s.Schedule, DefaultTrimSchedule, "when streams are trimmed"),
+		settings.New("TRIM_MAX_LENGTH", &s.MaxLength, trim.DefaultMaxLength, "entries to keep in a stream; 0 for no limit",
+			settings.NotTiny(&s.MaxLength, trim.MinLength, "few are", "TRIM_ALLOW_TINY", &s.AllowTiny)),
+		settings.New("TRIM_MAX_AGE", &s.MaxAge, 0, "age past which entries go; 0 for no limit",
+			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny)),
+		settings.New("TRIM_EXACT", &s.Exact, false, "keep not one entry more; else up to one macro node more stays"),
+		settings.New("TRIM_POLICIES", &s.Policies, "", "limits of streams by name", s.policiesMakeSense),
+		settings.New("TRIM_ALLOW_TINY", &s.AllowTiny, false, "allow limits so low that they are more likely typos"),
+		settings.New("TRIM_MAX_STALL", &s.MaxStall, trim.DefaultMaxStall, "how long one of our commands may block Redis",
+			settings.AtLeast(&s.MaxStall, time.Microsecond), settings.AtMost(&s.MaxStall, time.Second)),
+		settings.New("TRIM_MIN_AGE", &s.MinAge, 0, "never remove an entry younger than this", s.minAgeFits),
+		settings.New("TRIM_PRESSURE", &s.Pressure, 0, "share of maxmemory above which streams keep less; 0 for off", s.pressureIsBounded),
+		settings.New("TRIM_RESPECT_GROUPS", &s.RespectGroups, false, "keep what a consumer group has not read and acknowledged"),
+		settings.New("TRIM_GROUP_IDLE_AFTER", &s.GroupIdleAfter, trim.DefaultGroupIdleAfter, "a group idle for longer no longer protects entries",
+			settings.AboveZero(&s.GroupIdleAfter)),
+	}
+}
+
+func (s *TrimSettings) minAgeFits() error {
+	if limit := s.MaxAge; limit.Fault() == nil && limit.Value > 0 && s.MinAge.Value > limit.Value {
+		return fmt.Errorf("longer than TRIM_MAX_AGE; allowed: %s or less", limit)
+	}
+	return nil
+}
+
+func (s *TrimSettings) pressureIsBounded() error {
+	if least := s.MinAge; least.Fault() == nil && least.Value == 0 && s.Pressure.Value > 0 {
+		return fmt.Errorf("of no use without a bound; allowed: together with %s_TRIM_MIN_AGE above 0", settings.Prefix)
+	}
+	return nil
+}
+
+// policies are what streams may keep: by the global limits, and by the overrides.
+func (s *TrimSettings) policies() (trim.Policies, error) {
+	global := trim.Policy{
+		MaxLength: s.MaxLength.Value,
+		MaxAge:    s.MaxAge.Value,
+		MinAge:    s.MinAge.Value,
+		Exact:     s.Exact.Value,
+	}
+	rules, err := trim.ParseRules(s.Policies.Value, global)
+	return trim.Policies{Default: global, Rules: rules}, err
+}
+
+// policiesMakeSense judges the overrides. Where the global limits are at fault,
+// what is made of them is not.
+func (s *TrimSettings) policiesMakeSense() error {
+	tiny := settings.Allowed(&s.AllowTiny)
+	policies, err := s.policies()
+	if err != nil || policies.Default.Validate(tiny) != nil {
+		return err
+	}
+	var errs []error
+	for _, rule := range policies.Rules {
+		if err := rule.Policy.Validate(tiny); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", rule.Pattern, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *TrimSettings) options() (TrimOptions, error) {
+	policies, err := s.policies()
+	return TrimOptions{
+		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		Options: trim.Options{
+			Policies: policies, Pressure: s.Pressure.Value, MaxStall: s.MaxStall.Value,
+			RespectGroups: s.RespectGroups.Value, GroupIdleAfter: s.GroupIdleAfter.Value,
+		},
+	}, err
 }
 
 func trimJob() Job {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,12 +42,12 @@ type (
 	Schedule = Setting[string, scheduleSyntax]
 	// Patterns choose streams by name.
 	Patterns = Setting[buffer.Patterns, patternsSyntax]
-	// Layouts are the places where sessions lie; "auto" stands alone.
-	Layouts = Setting[[]string, layoutsSyntax]
+	// Layouts are the places where sessions lie; none is "auto".
+	Layouts = Setting[[]registry.Layout, layoutsSyntax]
 	// Foreign is "keep" or "expire".
 	Foreign = Setting[string, foreignSyntax]
 	// Encoding is how LZ4 bytes are packed, or "auto".
-	Encoding = Setting[string, encodingSyntax]
+	Encoding = Setting[burst.Encoding, encodingSyntax]
 	// Listen is host:port, or empty.
 	Listen = Setting[string, listenSyntax]
 	// Level is the least severe level that is logged.
@@ -208,36 +209,49 @@ func withAuto[T any](others []T) []string {
 	return words
 }
 
-type layoutsSyntax struct{ plain[[]string] }
+type layoutsSyntax struct{ plain[[]registry.Layout] }
 
-func (layoutsSyntax) parse(text string) ([]string, error) {
-	var layouts []string
+func (layoutsSyntax) parse(text string) ([]registry.Layout, error) {
+	var layouts []registry.Layout
+	auto := false
 	for part := range strings.SplitSeq(text, ",") {
-		layout, err := word(strings.TrimSpace(part), withAuto(registry.Layouts())...)
+		name, err := word(strings.TrimSpace(part), withAuto(registry.Layouts())...)
 		if err != nil {
 			return nil, fmt.Errorf("%w, or several joined by commas", err)
 		}
-		if !slices.Contains(layouts, layout) {
+		auto = auto || name == Auto
+		if layout := registry.Layout(name); name != Auto && !slices.Contains(layouts, layout) {
 			layouts = append(layouts, layout)
 		}
 	}
-	if len(layouts) > 1 && slices.Contains(layouts, Auto) {
+	if auto && len(layouts) > 0 {
 		return nil, fmt.Errorf("auto with others; allowed: auto alone, or some of %s joined by commas", strings.Join(withAuto(registry.Layouts())[1:], ", "))
 	}
 	return layouts, nil
 }
 
-func (layoutsSyntax) format(value []string) string { return strings.Join(value, ",") }
+func (layoutsSyntax) format(value []registry.Layout) string {
+	if len(value) == 0 {
+		return Auto
+	}
+	return strings.Join(withAuto(value)[1:], ",")
+}
 
 type foreignSyntax struct{ plain[string] }
 
 func (foreignSyntax) parse(text string) (string, error) { return word(text, Keep, "expire") }
 
-type encodingSyntax struct{ plain[string] }
+type encodingSyntax struct{ plain[burst.Encoding] }
 
-func (encodingSyntax) parse(text string) (string, error) {
-	return word(text, withAuto(burst.Encodings())...)
+func (encodingSyntax) parse(text string) (burst.Encoding, error) {
+	name, err := word(text, withAuto(burst.Encodings())...)
+	if err != nil {
+		return burst.Auto, err
+	}
+	return burst.ParseEncoding(name)
 }
+
+func (encodingSyntax) format(value burst.Encoding) string { return cmp.Or(value.String(), Auto) }
 
 type listenSyntax struct{ plain[string] }
 
