@@ -13,22 +13,22 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-// keeperRig is a rig on a cluster for a user with narrow rights.
-func keeperRig(t *testing.T) (*redistest.Cluster, *rig) {
+// keeperFixture is a fixture on a cluster for a user with narrow rights.
+func keeperFixture(t *testing.T) (*redistest.Cluster, *fixture) {
 	t.Helper()
 	c := redistest.StartCluster(t, 3, false)
-	r := newRig(t, c.Client, strings.Replace(c.NamedURL(), "redis://", "redis://keeper:secret@", 1))
+	r := newFixture(c.Client, strings.Replace(c.NamedURL(), "redis://", "redis://keeper:secret@", 1))
 	aclSettings(r.env, "auto")
 	return c, r
 }
 
 // underEverywhere makes the user on all masters, and fills them.
-func underEverywhere(t *testing.T, c *redistest.Cluster, r *rig, words []string) {
+func underEverywhere(t *testing.T, c *redistest.Cluster, r *fixture, words []string) {
 	t.Helper()
 	for _, s := range c.Masters {
 		keeperUnder(t, s, words)
 	}
-	r.fill(t, "object", "fields", "keys")
+	r.fill(t, allLayouts()...)
 	r.everyNeed(t)
 }
 
@@ -55,7 +55,7 @@ var clusterWords = []string{
 // words with WORDS=all.
 func TestOnAClusterEverythingPassesUnderTheRuleAndNoWordCanBeSpared(t *testing.T) {
 	t.Parallel()
-	c, r := keeperRig(t)
+	c, r := keeperFixture(t)
 	words, _ := aclRule(t, r.env)
 	underEverywhere(t, c, r, words)
 	r.env.MustRun(t, "plan")
@@ -100,7 +100,7 @@ func isNamed(word, said string) bool {
 
 func TestOnAClusterWhoseSlotsMoveTheRightToAskIsNeededAndNamed(t *testing.T) {
 	t.Parallel()
-	c, r := keeperRig(t)
+	c, r := keeperFixture(t)
 	words, _ := aclRule(t, r.env)
 	ctx := t.Context()
 	slot := int(c.Client.ClusterKeySlot(ctx, "stream:busy").Val())
@@ -117,7 +117,7 @@ func TestOnAClusterWhoseSlotsMoveTheRightToAskIsNeededAndNamed(t *testing.T) {
 	if code != cli.ExitFailure || !strings.Contains(errs, "lacks the right +asking") {
 		t.Errorf("exit %d\n%s", code, errs)
 	}
-	r.keeps(t, "object", "fields", "keys")
+	r.keeps(t, allLayouts()...)
 }
 
 func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
@@ -136,7 +136,7 @@ func TestWhatTheSentinelsOwnUserNeedsIsRemarkedAndNamed(t *testing.T) {
 		}
 	}
 	one := fmt.Sprintf("redis://%s?master_name=%s", s.Servers[0].Addr, redistest.MasterName)
-	r := newRig(t, s.Data[0].Client, one)
+	r := newFixture(s.Data[0].Client, one)
 	r.env["REDIS_SENTINEL_USERNAME"] = "watcher"
 	r.env["REDIS_SENTINEL_PASSWORD"] = "other"
 	_, remarks := aclRule(t, r.env)

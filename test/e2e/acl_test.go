@@ -28,8 +28,8 @@ func aclRule(t *testing.T, env program.Env) (words []string, remarks string) {
 	return strings.Fields(out), errs
 }
 
-// everyNeed adds to a rig what makes each command necessary.
-func (r *rig) everyNeed(t *testing.T) {
+// everyNeed adds to a fixture what makes each command necessary.
+func (r *fixture) everyNeed(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	day := float64(r.now.Add(-25 * time.Hour).UnixMilli())
@@ -43,7 +43,7 @@ func (r *rig) everyNeed(t *testing.T) {
 	// Ids that are no times, and consumer groups.
 	pipe.SAdd(ctx, "streams", "aged counters")
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:aged counters", ID: "5-1", Values: []any{"id", 1}})
-	for _, group := range []string{"storage", "lonely"} {
+	for _, group := range []string{"storage", "deserted"} {
 		pipe.XGroupCreate(ctx, "stream:busy", group, "0")
 	}
 	pipe.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "storage", Consumer: "c", Streams: []string{"stream:busy", ">"}, Count: 2400})
@@ -51,7 +51,7 @@ func (r *rig) everyNeed(t *testing.T) {
 	data, err := burst.PackSessionJSON(burst.Frame, []byte(`{"identity":"quiet","state":"open"}`))
 	mustDo(t, err)
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:quiet", ID: fmt.Sprintf("%d-1", r.now.Add(-3*time.Hour).UnixMilli()), Values: []any{"id", 9, "data", data}})
-	for _, layout := range []string{"object", "fields", "keys"} {
+	for _, layout := range allLayouts() {
 		r.session(t, layout, "quiet "+layout, "quiet", 2*time.Hour)
 		r.describe(t, layout, "quiet "+layout, `{"identity":"quiet","state":"open"}`)
 	}
@@ -63,8 +63,8 @@ func (r *rig) everyNeed(t *testing.T) {
 	mustDo(t, err)
 }
 
-// describe gives a session of a rig another Session JSON.
-func (r *rig) describe(t *testing.T, layout, identity, sessionJSON string) {
+// describe gives a session of a fixture another Session JSON.
+func (r *fixture) describe(t *testing.T, layout, identity, sessionJSON string) {
 	t.Helper()
 	ctx := t.Context()
 	switch layout {
@@ -133,7 +133,7 @@ func aclSettings(env program.Env, layout string) {
 func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
+	r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields", "object,fields"} {
 		t.Run(layout, func(t *testing.T) {
 			aclSettings(r.env, layout)
@@ -170,7 +170,7 @@ var clusterOnly = []string{"+cluster|slots", "+asking"}
 func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
+	r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields"} {
 		aclSettings(r.env, layout)
 		layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")

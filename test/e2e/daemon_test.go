@@ -146,11 +146,11 @@ func (f *fleet) oneLeads(t *testing.T, replicas []*program.Instance) {
 // Without a lease all work at once, on a buffer with something of everything.
 func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	settings := map[string]string{
 		"LEASE_ENABLED": "false", "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
 	}
-	replicas := []*program.Instance{program.Start(t, w.URL(), settings), program.Start(t, w.URL(), settings)}
+	replicas := []*program.Instance{program.Start(t, w.server.URL(), settings), program.Start(t, w.server.URL(), settings)}
 	for _, r := range replicas {
 		program.Eventually(t, 20*time.Second, "each job was done three times", func() bool {
 			return min(r.Runs(jobs.Trim), r.Runs(jobs.Cleanup)) >= 3
@@ -164,7 +164,7 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 	if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
 		t.Errorf("the names are %q, want %q", got, want)
 	}
-	if got, want := w.identities(t, "object"), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+	if got, want := w.sessions(t), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
 		t.Errorf("the sessions are %q, want %q", got, want)
 	}
 }
@@ -252,8 +252,8 @@ func holdUp(t *testing.T, s *redistest.Server, seconds int) {
 
 func TestARunIsOneLineAtInfo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
-	r := program.Start(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
+	w := startFixture(t, "object")
+	r := program.Start(t, w.server.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "CLEANUP_SCHEDULE": "@every 1h"})
 	program.Eventually(t, 20*time.Second, "there were five runs", func() bool { return r.Runs(jobs.Trim) >= 5 })
 	r.Stop()
 	r.Ends(5 * time.Second)

@@ -19,136 +19,6 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-// world is a stream buffer with something of everything in it.
-type world struct {
-	*redistest.Server
-	env program.Env
-	now time.Time
-	// entries are each stream's entries as they were put in.
-	entries map[string][]redis.XMessage
-}
-
-func newWorld(t *testing.T, layout string) *world {
-	t.Helper()
-	w := &world{Server: redistest.Start(t), now: time.Now(), entries: make(map[string][]redis.XMessage)}
-	w.env = program.Env{
-		"REDIS_URL": w.URL(), "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
-	}
-	ctx := t.Context()
-	w.Client.Set(ctx, "lastStreamSessionId", 42, 0)
-
-	w.stream(t, "busy", 2500, 0, 10*time.Millisecond)
-	w.stream(t, "exact: one", 1777, 0, 10*time.Millisecond)
-	w.stream(t, "short*", 990, 0, 10*time.Millisecond)
-	w.stream(t, "aged", 600, 0, time.Minute) // 540 of them older than an hour
-	w.stream(t, "dead", 10, 50*time.Hour, time.Second)
-	w.stream(t, "orphan\xff", 10, 30*time.Hour, time.Second)
-	w.stream(t, "idle", 10, 50*time.Hour, time.Second)
-	w.Client.SAdd(ctx, "streams", "missing")
-	w.Client.Set(ctx, "stream:text", "no stream", 0)
-	w.Client.SAdd(ctx, "streams", "text")
-
-	w.session(t, layout, "live: 1", "busy", time.Minute)
-	w.session(t, layout, "live-2", "idle", 23*time.Hour)
-	w.session(t, layout, "stale \xfe", "dead", 26*time.Hour)
-	w.session(t, layout, "stale-2", "busy", 25*time.Hour)
-	w.session(t, layout, "odd", "aged", -48*time.Hour) // in the future: malformed
-	if err := w.ResetCalls(ctx); err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
-// stream adds n entries, the newest one ago old, one each step.
-func (w *world) stream(t *testing.T, name string, n int, ago, step time.Duration) {
-	t.Helper()
-	ctx := t.Context()
-	pipe := w.Client.Pipeline()
-	pipe.SAdd(ctx, "streams", name)
-	for i := range n {
-		id := fmt.Sprintf("%d-%d", w.now.Add(-ago-time.Duration(n-1-i)*step).UnixMilli(), i)
-		values := map[string]any{"id": "1", "data": fmt.Sprintf("%s %d \x00\xff", name, i)}
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", values["id"], "data", values["data"]}})
-		w.entries[name] = append(w.entries[name], redis.XMessage{ID: id, Values: values})
-	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (w *world) session(t *testing.T, layout, identity, stream string, ago time.Duration) {
-	t.Helper()
-	updated := fmt.Sprint(w.now.Add(-ago).UnixMilli())
-	ctx := t.Context()
-	fields := []string{"streamSessionId", "1", "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated, "json", `{"identity":"x"}`}
-	var err error
-	switch layout {
-	case "keys":
-		err = w.Client.HSet(ctx, "sessions:"+identity, fields).Err()
-	case "fields":
-		for i := 0; i < len(fields); i += 2 {
-			fields[i] = identity + ":" + fields[i]
-		}
-		err = w.Client.HSet(ctx, "sessions", fields).Err()
-	default:
-		value := fmt.Sprintf(`{"streamSessionId":1,"streamName":"%s","streamPosition":"0-0","lastUpdated":%s,"json":{"identity":"x"}}`, stream, updated)
-		err = w.Client.HSet(ctx, "sessions", identity, value).Err()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// identities that are in the registry now.
-func (w *world) identities(t *testing.T, layout string) []string {
-	t.Helper()
-	ctx := t.Context()
-	var all []string
-	switch layout {
-	case "keys":
-		for _, key := range w.Client.Keys(ctx, "sessions:*").Val() {
-			all = append(all, strings.TrimPrefix(key, "sessions:"))
-		}
-	case "fields":
-		for _, field := range w.Client.HKeys(ctx, "sessions").Val() {
-			if identity, ok := strings.CutSuffix(field, ":streamName"); ok {
-				all = append(all, identity)
-			}
-		}
-	default:
-		all = w.Client.HKeys(ctx, "sessions").Val()
-	}
-	slices.Sort(all)
-	return all
-}
-
-// left checks that a stream holds exactly its n newest entries, byte for byte.
-func (w *world) left(t *testing.T, name string, n int) {
-	t.Helper()
-	got, err := w.Client.XRange(t.Context(), "stream:"+name, "-", "+").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := w.entries[name][len(w.entries[name])-n:]
-	if len(got) != n {
-		t.Errorf("stream %q has %d entries, want %d", name, len(got), n)
-		return
-	}
-	for i := range got {
-		if got[i].ID != want[i].ID || fmt.Sprint(got[i].Values) != fmt.Sprint(want[i].Values) {
-			t.Errorf("stream %q: entry %d is %v, want %v", name, i, got[i], want[i])
-			return
-		}
-	}
-}
-
-func (w *world) names(t *testing.T) []string {
-	t.Helper()
-	names := w.Client.SMembers(t.Context(), "streams").Val()
-	slices.Sort(names)
-	return names
-}
-
 type planJSON struct {
 	Redis   report.Redis    `json:"redis"`
 	Summary report.Summary  `json:"summary"`
@@ -194,10 +64,10 @@ var readOnlyCommands = []string{
 
 func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 	t.Parallel()
-	for _, layout := range []string{"object", "fields", "keys"} {
+	for _, layout := range allLayouts() {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, layout)
+			w := startFixture(t, layout)
 			plan := decode[planJSON](t, w.env.MustRun(t, "plan", "-o", "json"))
 			want := []string{
 				"expire busy / stale-2: not updated for 25h (limit 24h)",
@@ -214,7 +84,7 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 			if s := plan.Summary; s.Streams != 9 || s.Sessions != 5 || s.TrimStreams != 3 || s.TrimEntries != 2777 || s.ExpireSessions != 2 || s.RetireStreams != 2 || s.DropNames != 0 || s.Brake != "" {
 				t.Errorf("the summary is %+v", s)
 			}
-			calls, err := w.CommandCalls(t.Context())
+			calls, err := w.server.CommandCalls(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,13 +106,13 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
 				t.Errorf("the names are %q, want %q", got, want)
 			}
-			if n := w.Client.Exists(t.Context(), "stream:dead", "stream:orphan\xff").Val(); n != 0 {
+			if n := w.client.Exists(t.Context(), "stream:dead", "stream:orphan\xff").Val(); n != 0 {
 				t.Errorf("%d dead streams still have a key", n)
 			}
-			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+			if got, want := w.sessions(t), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
 				t.Errorf("the sessions are %q, want %q", got, want)
 			}
-			if got := w.Client.Get(t.Context(), "lastStreamSessionId").Val(); got != "42" {
+			if got := w.client.Get(t.Context(), "lastStreamSessionId").Val(); got != "42" {
 				t.Errorf("lastStreamSessionId is %s", got)
 			}
 
@@ -263,35 +133,35 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 
 func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 	t.Parallel()
-	for _, layout := range []string{"object", "fields", "keys"} {
+	for _, layout := range allLayouts() {
 		t.Run(layout, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, layout)
+			w := startFixture(t, layout)
 			ctx := t.Context()
-			if err := w.Client.ConfigSet(ctx, "maxmemory", "100kb").Err(); err != nil {
+			if err := w.client.ConfigSet(ctx, "maxmemory", "100kb").Err(); err != nil {
 				t.Fatal(err)
 			}
-			if err := w.Client.Set(ctx, "x", "y", 0).Err(); err == nil {
+			if err := w.client.Set(ctx, "x", "y", 0).Err(); err == nil {
 				t.Fatal("Redis is not out of memory")
 			}
 			w.env.MustRun(t, "once", "trim", "cleanup")
 			w.left(t, "busy", 1000)
 			w.left(t, "aged", 100)
-			if got, want := w.identities(t, layout), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
+			if got, want := w.sessions(t), []string{"live-2", "live: 1", "odd"}; !slices.Equal(got, want) {
 				t.Errorf("the sessions are %q, want %q", got, want)
 			}
 			// What could not be remembered stays listed, for a later run.
 			if got, want := w.names(t), []string{"aged", "busy", "dead", "exact: one", "idle", "missing", "orphan\xff", "short*", "text"}; !slices.Equal(got, want) {
 				t.Errorf("the names are %q, want %q", got, want)
 			}
-			if n := w.Client.Exists(ctx, "stream:dead", "stream:orphan\xff").Val(); n != 0 {
+			if n := w.client.Exists(ctx, "stream:dead", "stream:orphan\xff").Val(); n != 0 {
 				t.Errorf("%d dead streams still have a key", n)
 			}
-			w.Client.ConfigSet(ctx, "maxmemory", "0")
+			w.client.ConfigSet(ctx, "maxmemory", "0")
 			w.env.MustRun(t, "once", "cleanup")
 			day := float64(w.now.Add(-25 * time.Hour).UnixMilli())
 			for _, name := range []string{"dead", "orphan\xff"} {
-				w.Client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: name})
+				w.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: day, Member: name})
 			}
 			w.env.MustRun(t, "once", "cleanup")
 			if got, want := w.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
@@ -303,19 +173,19 @@ func TestOnceDoesItsWorkWhenRedisIsOutOfMemory(t *testing.T) {
 
 func TestDryRunDecidesAndChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
-	before := dump(t, w.Client)
+	w := startFixture(t, "object")
+	before := dump(t, w.client)
 	out := decode[onceJSON](t, w.env.MustRun(t, "once", "--dry-run", "-o", "json", "trim", "cleanup"))
 	if !out.DryRun || out.Jobs[0]["entries_removed"] != 2777.0 || out.Jobs[1]["sessions_expired"] != 2.0 || out.Jobs[1]["streams_retired"] != 2.0 {
 		t.Errorf("the dry run says %+v", out)
 	}
-	if after := dump(t, w.Client); after != before {
+	if after := dump(t, w.client); after != before {
 		t.Error("the dry run changed something")
 	}
 }
 
 // dump is everything in Redis; the order within a set or a hash is not.
-func dump(t *testing.T, client *redis.Client) string {
+func dump(t *testing.T, client redis.UniversalClient) string {
 	t.Helper()
 	ctx := t.Context()
 	keys := client.Keys(ctx, "*").Val()
@@ -386,7 +256,7 @@ func TestExitCodes(t *testing.T) {
 
 func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	for i := range 30 {
 		w.session(t, "object", fmt.Sprintf("old-%d", i), "nowhere", 40*time.Hour)
 	}
@@ -394,7 +264,7 @@ func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
 	if code != cli.ExitBrake || !strings.Contains(out, "32 of 35 sessions would expire") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
-	if n := len(w.identities(t, "object")); n != 35 {
+	if n := len(w.sessions(t)); n != 35 {
 		t.Errorf("%d sessions are left", n)
 	}
 	plan := w.env.MustRun(t, "plan")
@@ -402,7 +272,7 @@ func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
 		t.Errorf("the plan does not say how to force it:\n%s", plan)
 	}
 	w.env.MustRun(t, "once", "--force", "cleanup")
-	if n := len(w.identities(t, "object")); n != 3 {
+	if n := len(w.sessions(t)); n != 3 {
 		t.Errorf("%d sessions are left", n)
 	}
 }

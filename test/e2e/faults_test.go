@@ -52,7 +52,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
-	r := newRig(t, s.Client, p.URL())
+	r := newFixture(s.Client, p.URL())
 	r.env["REDIS_TIMEOUT"] = "1s"
 	const loading = "LOADING Redis is loading the dataset in memory"
 	for _, c := range []struct {
@@ -104,7 +104,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p.Set(nil)
-			r.fill(t, "object", "fields", "keys")
+			r.fill(t, allLayouts()...)
 			p.Set(c.fault)
 			p.Down(c.fault == nil)
 			started := time.Now()
@@ -112,7 +112,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 			took := time.Since(started)
 			p.Set(nil)
 			p.Down(false)
-			r.keeps(t, "object", "fields", "keys")
+			r.keeps(t, allLayouts()...)
 			// Each of the three jobs meets the fault once.
 			if took > 4*time.Second {
 				t.Errorf("it took %s", took)
@@ -132,7 +132,7 @@ func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 
 // tidyLater is tidy after a fault that may have left a name without a key in
 // the set, which a run takes out a day later.
-func (r *rig) tidyLater(t *testing.T) {
+func (r *fixture) tidyLater(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	for _, name := range []string{"dead", "orphan\xff"} {
@@ -141,14 +141,14 @@ func (r *rig) tidyLater(t *testing.T) {
 			r.env.MustRun(t, "once", "cleanup")
 		}
 	}
-	r.tidy(t, "object", "fields", "keys")
+	r.tidy(t, allLayouts()...)
 }
 
 func TestARestartInTheMiddleOfARun(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	p := redistest.StartProxy(t, s.Addr)
-	r := newRig(t, s.Client, p.URL())
+	r := newFixture(s.Client, p.URL())
 	r.env["REDIS_TIMEOUT"] = "1s"
 	for n := int64(15); n < 150; n += 30 {
 		r.fill(t, "object", "keys")
@@ -176,7 +176,7 @@ func TestARestartInTheMiddleOfARun(t *testing.T) {
 func TestABusyScriptOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--busy-reply-threshold", "200")
-	r := newRig(t, s.Client, s.URL())
+	r := newFixture(s.Client, s.URL())
 	r.fill(t, "object", "keys")
 	r.env["REDIS_TIMEOUT"] = "1s"
 	go s.Client.Eval(t.Context(), "while true do end", nil)
@@ -195,8 +195,8 @@ func TestABusyScriptOfSomebodyElse(t *testing.T) {
 func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r := newRig(t, s.Client, s.URL())
-	r.fill(t, "object", "fields", "keys")
+	r := newFixture(s.Client, s.URL())
+	r.fill(t, allLayouts()...)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -212,13 +212,13 @@ func TestScriptsThatAreForgottenAllTheTime(t *testing.T) {
 	r.env.MustRun(t, "once")
 	close(stop)
 	<-done
-	r.tidy(t, "object", "fields", "keys")
+	r.tidy(t, allLayouts()...)
 }
 
 func TestAMissingRightIsNamed(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r := newRig(t, s.Client, "redis://keeper:secret@"+s.Addr)
+	r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 	words, _ := aclRule(t, r.env)
 	for word, want := range map[string]string{
 		"+xtrim": "+xtrim", "+hdel": "+hdel", "+sscan": "+sscan", "+evalsha": "+evalsha", "+memory|usage": "+memory|usage", "+hget": "+hget", "+xinfo|groups": "+xinfo|groups", "~sessions": "to the key in HSCAN",

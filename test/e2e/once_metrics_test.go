@@ -38,7 +38,7 @@ func wantLines(t *testing.T, page string, lines ...string) {
 
 func TestOnceLeavesWhatItDidInAFile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	page := metricsOfOnce(t, w.env, cli.ExitOK, "trim", "cleanup")
 	wantLines(t, page,
 		`streamkeeper_redis_up 1`,
@@ -67,14 +67,14 @@ func TestOnceSaysInTheFileThatRedisIsAway(t *testing.T) {
 
 func TestADryRunCountsWhatWouldExpireAsStillThere(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	wantLines(t, metricsOfOnce(t, w.env, cli.ExitOK, "--dry-run", "cleanup"),
 		`streamkeeper_sessions{state="stale"} 2`, `streamkeeper_sessions_expired_total 0`)
 }
 
 func TestAFileThatCannotBeWrittenFailsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
 	if code, _, errs := w.env.Run(t, "once", "--metrics-file", path, "trim"); code != cli.ExitFailure || !strings.Contains(errs, path) {
 		t.Errorf("exit %d, and it says %s", code, errs)

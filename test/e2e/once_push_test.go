@@ -87,7 +87,7 @@ func (g *pushgateway) url(user string) string {
 
 func TestOncePushesWhatItDid(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	gateway := startGateway(t)
 	w.env.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
 	if n := gateway.pushed().values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
@@ -114,12 +114,12 @@ func TestOncePushesWhatItDid(t *testing.T) {
 
 func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	code, out, errs := w.env.Run(t, "once", "--push", "http://me:hush@127.0.0.1:1", "trim")
 	if code != cli.ExitFailure || !strings.Contains(errs, "cannot push metrics") || !strings.Contains(errs, "127.0.0.1:1") || strings.Contains(out+errs, "hush") {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
-	if n := w.Client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
+	if n := w.client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
 		t.Errorf("the stream has %d entries\n%s", n, out)
 	}
 	// The brake's 3 gives way to the failure's 1, and why Redis cannot be reached is said.

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -16,11 +14,13 @@ import (
 func TestAPlanThatCouldNotJudgeEverythingFailsAndSaysWhatItIsAbout(t *testing.T) {
 	t.Parallel()
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
-		w := &world{Server: start(t), now: time.Now(), entries: make(map[string][]redis.XMessage)}
-		w.env = program.Env{"REDIS_URL": "redis://keeper:secret@" + w.Addr, "TRIM_MAX_LENGTH": "1000", "SESSIONS_LAYOUT": "object", "TRIM_RESPECT_GROUPS": "true"}
+		server := start(t)
+		w := newFixture(server.Client, server.URL())
+		w.server = server
+		w.env = program.Env{"REDIS_URL": "redis://keeper:secret@" + server.Addr, "TRIM_MAX_LENGTH": "1000", "SESSIONS_LAYOUT": "object", "TRIM_RESPECT_GROUPS": "true"}
 		w.stream(t, "busy", 1500, 0, 10*time.Millisecond)
 		w.session(t, "object", "live", "busy", time.Minute)
-		mustDo(t, w.Client.XGroupCreate(t.Context(), "stream:busy", "viewer", "0").Err())
+		mustDo(t, w.client.XGroupCreate(t.Context(), "stream:busy", "viewer", "0").Err())
 		for _, c := range []struct {
 			denied string
 			names  string // what could not be judged
@@ -32,7 +32,7 @@ func TestAPlanThatCouldNotJudgeEverythingFailsAndSaysWhatItIsAbout(t *testing.T)
 			{"-hscan", "sessions"},
 		} {
 			t.Run(c.denied, func(t *testing.T) {
-				keeperUnder(t, w.Server, []string{"allkeys", "+@all", c.denied})
+				keeperUnder(t, w.server, []string{"allkeys", "+@all", c.denied})
 				code, out, errs := w.env.Run(t, "plan")
 				if code != cli.ExitFailure {
 					t.Errorf("exit %d, want %d", code, cli.ExitFailure)
@@ -61,7 +61,7 @@ func TestAPlanThatCouldNotJudgeEverythingFailsAndSaysWhatItIsAbout(t *testing.T)
 
 func TestStreamsThatKeepAllHaveNoLimit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	w.env["TRIM_POLICIES"] = "busy: keep=all"
 	wantLines(t, metricsOfOnce(t, w.env, cli.ExitOK, "trim"),
 		`streamkeeper_stream_entries{stream="busy"} 2500`,
@@ -72,8 +72,8 @@ func TestStreamsThatKeepAllHaveNoLimit(t *testing.T) {
 
 func TestThePageShowsNoLimitForAStreamThatKeepsAll(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
-	in := program.Start(t, w.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": "busy: keep=all"})
+	w := startFixture(t, "object")
+	in := program.Start(t, w.server.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": "busy: keep=all"})
 	program.Eventually(t, 30*time.Second, "the page shows the figures of busy", func() bool {
 		for _, s := range in.Status().Streams.Longest {
 			if s.Name == "busy" && s.Entries == 2500 {
@@ -91,7 +91,7 @@ func TestThePageShowsNoLimitForAStreamThatKeepsAll(t *testing.T) {
 
 func TestARuleThatNeverCountsIsAFaultThatNamesBoth(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "object")
+	w := startFixture(t, "object")
 	w.env["TRIM_POLICIES"] = `bus*: keep=all; "busy": max_length=500`
 	for _, command := range []string{"plan", "once"} {
 		code, out, errs := w.env.Run(t, command)

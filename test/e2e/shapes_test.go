@@ -12,8 +12,8 @@ import (
 func TestTheWholeJobOnAClusterInEveryLayout(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3, true)
-	r := newRig(t, c.Client, c.URL())
-	for _, layouts := range [][]string{{"object"}, {"fields"}, {"keys"}, {"object", "fields", "keys"}} {
+	r := newFixture(c.Client, c.URL())
+	for _, layouts := range [][]string{{"object"}, {"fields"}, {"keys"}, allLayouts()} {
 		t.Run(strings.Join(layouts, " and "), func(t *testing.T) {
 			r.fill(t, layouts...)
 			plan := decode[planJSON](t, r.env.MustRun(t, "plan", "-o", "json"))
@@ -71,8 +71,8 @@ func movingSlots(t *testing.T, c *redistest.Cluster) (stop func() (moves int)) {
 func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
-	r := newRig(t, c.Client, c.URL())
-	layouts := []string{"object", "fields", "keys"}
+	r := newFixture(c.Client, c.URL())
+	layouts := allLayouts()
 	good, bad, moves := 0, 0, 0
 	for range 5 {
 		r.fill(t, layouts...)
@@ -98,7 +98,7 @@ func TestTheWholeJobWhileSlotsMove(t *testing.T) {
 func TestTheWholeJobThroughSentinelsDuringAFailover(t *testing.T) {
 	t.Parallel()
 	s := redistest.StartSentinels(t, "")
-	r := newRig(t, s.Data[0].Client, s.URL())
+	r := newFixture(s.Data[0].Client, s.URL())
 	r.fill(t, "object", "keys")
 	redistest.Await(t, "the replica to follow", func() bool {
 		return s.Data[1].Client.DBSize(t.Context()).Val() == s.Data[0].Client.DBSize(t.Context()).Val()

@@ -35,7 +35,7 @@ func TestNothingIsLostInAStorm(t *testing.T) {
 		rng: rand.New(rand.NewPCG(uint64(seed), 20260301)),
 	}
 	s.proxy, s.address = redistest.StartProxy(t, s.Addr), program.FreeAddress(t)
-	s.env = newRig(t, s.Client, s.proxy.URL()).env
+	s.env = newFixture(s.Client, s.proxy.URL()).env
 	maps.Copy(s.env, map[string]string{
 		"TRIM_MAX_LENGTH": strconv.Itoa(stormLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
 		"TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s", "METRICS_INTERVAL": "1s", "LEASE_TTL": "1s",
@@ -99,7 +99,7 @@ func (s *storm) begin() {
 	keeping, stopKeeping := context.WithCancel(context.Background())
 	s.stopWriting, s.stopKeeping = stopWriting, stopKeeping
 	for i := range stormStreams {
-		l := &liveStream{name: fmt.Sprintf("live %d", i), layout: []string{"object", "fields", "keys"}[i%3], doubt: make(map[string]bool)}
+		l := &liveStream{name: fmt.Sprintf("live %d", i), layout: allLayouts()[i%3], doubt: make(map[string]bool)}
 		s.live = append(s.live, l)
 		mustDo(s.t, s.Client.SAdd(writing, "streams", l.name).Err())
 		mustDo(s.t, s.register(writing, l.layout, l.name, l.name, time.Now()))
@@ -219,7 +219,7 @@ func (s *storm) check(ctx context.Context, l *liveStream) (length int) {
 // bury makes dead streams, some of which return.
 func (s *storm) bury(ctx context.Context, rng *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
-		d := &deadStream{name: fmt.Sprintf("dead %d", n), layout: []string{"object", "fields", "keys"}[n%3]}
+		d := &deadStream{name: fmt.Sprintf("dead %d", n), layout: allLayouts()[n%3]}
 		old := time.Now().Add(-30 * time.Hour)
 		pipe := s.Client.Pipeline()
 		pipe.SAdd(ctx, "streams", d.name)

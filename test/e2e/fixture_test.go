@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/program"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// allLayouts are the names of all layouts.
+func allLayouts() (names []string) {
+	for _, layout := range registry.Layouts() {
+		names = append(names, string(layout))
+	}
+	return names
+}
+
+// fixture is a stream buffer in whatever topology, with something of everything
+// in it. It knows what is right after a trim and a clean-up.
+type fixture struct {
+	env    program.Env
+	client redis.UniversalClient
+	now    time.Time
+	// server is the only one; nil where there are several.
+	server *redistest.Server
+	// entries are each stream's entries as they were put in.
+	entries map[string][]redis.XMessage
+}
+
+// fixtureStreams are streams, and what a trim and a clean-up leave of them. Of
+// aged, 540 entries are older than its limit.
+var fixtureStreams = []struct {
+	name    string
+	entries int
+	// ago is the age of the newest entry, step lies between two.
+	ago, step  time.Duration
+	left, most int
+}{
+	{"busy", 2500, 0, 10 * time.Millisecond, 1000, 1099},
+	{"exact: one", 1777, 0, 10 * time.Millisecond, 1000, 1000},
+	{"short*", 990, 0, 10 * time.Millisecond, 990, 990},
+	{"aged", 600, 0, time.Minute, 60, 159},
+	{"idle", 10, 50 * time.Hour, time.Second, 10, 10},
+	{"dead", 10, 50 * time.Hour, time.Second, 0, 0},
+	{"orphan\xff", 10, 30 * time.Hour, time.Second, 0, 0},
+}
+
+// fixtureSessions are sessions, in each layout. The time of the last is in the
+// future, which is malformed.
+var fixtureSessions = []struct {
+	identity, stream string
+	ago              time.Duration
+	stays            bool
+}{
+	{"live: 1", "busy", time.Minute, true},
+	{"live-2", "idle", 23 * time.Hour, true},
+	{"stale \xfe", "dead", 26 * time.Hour, false},
+	{"stale-2", "busy", 25 * time.Hour, false},
+	{"odd", "aged", -48 * time.Hour, true},
+}
+
+// newFixture is an empty one, with the limits that go with the streams.
+func newFixture(client redis.UniversalClient, url string) *fixture {
+	return &fixture{
+		env: program.Env{
+			"REDIS_URL": url, "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
+		},
+		client: client, now: time.Now(), entries: make(map[string][]redis.XMessage),
+	}
+}
+
+// startFixture is a full one on a server of its own.
+func startFixture(t *testing.T, layouts ...string) *fixture {
+	t.Helper()
+	server := redistest.Start(t)
+	f := newFixture(server.Client, server.URL())
+	f.server = server
+	f.fill(t, layouts...)
+	mustDo(t, server.ResetCalls(t.Context()))
+	return f
+}
+
+// fill empties Redis and puts everything in, sessions in the layouts named.
+func (f *fixture) fill(t *testing.T, layouts ...string) {
+	t.Helper()
+	ctx := t.Context()
+	f.each(t, func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() })
+	f.now = time.Now()
+	clear(f.entries)
+	pipe := f.client.Pipeline()
+	pipe.Set(ctx, "lastStreamSessionId", 42, 0)
+	pipe.Set(ctx, "stream:text", "no stream", 0)
+	pipe.SAdd(ctx, "streams", "missing", "text")
+	_, err := pipe.Exec(ctx)
+	mustDo(t, err)
+	for _, s := range fixtureStreams {
+		f.stream(t, s.name, s.entries, s.ago, s.step)
+	}
+	for _, layout := range layouts {
+		for _, s := range fixtureSessions {
+			f.session(t, layout, identityIn(layouts, layout, s.identity), s.stream, s.ago)
+		}
+	}
+}
+
+// identityIn tells sessions of several layouts apart.
+func identityIn(layouts []string, layout, identity string) string {
+	if len(layouts) > 1 {
+		return layout + " " + identity
+	}
+	return identity
+}
+
+// each visits every server that holds data.
+func (f *fixture) each(t *testing.T, visit func(ctx context.Context, node *redis.Client) error) {
+	t.Helper()
+	switch client := f.client.(type) {
+	case *redis.ClusterClient:
+		mustDo(t, client.ForEachMaster(t.Context(), visit))
+	case *redis.Client:
+		mustDo(t, visit(t.Context(), client))
+	}
+}
+
+// stream lists a stream and adds n entries, the newest ago old, one each step.
+func (f *fixture) stream(t *testing.T, name string, n int, ago, step time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	pipe := f.client.Pipeline()
+	pipe.SAdd(ctx, "streams", name)
+	for i := range n {
+		id := fmt.Sprintf("%d-%d", f.now.Add(-ago-time.Duration(n-1-i)*step).UnixMilli(), i)
+		values := map[string]any{"id": "1", "data": fmt.Sprintf("%s %d \x00\xff", name, i)}
+		pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", values["id"], "data", values["data"]}})
+		f.entries[name] = append(f.entries[name], redis.XMessage{ID: id, Values: values})
+	}
+	_, err := pipe.Exec(ctx)
+	mustDo(t, err)
+}
+
+// session writes a session that was updated ago.
+func (f *fixture) session(t *testing.T, layout, identity, stream string, ago time.Duration) {
+	t.Helper()
+	ctx := t.Context()
+	updated := fmt.Sprint(f.now.Add(-ago).UnixMilli())
+	if layout == string(registry.Object) {
+		// Byte for byte, as a producer does that is not strict about UTF-8.
+		value := fmt.Sprintf(`{"streamSessionId":1,"streamName":"%s","streamPosition":"0-0","lastUpdated":%s,"json":{"identity":"x"}}`, stream, updated)
+		mustDo(t, f.client.HSet(ctx, "sessions", identity, value).Err())
+		return
+	}
+	mustDo(t, registry.Produce(ctx, f.client, registry.Layout(layout), "sessions", identity,
+		"streamSessionId", "1", "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated, "json", `{"identity":"x"}`))
+}
+
+// names are the names in the set of streams.
+func (f *fixture) names(t *testing.T) []string {
+	t.Helper()
+	names := f.client.SMembers(t.Context(), "streams").Val()
+	slices.Sort(names)
+	return names
+}
+
+// sessions are the identities in all layouts.
+func (f *fixture) sessions(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for field, value := range f.client.HGetAll(t.Context(), "sessions").Val() {
+		if identity, ok := strings.CutSuffix(field, ":streamName"); ok {
+			all = append(all, identity)
+		} else if strings.HasPrefix(value, "{") && !strings.HasSuffix(field, ":json") {
+			all = append(all, field)
+		}
+	}
+	keys := make(chan string, 1000)
+	f.each(t, func(ctx context.Context, node *redis.Client) error {
+		for _, key := range node.Keys(ctx, "sessions:*").Val() {
+			keys <- strings.TrimPrefix(key, "sessions:")
+		}
+		return nil
+	})
+	close(keys)
+	for identity := range keys {
+		all = append(all, identity)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// read is what a stream holds.
+func (f *fixture) read(t *testing.T, stream string) []redis.XMessage {
+	t.Helper()
+	messages, err := f.client.XRange(t.Context(), "stream:"+stream, "-", "+").Result()
+	mustDo(t, err)
+	return messages
+}
+
+// left checks that a stream holds exactly its n newest entries, byte for byte.
+func (f *fixture) left(t *testing.T, name string, n int) {
+	t.Helper()
+	if got := f.read(t, name); len(got) != n {
+		t.Errorf("stream %q has %d entries, want %d", name, len(got), n)
+	}
+	f.newest(t, name, n)
+}
+
+// newest checks that a stream holds at least its n newest entries, byte for
+// byte, and nothing but the newest.
+func (f *fixture) newest(t *testing.T, name string, n int) {
+	t.Helper()
+	got, want := f.read(t, name), f.entries[name]
+	if len(got) < n || len(got) > len(want) {
+		t.Errorf("stream %q has %d entries, and the newest %d of %d are to stay", name, len(got), n, len(want))
+		return
+	}
+	want = want[len(want)-len(got):]
+	for i := range got {
+		if got[i].ID != want[i].ID || fmt.Sprint(got[i].Values) != fmt.Sprint(want[i].Values) {
+			t.Errorf("stream %q: entry %d is %v, want %v", name, i, got[i], want[i])
+			return
+		}
+	}
+}
+
+// keeps checks that nothing is missing that the policy keeps, whatever became
+// of the rest.
+func (f *fixture) keeps(t *testing.T, layouts ...string) {
+	t.Helper()
+	for _, s := range fixtureStreams {
+		f.newest(t, s.name, s.left)
+	}
+	there := f.sessions(t)
+	for _, layout := range layouts {
+		for _, s := range fixtureSessions {
+			if identity := identityIn(layouts, layout, s.identity); s.stays && !slices.Contains(there, identity) {
+				t.Errorf("session %q of the %s layout is gone", identity, layout)
+			}
+		}
+	}
+	if got := f.client.Get(t.Context(), "lastStreamSessionId").Val(); got != "42" {
+		t.Errorf("lastStreamSessionId is %s", got)
+	}
+}
+
+// tidy checks that what is left is what a trim and a clean-up leave.
+func (f *fixture) tidy(t *testing.T, layouts ...string) {
+	t.Helper()
+	f.keeps(t, layouts...)
+	for _, s := range fixtureStreams {
+		if n := len(f.read(t, s.name)); n > s.most {
+			t.Errorf("stream %q has %d entries, want at most %d", s.name, n, s.most)
+		}
+	}
+	if got, want := f.names(t), []string{"aged", "busy", "exact: one", "idle", "missing", "short*", "text"}; !slices.Equal(got, want) {
+		t.Errorf("the names are %q, want %q", got, want)
+	}
+	if got := f.sessions(t); len(got) != 3*len(layouts) {
+		t.Errorf("the sessions are %q", got)
+	}
+}
+
+func mustDo(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
