@@ -37,7 +37,7 @@ type Options struct {
 	Include, Exclude Patterns
 	// ReadOnly refuses every command that could write.
 	ReadOnly bool
-	// MaxStall is how long one call may hold up Redis: pages and slices keep
+	// MaxStall is how long one call may block Redis: pages and slices keep
 	// to it; 0 means [DefaultMaxStall].
 	MaxStall time.Duration
 	// OnError is told the class of each error that Redis or the way to it
@@ -65,7 +65,7 @@ type Buffer struct {
 	names   Names
 	include Patterns
 	exclude Patterns
-	// maxStall is how long one call may hold up Redis.
+	// maxStall is how long one call may block Redis.
 	maxStall time.Duration
 	scope    int64
 	log      *slog.Logger

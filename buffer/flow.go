@@ -242,8 +242,8 @@ func parseMarks(reply []string) []Mark {
 }
 
 // WalkStreamKeys visits the names of all streams that have a key and are ours,
-// listed or not, by a walk of the keyspace of every master; a name may come
-// twice. An error means that the walk is not complete.
+// listed or not, by a scan of the keyspace of every master; a name may come
+// twice. An error means that the scan is not complete.
 func (b *Buffer) WalkStreamKeys(ctx context.Context, visit func(names []string) error) error {
 	prefix := b.names.StreamPrefix
 	ours := func(_ context.Context, keys []string) ([]string, error) {

@@ -133,7 +133,7 @@ end
 return '0-0'
 `)
 
-// LastID is the last generated id of a stream, or why it could not be learnt.
+// LastID is the last generated id of a stream, or why it is not known.
 type LastID struct {
 	ID  ID
 	Err error

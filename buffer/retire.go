@@ -172,7 +172,7 @@ func (b *Buffer) keyType(ctx context.Context, stream string) (string, error) {
 // was retired stays noted, from now on: a connection that broke may deliver
 // its SREM late, and only the note tells that the name is missing.
 func (b *Buffer) Restore(ctx context.Context, stream string) error {
-	// Asked for first: once the name is listed, another keeper may retire the
+	// Asked for first: once the name is listed, another instance may retire the
 	// stream anew.
 	retired, err := b.scores(ctx, stateRetired, []string{stream})
 	if err != nil {

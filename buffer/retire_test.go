@@ -125,7 +125,7 @@ func TestRestoreKeepsTheNoteFromNowOnAndForgetMinds(t *testing.T) {
 	if ago := time.Since(noted); ago < -time.Minute || ago > time.Minute {
 		t.Errorf("it is noted as of %s", noted)
 	}
-	// What another keeper notes stays.
+	// What another instance notes stays.
 	if err := b.Forget(ctx, Return{"x", retired}); err != nil {
 		t.Fatal(err)
 	}

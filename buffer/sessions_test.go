@@ -58,7 +58,7 @@ func eachServer(t *testing.T, test func(t *testing.T, url string, rdb *redis.Cli
 	})
 }
 
-// collect walks the sessions and counts the visits to each.
+// collect reads the sessions and counts the visits to each.
 func collect(t *testing.T, b *Buffer) (sessions map[string]registry.Session, visits map[string]int) {
 	t.Helper()
 	sessions, visits = make(map[string]registry.Session), make(map[string]int)
@@ -265,7 +265,7 @@ type breaking struct {
 	// before is called instead of failing, if there is no error.
 	before func()
 
-	// A walk fetches its next page meanwhile, so two may come at once.
+	// A scan fetches its next page meanwhile, so two may come at once.
 	mu    sync.Mutex
 	calls int
 }
@@ -332,7 +332,7 @@ func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
 		b := open(t, s.URL(), nil)
 		b.rdb.AddHook(&breaking{name: tt.command, nth: tt.nth, err: broken})
 		if err := b.WalkSessions(ctx, func([]registry.Session) error { return nil }); !errors.Is(err, broken) {
-			t.Errorf("%s %d: the walk ends with %v", tt.command, tt.nth, err)
+			t.Errorf("%s %d: the scan ends with %v", tt.command, tt.nth, err)
 		}
 	}
 	b := open(t, s.URL(), nil)
@@ -350,7 +350,7 @@ func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
 	s.Client.Do(ctx, "ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~sessions:ours", "~sessions")
 	b := open(t, strings.Replace(s.URL(), "redis://", "redis://narrow:pw@", 1), nil)
 	if err := b.WalkSessions(ctx, func([]registry.Session) error { return nil }); redisconn.ClassOf(err) != redisconn.ClassAuth {
-		t.Errorf("the walk ends with %v", err)
+		t.Errorf("the scan ends with %v", err)
 	}
 }
 

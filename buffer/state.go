@@ -71,7 +71,7 @@ const MaxRemembered = 100_000
 func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
 
 // rememberScript notes a name by the server's time, and lets the oldest go. Two
-// notes of one name never have the same time: each keeper takes back its own.
+// notes of one name never have the same time: each instance takes back its own.
 //
 // KEYS[1] Sorted Set; ARGV name, how many to keep
 // returns {1 if nobody had noted it before, its time in ms}
@@ -86,7 +86,7 @@ return {new, ms}
 `)
 
 // note is that a name was remembered. Where it is not new, an earlier run or
-// another keeper may rely on it.
+// another instance may rely on it.
 type note struct {
 	new bool
 	at  time.Time
@@ -134,7 +134,7 @@ func (b *Buffer) takeBack(ctx context.Context, stream string, n *note) error {
 	return b.forget(ctx, stream, n.at)
 }
 
-// forgetScript forgets a name that was not noted again since: another keeper
+// forgetScript forgets a name that was not noted again since: another instance
 // that retires the same stream relies on what it noted.
 //
 // KEYS[1] Sorted Set; ARGV name, score

@@ -12,7 +12,7 @@ import (
 )
 
 // Page sizes. A page costs the server a stall: so many names or lengths take it
-// a tenth of a millisecond, and twice as many are felt by others while a walk
+// a tenth of a millisecond, and twice as many are felt by others while a scan
 // goes on. Where a page is spread over the masters of a cluster, it has so many
 // for each.
 const (
@@ -24,7 +24,7 @@ const (
 // WalkStreams visits the names in the set of streams that are ours, a page at
 // a time, in no order; a name may come twice if the set changes meanwhile.
 // The page is the visitor's only during the call. An error, of Redis or of
-// the visitor, means that the walk is not complete.
+// the visitor, means that the scan is not complete.
 func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) error) error {
 	page := int64(namePage * b.conn.Width(ctx))
 	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
@@ -73,7 +73,7 @@ func (b *Buffer) Listed(ctx context.Context, names []string) ([]bool, error) {
 	return listed, nil
 }
 
-// Length is how many entries a stream has, or why that could not be learnt.
+// Length is how many entries a stream has, or why that is not known.
 type Length struct {
 	Entries int64
 	Err     error

@@ -234,10 +234,10 @@ func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {
 func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
 	failure := errors.New("broken off")
 	for name, store := range map[string]broken{
-		"the first walk of the sessions":  {sessions: 1},
-		"the second walk of the sessions": {sessions: 2},
-		"the first walk of the streams":   {streams: 1},
-		"the second walk of the streams":  {streams: 2},
+		"the first scan of the sessions":  {sessions: 1},
+		"the second scan of the sessions": {sessions: 2},
+		"the first scan of the streams":   {streams: 1},
+		"the second scan of the streams":  {streams: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

@@ -54,7 +54,7 @@ type Options struct {
 	// MaxBytes is the most that one run reads, in bytes; 0 means
 	// [DefaultMaxBytes].
 	MaxBytes int64
-	// Encoding is the only packing to try, unless it is [burst.Auto].
+	// Encoding is the only encoding to try, unless it is [burst.Auto].
 	Encoding burst.Encoding
 	// MaxBurst is the length in bytes past which an uncompressed burst is
 	// invalid; 0 means [burst.DefaultMaxBurst].

@@ -31,7 +31,7 @@ func NewSaver(dir string) (*Saver, error) {
 	return &Saver{dir: dir, root: root}, nil
 }
 
-// Close lets go of the directory.
+// Close closes the directory.
 func (s *Saver) Close() error { return s.root.Close() }
 
 // Save writes the payload of a message of a stream, if it has one, and notes in

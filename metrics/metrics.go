@@ -97,7 +97,7 @@ func New(o Options) *Metrics {
 }
 
 // Leader notes whether this replica leads. Figures that only the leader reads
-// (streams, sessions, the brake) are taken while it does, and go when it ends:
+// (streams, sessions, the mass-deletion guard) are taken while it does, and go when it ends:
 // two replicas would otherwise tell of the same streams, one of them old news.
 func (m *Metrics) Leader(leads bool) {
 	m.mu.Lock()
@@ -201,9 +201,9 @@ type Message struct {
 	Stream  string
 	Verdict burst.Verdict
 	Reasons []string
-	// Encoding is how the LZ4 bytes were packed, empty if that is not known.
+	// Encoding is how the LZ4 bytes were framed, empty if that is not known.
 	Encoding string
-	// Size and Compressed are in bytes; a Size of 0 was not learnt.
+	// Size and Compressed are in bytes; a Size of 0 is not known.
 	Size, Compressed int64
 }
 

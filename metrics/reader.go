@@ -28,7 +28,7 @@ type Reader struct {
 // NewReader makes a reader whose readings appear in the metrics.
 func NewReader(store Store, m *Metrics) *Reader { return &Reader{store: store, m: m} }
 
-// reading is what one walk over the streams found.
+// reading is what one scan of the streams found.
 type reading struct {
 	at      time.Time // by this machine's clock
 	streams int64

@@ -74,7 +74,7 @@ type jobSeries struct {
 }
 
 // jobBuckets reach from a pass that finds nothing to do, a tenth of a second for
-// 100 000 streams, to a walk of a large keyspace or a backlog of hours, which
+// 100 000 streams, to a scan of a large keyspace or a backlog of hours, which
 // take minutes.
 var jobBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 
@@ -102,7 +102,7 @@ type trimSeries struct {
 }
 
 // callBuckets are close together around a millisecond, the longest that a call
-// is to hold up Redis; the network's share of the round trip is what lies above.
+// may block Redis; the network's share of the round trip is what lies above.
 var callBuckets = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
 
 func newTrimSeries(f factory) trimSeries {

@@ -58,7 +58,7 @@ const pageSize = 200
 // WalkSessions visits every session in every layout that is in use, a page at
 // a time, in no order; a session may come twice if the registry changes
 // meanwhile. The page is the visitor's only during the call. An error means
-// that the walk is not complete, so nothing may be concluded from what was
+// that the scan is not complete, so nothing may be concluded from what was
 // not seen.
 func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error) error {
 	if err := r.WalkHashSessions(ctx, visit); err != nil {

@@ -19,7 +19,7 @@ import (
 )
 
 // Exit codes. If several apply, the first in this order counts: usage,
-// failure, brake, invalid.
+// failure, guard, invalid.
 const (
 	ExitOK      = 0
 	ExitFailure = 1

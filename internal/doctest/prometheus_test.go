@@ -31,7 +31,7 @@ func mayBeEmpty() map[string]string {
 		"StreamkeeperNoSuccessfulRun":  "all jobs succeed",
 		"StreamkeeperJobFailing":       "all jobs succeed",
 		"StreamkeeperBrakeTripped":     "so few sessions do not trip it",
-		"Brake B":                      "so few sessions do not trip it",
+		"Mass-deletion guard B":        "so few sessions do not trip it",
 		"StreamkeeperStreamOverLimit":  "they are trimmed every second",
 		"StreamkeeperRedisMemoryHigh":  "the limit is far away",
 		"StreamkeeperClocksDisagree":   "there is one clock",
@@ -149,7 +149,7 @@ func (p *prometheusServer) rules() []ruleState {
 	return all
 }
 
-// startScene lets the demo's producers do everything that a keeper is for on a
+// startScene lets the demo's producers do everything that streamkeeper is for on a
 // real Redis, under the demo's limits.
 func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 	t.Helper()
@@ -180,7 +180,7 @@ func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 	t.Parallel()
 	server, keeper := startScene(t)
 	p := startPrometheus(t, keeper.URL)
-	program.Eventually(t, 20*time.Second, "the keeper is scraped", func() bool { return p.answers("streamkeeper_leader == 1") == 1 })
+	program.Eventually(t, 20*time.Second, "the instance is scraped", func() bool { return p.answers("streamkeeper_leader == 1") == 1 })
 	// An error of Redis, for the panel that shows them.
 	server.Client.ScriptFlush(t.Context())
 

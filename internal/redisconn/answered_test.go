@@ -118,7 +118,7 @@ func TestAPanicWhileAPageIsFetchedIsAnErrorOfTheWalk(t *testing.T) {
 	}
 	err := WalkPages(t.Context(), fetch, func([]int) error { return nil })
 	if _, ok := errors.AsType[*rescue.PanicError](err); !ok {
-		t.Errorf("the walk ends with %v", err)
+		t.Errorf("the scan ends with %v", err)
 	}
 	s := redistest.Start(t)
 	if err := s.Client.Set(t.Context(), "p:1", 1, 0).Err(); err != nil {
@@ -127,6 +127,6 @@ func TestAPanicWhileAPageIsFetchedIsAnErrorOfTheWalk(t *testing.T) {
 	read := func(context.Context, []string) ([]int, error) { panic("out of range") }
 	err = WalkKeyspace(t.Context(), open(t, Connection{URL: s.URL()}), "p:", "string", read, func([]int) error { return nil })
 	if _, ok := errors.AsType[*rescue.PanicError](err); !ok {
-		t.Errorf("the walk of the keyspace ends with %v", err)
+		t.Errorf("the scan of the keyspace ends with %v", err)
 	}
 }

@@ -48,8 +48,8 @@ var (
 	// ErrReadOnly is returned for a write through a read-only connection.
 	ErrReadOnly = errors.New("this connection only reads")
 	// ErrResharding is returned when slots of a cluster moved so much during a
-	// walk of the keyspace that keys may have been missed.
-	ErrResharding = errors.New("the cluster's slots are on the move: the walk of the keyspace may have missed keys")
+	// scan of the keyspace that keys may have been missed.
+	ErrResharding = errors.New("the cluster's slots are moving: the scan of the keyspace may have missed keys")
 	// ErrTooOld is returned by Open for a server before [MinVersion].
 	ErrTooOld = errors.New("the Redis server is too old")
 )

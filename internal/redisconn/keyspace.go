@@ -12,14 +12,14 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
-// Bounds of a walk of the keyspace.
+// Bounds of a scan of the keyspace.
 const (
 	// keyPage is how many keys are asked for at once.
 	keyPage = 300
-	// nodesAtOnce is how many masters are walked side by side. Each sees one
+	// nodesAtOnce is how many masters are scanned side by side. Each sees one
 	// page at a time, so none is busier than a single server would be.
 	nodesAtOnce = 8
-	// maxRounds is how often the walk goes after slots that moved meanwhile.
+	// maxRounds is how often the scan goes after slots that moved meanwhile.
 	maxRounds = 4
 )
 
@@ -28,7 +28,7 @@ const (
 // once, and visit is called for one page at a time.
 //
 // In a cluster a key may be on its way to another master, and then be missed on
-// both: on one because it has gone, on the other because the walk was past its
+// both: on one because it has gone, on the other because the scan was past its
 // place. A key only moves one way while its slot does, so a second round that
 // comes after the whole first one finds it; in it only the slots that were on
 // the move are visited.
@@ -77,7 +77,7 @@ type keyspaceWalk[T any] struct {
 	visit func([]T) error
 }
 
-// round walks all masters once.
+// round scans all masters once.
 func (w *keyspaceWalk[T]) round(ctx context.Context, c *Conn) error {
 	nodes, ctx := errgroup.WithContext(ctx)
 	nodes.SetLimit(nodesAtOnce)
@@ -93,7 +93,7 @@ func (w *keyspaceWalk[T]) round(ctx context.Context, c *Conn) error {
 	return err
 }
 
-// node walks one master.
+// node scans one master.
 func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
 	fetch := func(ctx context.Context, cursor uint64) ([]T, uint64, error) {
 		keys, next, err := node.ScanType(ctx, cursor, w.match, keyPage, w.kind).Result()

@@ -46,7 +46,7 @@ type (
 	Layouts = Setting[[]registry.Layout, layoutsSyntax]
 	// Foreign is "keep" or "expire".
 	Foreign = Setting[string, foreignSyntax]
-	// Encoding is how LZ4 bytes are packed, or "auto".
+	// Encoding is how LZ4 bytes are framed, or "auto".
 	Encoding = Setting[burst.Encoding, encodingSyntax]
 	// Listen is host:port, or empty.
 	Listen = Setting[string, listenSyntax]

@@ -254,7 +254,7 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestTheBrakeStopsOnceWithItsOwnExitCode(t *testing.T) {
+func TestTheGuardStopsOnceWithItsOwnExitCode(t *testing.T) {
 	t.Parallel()
 	w := startFixture(t, "object")
 	for i := range 30 {

@@ -12,7 +12,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
+func TestWhatTheGuardHoldsBackIsOnThePageWithExamples(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
@@ -25,7 +25,7 @@ func TestWhatTheBrakeHoldsBackIsOnThePageWithExamples(t *testing.T) {
 		s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: fmt.Sprint(old, "-1"), Values: []any{"id", 1}})
 	}
 	r := program.Start(t, s.URL(), nil)
-	program.Eventually(t, 20*time.Second, "the brake trips", func() bool { return r.Status().NextCleanup.Brake != "" })
+	program.Eventually(t, 20*time.Second, "the guard trips", func() bool { return r.Status().NextCleanup.Brake != "" })
 	next := r.Status().NextCleanup
 	if next.Expire != 40 || next.Retire != 2 || len(next.Examples) != 12 {
 		t.Errorf("the next clean-up is %+v", next)

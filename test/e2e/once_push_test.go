@@ -122,11 +122,11 @@ func TestAPushThatFailsFailsTheRunThatIsDone(t *testing.T) {
 	if n := w.client.XLen(t.Context(), "stream:busy").Val(); n > 1100 || !strings.Contains(out, "trim") {
 		t.Errorf("the stream has %d entries\n%s", n, out)
 	}
-	// The brake's 3 gives way to the failure's 1, and why Redis cannot be reached is said.
+	// The guard's 3 gives way to the failure's 1, and why Redis cannot be reached is said.
 	w.env["CLEANUP_BRAKE_MIN"] = "0"
 	w.env["CLEANUP_BRAKE"] = "0.01"
 	if code, _, errs := w.env.Run(t, "once", "--push", "http://127.0.0.1:1", "cleanup"); code != cli.ExitFailure {
-		t.Errorf("after the brake: exit %d\n%s", code, errs)
+		t.Errorf("after the guard: exit %d\n%s", code, errs)
 	}
 	code, _, errs = w.env.Run(t, "once", "--push", "http://127.0.0.1:1", "--redis-url", "redis://127.0.0.1:2")
 	if code != cli.ExitFailure || !strings.Contains(errs, "connecting to Redis at") || !strings.Contains(errs, "cannot push metrics") {
