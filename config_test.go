@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
-	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
-	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
 // setEnvironment leaves of our variables and the Stream Service's only the given
@@ -77,14 +75,16 @@ func faultsOf(t *testing.T, variables ...string) []string {
 	return faults
 }
 
-// configRow is [settings.Shown].
+// configRow is a setting as it is shown.
 type configRow struct{ Setting, Value, Source string }
+
+func rowOf(r settings.Shown) configRow { return configRow{r.Setting, r.Value, r.Source} }
 
 func row(t *testing.T, c *Config, setting string) configRow {
 	t.Helper()
 	for _, r := range c.table().Show() {
 		if r.Setting == setting {
-			return configRow(r)
+			return rowOf(r)
 		}
 	}
 	t.Fatalf("no row for %s", setting)
@@ -156,11 +156,11 @@ func TestEmptyValuesMeanTheDefaultExceptForListen(t *testing.T) {
 	}
 	got := mustLoad(t, variables...)
 	for i, r := range got.table().Show() {
-		want := configRow(c.table().Show()[i])
+		want := rowOf(c.table().Show()[i])
 		if r.Setting == "LISTEN" {
 			want = configRow{"LISTEN", "", settings.OriginEnvironment}
 		}
-		if configRow(r) != want {
+		if rowOf(r) != want {
 			t.Errorf("got %v, want %v", r, want)
 		}
 	}
@@ -242,10 +242,20 @@ func TestSettingsAreShownAsJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"setting": "REDIS_URL", "value": "redis://u:***@h:6379/0?pool_size=7&addr=b:1", "source": "environment",
+		"setting": "REDIS_URL", "value": "redis://u:***@h:6379/0?pool_size=7&addr=b:1", "source": "environment", "help": "where Redis is",
 	}
 	if !reflect.DeepEqual(rows[0], want) {
 		t.Errorf("got %v, want %v", rows[0], want)
+	}
+}
+
+func TestEachSettingIsDescribed(t *testing.T) {
+	setEnvironment(t)
+	text := printed(t, "config", "--describe")
+	for _, r := range defaults().table() {
+		if want := r.Name + "=" + r.Field.String() + " (default)\n    " + r.Help + "\n"; r.Help == "" || !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
 	}
 }
 
@@ -331,8 +341,6 @@ func TestAllFaultsComeAtOnceInTheOrderOfTheSettings(t *testing.T) {
 func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 	const (
 		notDuration = `not a duration; allowed: numbers with the units ms, s, m, h and d, such as 90s, 1h30m or 7d`
-		notShare    = `not a share; allowed: a number from 0 to 1, such as 0.5`
-		notSize     = `not a size; allowed: a whole number of bytes or with a unit, such as 65536, 64KiB, 16MB or 1GiB`
 		notListen   = `not an address; allowed: host:port such as :8080, 127.0.0.1:8080 or [::1]:8080, or empty for none`
 		notEncoded  = `not a URL; characters such as / ? # @ , in a user or password must be percent-encoded`
 		urlForms    = `; allowed: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, ` +
@@ -346,7 +354,6 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`REDIS_URL=redis://h/2?addr=i:6379`, `="redis://h/2?addr=i:6379": several addresses are a cluster, which has database 0 only`},
 		{`REDIS_TIMEOUT=0`, `="0": too small; allowed: 1ms or more`},
 		{`REDIS_TIMEOUT=300000h`, `="300000h": too large; allowed: 10m or less`},
-		{`METRICS_INTERVAL=999ms`, `="999ms": too small; allowed: 1s or more`},
 		{`REDIS_TIMEOUT=5`, `="5": ` + notDuration},
 		{`REDIS_PASSWORD_FILE=/no/such/file`, `="/no/such/file": no such file or directory; allowed: the path of a file`},
 		{`REDIS_PASSWORD_FILE=/dev/zero`, `="/dev/zero": is a pipe or a device; allowed: the path of a file`},
@@ -365,48 +372,7 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`SESSIONS_FOREIGN=drop`, `="drop": unknown; allowed: keep, expire`},
 		{`SESSIONS_LAYOUT=auto,keys`, `="auto,keys": auto with others; allowed: auto alone, or some of keys, fields, object joined by commas`},
 		{`STREAMS_INCLUDE=,`, `=",": no pattern in it; allowed: globs and quoted names separated by commas, such as rocket-*, "odd, name"`},
-		{`TRIM_ENABLED=on`, `="on": not a switch; allowed: true or false`},
-		{`TRIM_SCHEDULE=@every 500ms`, `="@every 500ms": @every 500ms is shorter than a second; allowed: ` + schedule.Syntax},
-		{`TRIM_MAX_LENGTH=ten`, `="ten": not a whole number; allowed: digits only, such as 10000`},
-		{`TRIM_MAX_LENGTH=10k`, `="10k": not a whole number; allowed: digits only, such as 10000`},
-		{`TRIM_MAX_LENGTH="10"`, `="\"10\"": the quotes around the value are part of it: take them off`},
 		{`LISTEN=':8080'`, `="':8080'": the quotes around the value are part of it: take them off`},
-		{`TRIM_MAX_LENGTH=-1`, `="-1": negative; allowed: 0 or more`},
-		{`TRIM_MAX_LENGTH=9223372036854775808`, `="9223372036854775808": out of range; allowed: 0 to 9223372036854775807`},
-		{`TRIM_MAX_LENGTH=9`, `="9": so few are more likely a typo; allowed: 10 or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
-		{`TRIM_MAX_AGE=59s`, `="59s": so short is more likely a typo; allowed: 1m or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`},
-		{`TRIM_MAX_AGE=-1h`, `="-1h": negative; allowed: 0 or more`},
-		{`TRIM_MAX_AGE=1h1d`, `="1h1d": ` + notDuration},
-		{`TRIM_POLICIES=rocket-*`, `="rocket-*": "rocket-*": want <pattern>: <key>=<value>, …`},
-		{
-			`TRIM_POLICIES=a: max_length=5, max_age=1s; b: min_age=-1s`,
-			`="a: max_length=5, max_age=1s; b: min_age=-1s": "b: min_age=-1s": min_age=-1s: want a duration such as 10m, 0 for none`,
-		},
-		{
-			`TRIM_POLICIES=a: max_length=5; b: keep=all; c: min_age=1h, max_age=1m`,
-			`="a: max_length=5; b: keep=all; c: min_age=1h, max_age=1m": a: max_length=5 keeps next to nothing: want 0 for no limit, at least 10, ` +
-				`or TRIM_ALLOW_TINY=true; c: min_age=1h0m0s is more than max_age=1m0s: an entry cannot have to stay and have to go`,
-		},
-		{`TRIM_MAX_STALL=0`, `="0": too small; allowed: 1µs or more`},
-		{`TRIM_MAX_STALL=1m`, `="1m": too large; allowed: 1s or less`},
-		{`TRIM_PRESSURE=0.9`, `="0.9": of no use without a bound; allowed: together with STREAMKEEPER_TRIM_MIN_AGE above 0`},
-		{`TRIM_PRESSURE=90%`, `="90%": ` + notShare},
-		{`TRIM_GROUP_IDLE_AFTER=0`, `="0": too small; allowed: more than 0`},
-		{`CLEANUP_EXPIRE_AFTER=0`, `="0": too small; allowed: more than 0`},
-		{`CLEANUP_RETIRE_AFTER=0s`, `="0s": too small; allowed: more than 0`},
-		{`CLEANUP_ABANDON_AFTER=25h`, `="25h": not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than 24h, or 0 for off`},
-		{`CLEANUP_ABANDON_AFTER=24h`, `="24h": not shorter than CLEANUP_EXPIRE_AFTER; allowed: less than 24h, or 0 for off`},
-		{`CLEANUP_BRAKE=0`, `="0": too small; allowed: more than 0`},
-		{`CLEANUP_BRAKE=1.5`, `="1.5": ` + notShare},
-		{`CLEANUP_BRAKE=NaN`, `="NaN": ` + notShare},
-		{`CLEANUP_BRAKE_MIN=-5`, `="-5": negative; allowed: 0 or more`},
-		{`INSPECT_SAMPLES=0`, `="0": too small; allowed: more than 0`},
-		{`INSPECT_MAX_BYTES=64 megs`, `="64 megs": ` + notSize},
-		{`INSPECT_MAX_BYTES=-1`, `="-1": ` + notSize},
-		{`INSPECT_MAX_BYTES=8388608TiB`, `="8388608TiB": too large; allowed: less than 8388608 TiB`},
-		{`INSPECT_MAX_BURST=2GiB`, `="2GiB": too large; allowed: 1GiB or less`},
-		{`INSPECT_ENCODING=lz4`, `="lz4": unknown; allowed: auto, frame, legacy-frame, pickle, size-prefixed-block, wrap, block`},
-		{`METRICS_INTERVAL=0`, `="0": too small; allowed: 1s or more`},
 		{`LISTEN=8080`, `="8080": ` + notListen},
 		{`LISTEN=:http`, `=":http": ` + notListen},
 		{`LISTEN=:65536`, `=":65536": ` + notListen},
@@ -454,11 +420,6 @@ func TestSettingsThatContradictEachOtherAreRefused(t *testing.T) {
 			[]string{"STREAMKEEPER_REDIS_TLS_KEY_FILE=" + file},
 			`STREAMKEEPER_REDIS_TLS_KEY_FILE="` + file + `": of no use alone; allowed: together with STREAMKEEPER_REDIS_TLS_CERT_FILE`,
 		},
-		{
-			"a minimum age above the maximum age",
-			[]string{"STREAMKEEPER_TRIM_MAX_AGE=1h", "STREAMKEEPER_TRIM_MIN_AGE=2h"},
-			`STREAMKEEPER_TRIM_MIN_AGE="2h": longer than TRIM_MAX_AGE; allowed: 1h or less`,
-		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := faultsOf(t, test.variables...); !slices.Equal(got, []string{test.want}) {
@@ -475,10 +436,6 @@ func TestAFaultIsNotReportedAgainForASettingMeasuredByIt(t *testing.T) {
 	if len(got) != 4 {
 		t.Errorf("got %d faults, want 4: %q", len(got), got)
 	}
-}
-
-func TestMinAgeIsFreeWhereNoMaxAgeIsSet(t *testing.T) {
-	mustLoad(t, "STREAMKEEPER_TRIM_MIN_AGE=2h", "STREAMKEEPER_TRIM_PRESSURE=0.9")
 }
 
 func TestUnknownVariablesSuggestTheNearestSetting(t *testing.T) {
@@ -530,151 +487,5 @@ func TestNoSettingLooksLikeWhatKubernetesInjects(t *testing.T) {
 		if len(others.Unknown([]string{settings.Prefix + "_" + name + "=1"})) != 1 {
 			t.Errorf("%s could be injected by Kubernetes", name)
 		}
-	}
-}
-
-func TestTheStreamServicesVariablesFillOurSettings(t *testing.T) {
-	for _, test := range []struct {
-		name      string
-		variables []string
-		want      []configRow
-	}{
-		{
-			"a connection string",
-			[]string{"RTA_RedisConnectionString=redis.example:7000,user=u,password=p@/ss,defaultDatabase=2"},
-			[]configRow{{"REDIS_URL", "redis://u:***@redis.example:7000/2", "RTA_RedisConnectionString"}},
-		},
-		{
-			"names in capitals",
-			[]string{"RTA_REDISCONNECTIONSTRING=h", "RTA_TRIMMER__TARGETSTREAMLENGTH=500"},
-			[]configRow{
-				{"REDIS_URL", "redis://h:6379/0", "RTA_REDISCONNECTIONSTRING"},
-				{"TRIM_MAX_LENGTH", "500", "RTA_TRIMMER__TARGETSTREAMLENGTH"},
-			},
-		},
-		{
-			"the prefix in small letters",
-			[]string{"rta_redisdb=4"},
-			[]configRow{{"REDIS_URL", "redis://localhost:6379/4", "rta_redisdb"}},
-		},
-		{
-			"a database number, which outranks the connection string's",
-			[]string{"RTA_RedisConnectionString=h,defaultDatabase=2", "RTA_RedisDb=0"},
-			[]configRow{{"REDIS_URL", "redis://h:6379/0", "RTA_RedisConnectionString"}},
-		},
-		{
-			"TLS with another name in the certificate",
-			[]string{"RTA_RedisConnectionString=h,ssl=True,sslHost=cert.example"},
-			[]configRow{
-				{"REDIS_URL", "rediss://h:6380/0", "RTA_RedisConnectionString"},
-				{"REDIS_TLS_SERVER_NAME", "cert.example", "RTA_RedisConnectionString"},
-			},
-		},
-		{
-			"a name in the certificate without TLS, which turns nothing on",
-			[]string{"RTA_RedisConnectionString=h,sslHost=cert.example"},
-			[]configRow{{"REDIS_TLS_SERVER_NAME", "", settings.OriginDefault}},
-		},
-		{
-			"a URL of ours, which outranks connection string, database and certificate name",
-			[]string{"STREAMKEEPER_REDIS_URL=redis://ours:6379/1", "RTA_RedisConnectionString=h,ssl=true,sslHost=x", "RTA_RedisDb=7"},
-			[]configRow{
-				{"REDIS_URL", "redis://ours:6379/1", settings.OriginEnvironment},
-				{"REDIS_TLS_SERVER_NAME", "", settings.OriginDefault},
-			},
-		},
-		{
-			"an empty URL of ours, which is none",
-			[]string{"STREAMKEEPER_REDIS_URL=", "RTA_RedisConnectionString=h"},
-			[]configRow{{"REDIS_URL", "redis://h:6379/0", "RTA_RedisConnectionString"}},
-		},
-		{
-			"the trimmer switched off, which says nothing about exactness",
-			[]string{"RTA_EnableTrimmer=False"},
-			[]configRow{{"TRIM_ENABLED", "false", "RTA_EnableTrimmer"}, {"TRIM_EXACT", "false", settings.OriginDefault}},
-		},
-		{
-			"an interval in seconds, which makes trimming exact",
-			[]string{"RTA_Trimmer__Interval=60"},
-			[]configRow{{"TRIM_SCHEDULE", "@every 60s", "RTA_Trimmer__Interval"}, {"TRIM_EXACT", "true", "RTA_Trimmer__Interval"}},
-		},
-		{
-			"approximate trimming by word",
-			[]string{"RTA_Trimmer__TargetStreamLength=5000", "RTA_Trimmer__ApproxLength=TRUE"},
-			[]configRow{
-				{"TRIM_MAX_LENGTH", "5000", "RTA_Trimmer__TargetStreamLength"},
-				{"TRIM_EXACT", "false", "RTA_Trimmer__ApproxLength"},
-			},
-		},
-		{
-			"exact trimming by word",
-			[]string{"RTA_Trimmer__ApproxLength=false"},
-			[]configRow{{"TRIM_EXACT", "true", "RTA_Trimmer__ApproxLength"}},
-		},
-		{
-			"our own exactness beside their length",
-			[]string{"STREAMKEEPER_TRIM_EXACT=false", "RTA_Trimmer__TargetStreamLength=5000"},
-			[]configRow{{"TRIM_EXACT", "false", settings.OriginEnvironment}},
-		},
-		{
-			"our own length beside theirs",
-			[]string{"STREAMKEEPER_TRIM_MAX_LENGTH=700", "RTA_Trimmer__TargetStreamLength=many"},
-			[]configRow{{"TRIM_MAX_LENGTH", "700", settings.OriginEnvironment}, {"TRIM_EXACT", "true", "RTA_Trimmer__TargetStreamLength"}},
-		},
-		{
-			"others and empty ones, which are ignored",
-			[]string{"RTA_Trimmer__Verbose=1", "RTA_Port=8080", "RTA_Trimmer__Interval=", "RTA_RedisConnectionString="},
-			[]configRow{
-				{"REDIS_URL", defaultRedisURL, settings.OriginDefault},
-				{"TRIM_SCHEDULE", jobs.DefaultTrimSchedule, settings.OriginDefault},
-				{"TRIM_EXACT", "false", settings.OriginDefault},
-			},
-		},
-		{
-			"the same twice in different letters",
-			[]string{"RTA_RedisDb=3", "RTA_REDISDB=3"},
-			[]configRow{{"REDIS_URL", "redis://localhost:6379/3", "RTA_REDISDB"}},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			c := mustLoad(t, test.variables...)
-			for _, want := range test.want {
-				if got := row(t, c, want.Setting); got != want {
-					t.Errorf("got %v, want %v", got, want)
-				}
-			}
-		})
-	}
-}
-
-func TestBadVariablesOfTheStreamServiceAreRefusedWithTheExactMessage(t *testing.T) {
-	const form = `; allowed: host[:port][,host…][,option=value…]`
-	for _, test := range []struct {
-		variables []string
-		want      []string
-	}{
-		{[]string{"RTA_EnableTrimmer=1"}, []string{`RTA_EnableTrimmer="1": not a switch; allowed: true or false`}},
-		{[]string{"RTA_TRIMMER__APPROXLENGTH=maybe"}, []string{`RTA_TRIMMER__APPROXLENGTH="maybe": not a switch; allowed: true or false`}},
-		{[]string{"RTA_Trimmer__Interval=0.5"}, []string{`RTA_Trimmer__Interval="0.5": not an interval; allowed: a whole number of seconds, from 1 to a year`}},
-		{[]string{"RTA_Trimmer__Interval=9999999999999"}, []string{`RTA_Trimmer__Interval="9999999999999": not an interval; allowed: a whole number of seconds, from 1 to a year`}},
-		{[]string{"RTA_Trimmer__TargetStreamLength=0"}, []string{`RTA_Trimmer__TargetStreamLength="0": not a length; allowed: a whole number from 1`}},
-		{[]string{"RTA_Trimmer__TargetStreamLength=5"}, []string{
-			`RTA_Trimmer__TargetStreamLength="5": so few are more likely a typo; allowed: 10 or more, 0 for no limit, or STREAMKEEPER_TRIM_ALLOW_TINY=true`,
-		}},
-		{[]string{"RTA_RedisDb=-1"}, []string{`RTA_RedisDb="-1": not a database; allowed: a whole number from 0`}},
-		{[]string{"RTA_RedisDb=1", "RTA_REDISDB=2"}, []string{`RTA_RedisDb: RTA_REDISDB says something else; allowed: one of them`}},
-		{[]string{"RTA_RedisConnectionString=h:x,sssl=true", "RTA_RedisDb=two"}, []string{
-			`RTA_RedisConnectionString="***": item 1: not a port from 1 to 65535; item 2: unknown option sssl; did you mean ssl?` + form,
-			`RTA_RedisDb="two": not a database; allowed: a whole number from 0`,
-		}},
-		{[]string{"RTA_RedisConnectionString=a,b,defaultDatabase=1"}, []string{
-			`RTA_RedisConnectionString="redis://a:6379/1?addr=b:6379": several addresses are a cluster, which has database 0 only`,
-		}},
-	} {
-		t.Run(test.variables[0], func(t *testing.T) {
-			if got := faultsOf(t, test.variables...); !slices.Equal(got, test.want) {
-				t.Errorf("got  %q\nwant %q", got, test.want)
-			}
-		})
 	}
 }

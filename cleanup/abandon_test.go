@@ -68,7 +68,7 @@ func (w *world) sessionJSON(layout registry.Layout, identity string) string {
 	}
 }
 
-// message adds a message of a session as a producer with that packing does; an
+// message adds a message of a session as a producer with that encoding does; an
 // age of 0 is now.
 func (w *world) message(stream string, id int, age time.Duration, enc burst.Encoding) {
 	w.t.Helper()
@@ -264,7 +264,7 @@ func TestOthersSessionsAreNotMarked(t *testing.T) {
 	}
 }
 
-func TestAnEmptyStreamIsToldInThePackingOfTheOthers(t *testing.T) {
+func TestAnEmptyStreamIsToldInTheEncodingOfTheOthers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		others []burst.Encoding
 		pinned burst.Encoding
@@ -290,7 +290,7 @@ func TestAnEmptyStreamIsToldInThePackingOfTheOthers(t *testing.T) {
 			if tt.want != burst.Auto {
 				w.inspected("s", 1, tt.want)
 			} else if n := w.Client.XLen(t.Context(), "stream:s").Val(); n != 0 {
-				t.Errorf("%d messages were written in a packing that nobody knows", n)
+				t.Errorf("%d messages were written in a encoding that nobody knows", n)
 			}
 		})
 	}

@@ -271,9 +271,9 @@ func (w *watch) judged(ctx context.Context, t *tail, e buffer.Entry) (m Message,
 			return m, false, nil
 		}
 	}
-	w.judge.fields(&m, e.Fields, w.packings.get(t.stream))
+	w.judge.fields(&m, e.Fields, w.encodings.get(t.stream))
 	w.read += m.CompressedBytes
-	w.packings.put(t.stream, m.Encoding)
+	w.encodings.put(t.stream, m.Encoding)
 	return m, true, nil
 }
 

@@ -117,7 +117,7 @@ type Inspector struct {
 	store    Store
 	o        Options
 	judge    *judge
-	packings *packings
+	encodings *encodings
 	memory   *memory
 	// random returns a number below another, which must not be 0.
 	random func(uint64) uint64
@@ -144,7 +144,7 @@ func New(store Store, o Options) *Inspector {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.Summaries = o.Summaries || o.CrossCheck
-	return &Inspector{store: store, o: o, judge: newJudge(o), packings: newPackings(), memory: newMemory(), random: rand.Uint64N}
+	return &Inspector{store: store, o: o, judge: newJudge(o), encodings: newEncodings(), memory: newMemory(), random: rand.Uint64N}
 }
 
 // Run looks into every stream that is ours and hands each judgement to visit.

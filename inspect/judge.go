@@ -149,30 +149,30 @@ func (m *Message) add(d *burst.Detail) {
 	m.Detail = d
 }
 
-// packings remembers how the messages of each stream were packed. It keeps a
+// encodings remembers how the messages of each stream were packed. It keeps a
 // hash of the name; a stream that shares one with another is only tried with
 // the wrong encoding first.
-type packings struct {
+type encodings struct {
 	seed maphash.Seed
 	seen map[uint64]burst.Encoding
 }
 
-// maxPackings bounds what is remembered to a few megabytes.
-const maxPackings = 1 << 17
+// maxEncodings bounds what is remembered to a few megabytes.
+const maxEncodings = 1 << 17
 
-func newPackings() *packings {
-	return &packings{seed: maphash.MakeSeed(), seen: make(map[uint64]burst.Encoding)}
+func newEncodings() *encodings {
+	return &encodings{seed: maphash.MakeSeed(), seen: make(map[uint64]burst.Encoding)}
 }
 
-func (p *packings) get(stream string) burst.Encoding {
+func (p *encodings) get(stream string) burst.Encoding {
 	return p.seen[maphash.String(p.seed, stream)]
 }
 
-func (p *packings) put(stream string, enc burst.Encoding) {
+func (p *encodings) put(stream string, enc burst.Encoding) {
 	if enc == burst.Auto {
 		return
 	}
-	if len(p.seen) >= maxPackings {
+	if len(p.seen) >= maxEncodings {
 		clear(p.seen)
 	}
 	p.seen[maphash.String(p.seed, stream)] = enc

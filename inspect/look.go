@@ -131,8 +131,8 @@ func (r *run) take(ctx context.Context, s *scout, p buffer.Peeked) error {
 		}
 		r.left -= p.Bytes
 	}
-	r.judge.fields(&m, p.Fields, r.packings.get(s.name))
-	r.packings.put(s.name, m.Encoding)
+	r.judge.fields(&m, p.Fields, r.encodings.get(s.name))
+	r.encodings.put(s.name, m.Encoding)
 	r.report.Bytes += m.CompressedBytes
 	s.messages = append(s.messages, m)
 	return nil

@@ -85,17 +85,17 @@ func TestMessagesMarshalAsDocumented(t *testing.T) {
 	}
 }
 
-func TestPackingsAreRememberedWithinBounds(t *testing.T) {
-	p := newPackings()
+func TestEncodingsAreRememberedWithinBounds(t *testing.T) {
+	p := newEncodings()
 	p.put("a", burst.Wrap)
 	p.put("a", burst.Auto) // an invalid message says nothing
 	if p.get("a") != burst.Wrap || p.get("b") != burst.Auto {
 		t.Errorf("a %q, b %q", p.get("a"), p.get("b"))
 	}
-	for i := range 2 * maxPackings {
+	for i := range 2 * maxEncodings {
 		p.put(fmt.Sprint(i), burst.Block)
 	}
-	if len(p.seen) > maxPackings {
+	if len(p.seen) > maxEncodings {
 		t.Errorf("%d streams remembered", len(p.seen))
 	}
 }

@@ -40,7 +40,7 @@ func TestMessagesOfTheCorpusAreJudgedThroughRedisAsItSays(t *testing.T) {
 		wants[m.Name] = m
 	}
 	i := New(open(t, s.Addr), Options{})
-	for range 2 { // the second time each packing is known
+	for range 2 { // the second time each encoding is known
 		messages, report := inspectAll(t, i)
 		if len(messages) != len(wants) || report.StreamsLeft != 0 {
 			t.Errorf("%d messages judged of %d: %+v", len(messages), len(wants), report)

@@ -32,7 +32,7 @@ func (f *Follow) Add(messages []inspect.Message) error {
 	var text bytes.Buffer
 	if !f.begun && f.format != JSON {
 		text.WriteString(kindLegend() + "\n\n" +
-			f.line("MESSAGE", "STREAM", "SESSION", "VERDICT", "PACKING", "SIZE", "KINDS, OR WHY NOT OK"))
+			f.line("MESSAGE", "STREAM", "SESSION", "VERDICT", "ENCODING", "SIZE", "KINDS, OR WHY NOT OK"))
 	}
 	f.begun = true
 	for _, m := range messages {
@@ -69,13 +69,13 @@ func (f *Follow) row(m inspect.Message) string {
 }
 
 // line has columns whose width is known before the first row, and leaves some
-// 30 of 100 to the last. Where streams are named, the packing gives way.
-func (f *Follow) line(id, stream, session, verdict, packing, size, what string) string {
+// 30 of 100 to the last. Where streams are named, the encoding gives way.
+func (f *Follow) line(id, stream, session, verdict, encoding, size, what string) string {
 	session = cut(session, 8)
 	if f.named {
 		return fmt.Sprintf("%-17s  %-18s  %-8s  %-7s  %10s  %s\n", id, cut(stream, 18), session, verdict, size, what)
 	}
-	return fmt.Sprintf("%-17s  %-8s  %-7s  %-19s  %10s  %s\n", id, session, verdict, packing, size, what)
+	return fmt.Sprintf("%-17s  %-8s  %-7s  %-19s  %10s  %s\n", id, session, verdict, encoding, size, what)
 }
 
 func (f *Follow) write(text []byte) error {

@@ -79,18 +79,18 @@ func (p *printer) table(rows [][]string) {
 }
 
 func (i *Inspection) streamRows() [][]string {
-	rows := [][]string{{"STREAM", "OK", "WARN", "INVALID", "PACKING", "SIZE", "RATIO", "RATE", "KINDS"}}
+	rows := [][]string{{"STREAM", "OK", "WARN", "INVALID", "ENCODING", "SIZE", "RATIO", "RATE", "KINDS"}}
 	for _, s := range i.found.Summaries {
 		rows = append(rows, []string{
 			cut(buffer.Escape(s.Stream), 26), count(s.OK), count(s.Warn), count(s.Invalid),
-			packings(s.Encodings), size(s.Size), ratio(s.Ratio), rate(s.Rate), kinds(s.Kinds),
+			encodings(s.Encodings), size(s.Size), ratio(s.Ratio), rate(s.Rate), kinds(s.Kinds),
 		})
 	}
 	return rows
 }
 
 func (i *Inspection) fileRows() [][]string {
-	rows := [][]string{{"FILE", "VERDICT", "PACKING", "SIZE", "KINDS", "WHY"}}
+	rows := [][]string{{"FILE", "VERDICT", "ENCODING", "SIZE", "KINDS", "WHY"}}
 	for _, m := range i.Messages {
 		rows = append(rows, []string{
 			cut(buffer.Escape(m.File), 40), m.Verdict.String(), m.Encoding.String(), size(m.Size), kinds(m.Kinds), reasons(m),
@@ -203,7 +203,7 @@ func (i *Inspection) writeSaved(p *printer) {
 	}
 }
 
-func packings(all []burst.Encoding) string {
+func encodings(all []burst.Encoding) string {
 	words := make([]string, len(all))
 	for i, e := range all {
 		words[i] = e.String()

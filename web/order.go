@@ -24,7 +24,7 @@ func sortKeys() []sortKey {
 		{name: "coverage", title: "Coverage", compare: func(a, b Stream) int { return compareKnown(a.Coverage, b.Coverage) }},
 		{name: "idle", title: "Idle", compare: func(a, b Stream) int { return compareKnown(a.Idle, b.Idle) }},
 		{name: "trim", title: "Last trim", compare: func(a, b Stream) int { return compareTimes(a.Trimmed, b.Trimmed) }},
-		{name: "packing", title: "Packing", ascending: true, compare: func(a, b Stream) int { return cmp.Compare(a.Encoding, b.Encoding) }},
+		{name: "encoding", title: "Encoding", ascending: true, compare: func(a, b Stream) int { return cmp.Compare(a.Encoding, b.Encoding) }},
 		{name: "verdict", title: "Verdicts", compare: compareVerdicts},
 	}
 }

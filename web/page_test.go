@@ -157,7 +157,7 @@ func TestTheTableIsSortedByTheServer(t *testing.T) {
 		"?sort=coverage&order=asc":   "c a b",
 		"?sort=idle":                 "a b c",
 		"?sort=trim":                 "b c a",
-		"?sort=packing":              "c b a",
+		"?sort=encoding":              "c b a",
 		"?sort=verdict":              "c a b",
 		"?sort=verdict&order=asc":    "b a c",
 		"?sort=verdict&sort=invalid": "c a b",

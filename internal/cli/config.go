@@ -13,6 +13,7 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
+	var describe bool
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Print the effective settings, and where each came from",
@@ -29,11 +30,15 @@ func (a *app) configCommand() *cobra.Command {
 			if format == report.JSON {
 				return writeConfigJSON(a.Stdout, options.Settings)
 			}
+			if describe {
+				return describeConfig(a.Stdout, options.Settings)
+			}
 			return writeConfigTable(a.Stdout, options.Settings)
 		},
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
+	c.Flags().BoolVar(&describe, "describe", false, "say what each setting is for")
 	return c
 }
 
@@ -46,6 +51,16 @@ func writeConfigTable(w io.Writer, rows []settings.Shown) error {
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("writing the settings: %w", err)
+	}
+	return nil
+}
+
+// describeConfig prints the rows, and below each what it is for.
+func describeConfig(w io.Writer, rows []settings.Shown) error {
+	for _, r := range rows {
+		if _, err := fmt.Fprintf(w, "%s=%s (%s)\n    %s\n", r.Setting, r.Value, r.Source, r.Help); err != nil {
+			return fmt.Errorf("writing the settings: %w", err)
+		}
 	}
 	return nil
 }

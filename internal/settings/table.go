@@ -126,13 +126,15 @@ type Shown struct {
 	Setting string `json:"setting"`
 	Value   string `json:"value"`
 	Source  string `json:"source"`
+	// Help is what it is for.
+	Help string `json:"help"`
 }
 
 // Show lists the effective settings, secrets masked.
 func (t Table) Show() []Shown {
 	var rows []Shown
 	for _, row := range t {
-		rows = append(rows, Shown{row.Name, showable(row.Field.String()), row.Field.Origin()})
+		rows = append(rows, Shown{row.Name, showable(row.Field.String()), row.Field.Origin(), row.Help})
 	}
 	return rows
 }
