@@ -3,7 +3,6 @@ package inspect
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,9 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
-	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -182,54 +179,6 @@ func TestFollowingOneSessionLeavesOutTheOthers(t *testing.T) {
 	}
 }
 
-func TestWhatWasTrimmedBeforeItWasSeenIsSaid(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	stream := func(n int) {
-		for range n {
-			s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:a\x1b", Values: []any{"id", 1}})
-		}
-	}
-	s.Client.SAdd(ctx, "streams", "a\x1b")
-	stream(10)
-	trim := func() { s.Client.XTrimMaxLen(ctx, "stream:a\x1b", 2) }
-	p := play{Following: Following{Streams: []string{"a\x1b"}}, steps: []func(){
-		trim,                           // what was there before does not count
-		func() { stream(3) },           // seen in time
-		trim,                           // after it was seen
-		func() { stream(9); trim() },   // seven are missed
-		func() { stream(250); trim() }, // and 248
-	}}
-	if err := p.run(t, open(t, s.Addr)); err != nil {
-		t.Fatal(err)
-	}
-	if len(p.seen) != 7 {
-		t.Errorf("%d messages seen, want 7", len(p.seen))
-	}
-	log := p.log.String()
-	if strings.Count(log, "\n") != 2 || !strings.Contains(log, `stream=a\x1b entries=7`+"\n") || !strings.Contains(log, `stream=a\x1b entries=248`+"\n") {
-		t.Errorf("the log says\n%s", log)
-	}
-}
-
-func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
-	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
-		ctx := t.Context()
-		add(t, rdb, "a", "50-0", "id", 1)
-		p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
-			func() { rdb.Del(ctx, "stream:a") },
-			func() { add(t, rdb, "a", "7-0", "id", 1) },
-			func() { add(t, rdb, "a", "8-0", "id", 1) },
-			func() { rdb.Del(ctx, "stream:a"); add(t, rdb, "a", "3-0", "id", 1) }, // before it was asked again
-			func() { add(t, rdb, "a", "4-0", "id", 1) },
-		}}
-		p.sees(t, open(t, addr), "7-0", "8-0", "4-0")
-		if log := p.log.String(); strings.Count(log, "\n") != 2 || !strings.Contains(log, "stream was removed") || !strings.Contains(log, "went back") {
-			t.Errorf("the log says\n%s", log)
-		}
-	})
-}
-
 func TestManyAndLargeMessagesAreReadInPortions(t *testing.T) {
 	s := redistest.Start(t)
 	var want []string
@@ -280,146 +229,6 @@ func TestThePauseFollowsWhatComes(t *testing.T) {
 	}
 }
 
-func TestFollowingOutlivesARedisThatIsAway(t *testing.T) {
-	s := redistest.Start(t)
-	proxy := redistest.StartProxy(t, s.Addr)
-	add(t, s.Client, "a", "1-0", "id", 1)
-	b := open(t, proxy.Addr, func(o *buffer.Options) { o.Connection.Timeout = time.Second })
-	p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
-		func() { add(t, s.Client, "a", "2-0", "id", 1) },
-		func() { proxy.Down(true); add(t, s.Client, "a", "3-0", "id", 1) },
-		nothing,
-		func() { proxy.Down(false) },
-		func() { add(t, s.Client, "a", "4-0", "id", 1) },
-	}}
-	p.sees(t, b, "2-0", "3-0", "4-0")
-	log := p.log.String()
-	if strings.Count(log, "trying again") != 1 || strings.Count(log, "read again") != 1 || strings.Count(log, "\n") != 2 {
-		t.Errorf("the log says\n%s", log)
-	}
-}
-
-func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	s.Client.HSet(ctx, "stream:hash", "a", "b")
-	add(t, s.Client, "a", "1-0", "id", 1)
-	full := errors.New("the disk is full")
-	for _, c := range []struct {
-		name    string
-		streams []string
-		step    func()
-		want    error
-		class   redisconn.Class
-	}{
-		{name: "a key that is no stream", streams: []string{"hash"}, want: ErrNotStream},
-		{name: "a stream that others look after", streams: []string{"others"}, want: ErrNotOurs},
-		{name: "what was seen cannot be written", streams: []string{"b"}, want: full, step: func() { add(t, s.Client, "b", "*", "id", 1) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			add(t, s.Client, "b", "*", "id", 1)
-			b := open(t, s.Addr, func(o *buffer.Options) { o.Exclude, _ = buffer.ParsePatterns("others") })
-			pauses := 0
-			_, err := New(b, Options{}).Follow(ctx, Following{Streams: c.streams, Pause: func(context.Context, time.Duration) {
-				if pauses++; pauses == 1 && c.step != nil {
-					c.step()
-				}
-				if pauses > 9 {
-					t.Fatal("it goes on")
-				}
-			}}, func(messages []Message) error {
-				if len(messages) == 0 {
-					return nil
-				}
-				return full
-			})
-			if err == nil || c.want != nil && !errors.Is(err, c.want) || redisconn.ClassOf(err) != c.class && c.class != "" {
-				t.Errorf("it ends with %v", err)
-			}
-		})
-	}
-}
-
-func TestFollowingGetsByWithTheRightsOfInspecting(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	words, _ := buffer.Uses{Inspect: true, Names: buffer.DefaultNames}.Rule()
-	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
-	for _, word := range words {
-		args = append(args, word)
-	}
-	if err := s.Client.Do(ctx, args...).Err(); err != nil {
-		t.Fatal(err)
-	}
-	add(t, s.Client, "a", "1-0", "id", 1)
-	b := open(t, s.Addr, func(o *buffer.Options) { o.Connection.Username, o.Connection.Password = "keeper", "secret" })
-	changes := changesSinceSave(s.Client.Info(ctx, "persistence").Val())
-	since, _ := ParseSince("0")
-	p := play{Following: Following{Streams: []string{"a"}, Since: since}}
-	p.sees(t, b, "1-0")
-	if now := changesSinceSave(s.Client.Info(ctx, "persistence").Val()); now != changes {
-		t.Errorf("Redis counts %s changes, before %s", now, changes)
-	}
-}
-
-func TestFollowingStreamsOnSeveralNodes(t *testing.T) {
-	c := redistest.StartCluster(t, 3, false)
-	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}, Protocol: 2})
-	defer cluster.Close()
-	put := func(stream, id string) {
-		if err := cluster.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, ID: id, Values: []any{"id", 1}}).Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	streams := []string{"a", "b", "c", "d"}
-	for _, s := range streams {
-		put(s, "1-0")
-	}
-	p := play{Following: Following{Streams: streams}, steps: []func(){
-		func() {
-			for _, s := range streams {
-				put(s, "2-0")
-			}
-		},
-	}}
-	p.sees(t, open(t, c.Masters[0].Addr), "a 2-0", "b 2-0", "c 2-0", "d 2-0")
-}
-
-func TestASinceThatIsNoneIsRefused(t *testing.T) {
-	for _, text := range []string{"", "10", "-10m", "yesterday", "2026-05-31", "1-2-3", "-1", "10 m"} {
-		since, err := ParseSince(text)
-		if text == "10" { // an id
-			if err != nil || since.from != (buffer.ID{Ms: 10}) {
-				t.Errorf("%q: %+v, %v", text, since, err)
-			}
-			continue
-		}
-		if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
-			t.Errorf("%q: error %v", text, err)
-		}
-	}
-}
-
-func FuzzParseSince(f *testing.F) {
-	for _, seed := range []string{"10m", "0", "1700000000000-5", "2026-05-31T14:00:00Z", "1960-01-01T00:00:00+02:00", "18446744073709551615-18446744073709551615"} {
-		f.Add(seed)
-	}
-	now := time.UnixMilli(1_700_000_000_000)
-	f.Fuzz(func(t *testing.T, text string) {
-		since, err := ParseSince(text)
-		if err != nil {
-			return
-		}
-		from := since.at(now).from
-		if !since.given || since.relative && buffer.TimeID(now).Less(from) {
-			t.Errorf("%q is read as %+v", text, since)
-		}
-		if id := before(from); !from.IsZero() && after(id) != from {
-			t.Errorf("%q: %s is not just before %s", text, id, from)
-		}
-	})
-}
-
 func TestFollowingWaitsForAStreamThatIsNotThereYet(t *testing.T) {
 	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
 		add(t, rdb, "a", "5-0", "id", 1)
@@ -462,37 +271,6 @@ func TestFollowingEndsAfterAsManyMessagesAsWanted(t *testing.T) {
 	p.sees(t, open(t, addr), "2-0", "3-0", "4-0")
 	if p.report.Messages != 3 {
 		t.Errorf("%+v", p.report)
-	}
-}
-
-func TestFollowingOutlivesWhatCanBeMended(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	for _, c := range []struct {
-		name          string
-		breaks, mends func()
-		want          []string
-	}{
-		{"a key that is another type for a while",
-			func() { s.Client.Rename(ctx, "stream:a", "aside"); s.Client.Set(ctx, "stream:a", "x", 0) },
-			func() { s.Client.Rename(ctx, "aside", "stream:a") }, []string{"2-0", "3-0"}},
-		{"a right that is missing for a while",
-			func() { s.Client.Do(ctx, "ACL", "SETUSER", "default", "-evalsha_ro", "-eval_ro", "-evalsha", "-eval") },
-			func() { s.Client.Do(ctx, "ACL", "SETUSER", "default", "+@all") }, []string{"2-0", "3-0"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s.Client.FlushAll(ctx)
-			add(t, s.Client, "a", "1-0", "id", 1)
-			p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
-				func() { add(t, s.Client, "a", "2-0", "id", 1) },
-				c.breaks, nothing, c.mends,
-				func() { add(t, s.Client, "a", "3-0", "id", 1) },
-			}}
-			p.sees(t, open(t, s.Addr), c.want...)
-			if log := p.log.String(); strings.Count(log, "cannot read streams") != 1 || strings.Count(log, "read again") != 1 {
-				t.Errorf("the log says\n%s", log)
-			}
-		})
 	}
 }
 

@@ -114,11 +114,11 @@ func (r *Report) count(m Message) {
 // Inspector inspects streams, run after run, and remembers how each was
 // packed and what was not seen of it. It is not safe for concurrent use.
 type Inspector struct {
-	store    Store
-	o        Options
-	judge    *judge
+	store     Store
+	o         Options
+	judge     *judge
 	encodings *encodings
-	memory   *memory
+	memory    *memory
 	// random returns a number below another, which must not be 0.
 	random func(uint64) uint64
 }
