@@ -35,8 +35,8 @@ func main() {
 	}
 }
 
-// run compares the calm after the storm with the calm before it, and the end of
-// the storm with its beginning.
+// run compares the time after the load with the time before it, and the end of
+// the load with its beginning.
 func run(o options) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -53,7 +53,7 @@ func run(o options) error {
 		return err
 	}
 	defer server.Stop()
-	k, err := startKeeper(ctx, dir, o.out, server.URL())
+	k, err := startInstance(ctx, dir, o.out, server.URL())
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	storm, err := r.storm(ctx, k, server, o)
+	load, err := r.load(ctx, k, server, o)
 	if err != nil {
 		return err
 	}
@@ -81,18 +81,18 @@ func run(o options) error {
 	if err := r.close(); err != nil {
 		return err
 	}
-	printCurve(os.Stdout, before, storm, after)
+	printCurve(os.Stdout, before, load, after)
 	if err := k.stop(); err != nil {
 		return err
 	}
-	return judge(before, storm, after)
+	return judge(before, load, after)
 }
 
 // calm is how long the process is watched with nothing to do.
 const calm = 30 * time.Second
 
-// storm watches while producers come and go and Redis is killed.
-func (r *recorder) storm(ctx context.Context, k *keeper, server *redisServer, o options) ([]sample, error) {
+// load watches while producers come and go and Redis is killed.
+func (r *recorder) load(ctx context.Context, k *instance, server *redisServer, o options) ([]sample, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
@@ -102,14 +102,14 @@ func (r *recorder) storm(ctx context.Context, k *keeper, server *redisServer, o 
 	group.Go(func() error {
 		defer cancel()
 		var err error
-		samples, err = r.watch(ctx, k, "storm", o.length)
+		samples, err = r.watch(ctx, k, "load", o.length)
 		return err
 	})
 	return samples, group.Wait()
 }
 
-// settle waits until what the storm left has been cleaned up.
-func (r *recorder) settle(ctx context.Context, k *keeper) error {
+// settle waits until what the load left has been cleaned up.
+func (r *recorder) settle(ctx context.Context, k *instance) error {
 	for range 12 {
 		samples, err := r.watch(ctx, k, "settling", 10*time.Second)
 		if err != nil {

@@ -54,7 +54,7 @@ func (r *recorder) close() error {
 const sampleEvery = 5 * time.Second
 
 // watch takes samples for a while.
-func (r *recorder) watch(ctx context.Context, k *keeper, phase string, length time.Duration) ([]sample, error) {
+func (r *recorder) watch(ctx context.Context, k *instance, phase string, length time.Duration) ([]sample, error) {
 	var samples []sample
 	for range length / sampleEvery {
 		if !sleep(ctx, sampleEvery) {
@@ -170,24 +170,24 @@ func figures() []figure {
 	}
 }
 
-// judge compares the last fifth of the storm with its first after a warm-up, and
+// judge compares the last fifth of the load with its first after a warm-up, and
 // the calm after it with the calm before.
-func judge(before, storm, after []sample) error {
-	fifth := len(storm) / 5
+func judge(before, load, after []sample) error {
+	fifth := len(load) / 5
 	if fifth == 0 {
 		return errors.New("too short to judge")
 	}
 	var faults []error
 	for _, f := range figures() {
-		early, late := median(storm[fifth:2*fifth], f.of), median(storm[len(storm)-fifth:], f.of)
-		faults = append(faults, f.compare("in the storm", early, late))
-		// What the runtime took in the storm it keeps for a while.
+		early, late := median(load[fifth:2*fifth], f.of), median(load[len(load)-fifth:], f.of)
+		faults = append(faults, f.compare("in the load", early, late))
+		// What the runtime took in the load it keeps for a while.
 		if f.share == 0 {
 			faults = append(faults, f.compare("in the calm", median(before, f.of), median(after, f.of)))
 		}
 	}
-	if last := storm[len(storm)-1]; last.runs == 0 || last.redisErrors == 0 {
-		faults = append(faults, errors.New("nothing ran, or Redis never failed: this was no storm"))
+	if last := load[len(load)-1]; last.runs == 0 || last.redisErrors == 0 {
+		faults = append(faults, errors.New("nothing ran, or Redis never failed: there was no load"))
 	}
 	return errors.Join(faults...)
 }
@@ -200,11 +200,11 @@ func (f figure) compare(when string, was, is int) error {
 }
 
 // printCurve prints a dozen medians over the time.
-func printCurve(w io.Writer, before, storm, after []sample) {
+func printCurve(w io.Writer, before, load, after []sample) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "minute\tgoroutines\tresident MB\theap MB\tfiles\tseries\tstreams\truns ok\tfailed\tRedis errors\t")
 	parts := [][]sample{before}
-	parts = append(parts, slices.Collect(slices.Chunk(storm, max(1, len(storm)/10)))...)
+	parts = append(parts, slices.Collect(slices.Chunk(load, max(1, len(load)/10)))...)
 	for _, part := range append(parts, after) {
 		last := part[len(part)-1]
 		mb := func(of func(sample) int) float64 { return float64(median(part, of)) / 1e6 }

@@ -48,7 +48,7 @@ func writesAnswer(text string) func([]string) redistest.Fault {
 
 func says(text string) redistest.Fault { return redistest.Fault{Reply: text} }
 
-func TestOnItsWorstDaysNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
+func TestUnderEachFaultNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)

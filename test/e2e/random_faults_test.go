@@ -23,27 +23,27 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
-// TestNothingIsLostInAStorm has producers write all the while, a daemon and
+// TestNothingIsLostUnderRandomFaults has producers write all the while, a daemon and
 // one-shot runs clean up behind them, and faults of all kinds between these and
 // Redis. FAULTS=200 makes it long, and SEED repeats one.
-func TestNothingIsLostInAStorm(t *testing.T) {
+func TestNothingIsLostUnderRandomFaults(t *testing.T) {
 	t.Parallel()
 	faults := envNumber("FAULTS", 40)
 	seed := envNumber("SEED", int(time.Now().UnixNano()%1_000_000))
-	s := &storm{
+	s := &randomFaults{
 		t: t, Server: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always"),
 		rng: rand.New(rand.NewPCG(uint64(seed), 20260301)),
 	}
 	s.proxy, s.address = redistest.StartProxy(t, s.Addr), program.FreeAddress(t)
 	s.env = newFixture(s.Client, s.proxy.URL()).env
 	maps.Copy(s.env, map[string]string{
-		"TRIM_MAX_LENGTH": strconv.Itoa(stormLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
+		"TRIM_MAX_LENGTH": strconv.Itoa(randomLimit), "TRIM_POLICIES": "", "CLEANUP_BRAKE": "1", "REDIS_TIMEOUT": "300ms", "LISTEN": "127.0.0.1:0",
 		"TRIM_SCHEDULE": "@every 1s", "CLEANUP_SCHEDULE": "@every 1s", "INSPECT_SCHEDULE": "@every 1s", "METRICS_INTERVAL": "1s", "LEASE_TTL": "1s",
 		"SHUTDOWN_GRACE": "2s",
 	})
 	s.begin()
-	kinds := s.rage(faults)
-	s.calm()
+	kinds := s.inject(faults)
+	s.recover()
 	t.Logf("seed %d: %d faults %v; %d entries and %d sessions written, %d checks, %d runs of which %d failed",
 		seed, faults, kinds, s.added.Load(), s.registered.Load(), s.checks.Load(), s.runs.Load(), s.failures.Load())
 }
@@ -56,11 +56,11 @@ func envNumber(name string, byDefault int) int {
 }
 
 const (
-	stormLimit   = 200
-	stormStreams = 6
+	randomLimit   = 200
+	randomStreams = 6
 )
 
-type storm struct {
+type randomFaults struct {
 	env program.Env
 	*redistest.Server
 	t     *testing.T
@@ -94,11 +94,11 @@ type deadStream struct {
 	returned     []string
 }
 
-func (s *storm) begin() {
+func (s *randomFaults) begin() {
 	writing, stopWriting := context.WithCancel(context.Background())
 	keeping, stopKeeping := context.WithCancel(context.Background())
 	s.stopWriting, s.stopKeeping = stopWriting, stopKeeping
-	for i := range stormStreams {
+	for i := range randomStreams {
 		l := &liveStream{name: fmt.Sprintf("live %d", i), layout: allLayouts()[i%3], doubt: make(map[string]bool)}
 		s.live = append(s.live, l)
 		mustDo(s.t, s.Client.SAdd(writing, "streams", l.name).Err())
@@ -107,7 +107,7 @@ func (s *storm) begin() {
 		s.work.Go(func() { s.watch(writing, l) })
 	}
 	seed := rand.NewPCG(s.rng.Uint64(), 1)
-	s.work.Go(func() { s.bury(writing, rand.New(seed)) })
+	s.work.Go(func() { s.retire(writing, rand.New(seed)) })
 	s.work.Go(func() { s.daemon(keeping) })
 	redistest.Await(s.t, "the daemon to listen", func() bool {
 		connection, err := net.Dial("tcp", s.address)
@@ -129,7 +129,7 @@ func (s *storm) begin() {
 }
 
 // register writes a session as a producer does, whole.
-func (s *storm) register(ctx context.Context, layout, identity, stream string, updated time.Time) error {
+func (s *randomFaults) register(ctx context.Context, layout, identity, stream string, updated time.Time) error {
 	ms := strconv.FormatInt(updated.UnixMilli(), 10)
 	switch layout {
 	case "keys":
@@ -142,7 +142,7 @@ func (s *storm) register(ctx context.Context, layout, identity, stream string, u
 }
 
 // registered reports whether a session is there, and whole.
-func (s *storm) whole(ctx context.Context, layout, identity string) (found, whole bool, err error) {
+func (s *randomFaults) whole(ctx context.Context, layout, identity string) (found, whole bool, err error) {
 	var values []any
 	switch layout {
 	case "keys":
@@ -156,7 +156,7 @@ func (s *storm) whole(ctx context.Context, layout, identity string) (found, whol
 	return found, found && !slices.Contains(values, nil), err
 }
 
-func (s *storm) produce(ctx context.Context, l *liveStream) {
+func (s *randomFaults) produce(ctx context.Context, l *liveStream) {
 	for seq := 0; ctx.Err() == nil; seq++ {
 		id := fmt.Sprintf("%d-%d", time.Now().UnixMilli(), seq)
 		err := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + l.name, ID: id, Values: []any{"id", "1", "data", "some bytes"}}).Err()
@@ -176,14 +176,14 @@ func (s *storm) produce(ctx context.Context, l *liveStream) {
 }
 
 // watch checks all the while that nothing is missing that is to stay.
-func (s *storm) watch(ctx context.Context, l *liveStream) {
+func (s *randomFaults) watch(ctx context.Context, l *liveStream) {
 	for ctx.Err() == nil {
 		s.check(ctx, l)
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-func (s *storm) check(ctx context.Context, l *liveStream) (length int) {
+func (s *randomFaults) check(ctx context.Context, l *liveStream) (length int) {
 	l.mu.Lock()
 	before := slices.Clone(l.acked)
 	l.mu.Unlock()
@@ -196,8 +196,8 @@ func (s *storm) check(ctx context.Context, l *liveStream) (length int) {
 		there[e.ID] = true
 	}
 	s.checks.Add(1)
-	if len(entries) < min(stormLimit, len(before)) {
-		s.t.Errorf("stream %q has %d entries of %d, and %d are to stay", l.name, len(entries), len(before), stormLimit)
+	if len(entries) < min(randomLimit, len(before)) {
+		s.t.Errorf("stream %q has %d entries of %d, and %d are to stay", l.name, len(entries), len(before), randomLimit)
 	}
 	// From the oldest that is left on, no confirmed entry is missing.
 	from := 0
@@ -216,8 +216,8 @@ func (s *storm) check(ctx context.Context, l *liveStream) (length int) {
 	return len(entries)
 }
 
-// bury makes dead streams, some of which return.
-func (s *storm) bury(ctx context.Context, rng *rand.Rand) {
+// retire makes dead streams, some of which return.
+func (s *randomFaults) retire(ctx context.Context, rng *rand.Rand) {
 	for n := 0; ctx.Err() == nil; n++ {
 		d := &deadStream{name: fmt.Sprintf("dead %d", n), layout: allLayouts()[n%3]}
 		old := time.Now().Add(-30 * time.Hour)
@@ -244,7 +244,7 @@ func (s *storm) bury(ctx context.Context, rng *rand.Rand) {
 
 // comeBack has a producer write to a dead stream again, without listing it:
 // it did so at its start.
-func (s *storm) comeBack(ctx context.Context, d *deadStream) {
+func (s *randomFaults) comeBack(ctx context.Context, d *deadStream) {
 	id, err := s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + d.name, Values: []any{"id", "1"}}).Result()
 	if err != nil {
 		return
@@ -254,42 +254,42 @@ func (s *storm) comeBack(ctx context.Context, d *deadStream) {
 	d.returned = append(d.returned, id)
 }
 
-// daemon runs through the whole storm.
-func (s *storm) daemon(ctx context.Context) {
+// daemon runs all the while.
+func (s *randomFaults) daemon(ctx context.Context) {
 	log, err := s.env.Serve(ctx, s.t, s.address)
 	if ctx.Err() == nil {
 		s.t.Errorf("the daemon ended: %v\n%s", err, log)
 	}
 }
 
-// stormFault is one kind of fault.
-type stormFault struct {
+// proxyFault is one kind of fault.
+type proxyFault struct {
 	name string
-	on   func(s *storm) func([]string) redistest.Fault
+	on   func(s *randomFaults) func([]string) redistest.Fault
 }
 
-func answering(text string) func(*storm) func([]string) redistest.Fault {
-	return func(*storm) func([]string) redistest.Fault {
+func answering(text string) func(*randomFaults) func([]string) redistest.Fault {
+	return func(*randomFaults) func([]string) redistest.Fault {
 		return func([]string) redistest.Fault { return redistest.Fault{Reply: text} }
 	}
 }
 
-func befalling(f redistest.Fault) func(*storm) func([]string) redistest.Fault {
-	return func(s *storm) func([]string) redistest.Fault {
+func nowAndThen(f redistest.Fault) func(*randomFaults) func([]string) redistest.Fault {
+	return func(s *randomFaults) func([]string) redistest.Fault {
 		return every(int64(1+s.rng.IntN(20)), f)
 	}
 }
 
-var stormFaults = []stormFault{
+var proxyFaults = []proxyFault{
 	{"loading", answering("LOADING Redis is loading the dataset in memory")},
-	{"readonly", func(*storm) func([]string) redistest.Fault {
+	{"readonly", func(*randomFaults) func([]string) redistest.Fault {
 		return writesAnswer("READONLY You can't write against a read only replica.")
 	}},
 	{"masterdown", answering("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.")},
 	{"clusterdown", answering("CLUSTERDOWN The cluster is down")},
 	{"tryagain", answering("TRYAGAIN Multiple keys request during rehashing of slot")},
 	{"busy", answering("BUSY Redis is busy running a script.")},
-	{"noscript", func(*storm) func([]string) redistest.Fault {
+	{"noscript", func(*randomFaults) func([]string) redistest.Fault {
 		return func(command []string) redistest.Fault {
 			if strings.EqualFold(command[0], "evalsha") {
 				return says("NOSCRIPT No matching script. Please use EVAL.")
@@ -297,7 +297,7 @@ var stormFaults = []stormFault{
 			return redistest.Fault{}
 		}
 	}},
-	{"oom", func(*storm) func([]string) redistest.Fault {
+	{"oom", func(*randomFaults) func([]string) redistest.Fault {
 		return func(command []string) redistest.Fault {
 			switch strings.ToLower(command[0]) {
 			case "sadd", "zadd", "hset", "set":
@@ -306,32 +306,32 @@ var stormFaults = []stormFault{
 			return redistest.Fault{}
 		}
 	}},
-	{"misconf", func(*storm) func([]string) redistest.Fault {
+	{"misconf", func(*randomFaults) func([]string) redistest.Fault {
 		return writesAnswer("MISCONF Errors writing to the AOF file: No space left on device")
 	}},
 	{"noauth", answering("NOAUTH Authentication required.")},
-	{"reset", befalling(redistest.Fault{Reset: true})},
-	{"lost answers", befalling(redistest.Fault{Lose: true})},
-	{"cut answers", befalling(redistest.Fault{Cut: true})},
-	{"black hole", befalling(redistest.Fault{Hole: true})},
-	{"slow", befalling(redistest.Fault{Delay: 400 * time.Millisecond})},
-	{"refused", func(s *storm) func([]string) redistest.Fault {
+	{"reset", nowAndThen(redistest.Fault{Reset: true})},
+	{"lost answers", nowAndThen(redistest.Fault{Lose: true})},
+	{"cut answers", nowAndThen(redistest.Fault{Cut: true})},
+	{"black hole", nowAndThen(redistest.Fault{Hole: true})},
+	{"slow", nowAndThen(redistest.Fault{Delay: 400 * time.Millisecond})},
+	{"refused", func(s *randomFaults) func([]string) redistest.Fault {
 		s.proxy.Down(true)
 		return nil
 	}},
-	{"script flush", func(s *storm) func([]string) redistest.Fault {
+	{"script flush", func(s *randomFaults) func([]string) redistest.Fault {
 		s.Client.ScriptFlush(context.Background())
 		return nil
 	}},
-	{"connections killed", func(s *storm) func([]string) redistest.Fault {
+	{"connections killed", func(s *randomFaults) func([]string) redistest.Fault {
 		s.proxy.Reset()
 		return nil
 	}},
-	{"paused", func(s *storm) func([]string) redistest.Fault {
+	{"paused", func(s *randomFaults) func([]string) redistest.Fault {
 		s.Client.Do(context.Background(), "CLIENT", "PAUSE", 350, "ALL")
 		return nil
 	}},
-	{"restart", func(s *storm) func([]string) redistest.Fault {
+	{"restart", func(s *randomFaults) func([]string) redistest.Fault {
 		s.Kill()
 		if err := s.Run(); err != nil {
 			s.t.Error(err)
@@ -340,15 +340,15 @@ var stormFaults = []stormFault{
 	}},
 }
 
-// rage makes one fault after the other, each kind in turn in a random order.
-func (s *storm) rage(faults int) map[string]int {
+// inject makes one fault after the other, each kind in turn in a random order.
+func (s *randomFaults) inject(faults int) map[string]int {
 	kinds := make(map[string]int)
 	var order []int
 	for range faults {
 		if len(order) == 0 {
-			order = s.rng.Perm(len(stormFaults))
+			order = s.rng.Perm(len(proxyFaults))
 		}
-		f := stormFaults[order[0]]
+		f := proxyFaults[order[0]]
 		order = order[1:]
 		kinds[f.name]++
 		var hits atomic.Int64
@@ -378,9 +378,9 @@ func (s *storm) rage(faults int) map[string]int {
 	return kinds
 }
 
-// calm ends the producers, lets the daemon come to itself without help, and
+// recover ends the producers, lets the daemon come to itself without help, and
 // looks at what is left.
-func (s *storm) calm() {
+func (s *randomFaults) recover() {
 	s.stopWriting()
 	redistest.Await(s.t, "the daemon to be well", func() bool {
 		answer, err := http.Get("http://" + s.address + "/health")
@@ -396,8 +396,8 @@ func (s *storm) calm() {
 	s.env.MustRun(s.t, "once")
 	ctx := context.Background()
 	for _, l := range s.live {
-		if n := s.check(ctx, l); n >= stormLimit+100 {
-			s.t.Errorf("stream %q has %d entries, and the policy keeps %d", l.name, n, stormLimit)
+		if n := s.check(ctx, l); n >= randomLimit+100 {
+			s.t.Errorf("stream %q has %d entries, and the policy keeps %d", l.name, n, randomLimit)
 		}
 		if !s.Client.SIsMember(ctx, "streams", l.name).Val() {
 			s.t.Errorf("the name of stream %q is gone", l.name)
@@ -408,7 +408,7 @@ func (s *storm) calm() {
 	}
 }
 
-func (s *storm) checkDead(ctx context.Context, d *deadStream) {
+func (s *randomFaults) checkDead(ctx context.Context, d *deadStream) {
 	if found, _, err := s.whole(ctx, d.layout, d.name); err != nil || found {
 		s.t.Errorf("the dead session %q of the %s layout is still there (%v)", d.name, d.layout, err)
 	}

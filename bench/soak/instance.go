@@ -89,16 +89,16 @@ func comeAndGo(ctx context.Context, client redis.UniversalClient) error {
 	}
 }
 
-// keeper is a running streamkeeper.
-type keeper struct {
+// instance is a running streamkeeper.
+type instance struct {
 	cmd *exec.Cmd
 	url string
 	log *os.File
 }
 
-// startKeeper builds streamkeeper and runs it with everything a thousand times
+// startInstance builds streamkeeper and runs it with everything a thousand times
 // as often as usual, or nearly.
-func startKeeper(ctx context.Context, dir, out, redisURL string) (*keeper, error) {
+func startInstance(ctx context.Context, dir, out, redisURL string) (*instance, error) {
 	binary := filepath.Join(dir, "streamkeeper")
 	if text, err := exec.CommandContext(ctx, "go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building streamkeeper: %w\n%s", err, text)
@@ -111,7 +111,7 @@ func startKeeper(ctx context.Context, dir, out, redisURL string) (*keeper, error
 	if err != nil {
 		return nil, err
 	}
-	k := &keeper{cmd: exec.Command(binary, "run"), url: "http://" + address, log: log}
+	k := &instance{cmd: exec.Command(binary, "run"), url: "http://" + address, log: log}
 	k.cmd.Stderr = log
 	k.cmd.Env = append(os.Environ(),
 		"STREAMKEEPER_REDIS_URL="+redisURL, "STREAMKEEPER_REDIS_TIMEOUT=1s", "STREAMKEEPER_LISTEN="+address,
@@ -128,7 +128,7 @@ func startKeeper(ctx context.Context, dir, out, redisURL string) (*keeper, error
 }
 
 // stop ends streamkeeper as Kubernetes does.
-func (k *keeper) stop() error {
+func (k *instance) stop() error {
 	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (k *keeper) stop() error {
 }
 
 // kill ends streamkeeper if it still runs.
-func (k *keeper) kill() {
+func (k *instance) kill() {
 	_ = k.cmd.Process.Kill()
 	_ = k.cmd.Wait()
 	_ = k.log.Close()
