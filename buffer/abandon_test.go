@@ -24,13 +24,8 @@ func writeJSON(t *testing.T, rdb *redis.Client, layout registry.Layout, identity
 	switch layout {
 	case registry.Object:
 		err = rdb.HSet(ctx, "sessions", identity, objectValue(ms, json)).Err()
-	case registry.Fields:
-		for i := 0; i < len(fields); i += 2 {
-			fields[i] = fmt.Sprint(identity, ":", fields[i])
-		}
-		err = rdb.HSet(ctx, "sessions", fields).Err()
 	default:
-		err = rdb.HSet(ctx, "sessions:"+identity, fields).Err()
+		err = registry.Produce(ctx, rdb, layout, "sessions", identity, fields...)
 	}
 	if err != nil {
 		t.Fatal(err)

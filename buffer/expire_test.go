@@ -35,13 +35,13 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 				ctx := t.Context()
 				for _, odd := range oddNames {
-					layoutWriters[layout](ctx, rdb, odd, "s", five)
+					writeSession(ctx, rdb, layout, odd, "s", five)
 				}
-				layoutWriters[layout](ctx, rdb, "refreshed", "s", five)
-				layoutWriters[layout](ctx, rdb, "gone", "s", five)
+				writeSession(ctx, rdb, layout, "refreshed", "s", five)
+				writeSession(ctx, rdb, layout, "gone", "s", five)
 				b := open(t, url, nil)
 				sessions := readAll(t, b)
-				layoutWriters[layout](ctx, rdb, "refreshed", "s", five+1)
+				writeSession(ctx, rdb, layout, "refreshed", "s", five+1)
 				for _, s := range sessions {
 					if s.Identity == "gone" {
 						if removed, err := b.Expire(ctx, []registry.Session{s}); err != nil || !removed[0] {
@@ -78,7 +78,7 @@ func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
 		} {
 			for layout, place := range map[registry.Layout][2]string{registry.Keys: {"sessions:i", ""}, registry.Fields: {"sessions", "i:"}} {
 				rdb.FlushAll(ctx)
-				layoutWriters[layout](ctx, rdb, "i", "s", five)
+				writeSession(ctx, rdb, layout, "i", "s", five)
 				sessions := readAll(t, b)
 				change(place[0], place[1])
 				if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
@@ -93,7 +93,7 @@ func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for i := range 3 {
-		layoutWriters[registry.Keys](ctx, s.Client, strconv.Itoa(i), "s", five)
+		writeSession(ctx, s.Client, registry.Keys, strconv.Itoa(i), "s", five)
 	}
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
@@ -114,7 +114,7 @@ func TestExpireBoundsEachCall(t *testing.T) {
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
 	for i := range 1000 {
-		layoutWriters[registry.Object](ctx, s.Client, strconv.Itoa(i), "s", five)
+		writeSession(ctx, s.Client, registry.Object, strconv.Itoa(i), "s", five)
 	}
 	for i := range 20 {
 		s.Client.HSet(ctx, "sessions", "big "+strconv.Itoa(i), `{"lastUpdated":1763874856005,"streamName":"s","json":"`+strings.Repeat("x", 100<<10)+`"}`)
@@ -197,7 +197,7 @@ func race(t *testing.T, rdb *redis.Client, b *Buffer, layout registry.Layout, st
 		for from := 0; from < len(stale); from += batch {
 			pipe := rdb.Pipeline()
 			for _, s := range stale[from : from+batch] {
-				layoutWriters[layout](t.Context(), pipe, s.Identity, "s", updated)
+				writeSession(t.Context(), pipe, layout, s.Identity, "s", updated)
 			}
 			if _, err := pipe.Exec(t.Context()); err != nil {
 				t.Error(err)
@@ -230,7 +230,7 @@ func write(t *testing.T, rdb *redis.Client, layout registry.Layout, n int, updat
 	pipe := rdb.Pipeline()
 	for i := range n {
 		if wanted(i) {
-			layoutWriters[layout](t.Context(), pipe, fmt.Sprintf("session %d", i), "s", updated)
+			writeSession(t.Context(), pipe, layout, fmt.Sprintf("session %d", i), "s", updated)
 		}
 		if pipe.Len() >= 1000 || i == n-1 {
 			if _, err := pipe.Exec(t.Context()); err != nil {

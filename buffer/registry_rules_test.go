@@ -27,12 +27,12 @@ func writeFields(t *testing.T, rdb *redis.Client, layout registry.Layout, identi
 			members = append(members, fmt.Sprintf("%q:%s", name, value))
 		}
 		err = rdb.HSet(t.Context(), "sessions", identity, "{"+strings.Join(members, ",")+"}").Err()
-	case registry.Fields:
-		for name, value := range fields {
-			err = rdb.HSet(t.Context(), "sessions", identity+":"+name, value).Err()
-		}
 	default:
-		err = rdb.HSet(t.Context(), "sessions:"+identity, fields).Err()
+		var pairs []any
+		for name, value := range fields {
+			pairs = append(pairs, name, value)
+		}
+		err = registry.Produce(t.Context(), rdb, layout, "sessions", identity, pairs...)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -245,7 +245,7 @@ func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.Set(ctx, "sessions", "no Hash", 0)
-	layoutWriters[registry.Keys](ctx, s.Client, "a", "s", five)
+	writeSession(ctx, s.Client, registry.Keys, "a", "s", five)
 	b := open(t, s.URL(), nil)
 	var u registry.UnreadableOwners
 	for _, session := range readAll(t, b) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -280,8 +281,8 @@ func TestOutOfMemoryTheKeyGoesAndTheNameStays(t *testing.T) {
 	makeDead(t, s.Client, "x")
 	makeDead(t, s.Client, "busy")
 	s.Client.SAdd(ctx, "streams", "no key")
-	for layout, write := range layoutWriters {
-		write(ctx, s.Client, string(layout), "s", five)
+	for _, layout := range registry.Layouts() {
+		writeSession(ctx, s.Client, layout, string(layout), "s", five)
 	}
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)

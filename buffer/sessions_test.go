@@ -23,18 +23,17 @@ var oddNames = []string{
 	"plain", "with a space", "a:b:c", "ends:", ":starts", "*", "?[a-z]\\", "\xff\xfe", "é🏎", "", "a:lastUpdated", "x:json", "new\nline", "sessions", "{tag}",
 }
 
-// layoutWriters write a session as producers of each layout do.
-var layoutWriters = map[registry.Layout]func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64){
-	registry.Keys: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
-		rdb.HSet(ctx, "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated)
-	},
-	registry.Object: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
+// writeSession writes a session as producers of each layout do.
+func writeSession(ctx context.Context, rdb redis.Cmdable, layout registry.Layout, identity, stream string, updated int64) {
+	pairs := []any{"streamSessionId", 7, "streamName", stream, "streamPosition", "0-0", "lastUpdated", updated}
+	switch layout {
+	case registry.Object:
 		rdb.HSet(ctx, "sessions", identity, objectEntry(stream, updated))
-	},
-	registry.Fields: func(ctx context.Context, rdb redis.Cmdable, identity, stream string, updated int64) {
-		rdb.HSet(ctx, "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":streamPosition", "0-0",
-			identity+":lastUpdated", updated, identity+":json", `{"identity":"`+strings.Repeat("x", 80)+`","state":2}`, identity+":tStart", 1, identity+":tEnd", 2)
-	},
+		return
+	case registry.Fields: // which is scattered over pages only if there are many
+		pairs = append(pairs, "json", `{"identity":"`+strings.Repeat("x", 80)+`","state":2}`, "tStart", 1, "tEnd", 2)
+	}
+	_ = registry.Produce(ctx, rdb, layout, "sessions", identity, pairs...)
 }
 
 // objectEntry quotes a name byte for byte, as a producer that is not strict
@@ -85,7 +84,7 @@ func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
 				ctx := t.Context()
 				for _, layout := range layouts {
 					for i, odd := range oddNames {
-						layoutWriters[layout](ctx, rdb, odd, oddNames[len(oddNames)-1-i], at+int64(i))
+						writeSession(ctx, rdb, layout, odd, oddNames[len(oddNames)-1-i], at+int64(i))
 					}
 				}
 				for _, pinned := range [][]registry.Layout{nil, layouts} {
@@ -119,7 +118,7 @@ func TestWalkSessionsVisitsEachOnceHoweverItsFieldsScatter(t *testing.T) {
 			identity := fmt.Sprintf("session %d:a", i)
 			switch i % 6 {
 			case 0: // whole
-				layoutWriters[registry.Fields](ctx, pipe, identity, "s", five)
+				writeSession(ctx, pipe, registry.Fields, identity, "s", five)
 			case 1: // the other name of the time, no stream
 				pipe.HSet(ctx, "sessions", identity+":updated", 5, identity+":tStart", 1, identity+":tEnd", 2, identity+":json", "{}")
 			case 2: // nothing that is read
@@ -206,8 +205,8 @@ func TestAnIdentityThatEndsLikeAPropertyIsReadInItsLayout(t *testing.T) {
 
 func TestPinnedLayoutsLeaveTheOthersAlone(t *testing.T) {
 	s := redistest.Start(t)
-	for layout, write := range layoutWriters {
-		write(t.Context(), s.Client, string(layout), "s", five)
+	for _, layout := range registry.Layouts() {
+		writeSession(t.Context(), s.Client, layout, string(layout), "s", five)
 	}
 	for layout, want := range map[registry.Layout]string{registry.Keys: "keys|keys", registry.Fields: "fields|fields"} {
 		_, visits := collect(t, open(t, s.URL(), func(o *Options) { o.Layouts = []registry.Layout{layout} }))
@@ -318,7 +317,7 @@ func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
 	pipe := s.Client.Pipeline()
 	for i := range 3000 {
 		for _, layout := range registry.Layouts() {
-			layoutWriters[layout](ctx, pipe, fmt.Sprint(i), "s", five)
+			writeSession(ctx, pipe, layout, fmt.Sprint(i), "s", five)
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -345,7 +344,7 @@ func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, identity := range []string{"ours", "theirs"} {
-		layoutWriters[registry.Keys](ctx, s.Client, identity, "s", five)
+		writeSession(ctx, s.Client, registry.Keys, identity, "s", five)
 	}
 	s.Client.Do(ctx, "ACL", "SETUSER", "narrow", "on", ">pw", "+@all", "~sessions:ours", "~sessions")
 	b := open(t, strings.Replace(s.URL(), "redis://", "redis://narrow:pw@", 1), nil)
@@ -384,7 +383,7 @@ func TestWalkStreamKeysVisitsOursListedOrNot(t *testing.T) {
 func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		b := open(t, url, nil)
-		for layout, write := range layoutWriters {
+		for _, layout := range registry.Layouts() {
 			gone := make([]registry.Session, 1200)
 			for i := range gone {
 				gone[i] = registry.Session{Identity: fmt.Sprint("gone ", i), Layout: layout}
@@ -392,7 +391,7 @@ func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
 			if found, err := b.SessionsExist(t.Context(), gone); found || err != nil {
 				t.Errorf("%s: %v, %v", layout, found, err)
 			}
-			write(t.Context(), rdb, "gone 1100", "s", time.Now().UnixMilli())
+			writeSession(t.Context(), rdb, layout, "gone 1100", "s", time.Now().UnixMilli())
 			if found, err := b.SessionsExist(t.Context(), gone); !found || err != nil {
 				t.Errorf("%s: %v, %v after it came back", layout, found, err)
 			}

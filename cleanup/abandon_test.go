@@ -41,15 +41,14 @@ func (w *world) described(layout registry.Layout, identity, stream string, id in
 		text, _ := json.Marshal(sessionJSON)
 		w.noError(w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(
 			`{"streamSessionId":%d,"streamName":%q,"own":{"b":1.0,"a":2},"lastUpdated":%d,"json":%s,"tStart":"1","tEnd":"2"}`, id, stream, ms, text)).Err())
-	case registry.Fields:
-		for i := 0; i < len(fields); i += 2 {
-			fields[i] = fmt.Sprint(identity, ":", fields[i])
-		}
-		w.noError(w.Client.HSet(w.t.Context(), "sessions", fields...).Err())
 	default:
-		key := "sessions:" + identity
-		w.noError(w.Client.HSet(w.t.Context(), key, append(fields, "own", "x")...).Err())
-		w.noError(w.Client.PExpire(w.t.Context(), key, time.Hour).Err())
+		if layout.HasOwnKey() {
+			fields = append(fields, "own", "x")
+		}
+		w.noError(registry.Produce(w.t.Context(), w.Client, layout, "sessions", identity, fields...))
+		if layout.HasOwnKey() {
+			w.noError(w.Client.PExpire(w.t.Context(), "sessions:"+identity, time.Hour).Err())
+		}
 	}
 }
 

@@ -91,14 +91,12 @@ func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.A
 // session writes a session as a producer of the layout does.
 func (w *world) session(layout registry.Layout, identity, stream string, age time.Duration) {
 	ms := w.now.Add(-age).UnixMilli()
-	switch layout {
-	case registry.Object:
-		w.Client.HSet(w.t.Context(), "sessions", identity, fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":2}}`, stream, ms))
-	case registry.Fields:
-		w.Client.HSet(w.t.Context(), "sessions", identity+":streamSessionId", 7, identity+":streamName", stream, identity+":lastUpdated", ms, identity+":json", "{}")
-	default:
-		w.Client.HSet(w.t.Context(), "sessions:"+identity, "streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", "{}")
+	sessionJSON := any("{}")
+	if layout == registry.Object {
+		sessionJSON = map[string]int{"state": 2}
 	}
+	w.noError(registry.Produce(w.t.Context(), w.Client, layout, "sessions", identity,
+		"streamSessionId", 7, "streamName", stream, "lastUpdated", ms, "json", sessionJSON))
 }
 
 // stream makes a stream with one entry of that age, and lists it.
