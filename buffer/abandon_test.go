@@ -65,6 +65,7 @@ func contents(t *testing.T, rdb *redis.Client, layout registry.Layout, identity 
 const openJSON, abandonedJSON = `{"identity":"a","state":"open","n":1.50}`, `{"identity":"a","state":"abandoned","n":1.50}`
 
 func TestSetJSONChangesNothingElse(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
@@ -106,6 +107,7 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 }
 
 func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, layout := range registry.Layouts() {
@@ -129,6 +131,7 @@ func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
 }
 
 func TestSetJSONComparesAllThatWasRead(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
@@ -158,6 +161,7 @@ func TestSetJSONComparesAllThatWasRead(t *testing.T) {
 }
 
 func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
@@ -195,6 +199,7 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 }
 
 func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx, now := t.Context(), time.Now()
 		add := func(stream string, age time.Duration, id any, data string) {
@@ -263,6 +268,7 @@ func TestAMessageIsAppendedOnlyWhereItsSessionIsSilent(t *testing.T) {
 }
 
 func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, layout := range registry.Layouts() {
@@ -289,6 +295,7 @@ func TestWithoutMemoryNothingIsAppendedOrSet(t *testing.T) {
 }
 
 func TestAReadOnlyBufferNeitherAppendsNorSets(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	writeJSON(t, s.Client, registry.Keys, "a", five, openJSON)
 	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })

@@ -11,6 +11,7 @@ import (
 )
 
 func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		uses Uses
@@ -49,6 +50,7 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 }
 
 func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		uses Uses
@@ -76,6 +78,7 @@ func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
 }
 
 func TestTheRuleFitsOddNames(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	names := Names{Streams: `my "streams" [1]`, StreamPrefix: "x*\xff:", Sessions: `s\?`, StatePrefix: "é k:"}

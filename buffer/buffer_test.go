@@ -32,6 +32,7 @@ func open(t *testing.T, url string, change func(*Options)) *Buffer {
 }
 
 func TestOpenAsksWhatTheServerIs(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := open(t, s.URL(), nil)
 	if got := b.Server(); got.Name != "redis" || got.Mode != "standalone" || got.Role != "master" || !got.AtLeast(6, 2) {
@@ -78,6 +79,7 @@ func TestOpenFailsSoonAndSaysWhereRedisIsNot(t *testing.T) {
 }
 
 func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := open(t, s.URL(), func(o *Options) { o.ReadOnly = true })
 	ctx := t.Context()
@@ -127,6 +129,7 @@ func firstOutcome(outcomes []Trimmed, err error) error {
 }
 
 func TestErrorsAreSortedAndCounted(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var seen []redisconn.Class
 	b := open(t, s.URL(), func(o *Options) { o.OnError = func(c redisconn.Class) { seen = append(seen, c) } })
@@ -149,6 +152,7 @@ func TestErrorsAreSortedAndCounted(t *testing.T) {
 }
 
 func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
+	t.Parallel()
 	m := miniredis.RunT(t)
 	there := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	m.SetTime(there)
@@ -166,6 +170,7 @@ func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
 }
 
 func TestScriptsAreSentAgainWhenTheServerForgotThem(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := open(t, s.URL(), nil)
 	ctx := t.Context()
@@ -182,6 +187,7 @@ func TestScriptsAreSentAgainWhenTheServerForgotThem(t *testing.T) {
 }
 
 func TestInfosTellAllButPayloads(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	m := miniredis.RunT(t)
 	for name, client := range map[string]*redis.Client{"real": s.Client, "miniredis": redis.NewClient(&redis.Options{Addr: m.Addr()})} {
@@ -225,6 +231,7 @@ func TestInfosTellAllButPayloads(t *testing.T) {
 }
 
 func TestWalkStreamsVisitsOursOnce(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	want := map[string]bool{"": true, "odd: name": true, "\xff\xfe": true, "glob*[x]?": true, "line\nbreak": true}

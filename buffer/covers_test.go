@@ -6,6 +6,7 @@ import (
 )
 
 func TestAPatternCoversAnother(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		pattern, other string
 		want           bool
@@ -75,6 +76,7 @@ func oddName(r *rand.Rand) string {
 
 // A rule that is said never to count must never have counted.
 func TestWhatIsCoveredIsMatched(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(14, 19))
 	covered, matched := 0, 0
 	for range 20_000 {

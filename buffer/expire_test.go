@@ -30,6 +30,7 @@ func readAll(t *testing.T, b *Buffer) []registry.Session {
 }
 
 func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
@@ -67,6 +68,7 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 }
 
 func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		b := open(t, url, nil)
@@ -90,6 +92,7 @@ func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
 }
 
 func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for i := range 3 {
@@ -110,6 +113,7 @@ func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
 }
 
 func TestExpireBoundsEachCall(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
@@ -140,6 +144,7 @@ func TestExpireBoundsEachCall(t *testing.T) {
 // more than 100 000 of them in each layout, while stale reads are expired in a
 // loop. A session that was refreshed must be there afterwards, with its time.
 func TestNoRefreshIsEverLost(t *testing.T) {
+	t.Parallel()
 	const (
 		wanted   = 100_000 // refreshes that land between reading and deleting
 		rounds   = 20

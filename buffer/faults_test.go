@@ -81,6 +81,7 @@ func TestAMasterThatHangsEndsACommandAfterTheTimeout(t *testing.T) {
 }
 
 func TestAPoolThatRunsDryIsATimeout(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	p := redistest.StartProxy(t, s.Addr)
 	b := openAs(t, redisconn.Connection{URL: p.URL() + "?pool_size=1&pool_timeout=100ms&max_retries=-1", Timeout: time.Second})

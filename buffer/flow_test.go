@@ -24,6 +24,7 @@ func marksOf(a Arrived) string {
 }
 
 func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		long := strings.Repeat("7", 100)
@@ -64,6 +65,7 @@ func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
 }
 
 func TestSpreadLooksAtPointsInOrder(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		start := time.Now().Add(-time.Hour)
@@ -93,6 +95,7 @@ func TestSpreadLooksAtPointsInOrder(t *testing.T) {
 // One call looks at so many bytes as TRIM_MAX_STALL allows, and at one entry at
 // least.
 func TestALookIsBoundInBytes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	payload := strings.Repeat("x", 64<<10)

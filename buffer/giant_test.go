@@ -57,6 +57,7 @@ func memoryOf(t *testing.T, rdb *redis.Client, stream string) int64 {
 }
 
 func TestAGiantIsCutInSlicesBeforeItIsRemoved(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	warm(t, s)
 	for _, tt := range []struct {
@@ -99,6 +100,7 @@ func TestAGiantIsCutInSlicesBeforeItIsRemoved(t *testing.T) {
 }
 
 func TestAGiantThatChangesWhileItIsCutKeepsTheRest(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	warm(t, s)
 	ctx := t.Context()
@@ -139,6 +141,7 @@ func TestAGiantThatChangesWhileItIsCutKeepsTheRest(t *testing.T) {
 }
 
 func TestKilledBetweenSlicesALaterRunReachesTheEnd(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	warm(t, s)
 	dead := errors.New("killed")
@@ -166,6 +169,7 @@ func TestKilledBetweenSlicesALaterRunReachesTheEnd(t *testing.T) {
 }
 
 func TestWithoutMemoryAGiantGoesInSlicesToo(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	makeGiant(t, s.Client, "x", 1000, 16<<10)
 	b := open(t, s.URL(), nil)
@@ -180,6 +184,7 @@ func TestWithoutMemoryAGiantGoesInSlicesToo(t *testing.T) {
 }
 
 func TestTheRightsToCleanUpAreEnoughToCutAGiant(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}

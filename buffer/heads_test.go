@@ -32,6 +32,7 @@ func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client, b *Buffer))
 }
 
 func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
 		now := time.Now()
 		at := func(ago time.Duration) string { return TimeID(now.Add(-ago)).String() }
@@ -106,6 +107,7 @@ func TestTheLastIDStaysWhenItsEntryIsGone(t *testing.T) {
 }
 
 func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
 		now := time.Now()
 		fill := func() {

@@ -12,6 +12,7 @@ import (
 const leaseKey = "streamkeeper:lease"
 
 func TestTheLeaseIsOnes(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	l := open(t, s.URL(), nil).Lease()

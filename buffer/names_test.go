@@ -6,6 +6,7 @@ import (
 )
 
 func TestIDsAreComparedAsNumbers(t *testing.T) {
+	t.Parallel()
 	ordered := []string{"0-0", "0-1", "9-0", "9-9", "9-10", "10-0", "100-0", "1700000000000-0", "18446744073709551615-18446744073709551615"}
 	for i := range ordered {
 		for j := range ordered {
@@ -25,6 +26,7 @@ func TestIDsAreComparedAsNumbers(t *testing.T) {
 }
 
 func TestParseIDRefusesWhatIsNoID(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "-", "1-", "-1", "a-1", "1-b", "1-2-3", "18446744073709551616-0", " 1-0"} {
 		if id, err := ParseID(text); err == nil {
 			t.Errorf("ParseID(%q) = %s, want an error", text, id)
@@ -33,6 +35,7 @@ func TestParseIDRefusesWhatIsNoID(t *testing.T) {
 }
 
 func TestAnIDIsATimeFrom2001ToADayAhead(t *testing.T) {
+	t.Parallel()
 	now := time.UnixMilli(1_800_000_000_000)
 	for ms, want := range map[uint64]bool{
 		0:                            false,

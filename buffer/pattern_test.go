@@ -38,6 +38,7 @@ var globCases = []struct {
 }
 
 func TestGlobMatch(t *testing.T) {
+	t.Parallel()
 	for _, c := range globCases {
 		if got := globMatch(c.pattern, c.name); got != c.want {
 			t.Errorf("%q matches %q: %v, want %v", c.pattern, c.name, got, c.want)
@@ -47,6 +48,7 @@ func TestGlobMatch(t *testing.T) {
 
 // What a pattern means is what Redis says it means.
 func TestGlobMatchAgreesWithRedis(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for _, c := range globCases {
 		if c.pattern == "" {
@@ -67,6 +69,7 @@ func TestGlobMatchAgreesWithRedis(t *testing.T) {
 }
 
 func TestParsePatternsSplitsOutsideQuotes(t *testing.T) {
+	t.Parallel()
 	ps, err := ParsePatterns(`rocket-*, "odd; name, \xff" ;lap`)
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,7 @@ func writeFields(t *testing.T, rdb *redis.Client, layout registry.Layout, identi
 }
 
 func TestTimesInAnotherUnitAreMalformedAndTheUnitIsNamed(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	for text, want := range map[string]string{
 		fmt.Sprint(now.Unix()):                              "seconds",
@@ -82,6 +83,7 @@ func eachLayoutOn(t *testing.T, name string, test func(t *testing.T, s *redistes
 }
 
 func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
+	t.Parallel()
 	old := fmt.Sprint(time.Now().Add(-72 * time.Hour).UnixMilli())
 	s := redistest.Start(t)
 	s.Client.SAdd(t.Context(), "streams", "listed")
@@ -139,6 +141,7 @@ func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
 }
 
 func TestOneValueBelongsToOneLayout(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	stale, fresh := now.Add(-72*time.Hour).UnixMilli(), now.UnixMilli()
 	entry := func(ms int64) string { return objectEntry("s", ms) }
@@ -215,6 +218,7 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 }
 
 func TestAnEntryIsNotMarkedInPlaceOfASessionJSON(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.HSet(ctx, "sessions", "x:lastUpdated", five, "x:streamName", "s", "x:json", objectEntry("s", five))
@@ -230,6 +234,7 @@ func TestAnEntryIsNotMarkedInPlaceOfASessionJSON(t *testing.T) {
 }
 
 func TestAPropertyThatCameBackKeepsWhatLooksLikeAnEntry(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.HSet(ctx, "sessions", "x:json", objectEntry("s", five))
@@ -242,6 +247,7 @@ func TestAPropertyThatCameBackKeepsWhatLooksLikeAnEntry(t *testing.T) {
 }
 
 func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.Set(ctx, "sessions", "no Hash", 0)

@@ -42,6 +42,7 @@ func stateOf(t *testing.T, rdb *redis.Client, name string) state {
 }
 
 func TestRetireTakesAwayKeyAndNameAndRemembers(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		b := open(t, url, nil)
 		for _, name := range oddNames {
@@ -58,6 +59,7 @@ func TestRetireTakesAwayKeyAndNameAndRemembers(t *testing.T) {
 }
 
 func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		b := open(t, url, nil)
@@ -95,6 +97,7 @@ func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
 }
 
 func TestANameThatAnotherKeeperNotedStaysRemembered(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
@@ -114,6 +117,7 @@ func TestANameThatAnotherKeeperNotedStaysRemembered(t *testing.T) {
 }
 
 func TestRestoreKeepsTheNoteFromNowOnAndForgetMinds(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
@@ -162,6 +166,7 @@ func warm(t *testing.T, s *redistest.Server) {
 }
 
 func TestWhateverComesBetweenTheStepsOfRetiringStays(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	warm(t, s)
 	ctx := t.Context()
@@ -201,6 +206,7 @@ func TestWhateverComesBetweenTheStepsOfRetiringStays(t *testing.T) {
 }
 
 func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	warm(t, s)
 	ctx := t.Context()
@@ -237,6 +243,7 @@ func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
 }
 
 func TestDropNameKeepsTheNameOfAStreamThatIsBack(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	xadd := func() { s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:x", Values: []any{"id", 1}}) }
@@ -276,6 +283,7 @@ func fill(t *testing.T, s *redistest.Server) {
 }
 
 func TestOutOfMemoryTheKeyGoesAndTheNameStays(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	makeDead(t, s.Client, "x")

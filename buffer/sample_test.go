@@ -12,6 +12,7 @@ import (
 )
 
 func TestPeeksReadOneMessageOfARange(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, id := range []string{"5-1", "5-2", "7-0", "9-18446744073709551615"} {

@@ -75,6 +75,7 @@ func collect(t *testing.T, b *Buffer) (sessions map[string]registry.Session, vis
 }
 
 func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
+	t.Parallel()
 	const at = 1763874856000
 	for name, layouts := range map[string][]registry.Layout{
 		"keys": {registry.Keys}, "object": {registry.Object}, "fields": {registry.Fields}, "mixed": registry.Layouts(),
@@ -110,6 +111,7 @@ func TestWalkSessionsReadsEveryLayoutAndAllOfThemMixed(t *testing.T) {
 }
 
 func TestWalkSessionsVisitsEachOnceHoweverItsFieldsScatter(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		const n = 3000
@@ -147,6 +149,7 @@ func TestWalkSessionsVisitsEachOnceHoweverItsFieldsScatter(t *testing.T) {
 }
 
 func TestMalformedSessionsAreVisitedAndKeepTheirStream(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		for identity, value := range map[string]string{
@@ -183,6 +186,7 @@ func TestMalformedSessionsAreVisitedAndKeepTheirStream(t *testing.T) {
 }
 
 func TestAnIdentityThatEndsLikeAPropertyIsReadInItsLayout(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		// An entry of the object layout whose identity ends in ":json", beside
@@ -204,6 +208,7 @@ func TestAnIdentityThatEndsLikeAPropertyIsReadInItsLayout(t *testing.T) {
 }
 
 func TestPinnedLayoutsLeaveTheOthersAlone(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for _, layout := range registry.Layouts() {
 		writeSession(t.Context(), s.Client, layout, string(layout), "s", five)
@@ -225,6 +230,7 @@ func TestPinnedLayoutsLeaveTheOthersAlone(t *testing.T) {
 }
 
 func TestKeyPrefixesAreTakenLiterally(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.HSet(ctx, "se*[x]:a", "streamName", "s", "lastUpdated", 5)
@@ -237,6 +243,7 @@ func TestKeyPrefixesAreTakenLiterally(t *testing.T) {
 }
 
 func TestBigEntriesComeInSmallPages(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	const n = 400
@@ -312,6 +319,7 @@ func (h *breaking) meet(cmd redis.Cmder) error {
 }
 
 func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	pipe := s.Client.Pipeline()
@@ -341,6 +349,7 @@ func TestAWalkThatBreaksOffSaysSo(t *testing.T) {
 }
 
 func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, identity := range []string{"ours", "theirs"} {
@@ -354,6 +363,7 @@ func TestAKeyThatMayNotBeReadBreaksTheWalkOff(t *testing.T) {
 }
 
 func TestWalkStreamKeysVisitsOursListedOrNot(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, name := range oddNames {
@@ -381,6 +391,7 @@ func TestWalkStreamKeysVisitsOursListedOrNot(t *testing.T) {
 }
 
 func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		b := open(t, url, nil)
 		for _, layout := range registry.Layouts() {

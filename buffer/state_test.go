@@ -13,6 +13,7 @@ import (
 )
 
 func TestTheFirstSightingIsKept(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, _ *redis.Client) {
 		ctx := t.Context()
 		b := open(t, url, nil)
@@ -43,6 +44,7 @@ func TestTheFirstSightingIsKept(t *testing.T) {
 }
 
 func TestFactsAreReadAsTheyWereWritten(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		b := open(t, url, nil)
@@ -68,6 +70,7 @@ func TestFactsAreReadAsTheyWereWritten(t *testing.T) {
 }
 
 func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
@@ -90,6 +93,7 @@ func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
 }
 
 func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
@@ -119,6 +123,7 @@ func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
 }
 
 func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
+	t.Parallel()
 	eachServer(t, func(t *testing.T, url string, rdb *redis.Client) {
 		ctx := t.Context()
 		exclude, err := ParsePatterns("theirs")
@@ -151,6 +156,7 @@ func TestReturnedGivesTheRememberedThatHaveAKey(t *testing.T) {
 }
 
 func TestTwoKeepersNotesOfOneStreamNeverHaveTheSameTime(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	b := openAs(t, redisconn.Connection{URL: s.URL()})
 	var last time.Time

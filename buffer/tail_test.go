@@ -12,6 +12,7 @@ import (
 )
 
 func TestTailsReadWhatComesAfterAnId(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, id := range []string{"5-1", "5-2", "7-0", "8-0"} {

@@ -60,6 +60,7 @@ func sessionNames(t *testing.T, b *Buffer) []string {
 }
 
 func TestAUnixSocketAndAnotherDatabaseAreReached(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	socket := filepath.Join(dir, "s")
 	s := redistest.Start(t, "--unixsocket", socket)
@@ -75,6 +76,7 @@ func TestAUnixSocketAndAnotherDatabaseAreReached(t *testing.T) {
 }
 
 func TestTLSWantsTheRightCertificates(t *testing.T) {
+	t.Parallel()
 	certs := redistest.MakeCertificates(t, "redis.example")
 	s := redistest.StartTLS(t, certs)
 	s.Client.SAdd(t.Context(), "streams", "a")
@@ -127,6 +129,7 @@ func TestTLSWantsTheRightCertificates(t *testing.T) {
 }
 
 func TestAPasswordFileIsReadAgainAtEachNewConnection(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	file := filepath.Join(t.TempDir(), "password")
@@ -153,6 +156,7 @@ func TestAPasswordFileIsReadAgainAtEachNewConnection(t *testing.T) {
 }
 
 func TestAWrongPasswordIsAnAuthError(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t, "--requirepass", "right")
 	for _, c := range []redisconn.Connection{
 		{URL: "redis://" + s.Addr},
@@ -239,6 +243,7 @@ func TestOneSentinelIsEnoughToFindTheOthers(t *testing.T) {
 }
 
 func TestAClusterIsFoundByAskingOrByItsNames(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, true)
 	ctx := t.Context()
 	var want []string
@@ -294,6 +299,7 @@ func TestAClusterIsFoundByAskingOrByItsNames(t *testing.T) {
 }
 
 func TestAReadOnlyBufferOfAClusterSendsNoWrite(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	b := openAs(t, redisconn.Connection{URL: c.URL()}, func(o *Options) { o.ReadOnly = true })
 	ctx := t.Context()
@@ -373,6 +379,7 @@ func TestNoSessionIsMissedWhileItsSlotMoves(t *testing.T) {
 }
 
 func TestOnAClusterTheRuleSufficesAndAMissingRightIsNamed(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	ctx := t.Context()
 	c.Client.SAdd(ctx, "streams", "a")
@@ -406,6 +413,7 @@ func TestOnAClusterTheRuleSufficesAndAMissingRightIsNamed(t *testing.T) {
 
 // A node that answers nothing is met by chance, here once in some twenty times.
 func TestADeadMasterKeepsNobodyFromOpeningACluster(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false, "--cluster-require-full-coverage", "no")
 	c.Masters[2].Kill()
 	for n := range 40 {

@@ -48,6 +48,7 @@ func pretend(t *testing.T, s *redistest.Server, name, version string, lacks ...s
 }
 
 func TestAServerThatIsTooOldIsRefusedByName(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	for _, version := range []string{"6.0.16", "5.0.14", "2.8.0"} {
 		url, _ := pretend(t, s, "redis", version)
@@ -59,6 +60,7 @@ func TestAServerThatIsTooOldIsRefusedByName(t *testing.T) {
 }
 
 func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.SAdd(ctx, "streams", "a")
@@ -97,6 +99,7 @@ func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
 }
 
 func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	limit := time.Now().Add(-time.Hour)
@@ -125,6 +128,7 @@ func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
 }
 
 func TestWhatMayBeDeniedCostsAFeatureAndCountsAsNoError(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	words, _ := Uses{Trim: true, Cleanup: true, Serve: true, Names: DefaultNames}.Rule()

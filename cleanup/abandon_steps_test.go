@@ -46,6 +46,7 @@ func (w *world) abandoned(layout registry.Layout, what string, times int) {
 }
 
 func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -83,6 +84,7 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 }
 
 func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
@@ -103,6 +105,7 @@ func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
 }
 
 func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -144,6 +147,7 @@ func (w *world) inspectedAll(stream string, enc burst.Encoding) {
 }
 
 func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
@@ -157,6 +161,7 @@ func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 // A producer returns to one session after the other from the moment when
 // clean-up has marked the first.
 func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
+	t.Parallel()
 	const sessions, rounds = 300, 12
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {

@@ -108,6 +108,7 @@ func (w *world) told(stream string, id int) []string {
 }
 
 func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		for i, enc := range burst.Encodings() {
 			t.Run(string(layout)+", "+enc.String(), func(t *testing.T) {
@@ -189,6 +190,7 @@ func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
 }
 
 func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -241,6 +243,7 @@ func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
 }
 
 func TestWithoutALimitNobodyIsMarked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Keys, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, burst.Frame)
@@ -250,6 +253,7 @@ func TestWithoutALimitNobodyIsMarked(t *testing.T) {
 }
 
 func TestOthersSessionsAreNotMarked(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, stream := range []string{"ours", "theirs"} {
 		w.described(registry.Object, stream, stream, 7, quiet, stated(`"open"`))
@@ -264,6 +268,7 @@ func TestOthersSessionsAreNotMarked(t *testing.T) {
 }
 
 func TestAnEmptyStreamIsToldInTheEncodingOfTheOthers(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		others []burst.Encoding
 		pinned burst.Encoding
@@ -296,6 +301,7 @@ func TestAnEmptyStreamIsToldInTheEncodingOfTheOthers(t *testing.T) {
 }
 
 func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 5 {
 		name := fmt.Sprint(i)
@@ -326,6 +332,7 @@ func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
 }
 
 func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	limits := func(o *cleanup.Options) { o.Limits.AbandonAfter = 23 * time.Hour }
 	w.described(registry.Fields, "a", "s", 7, 23*time.Hour+time.Minute, stated(`"open"`))
@@ -350,6 +357,7 @@ func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 }
 
 func TestTheBrakeDoesNotMatter(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 30 {
 		w.session(registry.Object, fmt.Sprint("stale ", i), "s", old)
@@ -378,6 +386,7 @@ func (b brittle) SetJSON(context.Context, registry.Session, string, string) (boo
 }
 
 func TestASessionThatCannotBeMarkedIsCountedAndTheRunGoesOn(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, name := range []string{"a", "b"} {
 		w.described(registry.Object, name, "s", 7, quiet, stated(`"open"`))

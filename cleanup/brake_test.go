@@ -35,6 +35,7 @@ func (w *world) heldFor(age time.Duration) {
 }
 
 func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.entry("came back", fresh)
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
@@ -69,6 +70,7 @@ func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
 }
 
 func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.run(withBrake)
 	report := w.run(func(o *cleanup.Options) {
@@ -87,6 +89,7 @@ func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
 }
 
 func TestTheBrakeLetsGoWhenTheDecisionHasStood(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.run(withBrake)
 	w.heldFor(59 * time.Minute)
@@ -106,6 +109,7 @@ func TestTheBrakeLetsGoWhenTheDecisionHasStood(t *testing.T) {
 }
 
 func TestWithoutAHoldTheBrakeStaysOn(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	change := func(o *cleanup.Options) {
 		withBrake(o)
@@ -119,6 +123,7 @@ func TestWithoutAHoldTheBrakeStaysOn(t *testing.T) {
 }
 
 func TestAnotherDecisionHasToStandItself(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.run(withBrake)
 	w.heldFor(2 * time.Hour)
@@ -135,6 +140,7 @@ func TestAnotherDecisionHasToStandItself(t *testing.T) {
 }
 
 func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.run(withBrake)
 	w.heldFor(2 * time.Hour)
@@ -153,6 +159,7 @@ func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 }
 
 func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(w *world){
 		"all sessions":  func(w *world) { w.Client.Del(w.t.Context(), "sessions") },
 		"most sessions": func(w *world) { w.Client.HDel(w.t.Context(), "sessions", w.sessions()[:25]...) },
@@ -194,6 +201,7 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 }
 
 func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 40 {
 		w.session(registry.Keys, fmt.Sprint(i), "a", fresh)
@@ -219,6 +227,7 @@ func (s *laterStore) Now(ctx context.Context) (time.Time, error) {
 }
 
 func TestOutOfMemoryTheHoldIsKeptInMindAsLongAsTheProcessRuns(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}
@@ -248,6 +257,7 @@ func TestOutOfMemoryTheHoldIsKeptInMindAsLongAsTheProcessRuns(t *testing.T) {
 }
 
 func TestAHoldInMindIsNotedOnceThereIsMemory(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}
 	daemon := cleanup.New(store, w.options(withBrake))
@@ -265,6 +275,7 @@ func TestAHoldInMindIsNotedOnceThereIsMemory(t *testing.T) {
 }
 
 func TestAHoldInMindThatNoRunConfirmedForLongIsForgotten(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 30)
 	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}

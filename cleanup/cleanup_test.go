@@ -19,6 +19,7 @@ import (
 )
 
 func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -54,6 +55,7 @@ func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
 }
 
 func TestThePlanSaysWhyInWords(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.session(registry.Object, "s1", "dying", 26*time.Hour+3*time.Minute)
 	w.stream("dying", older)
@@ -80,6 +82,7 @@ func TestThePlanSaysWhyInWords(t *testing.T) {
 }
 
 func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, name := range []string{"ours", "theirs", "not included"} {
 		w.session(registry.Keys, name, name, old)
@@ -98,6 +101,7 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 }
 
 func TestAStumpExpiresByTheSameClock(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Client.HSet(w.t.Context(), "sessions:old stump", "streamSessionId", 7, "lastUpdated", w.now.Add(-old).UnixMilli())
 	w.Client.HSet(w.t.Context(), "sessions:young stump", "streamSessionId", 7, "lastUpdated", w.now.UnixMilli())
@@ -106,6 +110,7 @@ func TestAStumpExpiresByTheSameClock(t *testing.T) {
 }
 
 func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 30 {
 		w.Client.HSet(w.t.Context(), "sessions", fmt.Sprint("bad ", i), "streamName of nothing")
@@ -125,6 +130,7 @@ func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
 }
 
 func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.stream("comes back", older)
 	w.stream("gets a session", older)
@@ -163,6 +169,7 @@ func (w *world) remembered() []string {
 }
 
 func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	ctx := w.t.Context()
 	w.stream("x", older)
@@ -212,6 +219,7 @@ func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
 }
 
 func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Client.SAdd(w.t.Context(), "streams", "ghost", "back", "owned")
 	w.session(registry.Object, "s", "owned", fresh)
@@ -244,6 +252,7 @@ func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 }
 
 func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.stream("read", older)
 	w.Client.XGroupCreate(w.t.Context(), "stream:read", "g", "0")
@@ -254,6 +263,7 @@ func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
 }
 
 func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.session(registry.Object, "stale", "dying", old)
 	w.stream("dying", older)
@@ -271,6 +281,7 @@ func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 }
 
 func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, layout := range registry.Layouts() {
 		w.session(layout, "stale "+string(layout), "dying", old)
@@ -298,6 +309,7 @@ func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 }
 
 func TestAScanListsOnlyStreamsThatAreOurs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.session(registry.Object, "s", "named by a session", fresh)
 	w.session(registry.Object, "t", "named by a session, no key", fresh)
@@ -352,6 +364,7 @@ func (c *counting) WalkHashSessions(ctx context.Context, visit func([]registry.S
 }
 
 func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	store := &counting{Buffer: w.open(w.URL(), nil), now: w.now}
 	cleaner := cleanup.New(store, w.options(nil))
@@ -395,6 +408,7 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 }
 
 func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.session(registry.Object, "s", "a", 10*time.Hour)
 	w.run(nil)
@@ -407,6 +421,7 @@ func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
 }
 
 func TestTheRecordEndsAtAThousandLines(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 1200 {
 		w.session(registry.Object, fmt.Sprint(i), "a", old)
@@ -419,6 +434,7 @@ func TestTheRecordEndsAtAThousandLines(t *testing.T) {
 }
 
 func TestAFailureOfRedisEndsTheRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	b := w.open(w.URL(), nil)
 	w.Kill()

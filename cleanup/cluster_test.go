@@ -68,6 +68,7 @@ func busPort(t *testing.T, s *redistest.Server) string {
 }
 
 func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
+	t.Parallel()
 	servers := startCluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{servers[0].Addr}, Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })

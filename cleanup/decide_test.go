@@ -51,6 +51,7 @@ var ages = []time.Duration{
 }
 
 func TestJudgeSession(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	judge := func(what string, s registry.Session) {
 		state, reason := JudgeSession(s, Messages{}, testLimits, testNow)
@@ -76,6 +77,7 @@ func TestJudgeSession(t *testing.T) {
 }
 
 func TestJudgeQuiet(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	judge := func(state string, m Messages, limit, age time.Duration) {
 		l := Limits{ExpireAfter: 24 * time.Hour, AbandonAfter: limit}
@@ -95,6 +97,7 @@ func TestJudgeQuiet(t *testing.T) {
 }
 
 func TestJudgeStream(t *testing.T) {
+	t.Parallel()
 	names := map[Fate]string{
 		Keep: "keep", Watch: "watch", Retirable: "retire", Droppable: "drop-name",
 		WrongType: "wrong type", WrongID: "wrong id", Unknown: "unknown",
@@ -136,6 +139,7 @@ func TestJudgeStream(t *testing.T) {
 }
 
 func TestTheFilterNeverMissesOne(t *testing.T) {
+	t.Parallel()
 	const n = 500_000
 	f := newFilter()
 	seed := maphash.MakeSeed()
@@ -161,6 +165,7 @@ func TestTheFilterNeverMissesOne(t *testing.T) {
 }
 
 func TestTheStreamTableKnowsEachName(t *testing.T) {
+	t.Parallel()
 	table := newStreamTable()
 	for i := range 1000 {
 		if name := fmt.Sprint(i); !table.list(name) || table.list(name) {
@@ -181,6 +186,7 @@ func TestTheStreamTableKnowsEachName(t *testing.T) {
 }
 
 func TestBrakeJudges(t *testing.T) {
+	t.Parallel()
 	for name, tt := range map[string]struct {
 		brake  Brake
 		counts Counts
@@ -220,6 +226,7 @@ func TestBrakeJudges(t *testing.T) {
 }
 
 func TestAHeldDecisionStandsUntilItIsAnother(t *testing.T) {
+	t.Parallel()
 	since := testNow.Add(-30 * time.Minute)
 	first := Counts{Sessions: 1000, Expire: 600, Lasting: 1000, LastingExpire: 600, Streams: 300, Retire: 200}
 	few := Counts{Sessions: 12, Expire: 12, Lasting: 12, LastingExpire: 12, Open: true}
@@ -260,6 +267,7 @@ func TestAHeldDecisionStandsUntilItIsAnother(t *testing.T) {
 }
 
 func TestTheGuardReleasesAfterItsHold(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		hold, stood time.Duration
 		want        bool

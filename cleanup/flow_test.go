@@ -51,6 +51,7 @@ func (w *world) agree(change func(*cleanup.Options)) cleanup.Report {
 }
 
 func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -81,6 +82,7 @@ func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
 
 // One look a stream decides for all its sessions, however many share it.
 func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -105,6 +107,7 @@ func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
 }
 
 func TestAQuietSessionIsJudgedByItsOwnLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	// Its last message is within the limit of expiry, and past that of
 	// abandonment.
@@ -127,6 +130,7 @@ func TestAQuietSessionIsJudgedByItsOwnLimit(t *testing.T) {
 // Where several sessions name one stream with one id, its messages count for the
 // one with the newest time, wherever the scan comes upon it.
 func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -158,6 +162,7 @@ func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
 // A message past the newest ones is found where the messages of the rest of the
 // limit are looked at in places.
 func TestTheLookSpreadsOverTheLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Object, "now and then", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "never", "s", 8, old, stated(`"closed"`))
@@ -213,6 +218,7 @@ func (a *arriving) SetLeft(ctx context.Context, f buffer.Facts) error {
 }
 
 func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -232,6 +238,7 @@ func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
 }
 
 func TestWhatCannotBeLookedAtStays(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Object, "a", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "b", "s", 8, old, stated(`"closed"`))
@@ -250,6 +257,7 @@ func TestWhatCannotBeLookedAtStays(t *testing.T) {
 // The look ends as soon as it knows: a stream that flows costs little, however
 // large its messages are.
 func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	payload := strings.Repeat("x", 32<<10)
 	for i := range 200 {
@@ -269,6 +277,7 @@ func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 }
 
 func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Object, "counted", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "not there", "s", 8, old, stated(`"closed"`))
@@ -283,6 +292,7 @@ func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 // none at all, nobody knows: the sessions stay, as long as the stream's last id
 // is within the limit.
 func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
 	w.described(registry.Object, "emptied long ago", "t", 7, old, stated(`"open"`))
@@ -311,6 +321,7 @@ func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.
 // A message of another session that comes after the stream was emptied says
 // nothing about those that were there before.
 func TestWhatWasEmptiedBetweenTheScansIsNotKnown(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
 	w.described(registry.Object, "stale", "t", 7, old, stated(`"open"`))

@@ -13,6 +13,7 @@ import (
 )
 
 func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, name := range []string{"car", "dead", "élan"} {
 		w.stream(name, older)
@@ -32,6 +33,7 @@ func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
 }
 
 func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.stream("s", older)
 	w.session("keys", "stale", "other", older)
@@ -46,6 +48,7 @@ func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
 }
 
 func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Client.HSet(t.Context(), "sessions", "web", `{"user":"bob","updated":1600000000000}`)
 	w.Client.HSet(t.Context(), "sessions:web1", "user", "bob", "updated", "1700000000000")
@@ -68,6 +71,7 @@ func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing
 }
 
 func TestTooMuchThatCannotBeReadHoldsRetirementBackForAWhile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.stream("dead", 200*24*time.Hour)
 	w.Client.HSet(t.Context(), "sessions", "cut off", `{"streamName":"`+strings.Repeat("x", 1<<20))

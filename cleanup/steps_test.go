@@ -63,6 +63,7 @@ func (w *world) steps(layout registry.Layout) int {
 }
 
 func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -127,6 +128,7 @@ func (w *world) check(what, event, stream string) {
 }
 
 func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -190,6 +192,7 @@ func (d *doubling) WalkSessions(ctx context.Context, visit func([]registry.Sessi
 }
 
 func TestASessionThatIsNamedTwiceTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 50 {
 		w.session(registry.Object, fmt.Sprint(i), "a", old)
@@ -217,6 +220,7 @@ func (r *reviving) Expire(ctx context.Context, sessions []registry.Session) ([]b
 }
 
 func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -232,6 +236,7 @@ func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {
 }
 
 func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
+	t.Parallel()
 	failure := errors.New("broken off")
 	for name, store := range map[string]broken{
 		"the first scan of the sessions":  {sessions: 1},
@@ -286,6 +291,7 @@ func child(url string) int {
 }
 
 func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	steps := w.steps(registry.Object)
 	for step := range steps {

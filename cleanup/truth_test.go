@@ -15,6 +15,7 @@ import (
 )
 
 func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
+	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newWorld(t)
@@ -50,6 +51,7 @@ func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
 }
 
 func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 3 {
 		w.stream(fmt.Sprint("dead ", i), older)
@@ -61,6 +63,7 @@ func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
 }
 
 func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i := range 8 {
 		name := fmt.Sprint("car ", i)
@@ -98,6 +101,7 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 }
 
 func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.session(registry.Keys, "a", "car", fresh)
 	w.session(registry.Keys, "b", "no messages", fresh)
@@ -120,6 +124,7 @@ func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
 }
 
 func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
+	t.Parallel()
 	w := braked(t, 0)
 	for i := range 40 {
 		w.stream(fmt.Sprint("s", i), fresh)
@@ -140,6 +145,7 @@ func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
 }
 
 func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{"retired", "sighted", "relisted", "left", "brake"} {
 		t.Run(key, func(t *testing.T) {
 			w := newWorld(t)
@@ -159,6 +165,7 @@ func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
 }
 
 func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Client.SAdd(t.Context(), "streams", "ghost")
 	w.sighted("ghost", old)
@@ -171,6 +178,7 @@ func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
 }
 
 func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	pipe := w.Client.Pipeline()
 	ms := w.now.Add(-old).UnixMilli()
@@ -193,6 +201,7 @@ func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
 }
 
 func TestAPlanWorksWithoutEvalRO(t *testing.T) {
+	t.Parallel()
 	w := &world{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
 	w.prepare(registry.Object)
 	if report := w.agree(nil); report.StreamsRetired != 2 || report.SessionsExpired != 1 {
@@ -201,6 +210,7 @@ func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 }
 
 func TestAPlanThatMayNotLookSaysWhatItCouldNotJudge(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.prepare(registry.Object)
 	w.noError(w.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+@all", "-xinfo").Err())

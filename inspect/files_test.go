@@ -23,6 +23,7 @@ func checkAll(t *testing.T, o Options, stdin io.Reader, paths ...string) []Messa
 }
 
 func TestFilesOfTheCorpusAreJudgedAsItSaysWhateverTheOrder(t *testing.T) {
+	t.Parallel()
 	dir, wants := t.TempDir(), corpus(t)
 	paths := make([]string, len(wants))
 	for i, m := range wants {
@@ -46,6 +47,7 @@ func TestFilesOfTheCorpusAreJudgedAsItSaysWhateverTheOrder(t *testing.T) {
 }
 
 func TestStandardInputIsReadOnce(t *testing.T) {
+	t.Parallel()
 	got := checkAll(t, Options{}, bytes.NewReader(payload(t, burst.Frame, 100)), "-", "-")
 	if len(got) != 1 || got[0].File != "-" || got[0].Verdict != burst.OK || got[0].Encoding != burst.Frame {
 		t.Errorf("%+v", got)
@@ -61,6 +63,7 @@ func (e *endless) Read(p []byte) (int, error) {
 }
 
 func TestAFileThatIsTooLargeIsNotReadToItsEnd(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "giant")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -80,6 +83,7 @@ func TestAFileThatIsTooLargeIsNotReadToItsEnd(t *testing.T) {
 }
 
 func TestAPayloadThatCannotBeCompressedFitsUpToTheLimit(t *testing.T) {
+	t.Parallel()
 	for _, enc := range burst.Encodings() {
 		data := payload(t, enc, 1<<20-100)
 		got := checkAll(t, Options{MaxBurst: 1 << 20}, bytes.NewReader(data), "-")
@@ -90,6 +94,7 @@ func TestAPayloadThatCannotBeCompressedFitsUpToTheLimit(t *testing.T) {
 }
 
 func TestAFileThatCannotBeReadIsNamedAndTheOthersAreJudged(t *testing.T) {
+	t.Parallel()
 	var messages []Message
 	paths := []string{"/does/not/exist", "-", t.TempDir()}
 	report, err := CheckFiles(t.Context(), Options{}, paths, strings.NewReader("rubbish"),
@@ -103,6 +108,7 @@ func TestAFileThatCannotBeReadIsNamedAndTheOthersAreJudged(t *testing.T) {
 }
 
 func TestAPinnedEncodingIsTheOnlyOneTried(t *testing.T) {
+	t.Parallel()
 	data := payload(t, burst.Frame, 100)
 	if got := checkAll(t, Options{Encoding: burst.Pickle}, bytes.NewReader(data), "-"); got[0].Verdict != burst.Invalid {
 		t.Errorf("a frame was taken for a pickle: %+v", got)
@@ -110,6 +116,7 @@ func TestAPinnedEncodingIsTheOnlyOneTried(t *testing.T) {
 }
 
 func TestContentIsShownOfWhatCanBeReadOnly(t *testing.T) {
+	t.Parallel()
 	for _, enc := range burst.Encodings() {
 		got := checkAll(t, Options{Decode: true}, bytes.NewReader(payload(t, enc, 100)), "-")[0]
 		if got.Verdict != burst.OK || got.Content == nil || len(got.Content.Data) != 1 || got.Content.Data[0].Kind != "row_data" {

@@ -15,6 +15,7 @@ import (
 )
 
 func TestFollowingOutlivesARedisThatIsAway(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	proxy := redistest.StartProxy(t, s.Addr)
 	add(t, s.Client, "a", "1-0", "id", 1)
@@ -34,6 +35,7 @@ func TestFollowingOutlivesARedisThatIsAway(t *testing.T) {
 }
 
 func TestFollowingOutlivesWhatCanBeMended(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for _, c := range []struct {
@@ -65,6 +67,7 @@ func TestFollowingOutlivesWhatCanBeMended(t *testing.T) {
 }
 
 func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	s.Client.HSet(ctx, "stream:hash", "a", "b")
@@ -106,6 +109,7 @@ func TestFollowingEndsWhereItCannotGoOn(t *testing.T) {
 }
 
 func TestFollowingGetsByWithTheRightsOfInspecting(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	words, _ := buffer.Uses{Inspect: true, Names: buffer.DefaultNames}.Rule()
@@ -128,6 +132,7 @@ func TestFollowingGetsByWithTheRightsOfInspecting(t *testing.T) {
 }
 
 func TestWhatWasTrimmedBeforeItWasSeenIsSaid(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	stream := func(n int) {
@@ -158,6 +163,7 @@ func TestWhatWasTrimmedBeforeItWasSeenIsSaid(t *testing.T) {
 }
 
 func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
+	t.Parallel()
 	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
 		ctx := t.Context()
 		add(t, rdb, "a", "50-0", "id", 1)
@@ -176,6 +182,7 @@ func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
 }
 
 func TestFollowingStreamsOnSeveralNodes(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{c.Masters[0].Addr}, Protocol: 2})
 	defer cluster.Close()

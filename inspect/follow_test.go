@@ -87,6 +87,7 @@ func servers(t *testing.T, run func(t *testing.T, addr string, rdb *redis.Client
 }
 
 func TestFollowingShowsWhatComesAndNothingElse(t *testing.T) {
+	t.Parallel()
 	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
 		message := []any{"id", 1, "data", payload(t, burst.Block, 100)}
 		add(t, rdb, "car 7", "5-0", message...)
@@ -110,6 +111,7 @@ func TestFollowingShowsWhatComesAndNothingElse(t *testing.T) {
 }
 
 func TestFollowingBeginsWhereItIsAskedTo(t *testing.T) {
+	t.Parallel()
 	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
 		now, err := rdb.Time(t.Context()).Result()
 		if err != nil {
@@ -150,6 +152,7 @@ func TestFollowingBeginsWhereItIsAskedTo(t *testing.T) {
 }
 
 func TestATimeMeansNothingWhereIdsAreNone(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	add(t, rdb, "counted", "5-0", "id", 1)
 	since, _ := ParseSince("1h")
@@ -163,6 +166,7 @@ func TestATimeMeansNothingWhereIdsAreNone(t *testing.T) {
 }
 
 func TestFollowingOneSessionLeavesOutTheOthers(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	add(t, rdb, "a", "1-0", "id", "12")
 	p := play{Following: Following{Streams: []string{"a"}, Session: "7"}, steps: []func(){func() {
@@ -180,6 +184,7 @@ func TestFollowingOneSessionLeavesOutTheOthers(t *testing.T) {
 }
 
 func TestManyAndLargeMessagesAreReadInPortions(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	var want []string
 	streams := []string{"small", "large", "giant"}
@@ -217,6 +222,7 @@ func TestManyAndLargeMessagesAreReadInPortions(t *testing.T) {
 }
 
 func TestThePauseFollowsWhatComes(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	add(t, rdb, "a", "1-0", "id", 1)
 	p := play{Following: Following{Streams: []string{"a"}}, steps: []func(){
@@ -230,6 +236,7 @@ func TestThePauseFollowsWhatComes(t *testing.T) {
 }
 
 func TestFollowingWaitsForAStreamThatIsNotThereYet(t *testing.T) {
+	t.Parallel()
 	servers(t, func(t *testing.T, addr string, rdb *redis.Client) {
 		add(t, rdb, "a", "5-0", "id", 1)
 		p := play{Following: Following{Streams: []string{"a", "late", "stream:later"}}, steps: []func(){
@@ -245,6 +252,7 @@ func TestFollowingWaitsForAStreamThatIsNotThereYet(t *testing.T) {
 }
 
 func TestWhatIsOlderThanAskedForIsNotShownOfAStreamThatComes(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	since, err := ParseSince("5-0")
 	if err != nil {
@@ -257,6 +265,7 @@ func TestWhatIsOlderThanAskedForIsNotShownOfAStreamThatComes(t *testing.T) {
 }
 
 func TestFollowingEndsAfterAsManyMessagesAsWanted(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	add(t, rdb, "a", "1-0", "id", 1)
 	p := play{Following: Following{Streams: []string{"a"}, Count: 3}, steps: []func(){
@@ -275,6 +284,7 @@ func TestFollowingEndsAfterAsManyMessagesAsWanted(t *testing.T) {
 }
 
 func TestBytesThatWereNotFetchedAreNotCounted(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	add(t, s.Client, "a", "1-0", "id", 1)
 	p := play{Following: Following{Streams: []string{"a"}}, options: Options{MaxBurst: 1000}, steps: []func(){

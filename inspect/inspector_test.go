@@ -12,6 +12,7 @@ import (
 )
 
 func TestTheNewestTheOldestAndOneBetweenAreJudgedInOrder(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	for i := range 100 {
 		add(t, rdb, "a", millis(100*i), "id", i, "data", payload(t, burst.Wrap, 100))
@@ -37,6 +38,7 @@ func TestTheNewestTheOldestAndOneBetweenAreJudgedInOrder(t *testing.T) {
 }
 
 func TestOtherTypesArePassedOverAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	ctx := t.Context()
 	rdb.SAdd(ctx, "streams", "hash", "absent", "not ours")
@@ -70,6 +72,7 @@ func TestOtherTypesArePassedOverAndTheRestGoesOn(t *testing.T) {
 }
 
 func TestStreamsThatWereNamedAreInspectedAndTheOthersNamedInTheError(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	add(t, rdb, "a", millis(0), "id", 1, "data", payload(t, burst.Block, 100))
 	add(t, rdb, "b", millis(0), "id", 1, "data", payload(t, burst.Block, 100))
@@ -92,6 +95,7 @@ func TestStreamsThatWereNamedAreInspectedAndTheOthersNamedInTheError(t *testing.
 }
 
 func TestTheMostRecentlyActiveStreamsComeFirstWhenTheBudgetEnds(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	data := payload(t, burst.SizePrefixedBlock, 1000)
 	const streams = 200
@@ -119,6 +123,7 @@ func TestTheMostRecentlyActiveStreamsComeFirstWhenTheBudgetEnds(t *testing.T) {
 }
 
 func TestWhatABudgetDoesNotReachComesInTheNextRuns(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	data := payload(t, burst.SizePrefixedBlock, 1000)
 	const streams = 60
@@ -149,6 +154,7 @@ func TestWhatABudgetDoesNotReachComesInTheNextRuns(t *testing.T) {
 func first[T, U any](t T, _ U) T { return t }
 
 func TestAGiantDoesNotKeepOthersFromBeingSeen(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	data := payload(t, burst.Block, 1000)
 	for i := range 50 {
@@ -178,6 +184,7 @@ func TestAGiantDoesNotKeepOthersFromBeingSeen(t *testing.T) {
 func (m Message) has(r Reason) bool { return slices.Contains(m.Reasons, r) }
 
 func TestHints(t *testing.T) {
+	t.Parallel()
 	addr, rdb := fake(t)
 	ctx := t.Context()
 	session := func(identity, stream string, id int) {

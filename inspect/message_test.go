@@ -11,6 +11,7 @@ import (
 )
 
 func TestFieldsOfAMessageAreJudged(t *testing.T) {
+	t.Parallel()
 	data := string(payload(t, burst.Pickle, 1000))
 	cases := []struct {
 		name      string
@@ -51,6 +52,7 @@ func TestFieldsOfAMessageAreJudged(t *testing.T) {
 }
 
 func TestMessagesMarshalAsDocumented(t *testing.T) {
+	t.Parallel()
 	cases := []struct {
 		name string
 		m    Message
@@ -86,6 +88,7 @@ func TestMessagesMarshalAsDocumented(t *testing.T) {
 }
 
 func TestEncodingsAreRememberedWithinBounds(t *testing.T) {
+	t.Parallel()
 	p := newEncodings()
 	p.put("a", burst.Wrap)
 	p.put("a", burst.Auto) // an invalid message says nothing

@@ -33,6 +33,7 @@ func bytesSent(t *testing.T, s *redistest.Server) int64 {
 }
 
 func TestMessagesOfTheCorpusAreJudgedThroughRedisAsItSays(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	wants := make(map[string]corpusMessage)
 	for i, m := range corpus(t) {
@@ -54,6 +55,7 @@ func TestMessagesOfTheCorpusAreJudgedThroughRedisAsItSays(t *testing.T) {
 }
 
 func TestNothingIsWritten(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	for i := range 20 {
@@ -107,6 +109,7 @@ func fill(t *testing.T, s *redistest.Server, streams, messages int) (size int) {
 }
 
 func TestRedisSendsHardlyMoreThanTheMessagesThatAreJudged(t *testing.T) {
+	t.Parallel()
 	streams := 1000
 	if testing.Short() {
 		streams = 100
@@ -141,6 +144,7 @@ func TestRedisSendsHardlyMoreThanTheMessagesThatAreJudged(t *testing.T) {
 // TestFiveHundredStreamsAreSampledWithinTheDefaultBudget: the sum that the guide
 // promises one bad message in a thousand by.
 func TestFiveHundredStreamsAreSampledWithinTheDefaultBudget(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes 80 MB")
 	}
@@ -166,6 +170,7 @@ func TestFiveHundredStreamsAreSampledWithinTheDefaultBudget(t *testing.T) {
 }
 
 func TestAGiantMessageIsJudgedWithoutBeingSent(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	add(t, s.Client, "giant", millis(1), "id", 1, "data", bytes.Repeat([]byte{1}, 100<<20))
 	add(t, s.Client, "good", millis(0), "id", 1, "data", payload(t, burst.Block, 1000))
@@ -186,6 +191,7 @@ func TestAGiantMessageIsJudgedWithoutBeingSent(t *testing.T) {
 }
 
 func TestALostConnectionEndsTheRun(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	fill(t, s, 40, 3)
 	store := open(t, s.Addr)
@@ -205,6 +211,7 @@ func TestALostConnectionEndsTheRun(t *testing.T) {
 }
 
 func TestACancelledRunEndsWithoutGoroutines(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	fill(t, s, 40, 3)
 	ctx, cancel := context.WithCancel(t.Context())

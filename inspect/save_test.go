@@ -11,6 +11,7 @@ import (
 )
 
 func TestPayloadsAreSavedWithinTheDirectoryWhateverTheStreamIsCalled(t *testing.T) {
+	t.Parallel()
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "new", "payloads")
 	s, err := NewSaver(dir)
@@ -44,6 +45,7 @@ func TestPayloadsAreSavedWithinTheDirectoryWhateverTheStreamIsCalled(t *testing.
 }
 
 func TestALinkInTheDirectoryLeadsNowhere(t *testing.T) {
+	t.Parallel()
 	dir, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
 	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)

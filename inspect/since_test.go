@@ -10,6 +10,7 @@ import (
 )
 
 func TestASinceThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"", "10", "-10m", "yesterday", "2026-05-31", "1-2-3", "-1", "10 m"} {
 		since, err := ParseSince(text)
 		if text == "10" { // an id

@@ -59,6 +59,7 @@ func evenly(n int, step uint64) []buffer.ID {
 }
 
 func TestSpreadFindsAsManyAsWantedAndNoneTwice(t *testing.T) {
+	t.Parallel()
 	streams := map[string][]buffer.ID{
 		"empty":                      nil,
 		"one message":                evenly(1, 1),
@@ -93,6 +94,7 @@ func TestSpreadFindsAsManyAsWantedAndNoneTwice(t *testing.T) {
 }
 
 func TestSpreadLooksBetweenTheEndsEvenly(t *testing.T) {
+	t.Parallel()
 	ids := evenly(1001, 100)
 	seen, asked := walkSpread(t, ids, 5)
 	want := []buffer.ID{ids[1000], ids[0], ids[500], ids[251], ids[750]}
@@ -124,6 +126,7 @@ func simulated(run int, finished bool) []buffer.ID {
 // runs look at: 2302 different ones find one in a thousand with a probability of
 // 0.9, wherever they are.
 func TestADayOfSamplesFindsOneBadMessageInAThousand(t *testing.T) {
+	t.Parallel()
 	const runs = 24 * 60 / 5
 	for name, finished := range map[string]bool{"that flows": false, "that is finished": true} {
 		t.Run("in a stream "+name, func(t *testing.T) {
@@ -160,6 +163,7 @@ func TestADayOfSamplesFindsOneBadMessageInAThousand(t *testing.T) {
 // TestARhythmDoesNotHideFromTheSamples: each thousandth message is bad, which at
 // ten a second comes three times between two runs, always at the same places.
 func TestARhythmDoesNotHideFromTheSamples(t *testing.T) {
+	t.Parallel()
 	found := 0
 	const days = 40
 	for day := range days {
@@ -184,6 +188,7 @@ func TestARhythmDoesNotHideFromTheSamples(t *testing.T) {
 }
 
 func TestAFinishedStreamIsSeenAsAWholeAndThenAnew(t *testing.T) {
+	t.Parallel()
 	ids := evenly(30, 100)
 	var known unseen
 	all := make(map[buffer.ID]int)
@@ -209,6 +214,7 @@ func TestAFinishedStreamIsSeenAsAWholeAndThenAnew(t *testing.T) {
 }
 
 func TestWhatIsNewIsSeenFirstAndWhatIsGoneIsForgotten(t *testing.T) {
+	t.Parallel()
 	var known unseen
 	ids := evenly(1000, 100)
 	s := newSpread(3, known, middle)
