@@ -103,9 +103,8 @@ func (b *Buffer) Ping(ctx context.Context) error { return b.conn.Ping(ctx) }
 // Now is Redis's time; see [redisconn.Conn.Now].
 func (b *Buffer) Now(ctx context.Context) (time.Time, error) { return b.conn.Now(ctx) }
 
-// NodeOf tells streams on one node of a cluster from those on another: it is the
-// address of the master that serves the stream, or empty where there is one
-// server only.
+// NodeOf is the address of the master that serves a stream, empty where there is
+// one server only.
 func (b *Buffer) NodeOf(ctx context.Context, stream string) (string, error) {
 	return b.conn.NodeOf(ctx, b.names.StreamKey(stream))
 }
@@ -121,8 +120,8 @@ func (b *Buffer) Owns(stream string) bool {
 	return !b.exclude.Match(stream)
 }
 
-// Scope tells apart what counts of streams and sessions are of: of which keys,
-// layouts and patterns. Counts with another scope say nothing about each other.
+// Scope identifies the keys, layouts and patterns that counts of streams and
+// sessions are of. Counts with different scopes cannot be compared.
 func (b *Buffer) Scope() int64 { return b.scope }
 
 func scopeOf(names Names, o Options) int64 {

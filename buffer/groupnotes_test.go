@@ -9,6 +9,7 @@ import (
 )
 
 func TestGroupsWithoutConsumersAreRememberedOnceAndForgotten(t *testing.T) {
+	t.Parallel()
 	s := redistest.Start(t)
 	others, err := ParsePatterns("other*")
 	if err != nil {
@@ -56,7 +57,7 @@ func FuzzGroupName(f *testing.F) {
 		if got, ok := parseGroupName(want.member()); !ok || got != want {
 			t.Errorf("%+v reads back as %+v, %t", want, got, ok)
 		}
-		// Whatever lies in the key is read or passed over.
+		// Whatever lies in the key is read or skipped.
 		parseGroupName(member)
 	})
 }

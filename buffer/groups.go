@@ -26,7 +26,7 @@ type GroupGuard struct {
 // brought the field inactive, by which it is known.
 //
 // A pending id may be of an entry that is gone. Those below the oldest entry
-// are passed over at once; of the others a thousand are looked at, and the next
+// are skipped at once; of the others a thousand are read, and the next
 // one counts.
 const groupsLua = `
 local function fields(list)

@@ -104,7 +104,7 @@ func (b *Buffer) NoteRelisted(ctx context.Context, stream string) error {
 	return err
 }
 
-// Relisted gives, for each name, when it was last listed again because a session
+// Relisted returns, for each name, when it was last listed again because a session
 // names it; zero if it never was.
 func (b *Buffer) Relisted(ctx context.Context, names []string) ([]time.Time, error) {
 	return b.scores(ctx, stateRelisted, names)

@@ -1,11 +1,11 @@
 // Package demo is what `streamkeeper demo` plays: a Redis embedded in the
 // program, synthetic producers that fill it as real ones would, and a story
-// that tells in a line each what the keeper did about them.
+// that says in a line each what streamkeeper did about them.
 //
 // The producers follow the RTA documentation ("Streaming to Redis"): bursts at
 // 10 Hz a session, a counter for session ids, and an entry of the registry for
 // each session. Some of them die, go quiet for a while or write rubbish, so
-// that everything a keeper is for happens within [Length].
+// that everything streamkeeper is for happens within [Length].
 package demo
 
 import (

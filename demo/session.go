@@ -88,7 +88,7 @@ func (s *session) outcome(ctx context.Context, err error) {
 	case ctx.Err() != nil || (err != nil) == s.failing:
 	case err != nil:
 		s.failing = true
-		s.log.Warn("producer cannot write, and goes on trying", "stream", buffer.Escape(s.role.Name), "error", err)
+		s.log.Warn("producer cannot write, trying again", "stream", buffer.Escape(s.role.Name), "error", err)
 	default:
 		s.failing = false
 		s.log.Info("producer writes again", "stream", buffer.Escape(s.role.Name))

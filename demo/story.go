@@ -20,7 +20,7 @@ const (
 	calm = 5 * time.Second
 )
 
-// Story tells what the keeper does, an event a line: what is new at once, and
+// Story says what streamkeeper does, an event a line: what is new at once, and
 // what goes on all the while every now and then. Its methods may be called
 // from several goroutines.
 type Story struct {

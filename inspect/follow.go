@@ -150,7 +150,7 @@ func (w *watch) begin(ctx context.Context, streams []string, since Since) error 
 			t.begin(end, since)
 			if since.byTime && !end.LastID.IsZero() && !end.LastID.IsTime(now) {
 				t.begin(end, Since{})
-				w.o.Log.Warn("the stream's ids are no times: it is followed from its end", "stream", buffer.Escape(t.stream))
+				w.o.Log.Warn("following stream from its end", "stream", buffer.Escape(t.stream), "reason", "its ids are not times")
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func (w *watch) advance(t *tail, got buffer.Tailed) {
 	there := t.there
 	missed, back := t.advance(got)
 	if there && !t.there {
-		w.o.Log.Warn("stream was removed", "stream", buffer.Escape(t.stream), "unseen", "what came since the last look")
+		w.o.Log.Warn("stream was removed", "stream", buffer.Escape(t.stream), "unseen", "what came since the last reading")
 	}
 	if missed > 0 {
 		w.o.Log.Warn("entries were removed before they were seen", "stream", buffer.Escape(t.stream), "entries", missed)

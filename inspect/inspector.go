@@ -111,8 +111,8 @@ func (r *Report) count(m Message) {
 	}
 }
 
-// Inspector inspects streams, run after run, and remembers how each was
-// packed and what was not seen of it. It is not safe for concurrent use.
+// Inspector inspects streams, run after run, and remembers the
+// encoding of each and what was not seen of it. It is not safe for concurrent use.
 type Inspector struct {
 	store     Store
 	o         Options

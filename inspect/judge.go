@@ -149,7 +149,7 @@ func (m *Message) add(d *burst.Detail) {
 	m.Detail = d
 }
 
-// encodings remembers how the messages of each stream were packed. It keeps a
+// encodings remembers the encoding of the messages of each stream. It keeps a
 // hash of the name; a stream that shares one with another is only tried with
 // the wrong encoding first.
 type encodings struct {

@@ -175,12 +175,12 @@ func (r *run) admit(targets []target) []target {
 }
 
 // failed counts a stream that could not be read: one of another type is
-// malformed and passed over, anything else is an error.
+// malformed and skipped, anything else is an error.
 func (r *run) failed(stream string, err error) {
 	class := redisconn.ClassOf(err)
 	if class == redisconn.ClassWrongType {
 		r.o.OnMalformed(malformedType)
-		r.o.Log.Debug("not a stream: passed over", "stream", buffer.Escape(stream))
+		r.o.Log.Debug("skipped key that is no stream", "stream", buffer.Escape(stream))
 		return
 	}
 	r.report.Errors++

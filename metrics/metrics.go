@@ -97,8 +97,9 @@ func New(o Options) *Metrics {
 }
 
 // Leader notes whether this replica leads. Figures that only the leader reads
-// (streams, sessions, the mass-deletion guard) are taken while it does, and go when it ends:
-// two replicas would otherwise tell of the same streams, one of them old news.
+// (streams, sessions, the mass-deletion guard) are taken while it does, and go
+// when it ends: otherwise two replicas would report the same streams, one of them
+// with old figures.
 func (m *Metrics) Leader(leads bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

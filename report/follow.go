@@ -26,8 +26,8 @@ func NewFollow(w io.Writer, f Format, streams int) *Follow {
 	return &Follow{w: w, format: f, named: streams > 1}
 }
 
-// Add writes messages, all at once, and the heading before the first: if there
-// are none, who waits sees that it has begun.
+// Add writes messages, and the heading before the first. Called without messages
+// it writes the heading alone, so that the user sees that it has begun.
 func (f *Follow) Add(messages []inspect.Message) error {
 	var text bytes.Buffer
 	if !f.begun && f.format != JSON {

@@ -196,7 +196,7 @@ func (e *elector) release(ctx context.Context, limit time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if err := e.lease.Release(ctx, e.token); err != nil {
-		e.log.Warn("lease not released, it expires by itself", keyError, err)
+		e.log.Warn("cannot release lease", keyError, err)
 	}
 }
 

@@ -18,7 +18,7 @@ const (
 	OK Result = "ok"
 	// Failed is a run that returned an error, panicked or overran its deadline.
 	Failed Result = "error"
-	// Skipped is a run that did not start because the one before was still going.
+	// Skipped is a run that did not start because the one before was still running.
 	Skipped Result = "skipped"
 	// Stopped is a run that stopping or a lost lease cut short. It appears in the
 	// status alone: it neither succeeded nor failed.
@@ -89,7 +89,7 @@ func (s *Scheduler) logRun(o Outcome) {
 	case OK:
 		log.Debug("run done", keyDuration, o.Duration)
 	case Skipped:
-		log.Warn("run skipped, the one before is still going")
+		log.Warn("run skipped", keyReason, "the one before is still running")
 	case Stopped:
 		log.Info("run cut short", keyDuration, o.Duration, keyError, o.Err)
 	case Failed:

@@ -93,7 +93,7 @@ func handOut(readers []reading, field, value string) {
 	}
 }
 
-// WalkHashSessions is WalkSessions without the layouts that take a scan of the
+// WalkHashSessions is WalkSessions without the layouts that need a scan of the
 // whole keyspace.
 func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) error) error {
 	var readers []reading

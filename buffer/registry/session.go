@@ -77,8 +77,8 @@ const (
 	ownsAny
 )
 
-// Forget returns the session without what it was read from, to be kept in mind
-// in great number: it can be looked for, but no longer be removed.
+// Forget returns the session without what it was read from, so that many fit in
+// memory: it can be looked for, but no longer be removed.
 func (s Session) Forget() Session {
 	return Session{
 		Identity: strings.Clone(s.Identity), Layout: s.Layout,

@@ -82,9 +82,9 @@ func (d dashboard) queries() (all []query) {
 // metricsPage is what a daemon says that has nothing to do.
 func metricsPage(t *testing.T) (page string) {
 	t.Helper()
-	keeper := program.Start(t, redistest.Start(t).URL(), nil)
+	instance := program.Start(t, redistest.Start(t).URL(), nil)
 	program.Eventually(t, 20*time.Second, "the daemon listens", func() bool {
-		_, page = keeper.Get("/metrics")
+		_, page = instance.Get("/metrics")
 		return page != ""
 	})
 	return page

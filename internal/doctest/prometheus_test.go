@@ -178,8 +178,8 @@ func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 
 func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 	t.Parallel()
-	server, keeper := startScene(t)
-	p := startPrometheus(t, keeper.URL)
+	server, instance := startScene(t)
+	p := startPrometheus(t, instance.URL)
 	program.Eventually(t, 20*time.Second, "the instance is scraped", func() bool { return p.answers("streamkeeper_leader == 1") == 1 })
 	// An error of Redis, for the panel that shows them.
 	server.Client.ScriptFlush(t.Context())
@@ -222,7 +222,7 @@ func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 		t.Error("the messages that nobody can read raise no alert")
 	}
 	check := exec.Command("promtool", "check", "metrics")
-	_, page := keeper.Get("/metrics")
+	_, page := instance.Get("/metrics")
 	check.Stdin = strings.NewReader(page)
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)

@@ -24,7 +24,7 @@ func TestDemoProducersFillARedisAndNothingElse(t *testing.T) {
 		}
 	}
 	if n := server.Client.Exists(t.Context(), "streamkeeper:lease").Val(); n != 0 {
-		t.Error("a keeper was at work")
+		t.Error("streamkeeper was at work")
 	}
 }
 
