@@ -84,12 +84,12 @@ func (r *run) eachQuiet(ctx context.Context, quiet []registry.Session, visit fun
 // mayMark reports whether sessions can be marked at all, and says once a run why
 // not.
 func (r *run) mayMark(ctx context.Context, quiet []registry.Session) (bool, error) {
-	if len(quiet) == 0 || r.unmarkable {
+	if len(quiet) == 0 || r.acted.unmarkable {
 		return false, nil
 	}
 	err := r.store.MaySetJSON(ctx)
 	if errors.Is(err, registry.ErrTimeToLive) {
-		r.unmarkable = true
+		r.acted.unmarkable = true
 		r.record.log.Warn("skipped marking sessions abandoned", "reason", err)
 		return false, nil
 	}

@@ -18,8 +18,9 @@ type acted struct {
 	bytes   int64
 	// lasting are those that do not expire by themselves.
 	lasting int64
-	// noMemory: Redis refuses what grows, so nothing more is marked.
-	noMemory bool
+	// noMemory: Redis refuses what grows, so nothing more is marked; unmarkable:
+	// nothing can be marked as abandoned at all.
+	noMemory, unmarkable bool
 }
 
 // expired is a session that was removed.

@@ -137,7 +137,8 @@ type heldInMemory struct {
 
 // guard is how the mass-deletion guard judged one run.
 type guard struct {
-	// counts are what it judged, and left what the run before had left.
+	// counts are what it judged, and left what the run before had left of the
+	// same keys and patterns.
 	counts Counts
 	left   buffer.Facts
 	// stopped: nothing may be removed; released: a decision that was held back
@@ -155,7 +156,7 @@ func (r *run) counts() Counts {
 		Sessions: n.all, Expire: n.stale, Open: n.open,
 		Streams: r.report.Streams, Retire: r.found.retire + r.found.drop,
 		Lasting: n.lasting, LastingExpire: n.lastingStale,
-		LeftSessions: r.left[leftSessions], LeftStreams: r.left[leftStreams],
+		LeftSessions: r.guard.left[leftSessions], LeftStreams: r.guard.left[leftStreams],
 	}
 	if n.expiring {
 		c.LeftSessions = 0
@@ -165,8 +166,8 @@ func (r *run) counts() Counts {
 
 // judge asks the guard whether the run may remove what it counted.
 func (r *run) judge(ctx context.Context) error {
-	counts, left := r.counts(), r.left
-	r.guard = guard{counts: counts, left: left}
+	counts := r.counts()
+	r.guard.counts = counts
 	r.tellLost(counts)
 	held, err := r.heldBack(ctx)
 	if err != nil {
@@ -185,7 +186,7 @@ func (r *run) judge(ctx context.Context) error {
 		}
 	}
 	if !r.guard.stopped {
-		r.warnStricter(counts, left)
+		r.warnStricter(counts, r.guard.left)
 	}
 	return err
 }

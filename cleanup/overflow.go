@@ -14,7 +14,7 @@ const overflowLimits = 7
 func (r *run) readLeft(ctx context.Context) error {
 	left, err := r.store.Left(ctx)
 	if left[factScope] == r.store.Scope() {
-		r.left = left
+		r.guard.left = left
 	}
 	return err
 }
@@ -22,8 +22,8 @@ func (r *run) readLeft(ctx context.Context) error {
 // overflowSince is when such sessions were first seen: now, unless a run before
 // noted it.
 func (r *run) overflowSince() time.Time {
-	since := time.UnixMilli(r.left[leftOverflow]).UTC()
-	if r.left[leftOverflow] <= 0 || since.After(r.now) {
+	since := time.UnixMilli(r.guard.left[leftOverflow]).UTC()
+	if r.guard.left[leftOverflow] <= 0 || since.After(r.now) {
 		return r.now
 	}
 	return since

@@ -24,10 +24,6 @@ type run struct {
 	streams *streamTable
 	// unreadable are the streams that sessions which cannot be read may own.
 	unreadable registry.UnreadableOwners
-	// left is what the last run left of the same keys and patterns.
-	left buffer.Facts
-	// unmarkable: no session can be marked as abandoned.
-	unmarkable bool
 	flows      *flows
 	encodings  encodings
 
