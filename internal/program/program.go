@@ -5,11 +5,14 @@ package program
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -56,8 +59,16 @@ var built = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// Main runs the tests of a package and takes away what [Path] has built.
+// Main runs the tests of a package and takes away what [Path] has built. Most of
+// a test of the whole program is waiting for schedules, leases and timeouts: more
+// of them run at once than there are processors, unless -parallel says how many.
 func Main(m *testing.M) {
+	flag.Parse()
+	asked := false
+	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
+	if !asked {
+		_ = flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
 	code := m.Run()
 	if dir, err := dir(); err == nil {
 		_ = os.RemoveAll(dir)

@@ -132,10 +132,11 @@ func aclSettings(env program.Env, layout string) {
 
 func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields", "object,fields"} {
 		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 			aclSettings(r.env, layout)
 			layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
 			words, _ := aclRule(t, r.env)
@@ -169,36 +170,45 @@ var clusterOnly = []string{"+cluster|slots", "+asking"}
 
 func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 	for _, layout := range []string{"auto", "keys", "object", "fields"} {
-		aclSettings(r.env, layout)
-		layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
-		words, _ := aclRule(t, r.env)
-		for i, word := range words {
-			t.Run(layout+" without "+word, func(t *testing.T) {
-				if slices.Contains(clusterOnly, word) {
-					t.Skip("a single server does not need it")
-				}
-				keeperUnder(t, s, slices.Delete(slices.Clone(words), i, i+1))
-				r.fill(t, layouts...)
-				r.everyNeed(t)
-				switch {
-				case !slices.Contains(daemonOnly, word):
-					r.env.Run(t, "once")
-				case layout == "auto":
-					serve(t, r.env, 1500*time.Millisecond)
-				default:
-					t.Skip("the daemon needs the same in all layouts")
-				}
-				if got := denied(t, s); len(got) == 0 {
-					r.env.Run(t, "plan")
-					r.env.Run(t, "inspect")
-				}
-				if got := denied(t, s); len(got) == 0 {
-					t.Errorf("nothing is denied")
-				}
-			})
-		}
+		t.Run(layout, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
+			aclSettings(r.env, layout)
+			words, _ := aclRule(t, r.env)
+			for i, word := range words {
+				t.Run("without "+word, func(t *testing.T) {
+					r.isNeeded(t, s, layout, word, slices.Delete(slices.Clone(words), i, i+1))
+				})
+			}
+		})
+	}
+}
+
+// isNeeded checks that something is denied where a word is missing in the rule.
+func (r *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word string, others []string) {
+	t.Helper()
+	if slices.Contains(clusterOnly, word) {
+		t.Skip("a single server does not need it")
+	}
+	layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
+	keeperUnder(t, s, others)
+	r.fill(t, layouts...)
+	r.everyNeed(t)
+	switch {
+	case !slices.Contains(daemonOnly, word):
+		r.env.Run(t, "once")
+	case layout == "auto":
+		serve(t, r.env, 1500*time.Millisecond)
+	default:
+		t.Skip("the daemon needs the same in all layouts")
+	}
+	if got := denied(t, s); len(got) == 0 {
+		r.env.Run(t, "plan")
+		r.env.Run(t, "inspect")
+	}
+	if got := denied(t, s); len(got) == 0 {
+		t.Errorf("nothing is denied")
 	}
 }

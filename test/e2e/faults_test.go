@@ -50,10 +50,6 @@ func says(text string) redistest.Fault { return redistest.Fault{Reply: text} }
 
 func TestUnderEachFaultNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 	t.Parallel()
-	s := redistest.Start(t)
-	p := redistest.StartProxy(t, s.Addr)
-	r := newFixture(s.Client, p.URL())
-	r.env["REDIS_TIMEOUT"] = "1s"
 	const loading = "LOADING Redis is loading the dataset in memory"
 	for _, c := range []struct {
 		name  string
@@ -103,7 +99,11 @@ func TestUnderEachFaultNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 		{"too many clients", after(1, says("ERR max number of clients reached")), "connection"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p.Set(nil)
+			t.Parallel()
+			s := redistest.Start(t)
+			p := redistest.StartProxy(t, s.Addr)
+			r := newFixture(s.Client, p.URL())
+			r.env["REDIS_TIMEOUT"] = "1s"
 			r.fill(t, allLayouts()...)
 			p.Set(c.fault)
 			p.Down(c.fault == nil)
