@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/streamkeeper/streamkeeper/burst/pb"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 // The benchmarks below go through the same bursts of 64 KiB and count their
@@ -30,7 +31,7 @@ func mixes(tb testing.TB) map[string][][]byte {
 	var corpusMix [][]byte
 	var joined []byte
 	for range 8 {
-		for _, m := range corpus(tb) {
+		for _, m := range corpus.Read[message](tb, corpus.Bursts) {
 			if m.Expect != "ok" || *m.Size > 64<<10 {
 				continue
 			}

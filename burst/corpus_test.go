@@ -1,11 +1,9 @@
 package burst
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 // message is a line of testdata/bursts.jsonl.gz: messages made with other
@@ -20,30 +18,8 @@ type message struct {
 	Data     []byte
 }
 
-func corpus(tb testing.TB) []message {
-	tb.Helper()
-	f, err := os.Open("testdata/bursts.jsonl.gz")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var messages []message
-	for lines := json.NewDecoder(bufio.NewReader(z)); lines.More(); {
-		var m message
-		if err := lines.Decode(&m); err != nil {
-			tb.Fatal(err)
-		}
-		messages = append(messages, m)
-	}
-	return messages
-}
-
 func TestEveryMessageOfTheCorpusIsJudgedAsItSays(t *testing.T) {
-	messages := corpus(t)
+	messages := corpus.Read[message](t, corpus.Bursts)
 	if len(messages) < 80 {
 		t.Fatalf("the corpus has only %d messages", len(messages))
 	}

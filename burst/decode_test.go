@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/streamkeeper/streamkeeper/burst/pb"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -87,7 +88,7 @@ func TestAnInvalidMessageHasNoContent(t *testing.T) {
 
 func TestEveryMessageOfTheCorpusIsDecoded(t *testing.T) {
 	var c Checker
-	for _, m := range corpus(t) {
+	for _, m := range corpus.Read[message](t, corpus.Bursts) {
 		result, content := c.Decode(m.Data, Auto)
 		if result.Verdict == Invalid {
 			continue

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 func pack(t testing.TB, enc Encoding, burst []byte) []byte {
@@ -180,7 +182,7 @@ func TestNothingIsExplainedOfAMessageThatIsOK(t *testing.T) {
 // FuzzExplain looks for messages that are explained otherwise than judged, and
 // for places that are not in the message.
 func FuzzExplain(f *testing.F) {
-	for _, m := range corpus(f) {
+	for _, m := range corpus.Read[message](f, corpus.Bursts) {
 		if len(m.Data) < 4<<10 {
 			f.Add(m.Data)
 		}

@@ -13,13 +13,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/streamkeeper/streamkeeper/burst/pb"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 // FuzzUnpack looks for bytes that unpack to more than the limit, differently
 // with another buffer, otherwise than the library has it, or not to what they
 // were packed from.
 func FuzzUnpack(f *testing.F) {
-	for _, m := range corpus(f) {
+	for _, m := range corpus.Read[message](f, corpus.Bursts) {
 		if len(m.Data) < 4<<10 {
 			f.Add(m.Data)
 		}
@@ -103,7 +104,7 @@ func compareWithLibrary(t *testing.T, enc Encoding, data, got []byte) {
 // FuzzCheck looks for bursts that the walk over the wire judges otherwise than
 // the generated code, and for what a Checker says of them when packed.
 func FuzzCheck(f *testing.F) {
-	for _, m := range corpus(f) {
+	for _, m := range corpus.Read[message](f, corpus.Bursts) {
 		enc, _ := ParseEncoding(m.Encoding)
 		if plain, err := Unpack(enc, m.Data, 4<<10); err == nil {
 			f.Add(plain)

@@ -1,13 +1,11 @@
 package burst
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 // judged is a message of testdata/judged.jsonl.gz: made by other implementations,
@@ -16,28 +14,6 @@ type judged struct {
 	Name, Encoding string
 	Judges         map[string]bool
 	Data           []byte
-}
-
-func judgedMessages(t *testing.T) []judged {
-	t.Helper()
-	f, err := os.Open("testdata/judged.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []judged
-	for lines := json.NewDecoder(bufio.NewReader(z)); lines.More(); {
-		var m judged
-		if err := lines.Decode(&m); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	return all
 }
 
 // reads reports whether all judges of a kind that were asked read the message.
@@ -55,7 +31,7 @@ func (m judged) reads(kind string) (reads, asked bool) {
 // liblz4, lz4-java, lz4js and protobuf in C++, Python and JavaScript say. liblz4
 // decides about LZ4, as most clients use it; of protobuf's each counts.
 func TestVerdictsAreThoseOfOtherImplementations(t *testing.T) {
-	messages := judgedMessages(t)
+	messages := corpus.Read[judged](t, corpus.Judged)
 	if len(messages) < 800 {
 		t.Fatalf("there are only %d messages", len(messages))
 	}

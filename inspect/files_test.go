@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 )
 
 // checkAll judges files and fails on an error.
@@ -24,7 +25,7 @@ func checkAll(t *testing.T, o Options, stdin io.Reader, paths ...string) []Messa
 
 func TestFilesOfTheCorpusAreJudgedAsItSaysWhateverTheOrder(t *testing.T) {
 	t.Parallel()
-	dir, wants := t.TempDir(), corpus(t)
+	dir, wants := t.TempDir(), corpus.Read[corpusMessage](t, corpus.Bursts)
 	paths := make([]string, len(wants))
 	for i, m := range wants {
 		paths[i] = filepath.Join(dir, m.Name)

@@ -1,11 +1,7 @@
 package inspect
 
 import (
-	"bufio"
-	"compress/gzip"
-	"encoding/json"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -57,28 +53,6 @@ type corpusMessage struct {
 	Kinds    map[string]int
 	Why      string
 	Data     []byte
-}
-
-func corpus(tb testing.TB) []corpusMessage {
-	tb.Helper()
-	f, err := os.Open("../burst/testdata/bursts.jsonl.gz")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var messages []corpusMessage
-	for lines := json.NewDecoder(bufio.NewReader(z)); lines.More(); {
-		var m corpusMessage
-		if err := lines.Decode(&m); err != nil {
-			tb.Fatal(err)
-		}
-		messages = append(messages, m)
-	}
-	return messages
 }
 
 // agrees reports what differs between a judgement and the corpus.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -36,7 +37,7 @@ func TestMessagesOfTheCorpusAreJudgedThroughRedisAsItSays(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	wants := make(map[string]corpusMessage)
-	for i, m := range corpus(t) {
+	for i, m := range corpus.Read[corpusMessage](t, corpus.Bursts) {
 		add(t, s.Client, m.Name, millis(i), "id", i, "data", m.Data)
 		wants[m.Name] = m
 	}

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -137,10 +136,6 @@ func (s *Server) CommandCalls(ctx context.Context) (map[string]int64, error) {
 
 // ResetCalls sets the command statistics to nothing.
 func (s *Server) ResetCalls(ctx context.Context) error { return s.Client.ConfigResetStat(ctx).Err() }
-
-// Socket is the path for a unix socket of the server, if one is asked for by
-// "--unixsocket".
-func (s *Server) Socket() string { return filepath.Join(s.dir, "redis.sock") }
 
 // Dir is where the server keeps its data.
 func (s *Server) Dir() string { return s.dir }

@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -52,7 +53,7 @@ func TestFollowPrintsUntilItIsInterrupted(t *testing.T) {
 		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: fields}).Err())
 	}
 	var good []byte
-	for _, c := range corpus(t) {
+	for _, c := range corpus.Read[sample](t, corpus.Bursts) {
 		if c.Expect == "ok" {
 			good = c.Data
 			break

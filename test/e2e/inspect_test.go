@@ -1,10 +1,7 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/corpus"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -24,33 +22,6 @@ type sample struct {
 	Size                   *int64
 	Kinds                  map[string]int
 	Data                   []byte
-}
-
-func corpus(t *testing.T) []sample {
-	t.Helper()
-	f, err := os.Open("../../burst/testdata/bursts.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []sample
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var s sample
-		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, s)
-	}
-	if err := lines.Err(); err != nil || len(all) == 0 {
-		t.Fatal(err, len(all))
-	}
-	return all
 }
 
 type inspectJSON struct {
@@ -80,7 +51,7 @@ func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
 	env := program.Env{}
 	dir := t.TempDir()
 	args := []string{"inspect", "-o", "json"}
-	all := corpus(t)
+	all := corpus.Read[sample](t, corpus.Bursts)
 	for _, s := range all {
 		path := filepath.Join(dir, strings.ReplaceAll(s.Name, "/", "_"))
 		if err := os.WriteFile(path, s.Data, 0o600); err != nil {
@@ -123,7 +94,7 @@ func TestInspectJudgesTheMessagesOfAStream(t *testing.T) {
 	env["REDIS_URL"] = s.URL()
 	env["INSPECT_SAMPLES"] = "100"
 	want := make(map[string]string)
-	for _, c := range corpus(t) {
+	for _, c := range corpus.Read[sample](t, corpus.Bursts) {
 		if c.Encoding != "block" && c.Encoding != "frame" || len(c.Data) > 200_000 {
 			continue
 		}
@@ -223,7 +194,7 @@ func TestInspectWantsFlagsThatGoTogether(t *testing.T) {
 func TestInspectReadsStandardInput(t *testing.T) {
 	t.Parallel()
 	env := program.Env{}
-	for _, s := range corpus(t) {
+	for _, s := range corpus.Read[sample](t, corpus.Bursts) {
 		if s.Expect != "ok" {
 			continue
 		}
