@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 type options struct {
@@ -53,16 +54,16 @@ func open(ctx context.Context, url string) (*buffer.Buffer, error) {
 }
 
 // trim is one run of a fresh trimmer, as by the command once.
-func (l *lab) trim(ctx context.Context, p trim.Policy) (trim.Report, error) {
-	return l.trimWith(ctx, trim.Options{Policies: trim.Policies{Default: p}})
+func (l *lab) trim(ctx context.Context, p trim.Policy) (sweep.Report, error) {
+	return l.trimWith(ctx, sweep.Options{Policies: trim.Policies{Default: p}})
 }
 
-func (l *lab) trimWith(ctx context.Context, o trim.Options) (trim.Report, error) {
+func (l *lab) trimWith(ctx context.Context, o sweep.Options) (sweep.Report, error) {
 	b, err := l.opened(ctx)
 	if err != nil {
-		return trim.Report{}, err
+		return sweep.Report{}, err
 	}
-	r, err := trim.New(b, o).Run(ctx)
+	r, err := sweep.New(b, o).Run(ctx)
 	if err == nil && r.Errors > 0 {
 		err = fmt.Errorf("%d streams were not trimmed", r.Errors)
 	}

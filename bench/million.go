@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 // measureMillion compares a pass over ten times as many streams, each in a
@@ -68,7 +69,7 @@ func (l *lab) keeperSide(name, database string) side {
 
 func beKeeper(ctx context.Context, url string) error {
 	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {
-		keeper := trim.New(b, trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}})
+		keeper := sweep.New(b, sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}})
 		_, err := keeper.Run(ctx)
 		return err
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 // measurePressure is what TRIM_PRESSURE costs in a run that finds nothing it may
@@ -26,7 +27,7 @@ func measurePressure(ctx context.Context, l *lab) ([]verdict, error) {
 			var seen latencies
 			found, err := l.cpuOf(ctx, func() (err error) {
 				seen, err = l.beside(ctx, func() error {
-					_, err := l.trimWith(ctx, trim.Options{
+					_, err := l.trimWith(ctx, sweep.Options{
 						Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength, MinAge: time.Hour}}, Pressure: pressure,
 					})
 					return err

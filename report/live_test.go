@@ -10,7 +10,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
-	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 // terminal understands what a Live table sends, and counts the writes.
@@ -145,7 +145,7 @@ func TestTheBoardShowsHowFarTheJobsAre(t *testing.T) {
 	show()
 	b.Start("trim")
 	now = now.Add(4 * time.Second)
-	b.Doing("trim", jobs.TrimProgress(trim.Progress{Streams: 100_000, Entries: 5_000_000, Waiting: 3}, 4*time.Second))
+	b.Doing("trim", jobs.TrimProgress(sweep.Progress{Streams: 100_000, Entries: 5_000_000, Waiting: 3}, 4*time.Second))
 	show()
 	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", OK: true, Seconds: 6}, Streams: 100_000, StreamsTrimmed: 12, EntriesRemoved: 8_000_000}
 	b.End(trimmed)

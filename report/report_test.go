@@ -15,7 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
-	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -154,7 +154,7 @@ func TestProgressIsSilentUnlessOnATerminal(t *testing.T) {
 	for _, on := range []bool{false, true} {
 		p := NewProgress(&out, on)
 		p.started = time.Now().Add(-time.Minute)
-		p.Show(jobs.TrimProgress(trim.Progress{Streams: 1000, Entries: 5_000_000, Waiting: 3}, p.Took()))
+		p.Show(jobs.TrimProgress(sweep.Progress{Streams: 1000, Entries: 5_000_000, Waiting: 3}, p.Took()))
 		p.Done()
 		if got := out.String(); on != strings.Contains(got, "5 000 000 entries removed") {
 			t.Errorf("on %v: %q", on, got)

@@ -74,7 +74,7 @@ func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
 		byLength = length - p.MaxLength
 		reasons = append(reasons, fmt.Sprintf("%s entries (limit %s)", human.Count(length), human.Count(p.MaxLength)))
 	}
-	if p.limitsAge(now) && timeIDs && s.OldEntries > 0 {
+	if p.LimitsAge(now) && timeIDs && s.OldEntries > 0 {
 		byAge = s.OldEntries
 		age := now.Sub(s.Info.First.Time())
 		reasons = append(reasons, fmt.Sprintf("oldest entry %s old (limit %s)", human.Duration(age), human.Duration(p.MaxAge)))
@@ -83,12 +83,12 @@ func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
 	action := Action{Stream: s.Stream, Entries: over}
 	action.Estimated = s.Estimated && (byAge > 0 || p.MinAge > 0 || s.HeldBy != "")
 	if p.MinAge > 0 && timeIDs {
-		action.protect(length-s.YoungEntries, Protection{By: ProtectedByAge,
+		action.Protect(length-s.YoungEntries, Protection{By: ProtectedByAge,
 			Reason: fmt.Sprintf("%s are younger than %s and stay", human.Count(s.YoungEntries), human.Duration(p.MinAge))})
 	}
 	if s.HeldBy != "" {
-		action.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy,
-			Reason: stillNeeds(s.HeldBy, s.NeededEntries)})
+		action.Protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy,
+			Reason: StillNeeds(s.HeldBy, s.NeededEntries)})
 	}
 	for _, protection := range action.Protected {
 		reasons = append(reasons, protection.Reason)
@@ -96,19 +96,19 @@ func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
 	if !p.Exact && action.Entries < length && s.NodeEntries > 1 {
 		// How many entries each node holds is only known on the average.
 		action.Estimated = true
-		action.protect(wholeNodes(s, action.Entries, byLength, byAge), Protection{By: ProtectedByNode,
+		action.Protect(wholeNodes(s, action.Entries, byLength, byAge), Protection{By: ProtectedByNode,
 			Reason: fmt.Sprintf("in a macro node of about %s", human.Count(s.NodeEntries))})
 	}
 	action.Reason = strings.Join(reasons, "; ")
 	return action, over > 0
 }
 
-func stillNeeds(group string, entries int64) string {
+func StillNeeds(group string, entries int64) string {
 	return fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(group), human.Count(entries))
 }
 
-// protect keeps the entries of an action beyond most.
-func (a *Action) protect(most int64, p Protection) {
+// Protect keeps the entries of an action beyond most.
+func (a *Action) Protect(most int64, p Protection) {
 	most = max(0, most)
 	if p.Entries = a.Entries - most; p.Entries > 0 {
 		a.Entries = most
@@ -121,14 +121,14 @@ func (a *Action) protect(most int64, p Protection) {
 func wholeNodes(s StreamStats, entries, byLength, byAge int64) int64 {
 	whole := entries - entries%s.NodeEntries
 	for _, over := range []int64{byLength, byAge} {
-		if rest := over - over%s.NodeEntries; over >= entries && s.HeldBy == "" && goesExact(over-rest, s.Info.Length-rest) {
+		if rest := over - over%s.NodeEntries; over >= entries && s.HeldBy == "" && GoesExact(over-rest, s.Info.Length-rest) {
 			return entries
 		}
 	}
 	return whole
 }
 
-// goesExact reports whether entries go that share their macro node with ones
+// GoesExact reports whether entries go that share their macro node with ones
 // that stay, though trimming is approximate: that node alone is larger than what
 // the limit leaves.
-func goesExact(over, length int64) bool { return over > 0 && over >= length-over }
+func GoesExact(over, length int64) bool { return over > 0 && over >= length-over }

@@ -67,21 +67,21 @@ func (p Policy) String() string {
 	return "keep " + strings.Join(parts, " ") + ", " + how
 }
 
-// ageLimit is the id below which entries are too old, 0-0 if none can be: the
+// AgeLimit is the id below which entries are too old, 0-0 if none can be: the
 // policy knows no age, or one that reaches back before ids begin.
-func (p Policy) ageLimit(now time.Time) buffer.ID {
+func (p Policy) AgeLimit(now time.Time) buffer.ID {
 	if p.KeepsAll() || p.MaxAge <= 0 {
 		return buffer.ID{}
 	}
 	return buffer.TimeID(now.Add(-max(p.MaxAge, p.MinAge)))
 }
 
-// limitsAge reports whether an entry can be too old.
-func (p Policy) limitsAge(now time.Time) bool { return !p.ageLimit(now).IsZero() }
+// LimitsAge reports whether an entry can be too old.
+func (p Policy) LimitsAge(now time.Time) bool { return !p.AgeLimit(now).IsZero() }
 
-// floor is the id from which on nothing goes because it is too young, 0-0 if
+// Floor is the id from which on nothing goes because it is too young, 0-0 if
 // the policy protects no age.
-func (p Policy) floor(now time.Time) buffer.ID {
+func (p Policy) Floor(now time.Time) buffer.ID {
 	if p.MinAge <= 0 {
 		return buffer.ID{}
 	}

@@ -34,6 +34,15 @@ func (ps Policies) For(stream string) Policy {
 	return ps.Default
 }
 
+// Reduced is the policy of a stream that is to keep less: never an entry less
+// than is younger than the least age of all.
+func (ps Policies) Reduced(stream string, keep int64) Policy {
+	p := ps.For(stream)
+	p.MaxLength = keep
+	p.MinAge = max(p.MinAge, ps.Default.MinAge)
+	return p
+}
+
 // Sentences says what is kept where, one sentence a rule, the default last.
 func (ps Policies) Sentences() []string {
 	var all []string

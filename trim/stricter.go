@@ -1,9 +1,7 @@
 package trim
 
 import (
-	"context"
 	"hash/fnv"
-	"maps"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
@@ -16,8 +14,8 @@ const (
 	factRules     = "rules" // a hash of their sentences
 )
 
-// facts are the policies in a few numbers.
-func (ps Policies) facts() buffer.Facts {
+// Facts are the policies in a few numbers.
+func (ps Policies) Facts() buffer.Facts {
 	rules := fnv.New64a()
 	for _, r := range ps.Rules {
 		_, _ = rules.Write([]byte(r.Pattern.String() + ": " + r.Policy.String() + "\n"))
@@ -28,35 +26,13 @@ func (ps Policies) facts() buffer.Facts {
 	}
 }
 
-// stricter reports whether the policies may keep less than they did before.
+// Stricter reports whether the policies may keep less than they did before.
 // Rules that changed are taken to do so.
-func (ps Policies) stricter(before buffer.Facts) bool {
+func (ps Policies) Stricter(before buffer.Facts) bool {
 	if len(before) == 0 {
 		return false
 	}
-	now := ps.facts()
+	now := ps.Facts()
 	lower := func(fact string) bool { return now[fact] > 0 && (before[fact] == 0 || now[fact] < before[fact]) }
 	return lower(factMaxLength) || lower(factMaxAge) || now[factMinAge] < before[factMinAge] || now[factRules] != before[factRules]
-}
-
-// announce says, before the first run under a stricter policy, how much it is
-// going to remove. What the last policy was is remembered in Redis; where it
-// cannot be, nothing is said.
-func (t *Trimmer) announce(ctx context.Context) error {
-	before, err := t.store.TrimPolicy(ctx)
-	if err != nil || maps.Equal(before, t.o.Policies.facts()) {
-		return err
-	}
-	if t.o.Policies.stricter(before) {
-		silent := New(t.store, Options{Policies: t.o.Policies, RespectGroups: t.o.RespectGroups, GroupIdleAfter: t.o.GroupIdleAfter})
-		r, err := silent.Plan(ctx, func(Action) {})
-		if err != nil {
-			return err
-		}
-		if r.EntriesRemoved > 0 {
-			t.o.Log.Warn("the policy got stricter: this run removes what it no longer keeps",
-				"streams", r.StreamsTrimmed, "entries", r.EntriesRemoved, "policies", t.o.Policies.Sentences())
-		}
-	}
-	return t.store.SetTrimPolicy(ctx, t.o.Policies.facts())
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 func TestAStoppedDaemonLeavesNoGoroutineBehind(t *testing.T) {
@@ -43,7 +44,7 @@ func hurried(redisURL string) Options {
 	return Options{
 		Buffer: buffer.Options{Connection: redisconn.Connection{URL: redisURL, Timeout: time.Second}},
 		Jobs: jobs.Options{
-			Trim:    jobs.TrimOptions{When: when, Options: trim.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 100}}}},
+			Trim:    jobs.TrimOptions{When: when, Options: sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 100}}}},
 			Cleanup: jobs.CleanupOptions{When: when},
 			Inspect: jobs.InspectOptions{When: when},
 			Metrics: jobs.MetricsOptions{When: when, MaxStreams: metrics.DefaultMaxStreams},

@@ -12,6 +12,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	plan := report.NewPlan(redisReport(b), all)
 	plan.Policies = options.Policies.Sentences()
 	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-	options.OnProgress = func(p trim.Progress) { progress.Show(jobs.TrimProgress(p, progress.Took())) }
+	options.OnProgress = func(p sweep.Progress) { progress.Show(jobs.TrimProgress(p, progress.Took())) }
 	trimErr := planTrim(ctx, b, options, plan)
 	progress.Done()
 	cleanupErr := planCleanup(ctx, b, cleanupOptions, plan)
@@ -60,8 +61,8 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	return errors.Join(trimErr, cleanupErr)
 }
 
-func planTrim(ctx context.Context, b *buffer.Buffer, o trim.Options, plan *report.Plan) error {
-	r, err := trim.New(b, o).Plan(ctx, func(t trim.Action) {
+func planTrim(ctx context.Context, b *buffer.Buffer, o sweep.Options, plan *report.Plan) error {
+	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Action) {
 		if t.Entries > 0 {
 			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason})
 		}

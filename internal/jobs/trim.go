@@ -11,6 +11,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 // Trim removes the oldest entries of streams.
@@ -22,7 +23,7 @@ const DefaultTrimSchedule = "@every 30s"
 // TrimOptions are those of the job that trims.
 type TrimOptions struct {
 	When
-	trim.Options
+	sweep.Options
 }
 
 // TrimSettings say what streams may keep.
@@ -52,12 +53,12 @@ func (s *TrimSettings) table() settings.Table {
 		settings.New("TRIM_EXACT", &s.Exact, false, "keep not one entry more; else up to one macro node more stays"),
 		settings.New("TRIM_POLICIES", &s.Policies, "", "limits of streams by name", s.policiesMakeSense),
 		settings.New("TRIM_ALLOW_TINY", &s.AllowTiny, false, "allow limits so low that they are more likely typos"),
-		settings.New("TRIM_MAX_STALL", &s.MaxStall, trim.DefaultMaxStall, "how long one of our commands may block Redis",
+		settings.New("TRIM_MAX_STALL", &s.MaxStall, sweep.DefaultMaxStall, "how long one of our commands may block Redis",
 			settings.AtLeast(&s.MaxStall, time.Microsecond), settings.AtMost(&s.MaxStall, time.Second)),
 		settings.New("TRIM_MIN_AGE", &s.MinAge, 0, "never remove an entry younger than this", s.minAgeFits),
 		settings.New("TRIM_PRESSURE", &s.Pressure, 0, "share of maxmemory above which streams keep less; 0 for off", s.pressureIsBounded),
 		settings.New("TRIM_RESPECT_GROUPS", &s.RespectGroups, false, "keep what a consumer group has not read and acknowledged"),
-		settings.New("TRIM_GROUP_IDLE_AFTER", &s.GroupIdleAfter, trim.DefaultGroupIdleAfter, "a group idle for longer no longer protects entries",
+		settings.New("TRIM_GROUP_IDLE_AFTER", &s.GroupIdleAfter, sweep.DefaultGroupIdleAfter, "a group idle for longer no longer protects entries",
 			settings.AboveZero(&s.GroupIdleAfter)),
 	}
 }
@@ -109,7 +110,7 @@ func (s *TrimSettings) options() (TrimOptions, error) {
 	policies, err := s.policies()
 	return TrimOptions{
 		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
-		Options: trim.Options{
+		Options: sweep.Options{
 			Policies: policies, Pressure: s.Pressure.Value, MaxStall: s.MaxStall.Value,
 			RespectGroups: s.RespectGroups.Value, GroupIdleAfter: s.GroupIdleAfter.Value,
 		},
@@ -134,14 +135,14 @@ func prepareTrim(e Env) run {
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed
 	var started time.Time
-	o.OnProgress = func(p trim.Progress) { e.progress(Trim, TrimProgress(p, time.Since(started))) }
-	trimmer := trim.New(e.Buffer, o)
+	o.OnProgress = func(p sweep.Progress) { e.progress(Trim, TrimProgress(p, time.Since(started))) }
+	trimmer := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		started = time.Now()
 		e.Metrics.TrimStarted()
 		once := trimmer.Run
 		if e.DryRun {
-			once = func(ctx context.Context) (trim.Report, error) { return trimmer.Plan(ctx, func(trim.Action) {}) }
+			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Action) {}) }
 		}
 		r, err := once(ctx)
 		return &TrimResult{
@@ -162,7 +163,7 @@ func period(spec string) time.Duration {
 }
 
 // TrimProgress says how far a trim is that began so long ago.
-func TrimProgress(p trim.Progress, took time.Duration) string {
+func TrimProgress(p sweep.Progress, took time.Duration) string {
 	rate := int64(float64(p.Entries) / max(took.Seconds(), 0.001))
 	text := fmt.Sprintf("%s, %s removed, %s/s", plural(p.Streams, "stream"), plural(p.Entries, "entry"), human.Count(rate))
 	if p.Waiting > 0 {

@@ -1,15 +1,16 @@
-package trim
+package sweep
 
 import (
 	"context"
 	"errors"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // Plan decides for every stream and hands each that is over a limit to visit,
 // without removing anything. The report counts what a run would do.
-func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) {
+func (t *Sweeper) Plan(ctx context.Context, visit func(trim.Action)) (Report, error) {
 	now, clockErr := t.begin(ctx)
 	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
 		return Report{}, clockErr
@@ -34,7 +35,7 @@ func (t *Trimmer) Plan(ctx context.Context, visit func(Action)) (Report, error) 
 	return r.report, err
 }
 
-func (r *run) planPage(ctx context.Context, all []string, visit func(Action)) error {
+func (r *run) planPage(ctx context.Context, all []string, visit func(trim.Action)) error {
 	page := r.candidates(all)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,7 +43,7 @@ func (r *run) planPage(ctx context.Context, all []string, visit func(Action)) er
 		return err
 	}
 	wanted := pick(page, func(c *candidate) bool {
-		return !c.skip && r.mayTrim(c) && (c.length > c.policy.MaxLength && c.policy.MaxLength > 0 || c.policy.limitsAge(r.now) && r.byAge)
+		return !c.skip && r.mayTrim(c) && (c.length > c.policy.MaxLength && c.policy.MaxLength > 0 || c.policy.LimitsAge(r.now) && r.byAge)
 	})
 	infos, err := r.store.Infos(ctx, names(wanted))
 	if err != nil {
@@ -61,7 +62,7 @@ func (r *run) planPage(ctx context.Context, all []string, visit func(Action)) er
 	return nil
 }
 
-func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamInfo, visit func(Action)) error {
+func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamInfo, visit func(trim.Action)) error {
 	switch info.Type {
 	case "stream":
 	case "none":
@@ -73,7 +74,7 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 	if !info.LastID.IsTime(r.now) && (c.policy.MaxAge > 0 || c.policy.MinAge > 0) {
 		r.o.OnMalformed("stream_id")
 	}
-	f := StreamStats{Stream: c.name, Info: info, NodeEntries: nodeEntries(info)}
+	f := trim.StreamStats{Stream: c.name, Info: info, NodeEntries: nodeEntries(info)}
 	policy := c.policy
 	if !r.byAge {
 		policy.MaxAge = 0
@@ -84,7 +85,7 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 	if err := r.learnGroups(ctx, &f); err != nil {
 		return err
 	}
-	if action, ok := Decide(policy, f, r.now); ok {
+	if action, ok := trim.Decide(policy, f, r.now); ok {
 		if action.Entries > 0 {
 			r.report.StreamsTrimmed++
 			r.report.EntriesRemoved += action.Entries
@@ -96,8 +97,8 @@ func (r *run) planStream(ctx context.Context, c *candidate, info buffer.StreamIn
 
 // countOld counts the entries that are too old; exactly where they are few,
 // else by the even growth of the stream.
-func (r *run) countOld(ctx context.Context, p Policy, f *StreamStats) error {
-	limit := p.ageLimit(r.now)
+func (r *run) countOld(ctx context.Context, p trim.Policy, f *trim.StreamStats) error {
+	limit := p.AgeLimit(r.now)
 	if !limit.IsZero() && f.Info.Length > 0 && f.Info.First.Less(limit) {
 		f.OldEntries = f.Info.Length - above(f.Info, limit)
 		if limit.Less(f.Info.Newest) {
@@ -114,13 +115,13 @@ func (r *run) countOld(ctx context.Context, p Policy, f *StreamStats) error {
 		}
 	}
 	if p.MinAge > 0 {
-		f.YoungEntries = above(f.Info, p.floor(r.now))
+		f.YoungEntries = above(f.Info, p.Floor(r.now))
 		f.Estimated = f.Estimated || f.YoungEntries > 0 && f.YoungEntries < f.Info.Length
 	}
 	return nil
 }
 
-func (r *run) learnGroups(ctx context.Context, f *StreamStats) error {
+func (r *run) learnGroups(ctx context.Context, f *trim.StreamStats) error {
 	if !r.o.RespectGroups {
 		return nil
 	}

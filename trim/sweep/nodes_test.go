@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // TestMacroNodesLargerThanTheConfigurationAreNoStandstill trims streams whose
@@ -20,16 +21,16 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 		w := newWorld(t, s.Client, s.URL())
 		for _, limits := range [][2]string{{"0", "0"}, {"100", "4096"}} {
 			for _, c := range []struct {
-				policy Policy
+				policy trim.Policy
 				groups bool
 				most   int64
 			}{
-				{Policy{MaxLength: 1000}, false, 1000},
-				{Policy{MaxLength: 1000}, true, 1000},
-				{Policy{MaxAge: time.Hour}, false, 1500},
-				{Policy{MaxLength: 1000, MaxAge: time.Hour}, false, 1000},
-				{Policy{MaxLength: 1000, MinAge: time.Hour}, false, 1500},
-				{Policy{MaxLength: 4000}, false, 6000}, // at most a macro node more
+				{trim.Policy{MaxLength: 1000}, false, 1000},
+				{trim.Policy{MaxLength: 1000}, true, 1000},
+				{trim.Policy{MaxAge: time.Hour}, false, 1500},
+				{trim.Policy{MaxLength: 1000, MaxAge: time.Hour}, false, 1000},
+				{trim.Policy{MaxLength: 1000, MinAge: time.Hour}, false, 1500},
+				{trim.Policy{MaxLength: 4000}, false, 6000}, // at most a macro node more
 			} {
 				t.Run(fmt.Sprintf("limits now %q, %s, groups %t", limits, c.policy, c.groups), func(t *testing.T) {
 					w.rdb.FlushDB(t.Context())
@@ -40,14 +41,14 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", limits[0])
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", limits[1])
 					tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = c.groups })
-					var planned Action
-					if _, err := tr.Plan(t.Context(), func(a Action) { planned = a }); err != nil {
+					var planned trim.Action
+					if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = a }); err != nil {
 						t.Fatal(err)
 					}
 					ids := w.remaining("car")
 					w.run(tr)
 					left := w.length("car")
-					if left > c.most || left < min(c.most, c.policy.keeps(1500)) {
+					if left > c.most || left < min(c.most, keeps(c.policy, 1500)) {
 						t.Errorf("%d entries are left, want %d at most", left, c.most)
 					}
 					if got := w.remaining("car"); !slices.Equal(got, ids[int64(len(ids))-left:]) {
@@ -63,7 +64,7 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 }
 
 // keeps is how many entries a policy keeps at least, of which so many are young.
-func (p Policy) keeps(young int64) int64 {
+func keeps(p trim.Policy, young int64) int64 {
 	if p.MaxLength > 0 {
 		return p.MaxLength
 	}
@@ -76,7 +77,7 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 		s := start(t)
 		w := newWorld(t, s.Client, s.URL())
 		ahead := fmt.Sprintf("%d-1", time.Now().Add(72*time.Hour).UnixMilli())
-		for _, p := range []Policy{
+		for _, p := range []trim.Policy{
 			{MaxAge: time.Hour},
 			{MaxAge: time.Hour, Exact: true},
 			{MaxLength: 500, MaxAge: time.Hour, MinAge: time.Minute},
@@ -87,7 +88,7 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 				w.rdb.XDel(t.Context(), "stream:car", ahead)
 				var malformed []string
 				tr := w.trimmer(p, func(o *Options) { o.OnMalformed = func(kind string) { malformed = append(malformed, kind) } })
-				if _, err := tr.Plan(t.Context(), func(a Action) { t.Errorf("planned %+v", a) }); err != nil {
+				if _, err := tr.Plan(t.Context(), func(a trim.Action) { t.Errorf("planned %+v", a) }); err != nil {
 					t.Fatal(err)
 				}
 				w.run(tr)
@@ -106,19 +107,19 @@ func TestAgesThatReachBackBeforeIDsBegin(t *testing.T) {
 	w := realWorld(t)
 	const century = 100 * 365 * 24 * time.Hour
 	for _, c := range []struct {
-		policy Policy
+		policy trim.Policy
 		want   int64
 	}{
-		{Policy{MaxAge: century}, 300},
-		{Policy{MaxAge: century, Exact: true}, 300},
-		{Policy{MaxLength: 100, MaxAge: century}, 100},
-		{Policy{MaxLength: 100, MinAge: century}, 300},
-		{Policy{MaxLength: 100, MinAge: century, Exact: true}, 300},
+		{trim.Policy{MaxAge: century}, 300},
+		{trim.Policy{MaxAge: century, Exact: true}, 300},
+		{trim.Policy{MaxLength: 100, MaxAge: century}, 100},
+		{trim.Policy{MaxLength: 100, MinAge: century}, 300},
+		{trim.Policy{MaxLength: 100, MinAge: century, Exact: true}, 300},
 	} {
 		t.Run(c.policy.String(), func(t *testing.T) {
 			w.rdb.FlushDB(t.Context())
 			w.fill("car", 10, times(time.Now().Add(-3*time.Hour), 300)...)
-			if _, err := w.trimmer(c.policy).Plan(t.Context(), func(Action) {}); err != nil {
+			if _, err := w.trimmer(c.policy).Plan(t.Context(), func(trim.Action) {}); err != nil {
 				t.Error(err)
 			}
 			if r := w.run(w.trimmer(c.policy)); r.Errors != 0 {
@@ -148,7 +149,7 @@ func (s *busyStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Tr
 }
 
 func TestExactTrimmingEndsBesideAFastProducer(t *testing.T) {
-	for _, p := range []Policy{{MaxLength: 100, Exact: true}, {MaxLength: 100}} {
+	for _, p := range []trim.Policy{{MaxLength: 100, Exact: true}, {MaxLength: 100}} {
 		t.Run(p.String(), func(t *testing.T) {
 			w := realWorld(t)
 			w.fill("car", 6000, times(time.Now().Add(-time.Hour), 1000)...)
@@ -159,7 +160,7 @@ func TestExactTrimmingEndsBesideAFastProducer(t *testing.T) {
 				}
 				w.fill("car", 6000, ids...)
 			}}
-			r, err := New(store, Options{Policies: Policies{Default: p}}).Run(t.Context())
+			r, err := New(store, Options{Policies: trim.Policies{Default: p}}).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -175,11 +176,11 @@ func TestWhatABudgetLeavesIsCounted(t *testing.T) {
 	old := times(time.Now().Add(-2*time.Hour), 5000)
 	w.fill("length", 16<<10, old[:2000]...)
 	w.fill("age", 16<<10, old[:2000]...)
-	rules, err := ParseRules("length: max_length=100; age: max_age=1h", Policy{})
+	rules, err := trim.ParseRules("length: max_length=100; age: max_age=1h", trim.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := New(w.store, Options{Policies: Policies{Rules: rules}, Budget: time.Nanosecond})
+	tr := New(w.store, Options{Policies: trim.Policies{Rules: rules}, Budget: time.Nanosecond})
 	r := w.run(tr)
 	if want := w.length("length") - 100 + w.length("age"); r.Left != 2 || r.Backlog != want {
 		t.Errorf("a backlog of %d entries in %d streams, want %d in 2", r.Backlog, r.Left, want)

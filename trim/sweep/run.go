@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -12,13 +12,14 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // run is one pass over all streams and the draining of what it finds. Two
 // pages are worked on at once, so that Redis has something to do while the
 // answers of the other are read; mu is held except while waiting for Redis.
 type run struct {
-	*Trimmer
+	*Sweeper
 	now    time.Time
 	byAge  bool // the clock can be trusted
 	start  time.Time
@@ -57,9 +58,9 @@ const (
 	maxWaiting  = 10_000
 )
 
-func newRun(t *Trimmer, now time.Time, byAge bool) *run {
+func newRun(t *Sweeper, now time.Time, byAge bool) *run {
 	r := &run{
-		Trimmer: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
+		Sweeper: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
 		queued: make(map[queueKey]bool), held: make(map[string]string), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
 	}
 	if r.minds() {
@@ -100,7 +101,7 @@ func (r *run) yield(wait func() error) error {
 // candidate is a stream of a page, with what is known of it.
 type candidate struct {
 	name       string
-	policy     Policy
+	policy     trim.Policy
 	length     int64
 	measured   bool  // the length is known
 	entryBytes int64 // 0 if not known
@@ -145,14 +146,14 @@ func (r *run) page(ctx context.Context, page []candidate) error {
 }
 
 // call is the command for a stream, without a limit.
-func (r *run) call(c *candidate, reason Reason) buffer.Trim {
+func (r *run) call(c *candidate, reason trim.Reason) buffer.Trim {
 	t := buffer.Trim{Stream: c.name}
-	if reason == ByAge {
-		t.Before = c.policy.ageLimit(r.now)
+	if reason == trim.ByAge {
+		t.Before = c.policy.AgeLimit(r.now)
 	} else {
 		t.MaxLen = c.policy.MaxLength
 		if c.timeIDs {
-			t.Floor = c.policy.floor(r.now)
+			t.Floor = c.policy.Floor(r.now)
 		}
 	}
 	if r.o.RespectGroups {
@@ -197,7 +198,7 @@ func (r *run) logErrors() {
 }
 
 // removed notes what a call took from a stream.
-func (r *run) removed(c *candidate, reason Reason, entries int64) {
+func (r *run) removed(c *candidate, reason trim.Reason, entries int64) {
 	if entries <= 0 {
 		return
 	}
@@ -210,7 +211,7 @@ func (r *run) removed(c *candidate, reason Reason, entries int64) {
 			r.trimmed[c.name] = true
 		}
 	}
-	if reason == ByPressure {
+	if reason == trim.ByPressure {
 		r.pressed[c.name] += entries
 	}
 	r.report.EntriesRemoved += entries

@@ -1,10 +1,11 @@
-package trim
+package sweep
 
 import (
 	"context"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // biteLengths takes what is beyond the length of the streams of a page: small
@@ -17,15 +18,15 @@ func (r *run) biteLengths(ctx context.Context, page []candidate) error {
 	if err := r.learnSizes(ctx, due); err != nil {
 		return err
 	}
-	b := batch{run: r, reason: ByLength}
+	b := batch{run: r, reason: trim.ByLength}
 	for _, c := range due {
 		surplus := c.length - c.policy.MaxLength
 		limit := r.pace.entries(c.entryBytes, r.nodeEntries(c.entryBytes))
 		if surplus > 2*limit {
-			r.wait(c, ByLength, surplus)
+			r.wait(c, trim.ByLength, surplus)
 			continue
 		}
-		call := r.call(c, ByLength)
+		call := r.call(c, trim.ByLength)
 		call.Limit = max(limit, surplus)
 		call.Exact = c.policy.Exact
 		if err := b.add(ctx, c, call, surplus*c.entryBytes); err != nil {
@@ -62,9 +63,9 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 	for len(due) > 0 {
 		part := due[:min(r.probes, len(due))]
 		due = due[len(part):]
-		b := batch{run: r, reason: ByAge}
+		b := batch{run: r, reason: trim.ByAge}
 		for _, c := range part {
-			call := r.call(c, ByAge)
+			call := r.call(c, trim.ByAge)
 			call.Limit = r.ageBite(c.entryBytes)
 			call.Exact = c.policy.Exact
 			if err := b.add(ctx, c, call, 0); err != nil {
@@ -85,9 +86,9 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 		switch {
 		case c.skip || c.old == 0:
 		case c.old >= r.ageBite(c.entryBytes):
-			r.wait(c, ByAge, -1)
-		case goesExact(c.old, c.length):
-			r.waitExact(c, ByAge, -1)
+			r.wait(c, trim.ByAge, -1)
+		case trim.GoesExact(c.old, c.length):
+			r.waitExact(c, trim.ByAge, -1)
 		}
 	}
 	return nil
@@ -96,7 +97,7 @@ func (r *run) biteAges(ctx context.Context, page []candidate) error {
 // batch gathers calls that together free about one slice.
 type batch struct {
 	run    *run
-	reason Reason
+	reason trim.Reason
 
 	candidates []*candidate
 	calls      []buffer.Trim
@@ -150,7 +151,7 @@ func (b *batch) send(ctx context.Context) error {
 		r.o.OnCall(took)
 		r.pace.took(took, freed)
 	}
-	if b.reason == ByAge {
+	if b.reason == trim.ByAge {
 		r.probes = r.pace.calls(r.probes, 1, maxProbes, took)
 	}
 	b.candidates, b.calls, b.bytes = b.candidates[:0], b.calls[:0], 0
@@ -161,14 +162,14 @@ func (b *batch) send(ctx context.Context) error {
 func (b *batch) whatIsLeft(c *candidate, call buffer.Trim, out buffer.Trimmed) {
 	r := b.run
 	switch {
-	case b.reason == ByAge && out.Removed > call.Limit/2:
-		r.wait(c, ByAge, -1)
+	case b.reason == trim.ByAge && out.Removed > call.Limit/2:
+		r.wait(c, trim.ByAge, -1)
 	case call.Exact, out.HeldBy != "":
-	case b.reason == ByAge:
+	case b.reason == trim.ByAge:
 		b.unsure = append(b.unsure, c)
 	default:
-		if left := c.length - c.policy.MaxLength - out.Removed; left > 0 && goesExact(left, c.length-out.Removed) {
-			r.waitExact(c, ByLength, left)
+		if left := c.length - c.policy.MaxLength - out.Removed; left > 0 && trim.GoesExact(left, c.length-out.Removed) {
+			r.waitExact(c, trim.ByLength, left)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 )
 
 // pressed makes a trimmer that minds memory, and what it says.
-func (w *world) pressed(p Policy, more ...func(*Options)) (*Trimmer, *bytes.Buffer) {
+func (w *world) pressed(p trim.Policy, more ...func(*Options)) (*Sweeper, *bytes.Buffer) {
 	log := &bytes.Buffer{}
 	p.MinAge = testMinAge
 	options := append([]func(*Options){func(o *Options) {
@@ -89,9 +90,9 @@ func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
 		producers = append(producers, p)
 		w.list(p.stream)
 	}
-	tr, log := w.pressed(Policy{MaxLength: 10_000, MaxAge: time.Minute})
-	removed := make(map[Reason]int64)
-	tr.o.OnRemoved = func(_ string, reason Reason, entries int64) { removed[reason] += entries }
+	tr, log := w.pressed(trim.Policy{MaxLength: 10_000, MaxAge: time.Minute})
+	removed := make(map[trim.Reason]int64)
+	tr.o.OnRemoved = func(_ string, reason trim.Reason, entries int64) { removed[reason] += entries }
 	clock := time.Now()
 	added := 0
 	for tick := range 30 {
@@ -120,7 +121,7 @@ func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
 			t.Fatalf("%d of %d streams trimmed", report.StreamsTrimmed, report.Streams)
 		}
 	}
-	if removed[ByPressure] == 0 || removed[ByLength] > 0 || removed[ByAge] > 0 {
+	if removed[trim.ByPressure] == 0 || removed[trim.ByLength] > 0 || removed[trim.ByAge] > 0 {
 		t.Errorf("removed %v of %d entries, want some by pressure alone", removed, added)
 	}
 	if small, large := w.length("car 0"), w.length("car 9"); small <= large {
@@ -152,7 +153,7 @@ func TestRetentionRelaxesAStepARun(t *testing.T) {
 	w.fill("stays", 4000, times(hour, 4000)...)
 	w.fill("goes", 4000, times(hour, 2000)...)
 	w.limitMemory(0.9)
-	tr, _ := w.pressed(Policy{MaxLength: 4000})
+	tr, _ := w.pressed(trim.Policy{MaxLength: 4000})
 	report := w.run(tr)
 	if got := w.memory().Share(); got > testShare {
 		t.Fatalf("memory at %.2f, want at most %.2f", got, testShare)
@@ -188,11 +189,11 @@ func TestPressureLeavesAloneWhatNothingProtects(t *testing.T) {
 	w.fill("young", 4000, times(time.Now().Add(-2*time.Second), 1000)...)
 	w.fill("old", 4000, times(hour, 1000)...)
 	w.limitMemory(1.2)
-	rules, err := ParseRules(`"pit wall": keep=all; young: max_length=5000, min_age=0s`, Policy{MaxLength: 2000, MinAge: testMinAge})
+	rules, err := trim.ParseRules(`"pit wall": keep=all; young: max_length=5000, min_age=0s`, trim.Policy{MaxLength: 2000, MinAge: testMinAge})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr, log := w.pressed(Policy{MaxLength: 2000}, func(o *Options) { o.Policies.Rules = rules })
+	tr, log := w.pressed(trim.Policy{MaxLength: 2000}, func(o *Options) { o.Policies.Rules = rules })
 	for range 3 {
 		w.run(tr)
 	}
@@ -216,9 +217,9 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	w.fill("over", 1000, times(hour, 6000)...)
 	w.fill("small", 100, times(hour, 100)...)
 	w.limitMemory(0.96)
-	planner, _ := w.pressed(Policy{MaxLength: 5000})
-	planned := make(map[string]Action)
-	report, err := planner.Plan(t.Context(), func(a Action) {
+	planner, _ := w.pressed(trim.Policy{MaxLength: 5000})
+	planned := make(map[string]trim.Action)
+	report, err := planner.Plan(t.Context(), func(a trim.Action) {
 		if _, twice := planned[a.Stream]; twice {
 			t.Errorf("%s is planned twice", a.Stream)
 		}
@@ -240,7 +241,7 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	if want := "memory at 96 % of maxmemory (limit 80 %): 1 stream would keep less"; report.Pressure != want {
 		t.Errorf("the report of the plan says %q, want %q", report.Pressure, want)
 	}
-	tr, _ := w.pressed(Policy{MaxLength: 5000})
+	tr, _ := w.pressed(trim.Policy{MaxLength: 5000})
 	w.run(tr)
 	gone := 5000 - w.length("large")
 	if diff := gone - large.Entries; diff < -large.Entries/3 || diff > large.Entries/3 {
@@ -266,22 +267,22 @@ func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
 			}
 			w.limitMemory(4)
 			respect := func(o *Options) { o.RespectGroups = true }
-			var planned Action
-			planner, _ := w.pressed(Policy{MaxLength: 5000}, respect)
-			if _, err := planner.Plan(t.Context(), func(a Action) { planned = a }); err != nil {
+			var planned trim.Action
+			planner, _ := w.pressed(trim.Policy{MaxLength: 5000}, respect)
+			if _, err := planner.Plan(t.Context(), func(a trim.Action) { planned = a }); err != nil {
 				t.Fatal(err)
 			}
 			if len(planned.Protected) != 1 {
 				t.Fatalf("planned %+v, want one protection", planned)
 			}
 			p, needed := planned.Protected[0], fmt.Sprintf(`consumer group "g" still needs %s`, human.Count(c.stay))
-			if p.By != ProtectedByGroup || p.Group != "g" || p.Reason != needed || p.Entries != c.stay {
+			if p.By != trim.ProtectedByGroup || p.Group != "g" || p.Reason != needed || p.Entries != c.stay {
 				t.Errorf("protected by %+v, want %d entries: %s", p, c.stay, needed)
 			}
 			if c.read > 0 && !strings.HasSuffix(planned.Reason, needed) {
 				t.Errorf("the plan's reason is %q", planned.Reason)
 			}
-			tr, _ := w.pressed(Policy{MaxLength: 5000}, respect)
+			tr, _ := w.pressed(trim.Policy{MaxLength: 5000}, respect)
 			w.run(tr)
 			gone := 2000 - w.length("car")
 			if diff := planned.Entries - gone; planned.Entries > c.read || diff < -2 || diff > 2 {
@@ -294,7 +295,7 @@ func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
 func TestWithoutMaxmemoryItIsSaidOnce(t *testing.T) {
 	w := realWorld(t)
 	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
-	tr, log := w.pressed(Policy{MaxLength: 500})
+	tr, log := w.pressed(trim.Policy{MaxLength: 500})
 	for range 3 {
 		w.run(tr)
 	}
@@ -313,7 +314,7 @@ func TestWhereInfoIsDeniedTheRestGoesOn(t *testing.T) {
 	}
 	w := newWorld(t, s.Client, strings.Replace(s.URL(), "redis://", "redis://keeper:secret@", 1))
 	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
-	tr, log := w.pressed(Policy{MaxLength: 500})
+	tr, log := w.pressed(trim.Policy{MaxLength: 500})
 	for range 3 {
 		w.run(tr)
 	}
@@ -356,7 +357,7 @@ func TestOnlyTheFullNodeOfAClusterKeepsLess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	tr := New(store, Options{Policies: Policies{Default: Policy{MaxLength: 500, MinAge: testMinAge}}, Pressure: testShare})
+	tr := New(store, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 500, MinAge: testMinAge}}, Pressure: testShare})
 	if _, err := tr.Run(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // outlook is what a plan foresees of pressure. The zero value is none.
@@ -13,7 +14,7 @@ type outlook struct {
 	nodes   map[string]buffer.NodeMemory
 	streams map[string][]weight
 	// actions are what the policies alone remove from those streams.
-	actions map[string]Action
+	actions map[string]trim.Action
 }
 
 // foresee weighs the largest streams of the nodes that are too full. What the
@@ -36,19 +37,19 @@ func (r *run) foresee(ctx context.Context) (o outlook, err error) {
 	if len(nodes) == 0 {
 		return o, nil
 	}
-	o = outlook{nodes: nodes, actions: make(map[string]Action)}
+	o = outlook{nodes: nodes, actions: make(map[string]trim.Action)}
 	o.streams, err = r.weigh(ctx, nodes, make(map[string]bool))
 	for _, streams := range o.streams {
 		for _, w := range streams {
-			o.actions[w.stream] = Action{Stream: w.stream}
+			o.actions[w.stream] = trim.Action{Stream: w.stream}
 		}
 	}
 	return o, err
 }
 
 // sift holds back what is planned for the streams of the outlook.
-func (o outlook) sift(visit func(Action)) func(Action) {
-	return func(a Action) {
+func (o outlook) sift(visit func(trim.Action)) func(trim.Action) {
+	return func(a trim.Action) {
 		if _, ours := o.actions[a.Stream]; ours {
 			o.actions[a.Stream] = a
 			return
@@ -58,7 +59,7 @@ func (o outlook) sift(visit func(Action)) func(Action) {
 }
 
 // planPressure adds what pressure takes on top of what the policies do.
-func (r *run) planPressure(o outlook, visit func(Action)) {
+func (r *run) planPressure(o outlook, visit func(trim.Action)) {
 	if len(o.nodes) == 0 {
 		return
 	}
@@ -103,7 +104,7 @@ func (r *run) planCuts(o outlook, m buffer.NodeMemory, streams []weight) int {
 	for _, w := range streams {
 		if missing > 0 && w.heldBy != "" {
 			a := o.actions[w.stream]
-			a.protectByGroup(w)
+			protectByGroup(&a, w)
 			o.actions[w.stream] = a
 		}
 	}
@@ -112,9 +113,9 @@ func (r *run) planCuts(o outlook, m buffer.NodeMemory, streams []weight) int {
 
 // protectByGroup says what would go for want of memory if no consumer group
 // needed it.
-func (a *Action) protectByGroup(w weight) {
-	p := Protection{By: ProtectedByGroup, Group: w.heldBy, Entries: w.needed, Reason: stillNeeds(w.heldBy, w.least)}
-	a.Protected = slices.DeleteFunc(slices.Clone(a.Protected), func(p Protection) bool { return p.By == ProtectedByGroup })
+func protectByGroup(a *trim.Action, w weight) {
+	p := trim.Protection{By: trim.ProtectedByGroup, Group: w.heldBy, Entries: w.needed, Reason: trim.StillNeeds(w.heldBy, w.least)}
+	a.Protected = slices.DeleteFunc(slices.Clone(a.Protected), func(p trim.Protection) bool { return p.By == trim.ProtectedByGroup })
 	a.Protected = append(a.Protected, p)
 	if a.Reason != "" && !strings.Contains(a.Reason, p.Reason) {
 		a.Reason += "; " + p.Reason

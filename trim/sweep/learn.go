@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 // oldest entry tells them anyway.
 func (r *run) learnLengths(ctx context.Context, page []candidate) error {
 	wanted := pick(page, func(c *candidate) bool {
-		return c.policy.MaxLength > 0 && (!r.byAge || r.planning || !c.policy.limitsAge(r.now))
+		return c.policy.MaxLength > 0 && (!r.byAge || r.planning || !c.policy.LimitsAge(r.now))
 	})
 	if len(wanted) == 0 {
 		return nil
@@ -44,7 +44,7 @@ func (r *run) learnAges(ctx context.Context, page []candidate) error {
 	if !r.byAge {
 		return nil
 	}
-	if err := r.lookAtOldest(ctx, pick(page, func(c *candidate) bool { return !c.skip && !c.isEmpty() && c.policy.limitsAge(r.now) }), 1); err != nil {
+	if err := r.lookAtOldest(ctx, pick(page, func(c *candidate) bool { return !c.skip && !c.isEmpty() && c.policy.LimitsAge(r.now) }), 1); err != nil {
 		return err
 	}
 	return r.learnLastIDs(ctx, pick(page, func(c *candidate) bool {
@@ -61,7 +61,7 @@ func (r *run) lookAtOldest(ctx context.Context, streams []*candidate, count int6
 		streams = streams[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.ageLimit(r.now), Count: count}
+			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.AgeLimit(r.now), Count: count}
 		}
 		var heads []buffer.Head
 		var took time.Duration

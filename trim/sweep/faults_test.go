@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"errors"
@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestALargeBacklogIsFinishedInOneRunInBoundedCalls(t *testing.T) {
 	w := realWorld(t)
 	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
-	r := w.run(w.trimmer(Policy{MaxLength: 1000}))
+	r := w.run(w.trimmer(trim.Policy{MaxLength: 1000}))
 	if n := w.length("giant"); n < 1000 || n >= 1100 || r.EntriesRemoved != 60_000-n || r.StreamsTrimmed != 1 {
 		t.Errorf("%d entries are left, report %+v", n, r)
 	}
@@ -24,7 +25,7 @@ func TestALargeBacklogIsFinishedInOneRunInBoundedCalls(t *testing.T) {
 }
 
 func TestLargeMessagesGoAFewAtATime(t *testing.T) {
-	for _, p := range []Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxLength: 10, Exact: true}, {MaxAge: 30 * time.Minute, Exact: true}} {
+	for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxLength: 10, Exact: true}, {MaxAge: 30 * time.Minute, Exact: true}} {
 		t.Run(p.String(), func(t *testing.T) {
 			w := realWorld(t)
 			w.fill("video", 1<<20, times(time.Now().Add(-time.Hour), 60)...)
@@ -43,7 +44,7 @@ func TestLargeMessagesGoAFewAtATime(t *testing.T) {
 }
 
 func TestAMacroNodeLargerThanTheSliceIsNoEndlessStandstill(t *testing.T) {
-	for _, p := range []Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxAge: 30 * time.Minute, Exact: true}} {
+	for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxAge: 30 * time.Minute, Exact: true}} {
 		t.Run(p.String(), func(t *testing.T) {
 			w := realWorld(t)
 			// One node of small entries stands before many of one large entry,
@@ -70,7 +71,7 @@ func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
 		w.fill(fmt.Sprintf("small-%d", i), 16<<10, times(time.Now().Add(-time.Hour), 120)...)
 	}
 	var first Report
-	tr := w.trimmer(Policy{MaxLength: 10}, func(o *Options) { o.Budget = time.Nanosecond })
+	tr := w.trimmer(trim.Policy{MaxLength: 10}, func(o *Options) { o.Budget = time.Nanosecond })
 	// The budget is spent at once, so each run leaves all that waits.
 	first = w.run(tr)
 	if first.Left == 0 {
@@ -78,7 +79,7 @@ func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
 	}
 	tr.o.Budget = 10 * time.Minute
 	served := make(map[string]int)
-	tr.o.OnRemoved = func(stream string, _ Reason, _ int64) { served[stream] = len(served) }
+	tr.o.OnRemoved = func(stream string, _ trim.Reason, _ int64) { served[stream] = len(served) }
 	second := w.run(tr)
 	if second.Left != 0 || w.length("giant") != 10 {
 		t.Errorf("after two runs: %+v, giant has %d", second, w.length("giant"))
@@ -99,14 +100,14 @@ func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
 	w.fill("b", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
 	var order []string
 	slow := func(o *Options) {
-		o.OnRemoved = func(stream string, _ Reason, _ int64) {
+		o.OnRemoved = func(stream string, _ trim.Reason, _ int64) {
 			time.Sleep(turn / 2) // a slow server
 			if len(order) == 0 || order[len(order)-1] != stream {
 				order = append(order, stream)
 			}
 		}
 	}
-	w.run(w.trimmer(Policy{MaxLength: 10}, slow))
+	w.run(w.trimmer(trim.Policy{MaxLength: 10}, slow))
 	if len(order) < 4 {
 		t.Errorf("turns went to %q", order)
 	}
@@ -115,7 +116,7 @@ func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
 func TestWhatIsNoStreamIsPassedOver(t *testing.T) {
 	for name, w := range map[string]*world{"redis": realWorld(t), "miniredis": miniWorld(t)} {
 		for _, groups := range []bool{false, true} {
-			for _, p := range []Policy{{MaxLength: 10}, {MaxAge: time.Hour}, {MaxLength: 10, MaxAge: time.Hour, MinAge: time.Minute, Exact: true}} {
+			for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: time.Hour}, {MaxLength: 10, MaxAge: time.Hour, MinAge: time.Minute, Exact: true}} {
 				t.Run(fmt.Sprintf("%s, groups respected %t, %s", name, groups, p), func(t *testing.T) {
 					w.rdb.FlushDB(t.Context())
 					w.rdb.Set(t.Context(), "stream:text", "x", 0)
@@ -141,7 +142,7 @@ func TestWhatIsNoStreamIsPassedOver(t *testing.T) {
 func TestIDsThatAreNotTimesAreNeverTrimmedByAge(t *testing.T) {
 	ns := time.Now().UnixNano()
 	for name, w := range map[string]*world{"redis": realWorld(t), "miniredis": miniWorld(t)} {
-		for _, p := range []Policy{{MaxAge: time.Hour}, {MaxAge: time.Hour, Exact: true}, {MaxLength: 500, MaxAge: time.Hour, MinAge: time.Minute}} {
+		for _, p := range []trim.Policy{{MaxAge: time.Hour}, {MaxAge: time.Hour, Exact: true}, {MaxLength: 500, MaxAge: time.Hour, MinAge: time.Minute}} {
 			t.Run(name+", "+p.String(), func(t *testing.T) {
 				w.rdb.FlushDB(t.Context())
 				w.fill("counters", 10, counters(1, 300)...)
@@ -165,7 +166,7 @@ func TestIDsThatAreNotTimesAreNeverTrimmedByAge(t *testing.T) {
 func TestAStreamMadeAnewWithOtherIDsIsLookedAtAgain(t *testing.T) {
 	w := realWorld(t)
 	w.fill("car", 10, times(time.Now().Add(-3*time.Hour), 300)...)
-	tr := w.trimmer(Policy{MaxAge: time.Hour})
+	tr := w.trimmer(trim.Policy{MaxAge: time.Hour})
 	w.run(tr)
 	if n := w.length("car"); n != 0 {
 		t.Fatalf("%d old entries are left", n)
@@ -184,11 +185,11 @@ func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
 	for _, name := range []string{"length", "age", "protected"} {
 		w.fill(name, 10, old...)
 	}
-	rules, err := ParseRules("length: max_length=100; age: max_age=1h; protected: max_length=100, min_age=1h", Policy{Exact: true})
+	rules, err := trim.ParseRules("length: max_length=100; age: max_age=1h; protected: max_length=100, min_age=1h", trim.Policy{Exact: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := New(w.store, Options{Policies: Policies{Rules: rules}})
+	tr := New(w.store, Options{Policies: trim.Policies{Rules: rules}})
 	lengths := func() [3]int64 { return [3]int64{w.length("length"), w.length("age"), w.length("protected")} }
 
 	w.store.nowErr = fmt.Errorf("%w by 26h", buffer.ErrClock)
@@ -198,8 +199,8 @@ func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
 	if got := lengths(); got != [3]int64{100, 1000, 1000} {
 		t.Errorf("lengths %v", got)
 	}
-	var planned []Action
-	if _, err := tr.Plan(t.Context(), func(a Action) { planned = append(planned, a) }); !errors.Is(err, buffer.ErrClock) || len(planned) > 0 {
+	var planned []trim.Action
+	if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = append(planned, a) }); !errors.Is(err, buffer.ErrClock) || len(planned) > 0 {
 		t.Errorf("the plan says %v, %v", planned, err)
 	}
 	w.store.nowErr = nil
@@ -215,7 +216,7 @@ func TestALostConnectionBreaksTheRunOffAndTheNextOneGoesOn(t *testing.T) {
 		w.fill(fmt.Sprintf("car-%d", i), 10, times(time.Now().Add(-2*time.Hour), 3000)...)
 	}
 	w.store.cutFrom, w.store.cutErr = 2, fmt.Errorf("trimming: %w", io.EOF)
-	tr := w.trimmer(Policy{MaxLength: 1000, MaxAge: time.Hour})
+	tr := w.trimmer(trim.Policy{MaxLength: 1000, MaxAge: time.Hour})
 	r, err := tr.Run(t.Context())
 	if !errors.Is(err, io.EOF) || r.EntriesRemoved == 0 {
 		t.Errorf("the run says %+v, %v", r, err)
@@ -233,7 +234,7 @@ func TestATrimmerWorksWhereLimitsAreIgnored(t *testing.T) {
 	w := miniWorld(t)
 	w.fill("long", 100, times(time.Now().Add(-time.Minute), 5000)...)
 	w.fill("old", 100, times(time.Now().Add(-2*time.Hour), 500)...)
-	w.run(w.trimmer(Policy{MaxLength: 1000, MaxAge: time.Hour}))
+	w.run(w.trimmer(trim.Policy{MaxLength: 1000, MaxAge: time.Hour}))
 	if long, old := w.length("long"), w.length("old"); long != 1000 || old != 0 {
 		t.Errorf("%d and %d entries are left, want 1000 and 0", long, old)
 	}
@@ -243,7 +244,7 @@ func TestARunCanBeStopped(t *testing.T) {
 	w := realWorld(t)
 	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
 	ctx, stop := contextThatEnds(t)
-	tr := w.trimmer(Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(string, Reason, int64) { stop() } })
+	tr := w.trimmer(trim.Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(string, trim.Reason, int64) { stop() } })
 	if _, err := tr.Run(ctx); err == nil {
 		t.Error("it ran on")
 	}

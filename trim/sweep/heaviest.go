@@ -1,10 +1,11 @@
-package trim
+package sweep
 
 import (
 	"context"
 	"slices"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 const (
@@ -102,8 +103,8 @@ func (r *run) learnWeights(ctx context.Context, all []weight) ([]weight, error) 
 	var known []weight
 	for i, w := range all {
 		info := infos[i]
-		policy := r.o.Policies.under(w.stream, 1)
-		floor := policy.floor(r.now)
+		policy := r.o.Policies.Reduced(w.stream, 1)
+		floor := policy.Floor(r.now)
 		switch {
 		case info.Err != nil, !info.Exists(), info.Length == 0:
 			continue
@@ -126,7 +127,7 @@ func (r *run) learnWeights(ctx context.Context, all []weight) ([]weight, error) 
 
 // learnNeeded learns which consumer group keeps a stream from losing entries.
 func (r *run) learnNeeded(ctx context.Context, w *weight, info buffer.StreamInfo) error {
-	f := StreamStats{Stream: w.stream, Info: info}
+	f := trim.StreamStats{Stream: w.stream, Info: info}
 	if err := r.yield(func() error { return r.learnGroups(ctx, &f) }); err != nil {
 		return err
 	}

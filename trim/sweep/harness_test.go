@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -151,15 +152,15 @@ func (w *world) length(name string) int64 {
 }
 
 // trimmer makes a trimmer with one policy for all.
-func (w *world) trimmer(p Policy, more ...func(*Options)) *Trimmer {
-	o := Options{Policies: Policies{Default: p}}
+func (w *world) trimmer(p trim.Policy, more ...func(*Options)) *Sweeper {
+	o := Options{Policies: trim.Policies{Default: p}}
 	for _, change := range more {
 		change(&o)
 	}
 	return New(w.store, o)
 }
 
-func (w *world) run(tr *Trimmer) Report {
+func (w *world) run(tr *Sweeper) Report {
 	w.t.Helper()
 	r, err := tr.Run(w.t.Context())
 	if err != nil {

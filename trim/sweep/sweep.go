@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // Store is what trimming needs of the stream buffer; it is used by several
@@ -32,26 +33,13 @@ type Store interface {
 	SetTrimPolicy(context.Context, buffer.Facts) error
 }
 
-// Reason says which limit removed an entry; it is a metric's label.
-type Reason string
-
-// The reasons.
-const (
-	ByLength   Reason = "length"
-	ByAge      Reason = "age"
-	ByPressure Reason = "pressure"
-)
-
-// Reasons lists every reason, for metrics that start at 0.
-var Reasons = []Reason{ByLength, ByAge, ByPressure}
-
 // DefaultGroupIdleAfter is how long a consumer group may be idle and still
 // hold trimming back.
 const DefaultGroupIdleAfter = time.Hour
 
-// Options of a [Trimmer]. Functions may be nil.
+// Options of a [Sweeper]. Functions may be nil.
 type Options struct {
-	Policies Policies
+	Policies trim.Policies
 	// Pressure is the share of maxmemory above which streams keep less than
 	// their policies say, but never less than the default policy's MinAge,
 	// which must be set with it; 0 is off.
@@ -68,7 +56,7 @@ type Options struct {
 	GroupIdleAfter time.Duration
 
 	// OnRemoved is told of entries that went from a stream.
-	OnRemoved func(stream string, reason Reason, entries int64)
+	OnRemoved func(stream string, reason trim.Reason, entries int64)
 	// OnCall is told how long a call took that removed something.
 	OnCall func(time.Duration)
 	// OnMalformed is told the kind of what cannot be trimmed as it should.
@@ -101,8 +89,8 @@ type Report struct {
 	Pressure string
 }
 
-// Trimmer trims all streams, run after run. It is not safe for concurrent use.
-type Trimmer struct {
+// Sweeper trims all streams, run after run. It is not safe for concurrent use.
+type Sweeper struct {
 	store Store
 	o     Options
 	nodes buffer.NodeLimits
@@ -116,7 +104,7 @@ type Trimmer struct {
 }
 
 // New makes a trimmer over a store.
-func New(store Store, o Options) *Trimmer {
+func New(store Store, o Options) *Sweeper {
 	if o.MaxStall <= 0 {
 		o.MaxStall = DefaultMaxStall
 	}
@@ -124,7 +112,7 @@ func New(store Store, o Options) *Trimmer {
 		o.GroupIdleAfter = DefaultGroupIdleAfter
 	}
 	if o.OnRemoved == nil {
-		o.OnRemoved = func(string, Reason, int64) {}
+		o.OnRemoved = func(string, trim.Reason, int64) {}
 	}
 	if o.OnCall == nil {
 		o.OnCall = func(time.Duration) {}
@@ -138,7 +126,7 @@ func New(store Store, o Options) *Trimmer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Trimmer{
+	return &Sweeper{
 		store: store, o: o, pace: newPace(o.MaxStall), pressure: newPressure(),
 	}
 }
@@ -146,7 +134,7 @@ func New(store Store, o Options) *Trimmer {
 // Run removes from every stream what its policy does not keep. The error says what broke the run off, or that Redis's clock cannot be
 // trusted and so nothing was removed by age; streams that could not be trimmed
 // are counted in the report.
-func (t *Trimmer) Run(ctx context.Context) (Report, error) {
+func (t *Sweeper) Run(ctx context.Context) (Report, error) {
 	now, clockErr := t.begin(ctx)
 	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
 		return Report{}, clockErr
@@ -190,7 +178,7 @@ func (t *Trimmer) Run(ctx context.Context) (Report, error) {
 }
 
 // begin asks for the server's time, and for what does not change.
-func (t *Trimmer) begin(ctx context.Context) (now time.Time, err error) {
+func (t *Sweeper) begin(ctx context.Context) (now time.Time, err error) {
 	started := time.Now()
 	now, err = t.store.Now(ctx)
 	t.pace.trips(time.Since(started))

@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 // they do, an entry may only go once it is older than the policy's MinAge and
 // not among the newest MaxLength.
 func TestTwoKeepersNeverRemoveWhatThePolicyKeeps(t *testing.T) {
-	for _, p := range []Policy{
+	for _, p := range []trim.Policy{
 		{MaxLength: 50, MinAge: keepersMinAge},
 		{MaxLength: 50, MinAge: keepersMinAge, Exact: true},
 		{MaxLength: 50, MaxAge: 2 * keepersMinAge, MinAge: keepersMinAge, Exact: true},
@@ -42,7 +43,7 @@ func TestTwoKeepersNeverRemoveWhatThePolicyKeeps(t *testing.T) {
 			for i := range removed {
 				b := openBuffer(t, s.URL())
 				work.Go(func() {
-					tr := New(b, Options{Policies: Policies{Default: p}})
+					tr := New(b, Options{Policies: trim.Policies{Default: p}})
 					for ctx.Err() == nil {
 						r, _ := tr.Run(context.WithoutCancel(ctx))
 						removed[i] += r.EntriesRemoved
@@ -100,11 +101,11 @@ func produce(t *testing.T, rdb *redis.Client, added [][]buffer.ID) {
 var firstAndTime = redis.NewScript(`
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local now = redis.call('TIME')
-return {first and first[1] or '', redis.call('XLEN', KEYS[1]), now[1] * 1000 + math.floor(now[2] / 1000)}
+return {first and first[1] or '', redis.call('XLEN', KEYS[1]), now[1] * 1000 + math.Floor(now[2] / 1000)}
 `)
 
 // checkOldestEntries finds out which entries are gone, and whether they might.
-func checkOldestEntries(t *testing.T, rdb *redis.Client, added [][]buffer.ID, p Policy) {
+func checkOldestEntries(t *testing.T, rdb *redis.Client, added [][]buffer.ID, p trim.Policy) {
 	t.Helper()
 	for n, ids := range added {
 		reply, err := firstAndTime.Run(t.Context(), rdb, []string{streamOf(n)}).Slice()

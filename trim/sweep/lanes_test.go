@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // twoNodes says that streams lie on the node that their names begin with, and
@@ -61,7 +62,7 @@ func TestTheNodesOfAClusterAreDrainedSideBySide(t *testing.T) {
 	nodes := &twoNodes{watched: w.store, busy: map[string]bool{}, both: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	report, err := New(nodes, Options{Policies: Policies{Default: Policy{MaxLength: 100}}}).Run(ctx)
+	report, err := New(nodes, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 100}}}).Run(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

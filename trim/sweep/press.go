@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // pressure is what is remembered of memory from run to run. A keeper that
@@ -37,7 +38,7 @@ const shorterPage = 128
 
 // minds reports whether memory counts. Without an age below which nothing goes
 // it does not, as there would be no end to it.
-func (t *Trimmer) minds() bool { return t.o.Pressure > 0 && t.o.Policies.Default.MinAge > 0 }
+func (t *Sweeper) minds() bool { return t.o.Pressure > 0 && t.o.Policies.Default.MinAge > 0 }
 
 // press makes streams keep less while a node uses more of its memory than it
 // should, the largest first, until it does not or nothing more may go; and
@@ -146,7 +147,7 @@ func (r *run) keepShorter(ctx context.Context) error {
 		page := make([]candidate, len(part))
 		for i, name := range part {
 			s := r.pressure.shorter[name]
-			page[i] = candidate{name: name, policy: r.o.Policies.under(name, s.keep), entryBytes: s.entryBytes, timeIDs: true}
+			page[i] = candidate{name: name, policy: r.o.Policies.Reduced(name, s.keep), entryBytes: s.entryBytes, timeIDs: true}
 		}
 		if err := r.learnLengths(ctx, page); err != nil {
 			return err
@@ -159,7 +160,7 @@ func (r *run) keepShorter(ctx context.Context) error {
 			case c.skip, c.length == 0, !c.timeIDs:
 				delete(r.pressure.shorter, c.name)
 			case c.length > c.policy.MaxLength:
-				r.wait(c, ByPressure, c.length-c.policy.MaxLength)
+				r.wait(c, trim.ByPressure, c.length-c.policy.MaxLength)
 			}
 		}
 	}
@@ -243,9 +244,9 @@ func (f *freeing) act(ctx context.Context) error {
 			w.kept = c.keep
 			before[c.stream] = f.pressed[c.stream]
 			f.wait(&candidate{
-				name: c.stream, policy: f.o.Policies.under(c.stream, c.keep), length: w.length,
+				name: c.stream, policy: f.o.Policies.Reduced(c.stream, c.keep), length: w.length,
 				entryBytes: max(1, w.bytes/w.length), timeIDs: true,
-			}, ByPressure, w.length-c.keep)
+			}, trim.ByPressure, w.length-c.keep)
 		}
 	}
 	if err := f.drain(ctx); err != nil {

@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"cmp"
@@ -129,13 +129,4 @@ func (s shorter) String() string {
 // fullness says how full a node is, and from where on that is too much.
 func fullness(m buffer.NodeMemory, limit float64) string {
 	return fmt.Sprintf("memory at %.0f %% of maxmemory (limit %.0f %%)", 100*m.Share(), 100*limit)
-}
-
-// under is the policy of a stream that is to keep less: never an entry less
-// than is younger than the least age of all.
-func (ps Policies) under(stream string, keep int64) Policy {
-	p := ps.For(stream)
-	p.MaxLength = keep
-	p.MinAge = max(p.MinAge, ps.Default.MinAge)
-	return p
 }

@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // backlog is a stream that has more to lose than one bite.
 type backlog struct {
 	candidate
-	reason Reason
+	reason trim.Reason
 	// surplus is how many entries are still to go, or negative if only Redis
 	// knows.
 	surplus int64
@@ -29,12 +30,12 @@ func (b *backlog) key() queueKey { return queueKey{b.name, b.reason} }
 
 type queueKey struct {
 	stream string
-	reason Reason
+	reason trim.Reason
 }
 
 // wait queues a stream to be drained, once for each reason. When time has run
 // out and the queue is full, the next run will come upon the stream anyway.
-func (r *run) wait(c *candidate, reason Reason, surplus int64) {
+func (r *run) wait(c *candidate, reason trim.Reason, surplus int64) {
 	key := queueKey{c.name, reason}
 	if r.queued[key] || len(r.waiting) > 2*maxWaiting {
 		return
@@ -45,7 +46,7 @@ func (r *run) wait(c *candidate, reason Reason, surplus int64) {
 
 // waitExact queues a stream of which single entries are to go: no whole macro
 // node can.
-func (r *run) waitExact(c *candidate, reason Reason, surplus int64) {
+func (r *run) waitExact(c *candidate, reason trim.Reason, surplus int64) {
 	before := len(r.waiting)
 	if r.wait(c, reason, surplus); len(r.waiting) > before {
 		r.waiting[before].toExact()
@@ -254,7 +255,7 @@ func (r *run) stuck(ctx context.Context, b *backlog, limit int64, held bool) (do
 	case b.exact, held:
 		return true, nil
 	case b.surplus > 0 && limit >= b.surplus:
-		return r.finished(b, goesExact(b.surplus, b.policy.MaxLength+b.surplus)), nil
+		return r.finished(b, trim.GoesExact(b.surplus, b.policy.MaxLength+b.surplus)), nil
 	case limit < most:
 		b.atLeast = min(2*limit, most)
 		return false, nil
@@ -267,13 +268,13 @@ func (r *run) stuck(ctx context.Context, b *backlog, limit int64, held bool) (do
 	if b.skip || b.old == 0 {
 		return true, nil
 	}
-	return r.finished(b, b.old == fewEntries || goesExact(b.old, b.length)), nil
+	return r.finished(b, b.old == fewEntries || trim.GoesExact(b.old, b.length)), nil
 }
 
 // finished goes over to single entries if the policy wants it, or if the macro
 // node is too large. Pressure does not: it would free nothing.
 func (r *run) finished(b *backlog, tooLarge bool) bool {
-	if b.exact || !b.policy.Exact && (!tooLarge || b.reason == ByPressure) {
+	if b.exact || !b.policy.Exact && (!tooLarge || b.reason == trim.ByPressure) {
 		return true
 	}
 	if !b.policy.Exact {
@@ -298,7 +299,7 @@ func (r *run) backlog(ctx context.Context) (entries int64, err error) {
 			entries += b.surplus
 		case len(aged) < maxMeasured:
 			aged = append(aged, b.name)
-			limits[b.name] = b.policy.ageLimit(r.now)
+			limits[b.name] = b.policy.AgeLimit(r.now)
 		}
 	}
 	infos, err := r.store.Infos(ctx, aged)

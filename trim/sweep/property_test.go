@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -12,12 +12,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // specimen is a random stream, its policy, and what lies in it.
 type specimen struct {
 	name    string
-	policy  Policy
+	policy  trim.Policy
 	ids     []buffer.ID
 	bytes   []int
 	lastID  buffer.ID
@@ -56,8 +57,8 @@ func (s *specimen) mustGo(now time.Time) int {
 	return max(byLength, byAge)
 }
 
-func randomPolicy(rng *rand.Rand) Policy {
-	p := Policy{Exact: rng.IntN(2) == 0, KeepAll: rng.IntN(20) == 0}
+func randomPolicy(rng *rand.Rand) trim.Policy {
+	p := trim.Policy{Exact: rng.IntN(2) == 0, KeepAll: rng.IntN(20) == 0}
 	if rng.IntN(4) > 0 {
 		p.MaxLength = 1 + rng.Int64N(200)
 	}
@@ -168,7 +169,7 @@ func TestWhatStaysIsWhatThePolicyKeeps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.Policies.Rules = append(o.Policies.Rules, Rule{pattern, s.policy})
+			o.Policies.Rules = append(o.Policies.Rules, trim.Rule{pattern, s.policy})
 			w.plant(t.Context(), pipe, s, deleted)
 			if pipe.Len() > 2000 {
 				if _, err := pipe.Exec(t.Context()); err != nil {
@@ -194,12 +195,12 @@ func TestWhatStaysIsWhatThePolicyKeeps(t *testing.T) {
 // checkRound plans, runs, and compares each stream with its policy.
 func (w *world) checkRound(round int, o Options, specimens map[string]*specimen, now time.Time) {
 	w.t.Helper()
-	planned := make(map[string]Action)
-	if _, err := New(w.store, o).Plan(w.t.Context(), func(a Action) { planned[a.Stream] = a }); err != nil {
+	planned := make(map[string]trim.Action)
+	if _, err := New(w.store, o).Plan(w.t.Context(), func(a trim.Action) { planned[a.Stream] = a }); err != nil {
 		w.t.Fatal(err)
 	}
 	removed := make(map[string]int64)
-	o.OnRemoved = func(stream string, _ Reason, n int64) { removed[stream] += n }
+	o.OnRemoved = func(stream string, _ trim.Reason, n int64) { removed[stream] += n }
 	report := w.run(New(w.store, o))
 	if report.Streams != int64(len(specimens)) || report.Errors != 0 || report.Left != 0 {
 		w.t.Errorf("round %d: report %+v", round, report)
@@ -234,7 +235,7 @@ func (w *world) checkRound(round int, o Options, specimens map[string]*specimen,
 	}
 }
 
-func (w *world) comparePlan(round int, s *specimen, a Action, gone int64) {
+func (w *world) comparePlan(round int, s *specimen, a trim.Action, gone int64) {
 	w.t.Helper()
 	slack := int64(0)
 	if a.Estimated || !s.even && !s.policy.Exact {

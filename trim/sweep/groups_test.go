@@ -1,4 +1,4 @@
-package trim
+package sweep
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
@@ -79,11 +81,11 @@ func TestGroupsHoldBackWhatTheyNeed(t *testing.T) {
 				respect := func(o *Options) { o.RespectGroups = true }
 				planned := int64(0)
 				reason := ""
-				if _, err := w.trimmer(Policy{MaxLength: 1, Exact: exact}, respect).Plan(t.Context(), func(a Action) { planned, reason = a.Entries, a.Reason }); err != nil {
+				if _, err := w.trimmer(trim.Policy{MaxLength: 1, Exact: exact}, respect).Plan(t.Context(), func(a trim.Action) { planned, reason = a.Entries, a.Reason }); err != nil {
 					t.Fatal(err)
 				}
 				for range 2 {
-					w.run(w.trimmer(Policy{MaxLength: 1, Exact: exact}, respect))
+					w.run(w.trimmer(trim.Policy{MaxLength: 1, Exact: exact}, respect))
 				}
 				if n := w.length("car"); n != c.keep {
 					t.Errorf("%d entries stayed, want %d: %q", n, c.keep, w.remaining("car"))
@@ -114,7 +116,7 @@ func TestAgeRespectsGroupsToo(t *testing.T) {
 			ids := times(time.Now().Add(-2*time.Hour), 1000)
 			w.fill("car", 10, ids...)
 			w.group("storage", ids[499])
-			w.run(w.trimmer(Policy{MaxAge: time.Hour, Exact: exact}, func(o *Options) { o.RespectGroups = true }))
+			w.run(w.trimmer(trim.Policy{MaxAge: time.Hour, Exact: exact}, func(o *Options) { o.RespectGroups = true }))
 			if n := w.length("car"); n != 500 {
 				t.Errorf("%d entries stayed, want 500", n)
 			}
@@ -133,12 +135,12 @@ func TestAnIdleGroupHoldsNothingBackAfterAWhile(t *testing.T) {
 	respect := func(idleAfter time.Duration) func(*Options) {
 		return func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, idleAfter }
 	}
-	w.run(w.trimmer(Policy{MaxLength: 100}, respect(time.Hour)))
+	w.run(w.trimmer(trim.Policy{MaxLength: 100}, respect(time.Hour)))
 	if n := w.length("car"); n != 1000 {
 		t.Fatalf("%d entries stayed while the group was active", n)
 	}
 	time.Sleep(aMoment) // Redis alone says how long a consumer has been idle
-	w.run(w.trimmer(Policy{MaxLength: 100}, respect(aMoment/4)))
+	w.run(w.trimmer(trim.Policy{MaxLength: 100}, respect(aMoment/4)))
 	if n := w.length("car"); n != 100 {
 		t.Errorf("%d entries stayed, want 100", n)
 	}
@@ -148,7 +150,7 @@ func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
 	w := realWorld(t)
 	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
 	w.group("dead", "0")
-	tr := w.trimmer(Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+	tr := w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
 	now := time.Now()
 	for _, step := range []struct {
 		after time.Duration
@@ -156,9 +158,9 @@ func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
 	}{{0, 1000}, {30 * time.Minute, 1000}, {59 * time.Minute, 1000}, {61 * time.Minute, 100}} {
 		w.store.now = now.Add(step.after)
 		// Each run is that of another process, and plan agrees.
-		tr = w.trimmer(Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+		tr = w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
 		before, planned := w.length("car"), int64(0)
-		if _, err := tr.Plan(t.Context(), func(a Action) { planned = a.Entries }); err != nil {
+		if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = a.Entries }); err != nil {
 			t.Fatal(err)
 		}
 		if planned != before-step.want {
@@ -184,7 +186,7 @@ func TestAGroupThatFindsAConsumerCountsAnew(t *testing.T) {
 	w := realWorld(t)
 	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
 	w.group("late", "0")
-	tr := w.trimmer(Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+	tr := w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
 	now := time.Now()
 	w.store.now = now
 	w.run(tr)
