@@ -169,7 +169,7 @@ func TestWhatStaysIsWhatThePolicyKeeps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			o.Policies.Rules = append(o.Policies.Rules, trim.Rule{pattern, s.policy})
+			o.Policies.Rules = append(o.Policies.Rules, trim.Rule{Pattern: pattern, Policy: s.policy})
 			w.plant(t.Context(), pipe, s, deleted)
 			if pipe.Len() > 2000 {
 				if _, err := pipe.Exec(t.Context()); err != nil {
