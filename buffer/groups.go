@@ -144,8 +144,11 @@ func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupG
 		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("asking for the consumer groups of stream %s: %w", Quote(streams[i]), err)
 		}
+		if err == nil && len(reply) != 2 {
+			err = fmt.Errorf("%w: %d values instead of 2", redisconn.ErrIncomplete, len(reply))
+		}
 		floors[i].Err = err
-		if len(reply) == 2 && reply[1] != "" {
+		if err == nil && reply[1] != "" {
 			floors[i].Group = reply[0]
 			floors[i].Needed, floors[i].Err = ParseID(reply[1])
 		}

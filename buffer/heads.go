@@ -91,7 +91,11 @@ func (b *Buffer) Heads(ctx context.Context, looks []Look) ([]Head, error) {
 		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[i*perCall].Stream), err)
 		}
-		for n := range min(perCall, len(looks)-i*perCall) {
+		asked := min(perCall, len(looks)-i*perCall)
+		if err == nil && len(replies) != asked {
+			err = fmt.Errorf("%w: %d heads of %d streams", redisconn.ErrIncomplete, len(replies), asked)
+		}
+		for n := range asked {
 			if err != nil {
 				heads = append(heads, Head{Err: err})
 				continue
@@ -109,11 +113,15 @@ func parseHead(reply any) (h Head) {
 	case int64:
 		h.Length = reply
 	case []any:
-		if len(reply) == 3 {
-			h.Length, _ = reply[0].(int64)
-			h.Old, _ = reply[1].(int64)
-			h.EntryBytes, _ = reply[2].(int64)
+		if len(reply) != 3 {
+			h.Err = fmt.Errorf("%w: a head has %d values instead of 3", redisconn.ErrIncomplete, len(reply))
+			return h
 		}
+		h.Length, _ = reply[0].(int64)
+		h.Old, _ = reply[1].(int64)
+		h.EntryBytes, _ = reply[2].(int64)
+	default:
+		h.Err = fmt.Errorf("%w: a head is %v", redisconn.ErrIncomplete, reply)
 	}
 	return h
 }

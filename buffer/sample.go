@@ -82,7 +82,10 @@ func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
 }
 
 func parsePeeked(reply []any, err error) Peeked {
-	if err != nil || len(reply) < 2 {
+	if err == nil && len(reply) == 1 {
+		err = fmt.Errorf("%w: a message without its size", redisconn.ErrIncomplete)
+	}
+	if err != nil || len(reply) == 0 {
 		return Peeked{Err: err}
 	}
 	text, _ := reply[0].(string)

@@ -204,16 +204,24 @@ func (b *Buffer) Infos(ctx context.Context, names []string) ([]StreamInfo, error
 	return infos, nil
 }
 
+// only is the one value of a reply, nil if there are none or several.
+func only(reply []any) any {
+	if len(reply) != 1 {
+		return nil
+	}
+	return reply[0]
+}
+
 func parseInfo(reply []any, err error) StreamInfo {
 	if err != nil {
 		return StreamInfo{Err: err}
 	}
-	if len(reply) < 8 {
-		kind := "none"
-		if len(reply) > 0 {
-			kind, _ = reply[0].(string)
-		}
+	// A reply that is too short is no sign that the stream is gone.
+	if kind, ok := only(reply).(string); ok && kind != "stream" {
 		return StreamInfo{Type: kind}
+	}
+	if len(reply) != 8 {
+		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 8", redisconn.ErrIncomplete, len(reply))}
 	}
 	info := StreamInfo{Type: "stream"}
 	info.Length, _ = reply[1].(int64)

@@ -161,9 +161,12 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 		if redisconn.IsLost(err) {
 			return fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
 		}
+		if err == nil && len(reply) != 3 {
+			err = fmt.Errorf("%w: %d values instead of 3", redisconn.ErrIncomplete, len(reply))
+		}
 		into := &outcomes[indexes[n]]
 		into.Err = err
-		if len(reply) == 3 {
+		if err == nil {
 			into.Removed, _ = reply[0].(int64)
 			into.HeldBy, _ = reply[1].(string)
 			into.Lonely = texts(reply[2])

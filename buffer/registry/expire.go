@@ -52,10 +52,13 @@ func expireChunk(sessions []Session, indexes []int) int {
 
 // expireInHash removes entries of the shared Hash in one call. A key of another
 // type holds none.
-func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, args []any) (done string, err error) {
+func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, sessions int, args []any) (done string, err error) {
 	done, err = r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{r.o.Key}, Args: args}})[0].Text()
 	if isWrongType(err) {
 		return "", nil
+	}
+	if err == nil && len(done) != sessions {
+		err = fmt.Errorf("%w: %d outcomes of %d sessions", redisconn.ErrIncomplete, len(done), sessions)
 	}
 	return done, err
 }

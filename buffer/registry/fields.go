@@ -264,7 +264,7 @@ func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, v
 		}
 		args = append(append(append(args, s.Identity), s.compared()...), keepName, verdicts[i])
 	}
-	return r.expireInHash(ctx, expireFieldsScript, args)
+	return r.expireInHash(ctx, expireFieldsScript, len(sessions), args)
 }
 
 // exists asks for the properties that a session which came back has, also where

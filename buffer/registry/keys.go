@@ -80,6 +80,9 @@ func (keys) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool
 	var failed error
 	for i, cmd := range r.conn.EvalWrite(ctx, expireKeyScript, calls) {
 		done, err := cmd.Text()
+		if err == nil && len(done) != 1 {
+			err = fmt.Errorf("%w: %d outcomes of a session", redisconn.ErrIncomplete, len(done))
+		}
 		removed[i] = done == "1"
 		// A key of another type has taken the session's place: not ours.
 		if err != nil && !isWrongType(err) {

@@ -116,7 +116,7 @@ func (object) expire(ctx context.Context, r *Registry, sessions []Session) ([]bo
 		prefix, ok := mayBeProperty(s.Identity)
 		args = append(args, s.Identity, s.value, optional{prefix, ok}.arg())
 	}
-	done, err := r.expireInHash(ctx, expireObjectsScript, args)
+	done, err := r.expireInHash(ctx, expireObjectsScript, len(sessions), args)
 	return removed(done, len(sessions)), err
 }
 

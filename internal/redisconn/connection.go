@@ -47,6 +47,9 @@ type Connection struct {
 	Timeout time.Duration
 	// Resolver looks host names up; nil means the system's.
 	Resolver *net.Resolver
+	// Lines keep the connections, for who may have to end them all at once; nil for
+	// nobody.
+	Lines *Lines
 }
 
 // Validate reports what is wrong with the URL without connecting. The error

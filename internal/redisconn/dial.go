@@ -22,11 +22,15 @@ const handshakePatience = 500 * time.Millisecond
 
 // dialer opens connections, with TLS unless config is nil. A config that names
 // no server is for whichever is dialled.
-func (c Connection) dialer(config *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
+func (c Connection) dialer(config *tls.Config) dialFunc {
 	plain := &net.Dialer{Timeout: c.Timeout, Resolver: c.Resolver}
 	if config == nil {
-		return plain.DialContext
+		return c.Lines.through(plain.DialContext)
 	}
+	return c.Lines.through(c.secureDialer(plain, config))
+}
+
+func (c Connection) secureDialer(plain *net.Dialer, config *tls.Config) dialFunc {
 	secure := &tls.Dialer{NetDialer: plain, Config: config}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, c.Timeout, nil)

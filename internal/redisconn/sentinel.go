@@ -20,7 +20,7 @@ import (
 type sentinels struct {
 	master  string
 	options redis.Options
-	dialer  func(ctx context.Context, network, addr string) (net.Conn, error)
+	dialer  dialFunc
 
 	mu    sync.Mutex
 	addrs []string
