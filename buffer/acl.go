@@ -91,7 +91,8 @@ var rights = []right{
 	{"+srem", Uses.cleans},
 	{"+zadd", Uses.remembers},
 	{"+zrem", Uses.remembers},
-	{"+zremrangebyrank", Uses.cleans},
+	{"+zremrangebyrank", Uses.remembers},
+	{"+zremrangebyscore", Uses.cleans},
 	{"+zscore", Uses.cleans},
 	{"+zmscore", Uses.cleans},
 	{"+zscan", Uses.remembers},
@@ -100,7 +101,7 @@ var rights = []right{
 	{"+set", Uses.leads},
 	{"+get", Uses.leads},
 	{"+pttl", Uses.leads},
-	{"+pexpire", Uses.leads},
+	{"+pexpire", func(u Uses) bool { return u.leads() || u.notes() }},
 	{"+del", Uses.leads},
 }
 

@@ -78,17 +78,26 @@ func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
 	return f, nil
 }
 
+// setFactsScript writes fields of a Hash of ours.
+//
+// KEYS[1] the Hash; ARGV for how many ms to keep it, field, value, …
+var setFactsScript = redisconn.NewScript(`
+for i = 2, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return 1
+`)
+
 func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
 	key := b.stateKey(state)
 	var err error
 	if len(f) == 0 {
 		err = b.conn.EvalWrite(ctx, dropFactsScript, []redisconn.Call{redisconn.OnKey(key)})[0].Err()
 	} else {
-		values := make([]any, 0, 2*len(f))
+		args := []any{KeepState.Milliseconds()}
 		for k, v := range f {
-			values = append(values, k, v)
+			args = append(args, k, v)
 		}
-		err = b.rdb.HSet(ctx, key, values...).Err()
+		err = b.conn.EvalWrite(ctx, setFactsScript, []redisconn.Call{redisconn.OnKey(key, args...)})[0].Err()
 	}
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", key, err)

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -54,16 +52,14 @@ func (b *Buffer) GroupNotes(ctx context.Context) (map[GroupName]time.Time, error
 }
 
 // NoteGroups notes groups as first seen without consumers now, unless they are
-// noted already. At maxmemory they are not noted.
+// noted already. At maxmemory they are not noted, nor where their names are too
+// long together: such a group protects its entries.
 func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Time) error {
-	if len(groups) == 0 {
-		return nil
-	}
-	members := make([]redis.Z, len(groups))
+	members := make([]string, len(groups))
 	for i, g := range groups {
-		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: g.member()}
+		members[i] = g.member()
 	}
-	if err := b.rdb.ZAddNX(ctx, b.stateKey(stateGroups), members...).Err(); err != nil && redisconn.ClassOf(err) != redisconn.ClassOOM {
+	if err := b.noteFirst(ctx, stateGroups, members, MaxGroupNotes, now); err != nil && redisconn.ClassOf(err) != redisconn.ClassOOM {
 		return fmt.Errorf("noting consumer groups without consumers: %w", err)
 	}
 	return nil

@@ -2,7 +2,9 @@ package buffer
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -64,16 +66,50 @@ func takesNoNote(err error) bool {
 	return class == redisconn.ClassOOM || class == redisconn.ClassWrongType
 }
 
-// MaxRemembered is how many names of retired streams are kept; the oldest are
-// forgotten first.
-const MaxRemembered = 100_000
+// Bounds of what lies under the state prefix, whatever lies in the buffer.
+const (
+	// MaxRemembered is how many names are kept of each kind. Of the names of
+	// retired streams the oldest are forgotten first; of those that were seen
+	// without an entry the newest, which are seen again.
+	MaxRemembered = 100_000
+	// MaxNote is how many bytes a note may have; see [noteOf].
+	MaxNote = 256
+	// KeepState is how long a note is kept, and a key after its last note: nobody
+	// needs those of an installation that is gone.
+	KeepState = 366 * 24 * time.Hour
+)
+
+// StateKey is one key under the state prefix, for the documentation.
+type StateKey struct{ Name, Type string }
+
+// StateKeys lists every key that is ever written under the state prefix.
+func StateKeys() []StateKey {
+	keys := []StateKey{{stateLease, "String"}, {statePolicy, "Hash"}, {stateGroups, "Sorted Set"}}
+	for _, state := range cleanupState {
+		kind := "Hash"
+		if state.kind == "zset" {
+			kind = "Sorted Set"
+		}
+		keys = append(keys, StateKey{state.name, kind})
+	}
+	return keys
+}
+
+// noteOf is a name as it is noted where notes are only looked up: one that is too
+// long by its digest.
+func noteOf(name string) string {
+	if len(name) <= MaxNote {
+		return name
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(name)))
+}
 
 func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
 
 // rememberScript notes a name by the server's time, and lets the oldest go. Two
 // notes of one name never have the same time: each instance takes back its own.
 //
-// KEYS[1] Sorted Set; ARGV name, how many to keep
+// KEYS[1] Sorted Set; ARGV name, how many to keep, and for how many ms
 // returns {1 if nobody had noted it before, its time in ms}
 var rememberScript = redisconn.NewScript(`
 local t = redis.call('TIME')
@@ -82,6 +118,8 @@ local noted = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if noted and tonumber(noted) >= ms then ms = tonumber(noted) + 1 end
 local new = redis.call('ZADD', KEYS[1], string.format('%.0f', ms), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ms - ARGV[3]))
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return {new, ms}
 `)
 
@@ -93,8 +131,11 @@ type note struct {
 }
 
 // remember notes a name before its stream is removed; nil if that cannot be
-// noted.
+// noted, as of a name that is too long.
 func (b *Buffer) remember(ctx context.Context, stream string) (*note, error) {
+	if len(stream) > MaxNote {
+		return nil, nil
+	}
 	return b.noteName(ctx, stateRetired, stream)
 }
 
@@ -111,7 +152,7 @@ func (b *Buffer) Relisted(ctx context.Context, names []string) ([]time.Time, err
 }
 
 func (b *Buffer) noteName(ctx context.Context, state, stream string) (*note, error) {
-	call := redisconn.OnKey(b.stateKey(state), stream, MaxRemembered)
+	call := redisconn.OnKey(b.stateKey(state), noteOf(stream), MaxRemembered, KeepState.Milliseconds())
 	reply, err := b.conn.EvalWrite(ctx, rememberScript, []redisconn.Call{call})[0].Int64Slice()
 	if takesNoNote(err) {
 		return nil, nil
@@ -146,7 +187,7 @@ return 0
 `)
 
 func (b *Buffer) forget(ctx context.Context, stream string, noted time.Time) error {
-	call := redisconn.OnKey(b.stateKey(stateRetired), stream, noted.UnixMilli())
+	call := redisconn.OnKey(b.stateKey(stateRetired), noteOf(stream), noted.UnixMilli())
 	if err := b.conn.EvalWrite(ctx, forgetScript, []redisconn.Call{call})[0].Err(); err != nil {
 		return fmt.Errorf("forgetting that stream %s was retired: %w", Quote(stream), err)
 	}
@@ -174,8 +215,12 @@ func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]ti
 	if len(names) == 0 {
 		return times, nil
 	}
+	notes := make([]string, len(names))
+	for i, name := range names {
+		notes[i] = noteOf(name)
+	}
 	// A member that is not there has score 0.
-	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), names...).Result()
+	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), notes...).Result()
 	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
 		return times, nil
 	}
@@ -191,16 +236,10 @@ func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]ti
 }
 
 // Sight notes names that have no entry, as first seen now unless they were
-// noted before. It reports false if that cannot be noted.
+// noted before. It reports false if that cannot be noted. A name that is too long
+// to be noted stays.
 func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool, error) {
-	if len(names) == 0 {
-		return true, nil
-	}
-	members := make([]redis.Z, len(names))
-	for i, name := range names {
-		members[i] = redis.Z{Score: float64(now.UnixMilli()), Member: name}
-	}
-	err := b.rdb.ZAddNX(ctx, b.stateKey(stateSighted), members...).Err()
+	err := b.noteFirst(ctx, stateSighted, names, MaxRemembered, now)
 	if takesNoNote(err) {
 		return false, nil
 	}
@@ -208,6 +247,34 @@ func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool
 		return false, fmt.Errorf("noting streams without entries: %w", err)
 	}
 	return true, nil
+}
+
+// noteFirstScript notes members that are not noted yet, and forgets the newest
+// beyond so many.
+//
+// KEYS[1] Sorted Set; ARGV time in ms, how many to keep, for how many ms, members
+var noteFirstScript = redisconn.NewScript(`
+for i = 4, #ARGV do redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
+redis.call('ZREMRANGEBYRANK', KEYS[1], ARGV[2], -1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return 1
+`)
+
+// noteFirst notes members that are short enough.
+func (b *Buffer) noteFirst(ctx context.Context, state string, members []string, most int, now time.Time) error {
+	var notes []any
+	for _, m := range members {
+		if len(m) <= MaxNote {
+			notes = append(notes, m)
+		}
+	}
+	for page := range slices.Chunk(notes, namePage) {
+		args := append([]any{now.UnixMilli(), most, KeepState.Milliseconds()}, page...)
+		if err := b.conn.EvalWrite(ctx, noteFirstScript, []redisconn.Call{redisconn.OnKey(b.stateKey(state), args...)})[0].Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Unsight forgets sightings, of streams that have entries or are gone.

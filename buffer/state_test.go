@@ -1,8 +1,10 @@
 package buffer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,14 +94,79 @@ func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
 	}
 }
 
+// Whatever lies in the buffer, our notes of it do not grow for ever.
+func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	b := open(t, s.URL(), nil)
+	long := strings.Repeat("long ", MaxNote)
+	for name, n := range map[string]time.Time{"old": time.Now().Add(-KeepState - time.Hour), "young": time.Now().Add(-KeepState + time.Hour)} {
+		s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: float64(n.UnixMilli()), Member: name})
+	}
+	for _, name := range []string{"new", long} {
+		makeDead(t, s.Client, name)
+		want := Retired
+		if name == long {
+			want = RetiredListed
+		}
+		if end, err := b.Retire(ctx, name, deadID, retireAfter); err != nil || end != want {
+			t.Fatalf("retiring %.10q: %v, %v", name, end, err)
+		}
+	}
+	if got, err := b.Retired(ctx, []string{"old", "young", "new", long}); err != nil || !slices.Equal(got, []bool{false, true, true, false}) {
+		t.Errorf("remembered are %v, %v", got, err)
+	}
+	if err := b.NoteRelisted(ctx, long); err != nil {
+		t.Error(err)
+	}
+	if got, err := b.Relisted(ctx, []string{long}); err != nil || got[0].IsZero() {
+		t.Errorf("a long name was listed again at %v, %v", got, err)
+	}
+	now := time.Now()
+	many := []string{long}
+	for i := range MaxRemembered + 1 {
+		many = append(many, fmt.Sprint("name ", i))
+	}
+	if ok, err := b.Sight(ctx, many, now); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	group := GroupName{Stream: "a", Group: long}
+	if err := b.NoteGroups(ctx, []GroupName{group, {Stream: "a", Group: "b"}}, now); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.SetHeld(ctx, Facts{"a": 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.SetLeft(ctx, Facts{"a": 1}), b.SetTrimPolicy(ctx, Facts{"a": 1})); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Client.ZCard(ctx, "streamkeeper:sighted").Val(); n != MaxRemembered {
+		t.Errorf("%d names are sighted", n)
+	}
+	for _, key := range s.Client.Keys(ctx, "streamkeeper:*").Val() {
+		if left := s.Client.PTTL(ctx, key).Val(); left <= KeepState-time.Hour || left > KeepState {
+			t.Errorf("%s lasts for %s", key, left)
+		}
+		if s.Client.Type(ctx, key).Val() != "zset" {
+			continue
+		}
+		for _, member := range s.Client.ZRange(ctx, key, 0, -1).Val() {
+			if len(member) > MaxNote {
+				t.Errorf("%s has a note of %d bytes", key, len(member))
+			}
+		}
+	}
+}
+
 func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
 	members := make([]redis.Z, 0, 1000)
+	begin := time.Now().Add(-time.Hour).UnixMilli()
 	for i := range MaxRemembered {
-		members = append(members, redis.Z{Score: float64(i + 1), Member: fmt.Sprint(i)})
+		members = append(members, redis.Z{Score: float64(begin + int64(i)), Member: fmt.Sprint(i)})
 		if len(members) == cap(members) {
 			if err := s.Client.ZAdd(ctx, "streamkeeper:retired", members...).Err(); err != nil {
 				t.Fatal(err)

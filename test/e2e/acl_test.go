@@ -163,7 +163,7 @@ func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 }
 
 // daemonOnly are the words that only the daemon needs.
-var daemonOnly = []string{"+ping", "+info", "+set", "+get", "+pttl", "+pexpire", "+del", "~streamkeeper:lease"}
+var daemonOnly = []string{"+ping", "+info", "+set", "+get", "+pttl", "+del", "~streamkeeper:lease"}
 
 // clusterOnly are the words that only a cluster needs; its test tries them.
 var clusterOnly = []string{"+cluster|slots", "+asking"}
