@@ -134,11 +134,11 @@ func (c *Config) daemonTable() settings.Table {
 		settings.New("LISTEN", &c.Listen, defaultListen, "HTTP address; empty for none"),
 		settings.New("LEASE_ENABLED", &c.Lease.Enabled, true, "let one of several replicas work"),
 		settings.New("LEASE_TTL", &c.Lease.TTL, cli.DefaultLeaseTTL, "another replica takes over after about so long",
-			settings.AtLeast(&c.Lease.TTL, 100*time.Millisecond)),
+			settings.AtLeast(&c.Lease.TTL, 100*time.Millisecond), settings.AtMost(&c.Lease.TTL, time.Hour)),
 		settings.New("LOG_LEVEL", &c.Log.Level, slog.LevelInfo, "the least severe level that is logged"),
 		settings.New("LOG_FORMAT", &c.Log.Format, settings.Auto, "text, json, or auto: text on a terminal"),
 		settings.New("SHUTDOWN_GRACE", &c.ShutdownGrace, defaultShutdownGrace, "how long a run may go on after SIGTERM",
-			settings.AboveZero(&c.ShutdownGrace)),
+			settings.AboveZero(&c.ShutdownGrace), settings.AtMost(&c.ShutdownGrace, time.Hour)),
 	}
 }
 

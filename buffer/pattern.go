@@ -1,7 +1,9 @@
 package buffer
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,14 +48,20 @@ func (p Pattern) String() string {
 // Patterns match a name if one of them does.
 type Patterns []Pattern
 
-// ParsePatterns reads patterns separated by commas or semicolons; within a
-// quoted name both are ordinary characters.
+// ErrSemicolon says that somebody may have meant to separate patterns by it.
+var ErrSemicolon = errors.New(`patterns are separated by commas alone; a ; of a name is written in quotes ("car;1") or as \;`)
+
+// ParsePatterns reads patterns separated by commas; within a quoted name these
+// are ordinary characters.
 func ParsePatterns(text string) (Patterns, error) {
 	var all Patterns
-	for _, part := range SplitUnquoted(text, ",;") {
+	for _, part := range SplitUnquoted(text, ",") {
 		part = strings.TrimSpace(part)
 		if part == "" {
 			continue
+		}
+		if bareSemicolon(part) {
+			return nil, fmt.Errorf("pattern %s: %w", part, ErrSemicolon)
 		}
 		p, err := ParsePattern(part)
 		if err != nil {
@@ -62,6 +70,13 @@ func ParsePatterns(text string) (Patterns, error) {
 		all = append(all, p)
 	}
 	return all, nil
+}
+
+// bareSemicolon reports whether a ; stands in a pattern without quotes or a
+// backslash.
+func bareSemicolon(pattern string) bool {
+	pieces := SplitUnquoted(pattern, ";")
+	return slices.ContainsFunc(pieces[:len(pieces)-1], func(before string) bool { return !strings.HasSuffix(before, `\`) })
 }
 
 // Match reports whether one of the patterns takes in name.

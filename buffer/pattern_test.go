@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -68,9 +69,23 @@ func TestGlobMatchAgreesWithRedis(t *testing.T) {
 	}
 }
 
+func TestOnlyCommasSeparatePatterns(t *testing.T) {
+	for _, text := range []string{"car;1", "rocket-*;car", `"car" ;lap`, ";", "a, b;c"} {
+		if ps, err := ParsePatterns(text); !errors.Is(err, ErrSemicolon) {
+			t.Errorf("%s was read as %v, %v", text, ps, err)
+		}
+	}
+	for _, text := range []string{`"car;1"`, `car\;1`, `lap, "car;1"`} {
+		ps, err := ParsePatterns(text)
+		if err != nil || !ps.Match("car;1") || ps.Match("car") || ps.Match("1") {
+			t.Errorf("%s was read as %v, %v", text, ps, err)
+		}
+	}
+}
+
 func TestParsePatternsSplitsOutsideQuotes(t *testing.T) {
 	t.Parallel()
-	ps, err := ParsePatterns(`rocket-*, "odd; name, \xff" ;lap`)
+	ps, err := ParsePatterns(`rocket-*, "odd; name, \xff" ,lap`)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Syntax says what a schedule may be; every error of [ParseSchedule] ends with it.
 const Syntax = `a cron expression in UTC of 5 fields, or 6 with seconds first, such as "*/5 * * * *"; ` +
-	`a descriptor such as @hourly; or "@every 30s", at least 1s`
+	`a descriptor such as @hourly; or "@every 30s", at least 1s and at most 366d`
 
 const everyPrefix = "@every "
 
@@ -64,8 +64,14 @@ func parseEvery(text string) (cron.Schedule, error) {
 	if d < time.Second {
 		return nil, fmt.Errorf("@every %s is shorter than a second", d)
 	}
+	if d > longestInterval {
+		return nil, fmt.Errorf("@every %s is longer than 366 days", d)
+	}
 	return interval(d), nil
 }
+
+// longestInterval is short enough that several of them can be reckoned with.
+const longestInterval = 366 * 24 * time.Hour
 
 // interval is "@every d", to the nanosecond: cron's own ConstantDelaySchedule
 // drops fractions and starts on whole seconds, together with everybody else.

@@ -38,8 +38,10 @@ func (s *InspectSettings) table() settings.Table {
 	return settings.Table{
 		settings.New("INSPECT_ENABLED", &s.Enabled, true, "whether messages are inspected"),
 		settings.New("INSPECT_SCHEDULE", &s.Schedule, DefaultInspectSchedule, "when messages are inspected"),
-		settings.New("INSPECT_SAMPLES", &s.Samples, inspect.DefaultSamples, "messages a stream a run", settings.AboveZero(&s.Samples)),
-		settings.New("INSPECT_MAX_BYTES", &s.MaxBytes, inspect.DefaultMaxBytes, "the most that one run reads", settings.AboveZero(&s.MaxBytes)),
+		settings.New("INSPECT_SAMPLES", &s.Samples, inspect.DefaultSamples, "messages a stream a run", settings.AboveZero(&s.Samples),
+			settings.AtMost(&s.Samples, 10_000)),
+		settings.New("INSPECT_MAX_BYTES", &s.MaxBytes, inspect.DefaultMaxBytes, "the most that one run reads", settings.AboveZero(&s.MaxBytes),
+			settings.AtMost(&s.MaxBytes, 1<<40)),
 		settings.New("INSPECT_ENCODING", &s.Encoding, burst.Auto, "pins how the LZ4 bytes are framed"),
 		settings.New("INSPECT_MAX_BURST", &s.MaxBurst, burst.DefaultMaxBurst, "uncompressed size past which a message is invalid",
 			settings.AboveZero(&s.MaxBurst), settings.AtMost(&s.MaxBurst, 1<<30)),

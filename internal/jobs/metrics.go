@@ -33,8 +33,9 @@ type MetricsSettings struct {
 func (s *MetricsSettings) table() settings.Table {
 	return settings.Table{
 		settings.New("METRICS_INTERVAL", &s.Interval, DefaultMetricsInterval, "how often the figures of streams are read",
-			settings.AtLeast(&s.Interval, time.Second)),
-		settings.New("METRICS_STREAMS", &s.Streams, metrics.DefaultMaxStreams, "at most so many streams get a label of their own"),
+			settings.AtLeast(&s.Interval, time.Second), settings.AtMost(&s.Interval, 24*time.Hour)),
+		settings.New("METRICS_STREAMS", &s.Streams, metrics.DefaultMaxStreams, "at most so many streams get a label of their own",
+			settings.AtMost(&s.Streams, 100_000)),
 	}
 }
 

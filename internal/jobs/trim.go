@@ -49,17 +49,17 @@ func (s *TrimSettings) table() settings.Table {
 		settings.New("TRIM_MAX_LENGTH", &s.MaxLength, trim.DefaultMaxLength, "entries to keep in a stream; 0 for no limit",
 			settings.NotTiny(&s.MaxLength, trim.MinLength, "few are", "TRIM_ALLOW_TINY", &s.AllowTiny)),
 		settings.New("TRIM_MAX_AGE", &s.MaxAge, 0, "age past which entries go; 0 for no limit",
-			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny)),
+			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny), settings.AtMost(&s.MaxAge, settings.Longest)),
 		settings.New("TRIM_EXACT", &s.Exact, false, "keep not one entry more; else up to one macro node more stays"),
 		settings.New("TRIM_POLICIES", &s.Policies, "", "limits of streams by name", s.policiesMakeSense),
 		settings.New("TRIM_ALLOW_TINY", &s.AllowTiny, false, "allow limits so low that they are more likely typos"),
 		settings.New("TRIM_MAX_STALL", &s.MaxStall, sweep.DefaultMaxStall, "how long one of our commands may block Redis",
 			settings.AtLeast(&s.MaxStall, time.Microsecond), settings.AtMost(&s.MaxStall, time.Second)),
-		settings.New("TRIM_MIN_AGE", &s.MinAge, 0, "never remove an entry younger than this", s.minAgeFits),
+		settings.New("TRIM_MIN_AGE", &s.MinAge, 0, "never remove an entry younger than this", s.minAgeFits, settings.AtMost(&s.MinAge, settings.Longest)),
 		settings.New("TRIM_PRESSURE", &s.Pressure, 0, "share of maxmemory above which streams keep less; 0 for off", s.pressureIsBounded),
 		settings.New("TRIM_RESPECT_GROUPS", &s.RespectGroups, false, "keep what a consumer group has not read and acknowledged"),
 		settings.New("TRIM_GROUP_IDLE_AFTER", &s.GroupIdleAfter, sweep.DefaultGroupIdleAfter, "a group idle for longer no longer protects entries",
-			settings.AboveZero(&s.GroupIdleAfter)),
+			settings.AboveZero(&s.GroupIdleAfter), settings.AtMost(&s.GroupIdleAfter, settings.Longest)),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // number is what limits apply to.
@@ -28,6 +29,10 @@ func AtLeast[T number, S syntax[T]](s *Setting[T, S], limit T) Check {
 		return nil
 	}
 }
+
+// Longest is beyond all that somebody means, and short enough to be reckoned with:
+// ten years.
+const Longest = 3650 * 24 * time.Hour
 
 // AtMost refuses what is above a limit.
 func AtMost[T number, S syntax[T]](s *Setting[T, S], limit T) Check {
