@@ -59,6 +59,8 @@ type Metrics struct {
 	streams *streamTable
 	// count is the number of streams.
 	count prometheus.Gauge
+	// unread counts lines of the log.
+	unread prometheus.Counter
 
 	// mu makes leading and what only a leader shows change together.
 	mu      sync.Mutex
@@ -86,6 +88,7 @@ func New(o Options) *Metrics {
 	f.build(o.Version, o.Revision, o.GoVersion)
 	m.leader = f.gauge("leader", "1 where this replica leads, which is the one that works.")
 	m.count = f.gauge("streams", "Names in the set of streams, at the last reading; 0 on a follower.")
+	m.unread = f.counter("log_dropped_total", "Lines of the log that were dropped because nobody took them.")
 	m.redis = newRedisSeries(f)
 	m.jobs = newJobSeries(f, o.Jobs)
 	m.trims = newTrimSeries(f)
@@ -97,9 +100,9 @@ func New(o Options) *Metrics {
 }
 
 // Leader notes whether this replica leads. Figures that only the leader reads
-// (streams, sessions, the mass-deletion guard) are taken while it does, and go
-// when it ends: otherwise two replicas would report the same streams, one of them
-// with old figures.
+// (streams, sessions, the mass-deletion guard, Redis's memory) are taken while it
+// does, and go when it ends: otherwise two replicas would report the same streams,
+// one of them with old figures.
 func (m *Metrics) Leader(leads bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,6 +112,7 @@ func (m *Metrics) Leader(leads bool) {
 		return
 	}
 	m.count.Set(0)
+	m.redis.memory(0, 0)
 	m.cleanup.forget()
 	m.streams.show(reading{})
 }
@@ -122,6 +126,9 @@ func (m *Metrics) whileLeading(show func()) {
 	}
 }
 
+// LogDropped counts lines of the log that nobody took.
+func (m *Metrics) LogDropped(lines int64) { m.unread.Add(float64(lines)) }
+
 // RedisUp notes whether Redis answers.
 func (m *Metrics) RedisUp(up bool) { m.redis.up.Set(number(up)) }
 
@@ -133,8 +140,7 @@ func (m *Metrics) RedisError(class redisconn.Class) {
 // RedisMemory notes what Redis's data take and may take, in bytes; a limit of 0
 // is none, or not known.
 func (m *Metrics) RedisMemory(used, limit int64) {
-	m.redis.memoryUsed.Set(float64(used))
-	m.redis.memoryMax.Set(float64(limit))
+	m.whileLeading(func() { m.redis.memory(used, limit) })
 }
 
 // The results of a run.

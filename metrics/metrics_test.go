@@ -122,6 +122,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"inspect_burst_bytes", dto.MetricType_HISTOGRAM, []string{""}},
 		{"inspect_compression_ratio", dto.MetricType_HISTOGRAM, []string{""}},
 		{"redis_errors_total", dto.MetricType_COUNTER, classes},
+		{"log_dropped_total", dto.MetricType_COUNTER, []string{""}},
 	}
 	families, err := newMetrics(500).ours.Gather()
 	if err != nil {
@@ -258,6 +259,7 @@ func TestErrorsAndMalformedThingsAreCountedByKind(t *testing.T) {
 	m.RedisError(redisconn.ClassOOM)
 	m.Malformed("session")
 	m.RedisUp(true)
+	m.Leader(true)
 	m.RedisMemory(90, 100)
 	m.TrimCall(time.Millisecond)
 	wantValue(t, m, `streamkeeper_redis_errors_total{class="oom"}`, 1)

@@ -67,6 +67,11 @@ func newRedisSeries(f factory) redisSeries {
 	}
 }
 
+func (s redisSeries) memory(used, limit int64) {
+	s.memoryUsed.Set(float64(used))
+	s.memoryMax.Set(float64(limit))
+}
+
 type jobSeries struct {
 	runs     *prometheus.CounterVec
 	duration *prometheus.HistogramVec

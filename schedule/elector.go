@@ -26,9 +26,10 @@ type elector struct {
 	log       *slog.Logger
 
 	leading   bool
-	contested bool // another was seen to hold the lease since this one led
-	inDoubt   bool // the store may hold our token, whatever it answered
-	failing   bool // the last call failed
+	contested bool      // another was seen to hold the lease since this one led
+	inDoubt   bool      // the store may hold our token, whatever it answered
+	failing   bool      // the last call failed
+	gaveUp    time.Time // when it gave the lease up for want of progress; zero if it stands
 
 	mu      sync.Mutex // guards what follows, which others read
 	state   LeaseState
@@ -50,6 +51,7 @@ func newElector(s *Scheduler) *elector {
 // run stands for election until standing ends, and renews the lease, if it leads
 // then, until renewing ends.
 func (e *elector) run(renewing, standing context.Context) {
+	defer e.scheduler.waits(electorLoop)
 	for {
 		if e.leading && e.left() <= 0 {
 			e.resign(errLeaseLapsed)
@@ -59,9 +61,42 @@ func (e *elector) run(renewing, standing context.Context) {
 			return
 		}
 		sent := e.scheduler.stamp()
-		e.step(ctx, standing, sent)
+		switch {
+		case e.leading && standing.Err() == nil && e.scheduler.noProgress():
+			e.giveUp(ctx)
+		case e.standsAside():
+		default:
+			e.step(ctx, standing, sent)
+		}
 		e.rest(e.until(renewing, standing), sent)
 	}
+}
+
+// electorLoop is the elector among the loops of the scheduler.
+const electorLoop = "election"
+
+// giveUp lets another replica work: this one holds the lease and does nothing.
+func (e *elector) giveUp(ctx context.Context) {
+	e.gaveUp = time.Now()
+	e.resign(errNoProgress)
+	ctx, cancel := context.WithTimeout(ctx, e.ttl/3)
+	defer cancel()
+	if err := e.lease.Release(ctx, e.token); err != nil {
+		e.log.Warn("lease not released, it expires by itself", keyError, err)
+	}
+}
+
+// standsAside reports whether this replica gave the lease up and is not to ask for
+// it yet: another is to have the first chance, and a run has to end here.
+func (e *elector) standsAside() bool {
+	if e.gaveUp.IsZero() {
+		return false
+	}
+	if time.Since(e.gaveUp) < e.ttl+2*tick || !e.scheduler.progressed(e.gaveUp) {
+		return true
+	}
+	e.gaveUp = time.Time{}
+	return false
 }
 
 func (e *elector) until(renewing, standing context.Context) context.Context {
@@ -129,6 +164,7 @@ func (e *elector) rest(ctx context.Context, asked stamp) {
 		pause = min(pause, tick)
 	}
 	for {
+		e.scheduler.turns(electorLoop)
 		left := pause - e.scheduler.since(asked)
 		if e.leading {
 			left = min(left, e.left())

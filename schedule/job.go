@@ -78,6 +78,7 @@ func (j *job) deadline() time.Duration {
 // loop starts the job after the first wait and then on schedule, until ctx ends.
 func (s *Scheduler) loop(ctx context.Context, j *job, first time.Duration) {
 	defer s.announce(j, time.Time{})
+	defer s.waits(j.Name)
 	s.announce(j, j.now().Add(first))
 	if !sleep(ctx, first) {
 		return
@@ -90,6 +91,7 @@ func (s *Scheduler) loop(ctx context.Context, j *job, first time.Duration) {
 	case <-ctx.Done():
 	}
 	for s.awaitNext(ctx, j) {
+		s.turns(j.Name)
 		select {
 		case j.busy <- struct{}{}:
 			s.start(ctx, j)
@@ -115,10 +117,12 @@ func (s *Scheduler) awaitNext(ctx context.Context, j *job) bool {
 		if left <= 0 {
 			return ctx.Err() == nil
 		}
+		s.turns(j.Name)
 		if !sleep(ctx, min(left, tick)) {
 			return false
 		}
 	}
+	s.waits(j.Name)
 	<-ctx.Done() // an expression like 29 February may pause for eight years
 	return false
 }

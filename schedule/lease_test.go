@@ -107,7 +107,7 @@ func TestALostLeaseCutsTheRunShort(t *testing.T) {
 		if !errors.Is(cause, errLeaseLapsed) {
 			t.Errorf("run ended by %v, want the lapsed lease", cause)
 		}
-		if s := leader.Status(); s.Jobs[0].Result != Stopped || s.Leader {
+		if s := leader.Status(); s.Jobs[0].Running || s.Jobs[0].Result != "" || s.Leader {
 			t.Errorf("status %+v", s)
 		}
 		if got := leader.results(); got[Failed] != 0 {

@@ -88,12 +88,14 @@ type Scheduler struct {
 	mu       sync.Mutex // guards what follows, and the state of each job
 	term     *term      // nil unless this replica leads
 	stopping bool
+	progress time.Time            // when a run of the leader last ended
+	turned   map[string]time.Time // when each loop last went round
 }
 
 // New checks the options and returns a Scheduler that is ready to Run, or an error
 // that names every fault.
 func New(opts Options) (*Scheduler, error) {
-	s := &Scheduler{opts: opts, log: opts.Log, wall: opts.wall}
+	s := &Scheduler{opts: opts, log: opts.Log, wall: opts.wall, turned: make(map[string]time.Time)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

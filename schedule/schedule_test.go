@@ -201,7 +201,7 @@ func TestEveryRunHasADeadline(t *testing.T) {
 		{"five minutes at least", "@every 10s", 5 * time.Minute},
 		{"ten periods", "@every 2m", 20 * time.Minute},
 		{"a day at most", "0 3 * * 0", 24 * time.Hour},
-		{"a day at most, without overflow", "@every 2000000h", 24 * time.Hour},
+		{"a day at most, without overflow", "@every 366d", 24 * time.Hour},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

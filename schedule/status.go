@@ -17,12 +17,16 @@ type JobStatus struct {
 	Name     string
 	Schedule string
 	Running  bool
+	// Hangs says that the run under way has taken three periods of its schedule and
+	// the lease's time to live.
+	Hangs bool
 	// Result, LastDuration: of the last run that ended; empty before the first.
 	Result       Result
 	LastStart    time.Time
 	LastDuration time.Duration
 	LastSuccess  time.Time
-	// LastFailure and LastError stay when a later run goes well.
+	// LastFailure and LastError stay when a later run goes well. What a leader's job
+	// did goes with the lead.
 	LastFailure time.Time
 	LastError   error
 	// NextRun is zero while the job is not scheduled here, as on a follower.
@@ -35,6 +39,7 @@ type JobStatus struct {
 // record is what is kept of a job between snapshots.
 type record struct {
 	JobStatus
+	begun time.Time // when the run under way was started
 	// These are on the clock of the job's schedule.
 	since     time.Time // when this replica took the job on
 	succeeded time.Time // when its last successful run ended
@@ -76,6 +81,7 @@ func (s *Scheduler) jobStatus(j *job) JobStatus {
 		// By the difference, since the wall clock may have been set meanwhile.
 		status.NextRun = s.wall().Add(j.next.Sub(j.now()))
 	}
+	status.Hangs = s.hangs(j)
 	ours := !j.since.IsZero() && (!j.Leader || s.term != nil)
 	status.Overdue = ours && j.overdue()
 	return status
@@ -103,10 +109,23 @@ func (s *Scheduler) announce(j *job, next time.Time) {
 	j.next = next
 }
 
+// forget leaves of the leader's jobs only which runs are still ending. It is called
+// with mu held.
+func (s *Scheduler) forget() {
+	for _, j := range s.jobs {
+		switch {
+		case j.Leader && j.Running:
+			j.JobStatus = JobStatus{Running: true, LastStart: j.LastStart}
+		case j.Leader:
+			j.JobStatus = JobStatus{}
+		}
+	}
+}
+
 func (s *Scheduler) noteStart(j *job, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j.Running = true
+	j.Running, j.begun = true, time.Now()
 	j.LastStart = at
 }
 
@@ -114,6 +133,13 @@ func (s *Scheduler) noteEnd(j *job, o Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j.Running = false
+	if j.Leader {
+		s.progress = time.Now()
+		if s.term == nil {
+			j.JobStatus = JobStatus{} // old news
+			return
+		}
+	}
 	j.Result, j.LastDuration = o.Result, o.Duration
 	switch o.Result {
 	case OK:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 var errStopped = errors.New("stopping")
@@ -29,6 +30,7 @@ func (s *Scheduler) beginTerm(ctx context.Context, contested bool) {
 		return
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
+	s.progress = time.Now()
 	s.term = &term{cancel: cancel, loops: s.startLoops(ctx, leaderOnly, contested)}
 	s.mu.Unlock()
 	s.tellLeader(true)
@@ -39,14 +41,18 @@ func (s *Scheduler) beginTerm(ctx context.Context, contested bool) {
 func (s *Scheduler) endTerm(cause error) {
 	s.mu.Lock()
 	t := s.term
-	s.term = nil
 	s.mu.Unlock()
 	if t == nil {
 		return
 	}
+	// What only a leader knows goes first, so that nobody sees it at a follower.
+	s.tellLeader(false)
+	s.mu.Lock()
+	s.term = nil
+	s.forget()
+	s.mu.Unlock()
 	t.cancel(cause)
 	t.loops.Wait()
-	s.tellLeader(false)
 }
 
 func (s *Scheduler) tellLeader(leads bool) {

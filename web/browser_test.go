@@ -3,6 +3,9 @@ package web
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,7 +16,7 @@ import (
 
 // browse loads a page in a headless Chromium, lets its clock run for a while,
 // and returns what is shown then, and what went to the console.
-func browse(t *testing.T, url string, forTime time.Duration) (dom, console string) {
+func browse(t *testing.T, url string, forTime time.Duration, more ...string) (dom, console string) {
 	t.Helper()
 	var chromium string
 	for _, name := range []string{"chromium", "google-chrome", "chromium-browser"} {
@@ -30,9 +33,12 @@ func browse(t *testing.T, url string, forTime time.Duration) (dom, console strin
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-		"--disable-sync", "--no-first-run", "--user-data-dir="+t.TempDir(), "--enable-logging=stderr",
-		fmt.Sprintf("--virtual-time-budget=%d", forTime.Milliseconds()), "--dump-dom", url)
+	args := append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+		"--disable-sync", "--no-first-run", "--user-data-dir=" + t.TempDir(), "--enable-logging=stderr",
+		fmt.Sprintf("--virtual-time-budget=%d", forTime.Milliseconds()),
+	}, more...)
+	command := exec.CommandContext(ctx, chromium, append(args, "--dump-dom", url)...)
 	command.WaitDelay = 5 * time.Second
 	var log strings.Builder
 	command.Stderr = &log
@@ -72,5 +78,60 @@ func TestABrowserRefreshesThePageAndRunsNoNames(t *testing.T) {
 	}
 	if strings.Contains(dom, "pwned</title>") || !strings.Contains(dom, "&lt;script&gt;document.title") {
 		t.Error("a name was run")
+	}
+}
+
+func TestATabWhoseServerIsGoneDoesNotSayThatAllIsWell(t *testing.T) {
+	s := New(Options{Status: func(context.Context) Status { return quiet() }})
+	var pages atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" && pages.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+		s.Handler().ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	dom, _ := browse(t, server.URL+"/", 25*time.Second)
+	if !strings.Contains(dom, "<title>? streamkeeper") || strings.Contains(dom, `id="stale" role="status" hidden`) {
+		t.Errorf("the page is\n%.800s", dom)
+	}
+}
+
+// measure says which links are smaller than a finger, and which tables have lost
+// their headings.
+const measure = `addEventListener("load", () => {
+  const small = [...document.querySelectorAll("a, summary")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width < 24 || box.height < 24;
+  });
+  const mute = [...document.querySelectorAll("thead")].filter((e) => getComputedStyle(e).display === "none");
+  document.title = "small: " + JSON.stringify(small.map((e) => e.textContent)) + " mute: " + mute.length;
+});`
+
+func TestLinksAreLargeEnoughForFingers(t *testing.T) {
+	status := quiet()
+	status.Streams = streamsNamed("a", "b")
+	status.NextCleanup = NextCleanup{Decided: now, Expire: 1, Examples: []Action{{"expire", "x", "a", "old"}}}
+	handler := serverOf(status).Handler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/measure.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte(measure))
+			return
+		}
+		r.Header.Del("Accept-Encoding")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write([]byte(strings.Replace(answer.Body.String(), "</head>", `<script src="measure.js"></script></head>`, 1)))
+	}))
+	defer server.Close()
+	for _, size := range []string{"390,844", "1280,900"} {
+		dom, _ := browse(t, server.URL+"/", 3*time.Second, "--window-size="+size)
+		if !strings.Contains(dom, "<title>small: [] mute: 0</title>") {
+			_, title, _ := strings.Cut(dom, "<title>")
+			t.Errorf("at %s: %.300s", size, title)
+		}
 	}
 }

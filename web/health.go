@@ -52,6 +52,8 @@ func redisCheck(r Redis) Check {
 func jobCheck(s Status, j Job) Check {
 	name := "job " + j.Name
 	switch {
+	case j.Hangs:
+		return Check{name, false, "hangs: running since " + human.Duration(since(s.Time, j.LastStart))}
 	case j.Overdue && j.LastSuccess.IsZero():
 		return Check{name, false, "overdue: not one good run yet" + lastError(j)}
 	case j.Overdue:
@@ -115,12 +117,12 @@ func attention(s Status) []string {
 	return all
 }
 
-// tolerated is how far a stream may be over its limit before that is worth a
+// tolerated is how many entries a stream may be over its limit before that is worth a
 // word: approximate trimming leaves up to a macro node of entries, 100 by
 // default, and producers go on between two runs.
-func tolerated(limit int64) int64 { return limit + max(100, limit/5) }
+func tolerated(limit int64) int64 { return max(100, limit/5) }
 
-func (s Stream) overLimit() bool { return s.Limit > 0 && s.Entries > tolerated(s.Limit) }
+func (s Stream) overLimit() bool { return s.Limit > 0 && s.Entries-s.Limit > tolerated(s.Limit) }
 
 func plural(n int64, one, many string) string {
 	if n == 1 {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,10 +42,10 @@ func streamsNamed(names ...string) Streams {
 
 // rows are the names in the table of streams, in their order.
 func rows(page string) []string {
-	_, page, _ = strings.Cut(page, `<table class="streams">`)
+	_, page, _ = strings.Cut(page, `<table class="streams" role="table">`)
 	page, _, _ = strings.Cut(page, `</table>`)
 	var names []string
-	for _, found := range regexp.MustCompile(`<th scope="row"><bdi>([^<]*)</bdi>`).FindAllStringSubmatch(page, -1) {
+	for _, found := range regexp.MustCompile(`<th scope="row" role="rowheader"><bdi>([^<]*)</bdi>`).FindAllStringSubmatch(page, -1) {
 		names = append(names, found[1])
 	}
 	return names
@@ -157,7 +158,7 @@ func TestTheTableIsSortedByTheServer(t *testing.T) {
 		"?sort=coverage&order=asc":   "c a b",
 		"?sort=idle":                 "a b c",
 		"?sort=trim":                 "b c a",
-		"?sort=encoding":              "c b a",
+		"?sort=encoding":             "c b a",
 		"?sort=verdict":              "c a b",
 		"?sort=verdict&order=asc":    "b a c",
 		"?sort=verdict&sort=invalid": "c a b",
@@ -174,10 +175,10 @@ func TestAHeadingSortsAndThenTurnsRound(t *testing.T) {
 	s.Streams = streamsNamed("a")
 	page := pageOf(t, s, "?sort=name")
 	wantIn(t, page,
-		`<th class="name" aria-sort="ascending"><a href="?order=desc&amp;sort=name#streams"`,
-		`<th class="idle"><a href="?order=desc&amp;sort=idle#streams"`)
+		`<th scope="col" role="columnheader" class="name" aria-sort="ascending"><a href="?order=desc&amp;sort=name#streams"`,
+		`<th scope="col" role="columnheader" class="idle"><a href="?order=desc&amp;sort=idle#streams"`)
 	wantIn(t, pageOf(t, s, "?sort=name&order=desc"),
-		`<th class="name" aria-sort="descending"><a href="?order=asc&amp;sort=name#streams"`)
+		`<th scope="col" role="columnheader" class="name" aria-sort="descending"><a href="?order=asc&amp;sort=name#streams"`)
 }
 
 func TestTwoThousandStreamsFitOnAPage(t *testing.T) {
@@ -258,5 +259,34 @@ func TestTimesAreToldAsPeopleDo(t *testing.T) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// On a phone tables are not laid out as tables, and a browser then forgets that
+// they are some, unless roles say so.
+func TestTablesKeepTheirMeaningHoweverTheyAreLaidOut(t *testing.T) {
+	s := quiet()
+	s.Streams = streamsNamed("a", "b")
+	s.Streams.Others, s.Streams.Total = 5, 7
+	s.NextCleanup = NextCleanup{Decided: now, Expire: 1, Examples: []Action{{"expire", "x", "a", "old"}}}
+	page := pageOf(t, s, "")
+	for _, tag := range regexp.MustCompile(`<(?:table|thead|tbody|tfoot|tr|th|td)\b[^>]*>`).FindAllString(page, -1) {
+		if !strings.Contains(tag, " role=") || strings.HasPrefix(tag, "<th") && !strings.HasPrefix(tag, "<thead") && !strings.Contains(tag, " scope=") {
+			t.Errorf("%s lacks its role or scope", tag)
+		}
+	}
+}
+
+func TestTheRootFailsWhenTheProcessCanDoNothingForItself(t *testing.T) {
+	stalled := errors.New("the scheduler stands still")
+	s := New(Options{Version: "1", Status: func(context.Context) Status { return quiet() }, Alive: func() error { return stalled }})
+	for _, accept := range []string{"", browser} {
+		if answer := ask(t, s, http.MethodGet, "/", accept); answer.Code != http.StatusServiceUnavailable || !strings.Contains(answer.Body.String(), stalled.Error()) {
+			t.Errorf("status %d: %s", answer.Code, answer.Body)
+		}
+	}
+	stalled = nil
+	if answer := ask(t, s, http.MethodGet, "/", ""); answer.Code != http.StatusOK {
+		t.Errorf("status %d: %s", answer.Code, answer.Body)
 	}
 }

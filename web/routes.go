@@ -46,6 +46,10 @@ func secured(next http.Handler) http.Handler {
 // root is the liveness probe, and the page for whoever asks for HTML.
 func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Vary", "Accept")
+	if err := s.o.Alive(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
 	if !wantsHTML(r.Header.Values("Accept")) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte(s.o.Version + "\n"))

@@ -7,6 +7,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,11 +24,20 @@ type Options struct {
 	// Status gives the status; it may ask Redis for a sign of life, and is to
 	// return when its context ends.
 	Status func(context.Context) Status
+	// Alive says why the process can do nothing for itself any more; nil if it
+	// cannot come to that.
+	Alive func() error
 	// Metrics serves GET /metrics; nil for none.
 	Metrics http.Handler
 	// Log hears of what goes wrong with connections, at debug; nil discards.
 	Log *slog.Logger
+	// Patience is how long answers that are under way at the end may take; 0 means
+	// [DefaultPatience].
+	Patience time.Duration
 }
+
+// DefaultPatience is more than any answer takes.
+const DefaultPatience = 2 * time.Second
 
 // Bounds of what a client may cost.
 const (
@@ -39,8 +49,6 @@ const (
 	maxBodyBytes      = 1 << 10
 	// statusTimeout is less than what a probe or a person waits.
 	statusTimeout = 3 * time.Second
-	// shutdownTimeout is for answers that are under way at the end.
-	shutdownTimeout = 2 * time.Second
 )
 
 // Server serves the status. Make one with [New].
@@ -54,6 +62,9 @@ type Server struct {
 func New(o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Alive == nil {
+		o.Alive = func() error { return nil }
 	}
 	s := &Server{o: o, page: newPage()}
 	s.handler = s.routes()
@@ -75,7 +86,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 }
 
 // Serve answers requests until ctx ends, then finishes those under way, within
-// two seconds, and returns nil. It closes the listener.
+// the patience, and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
 		Handler:           s.handler,
@@ -88,7 +99,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
-		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(s.o.Patience, DefaultPatience))
 		defer cancel()
 		stopped <- server.Shutdown(deadline)
 	})

@@ -101,6 +101,7 @@ func TestHealthSaysWhy(t *testing.T) {
 			Check{"job trim", true, "last good run 12s ago"}},
 		{"a job has not run yet", func(s *Status) { s.Jobs[0] = Job{Name: "trim", NextRun: now} }, 200,
 			Check{"job trim", true, "first good run awaited"}},
+		{"a job hangs", func(s *Status) { s.Jobs[0].Running, s.Jobs[0].Hangs = true, true }, 503, Check{"job trim", false, "hangs: running since 12s"}},
 		{"a job runs", func(s *Status) { s.Jobs[0].Running = true }, 200, Check{"job trim", true, "running since 12s"}},
 		{"a follower", func(s *Status) { s.Leader = Leader{Lease: "standby"}; s.Jobs[0] = Job{Name: "trim"} }, 200,
 			Check{"job trim", true, "not run by this replica"}},

@@ -69,6 +69,8 @@ type Job struct {
 	// NextRun is zero where another replica runs the job.
 	NextRun time.Time `json:"next_run,omitzero"`
 	Overdue bool      `json:"overdue"`
+	// Hangs says that the run under way takes far too long.
+	Hangs bool `json:"hangs"`
 }
 
 // Streams are the figures of the streams, as the leader reads them.

@@ -4,7 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
+	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -20,6 +21,8 @@ import (
 type app struct {
 	Program
 	started bool
+	// patience is how long the command is awaited once it was told to end.
+	patience atomic.Int64
 
 	output   string
 	redisURL string
@@ -64,15 +67,44 @@ func (a *app) load(overrides ...settings.Override) (Options, *slog.Logger, error
 // logger writes to w, which leads to stderr.
 func (a *app) logger(o Options, w io.Writer) *slog.Logger {
 	h := &slog.HandlerOptions{Level: o.LogLevel}
+	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, h) }
 	if o.LogFormat == "text" || o.LogFormat == settings.Auto && isTerminal(a.Stderr) {
-		return slog.New(slog.NewTextHandler(w, h))
+		handler = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, h) }
 	}
-	return slog.New(slog.NewJSONHandler(w, h))
+	if m, ok := a.Stderr.(*messages); ok {
+		m.logged(handler)
+	}
+	return slog.New(handler(w))
+}
+
+// onDroppedLines lets somebody hear how many lines of the log nobody took.
+func (a *app) onDroppedLines(hear func(lines int64)) {
+	if m, ok := a.Stderr.(*messages); ok {
+		m.OnDropped(hear)
+	}
 }
 
 func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// answerPatience is how long a command that was told to end waits for Redis: what
+// is under way is answered within it, unless Redis hangs.
+const answerPatience = 250 * time.Millisecond
+
+// openOnce connects to the buffer for a command that ends at once when it is told
+// to, even if Redis hangs.
+func (a *app) openOnce(ctx context.Context, o Options, log *slog.Logger, readOnly bool, onError func(redisconn.Class)) (*buffer.Buffer, error) {
+	o.Buffer.Connection.Lines = linesUntil(ctx)
+	return a.open(ctx, o, log, readOnly, onError)
+}
+
+// linesUntil are connections that end soon after ctx.
+func linesUntil(ctx context.Context) *redisconn.Lines {
+	lines := new(redisconn.Lines)
+	context.AfterFunc(ctx, func() { time.AfterFunc(answerPatience, lines.Cut) })
+	return lines
 }
 
 // open connects to the buffer.

@@ -71,33 +71,88 @@ type Program struct {
 }
 
 // Run runs a command line until it is done or ctx ends, and returns the exit
-// code.
+// code. Once ctx has ended it returns within the command's patience, whatever
+// hangs.
 func (p Program) Run(ctx context.Context, args []string) int {
+	out, messages := newOutlet(ctx, p.Stdout), newMessages(p.Stderr)
+	p.Stdout, p.Stderr = out, messages
 	a := &app{Program: p}
+	a.patience.Store(int64(oneShotPatience))
 	root := a.command() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(args)
-	err := rescue.Call(func() error { return root.ExecuteContext(ctx) })
-	if err != nil && !a.started {
-		// Cobra found fault with the arguments before any command began.
-		err = usageError{err}
+	ended := make(chan error, 1)
+	go func() {
+		err := rescue.Call(func() error { return root.ExecuteContext(ctx) })
+		if err != nil && !a.started {
+			// Cobra found fault with the arguments before any command began.
+			err = usageError{err}
+		}
+		ended <- err
+	}()
+	err := a.await(ctx, ended)
+	code := a.exitCode(err, out)
+	messages.end(ctx, lastWords(a.patience.Load()))
+	return code
+}
+
+// oneShotPatience is how long a command that was told to end may take to say what
+// it has done.
+const oneShotPatience = 2 * time.Second
+
+// lastWords is the part of a patience that is left for saying that it is over.
+func lastWords(patience int64) time.Duration {
+	return min(300*time.Millisecond, time.Duration(patience)/4)
+}
+
+// errHangs says that a command did not end although it was told to.
+var errHangs = errors.New("told to end, and still busy: given up")
+
+// await waits for the command, but not for ever once ctx has ended.
+func (a *app) await(ctx context.Context, ended <-chan error) error {
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
 	}
-	return a.exitCode(err)
+	patience := a.patience.Load()
+	timer := time.NewTimer(time.Duration(patience) - lastWords(patience))
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-timer.C:
+		return errHangs
+	}
 }
 
 // exitCode turns the error of a command into an exit code, and says on stderr
 // what was not said yet.
-func (a *app) exitCode(err error) int {
+func (a *app) exitCode(err error, out *outlet) int {
 	var usage usageError
 	var faults settings.ConfigErrors
+	unwritten := out.failure()
 	switch {
-	case err == nil:
-		return ExitOK
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.Stderr, "streamkeeper: %v\nTry: streamkeeper --help\n", err)
 		return ExitUsage
 	case errors.As(err, &faults):
 		fmt.Fprintf(a.Stderr, "streamkeeper: the configuration is wrong:\n%v\n", err)
 		return ExitUsage
+	case unwritten != nil:
+		fmt.Fprintf(a.Stderr, "streamkeeper: cannot write the result: %v\n", unwritten)
+		if !errors.Is(err, unwritten) {
+			a.outcome(err)
+		}
+		return ExitFailure
+	}
+	return a.outcome(err)
+}
+
+// outcome is the exit code of a command that was begun.
+func (a *app) outcome(err error) int {
+	switch {
+	case err == nil:
+		return ExitOK
 	case errors.Is(err, errFailed):
 		return ExitFailure
 	case errors.Is(err, errBrake):

@@ -6,14 +6,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/schedule"
-	"github.com/streamkeeper/streamkeeper/web"
 )
 
 // daemonOptions are what distinguishes run from demo.
@@ -40,32 +38,23 @@ type daemon struct {
 	buffer    *buffer.Buffer
 	meters    meters
 	scheduler *schedule.Scheduler
-	recent    web.Recent
-
-	mu sync.Mutex
-	// last holds what the last run of each job did, for the page.
-	last map[string]lastRun
-}
-
-// lastRun is a run that ended, and the last one that ended well.
-type lastRun struct {
-	result, good jobs.Result
-	goodAt       time.Time
+	news      *news
 }
 
 func (a *app) newDaemon(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) (*daemon, error) {
 	d := &daemon{
 		app: a, options: config, o: o, log: log, started: time.Now(),
-		address: config.Buffer.Connection.Redacted(), last: make(map[string]lastRun),
-		meters: meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())},
+		address: config.Buffer.Connection.Redacted(), meters: meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())},
 	}
+	d.news = newNews(d.meters)
+	a.onDroppedLines(d.meters.LogDropped)
 	var err error
 	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.meters.RedisError); err != nil {
 		return nil, err
 	}
 	options := schedule.Options{
-		Jobs: d.jobs(), Grace: config.ShutdownGrace, Log: log,
-		OnRun: d.onRun, OnLeader: d.meters.leads,
+		Jobs: d.jobs(), Grace: config.ShutdownGrace - 2*shareOf(config.ShutdownGrace), Log: log,
+		OnRun: d.onRun, OnLeader: d.news.lead,
 		Class: func(err error) string { return string(redisconn.ClassOf(err)) },
 	}
 	if o.spread {
@@ -101,21 +90,14 @@ func (d *daemon) jobs() (all []schedule.Job) {
 func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) error {
 	result, err := runner.Run(ctx)
 	result.LogTo(d.log.With("job", name, "dry_run", d.o.dryRun))
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	last := d.last[name]
-	last.result = result
-	if err == nil {
-		last.good, last.goodAt = result, time.Now()
-	}
-	d.last[name] = last
+	d.news.ran(name, result, err)
 	return err
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
 	d.meters.ran(o.Job, string(o.Result), o.Duration, o.Err)
 	if o.Err != nil {
-		d.recent.Add(time.Now(), o.Job, o.Err)
+		d.news.failed(o.Job, o.Err)
 	}
 }
 

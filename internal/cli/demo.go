@@ -72,7 +72,7 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	defer func() { _ = client.Close() }()
 	producers := demo.NewProducers(client, demo.Options{Names: config.Buffer.Names})
 	if err := producers.Seed(ctx); err != nil {
-		return err
+		return unlessInterrupted(ctx, err)
 	}
 	ctx, cancel := lasting(ctx, length)
 	defer cancel()
@@ -80,6 +80,7 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	story := demo.NewStory(screen)
 	screen.Start(story.Rows)
 	defer screen.Done()
+	interrupted := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return producers.Run(ctx) })
 	// The story tells what happens; the log would only say it again.
@@ -92,6 +93,15 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	err = group.Wait()
 	screen.Done()
 	fmt.Fprint(a.Stdout, story.Summary())
+	return unlessInterrupted(interrupted, err)
+}
+
+// unlessInterrupted is nil where an error only says that ctx has ended, as it does
+// while the demo starts.
+func unlessInterrupted(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+		return nil
+	}
 	return err
 }
 
@@ -141,6 +151,7 @@ func (a *app) demoProducers(ctx context.Context, length time.Duration) error {
 	if err != nil {
 		return err
 	}
+	config.Buffer.Connection.Lines = linesUntil(ctx)
 	client, err := config.Buffer.Connection.Client()
 	if err != nil {
 		return err
@@ -148,7 +159,7 @@ func (a *app) demoProducers(ctx context.Context, length time.Duration) error {
 	defer func() { _ = client.Close() }()
 	producers := demo.NewProducers(client, demo.Options{Names: config.Buffer.Names, Log: log})
 	if err := producers.CheckOurs(ctx); err != nil {
-		return err
+		return unlessInterrupted(ctx, err)
 	}
 	fmt.Fprintf(a.Stdout, "Producing into %s; Ctrl-C stops it.\n", config.Buffer.Connection.Redacted())
 	return producers.Run(ctx)

@@ -64,12 +64,10 @@ func (a *app) follow(ctx context.Context, f inspect.Following, format report.For
 		return err
 	}
 	defer save.close()
-	b, err := a.open(ctx, config, log, true, nil)
+	b, err := a.openOnce(ctx, config, log, true, nil)
 	if err != nil {
-		return err
+		return unlessInterrupted(ctx, err)
 	}
-	// Ctrl-C does not wait for a Redis that hangs.
-	defer context.AfterFunc(ctx, func() { _ = b.Close() })()
 	defer func() { _ = b.Close() }()
 	out := report.NewFollow(a.Stdout, format, len(f.Streams))
 	found, err := inspect.New(b, options).Follow(ctx, f, func(messages []inspect.Message) error {

@@ -163,7 +163,7 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams []strin
 func (a *app) inspectStreams(ctx context.Context, config Options, o inspect.Options, log *slog.Logger, streams []string, f inspectFlags,
 	visit func(inspect.Message),
 ) (inspect.Report, error) {
-	b, err := a.open(ctx, config, log, true, nil)
+	b, err := a.openOnce(ctx, config, log, true, nil)
 	if err != nil {
 		return inspect.Report{}, err
 	}

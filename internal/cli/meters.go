@@ -21,15 +21,6 @@ func (m meters) ran(job, result string, took time.Duration, err error) {
 	}
 }
 
-// leads notes whether this replica leads. What was read of Redis goes with the
-// lease, like everything that only the leader reads.
-func (m meters) leads(yes bool) {
-	m.Leader(yes)
-	if !yes {
-		m.RedisMemory(0, 0)
-	}
-}
-
 // ping asks Redis for a sign of life.
 func (m meters) ping(ctx context.Context, b *buffer.Buffer) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)

@@ -27,13 +27,13 @@ func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
 			m.ran(jobs.Cleanup, metrics.ResultError, 0, errors.New("3 items failed"))
 		}},
 		{"Redis's memory is shown by the leader", used + "5", func(m meters) {
-			m.leads(true)
+			m.Leader(true)
 			m.RedisMemory(5, 9)
 		}},
 		{"and is old news at one that no longer leads", used + "0", func(m meters) {
-			m.leads(true)
+			m.Leader(true)
 			m.RedisMemory(5, 9)
-			m.leads(false)
+			m.Leader(false)
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

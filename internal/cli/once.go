@@ -91,15 +91,16 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	}
 	config.Jobs.Cleanup.Force = options.force
 	m := meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())}
+	a.onDroppedLines(m.LogDropped)
 	// That Redis is away is worth knowing too.
 	defer func() { err = leaveMetrics(ctx, m, options, log, err) }()
 	screen := a.live(a.Stderr)
 	defer screen.Done()
 	log = a.logger(config, screen)
 	// The one that works.
-	m.leads(true)
+	m.Leader(true)
 	chosen := options.chosen(config.Jobs.Enabled())
-	b, err := a.open(ctx, config, log, a.dryRun, m.RedisError)
+	b, err := a.openOnce(ctx, config, log, a.dryRun, m.RedisError)
 	if err != nil {
 		for _, job := range chosen {
 			if !job.Background {

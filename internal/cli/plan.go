@@ -42,7 +42,7 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	options.Log = log.With("job", jobs.Trim)
 	cleanupOptions := config.Jobs.Cleanup.Options
 	cleanupOptions.Log = log.With("job", jobs.Cleanup)
-	b, err := a.open(ctx, config, log, true, nil)
+	b, err := a.openOnce(ctx, config, log, true, nil)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,7 @@ func (a *app) runCommand() *cobra.Command {
 
 // serve runs the daemon until ctx ends, and then stops gracefully.
 func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) error {
+	a.patience.Store(int64(config.ShutdownGrace))
 	d, err := a.newDaemon(ctx, config, log, o)
 	if err != nil {
 		return err
@@ -54,7 +56,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		if o.onListen != nil {
 			o.onListen(listener.Addr())
 		}
-		server := web.New(web.Options{Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log})
+		server := web.New(web.Options{
+			Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log,
+			Alive: d.scheduler.Alive, Patience: shareOf(config.ShutdownGrace),
+		})
 		group.Go(func() error { return server.Serve(httpCtx, listener) })
 	}
 	group.Go(func() error {
@@ -71,3 +76,6 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 	log.Info("stopped")
 	return err
 }
+
+// shareOf is the part of the grace that each of HTTP and the last words gets.
+func shareOf(grace time.Duration) time.Duration { return min(time.Second, grace/8) }

@@ -21,8 +21,9 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		DryRun: d.o.dryRun, Stopping: scheduled.Stopping,
 		Leader:  web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)},
 		Streams: streamsStatus(d.meters.Snapshot()),
-		Errors:  d.recent.Errors(),
 	}
+	last, errs := d.news.all()
+	s.Errors = errs
 	if scheduled.LeaseError != nil {
 		s.Leader.Error = scheduled.LeaseError.Error()
 	}
@@ -33,10 +34,8 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	if err := d.buffer.Ping(ctx); err != nil {
 		s.Redis.Error = err.Error()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	for _, j := range scheduled.Jobs {
-		last := d.last[j.Name]
+		last := last[j.Name]
 		job := jobStatus(j, d.summary(last.result))
 		if last.result != nil && last.result.Stopped() != "" && j.Result == schedule.OK {
 			job.Result = "held back"
@@ -68,7 +67,7 @@ func jobStatus(j schedule.JobStatus, summary string) web.Job {
 	out := web.Job{
 		Name: j.Name, Schedule: j.Schedule, Running: j.Running, Result: string(j.Result), LastStart: j.LastStart,
 		Seconds: j.LastDuration.Seconds(), LastSuccess: j.LastSuccess, LastFailure: j.LastFailure,
-		Summary: summary, NextRun: j.NextRun, Overdue: j.Overdue,
+		Summary: summary, NextRun: j.NextRun, Overdue: j.Overdue, Hangs: j.Hangs,
 	}
 	if j.LastError != nil {
 		out.Error = j.LastError.Error()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"io"
-	"os"
 
 	"golang.org/x/term"
 
@@ -15,7 +14,7 @@ func (a *app) redraws(w io.Writer) bool { return isTerminal(w) && !a.DumbTermina
 
 // live is a table in place on a terminal, and w as it is anywhere else.
 func (a *app) live(w io.Writer) *report.Live {
-	f, ok := w.(*os.File)
+	f, ok := file(w)
 	if !ok || !a.redraws(w) {
 		return report.NewLive(w, nil)
 	}

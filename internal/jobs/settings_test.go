@@ -74,6 +74,12 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`INSPECT_MAX_BURST=2GiB`, `="2GiB": too large; allowed: 1GiB or less`},
 		{`INSPECT_ENCODING=lz4`, `="lz4": unknown; allowed: auto, frame, legacy-frame, pickle, size-prefixed-block, wrap, block`},
 		{`METRICS_INTERVAL=0`, `="0": too small; allowed: 1s or more`},
+		{`METRICS_INTERVAL=2d`, `="2d": too large; allowed: 24h or less`},
+		{`METRICS_STREAMS=100001`, `="100001": too large; allowed: 100000 or less`},
+		{`INSPECT_SAMPLES=10001`, `="10001": too large; allowed: 10000 or less`},
+		{`INSPECT_MAX_BYTES=2TiB`, `="2TiB": too large; allowed: 1TiB or less`},
+		{`CLEANUP_RETIRE_AFTER=3651d`, `="3651d": too large; allowed: 87600h or less`},
+		{`TRIM_SCHEDULE=@every 300000h`, `="@every 300000h": @every 300000h0m0s is longer than 366 days; allowed: ` + schedule.Syntax},
 	} {
 		t.Run(test.variable, func(t *testing.T) {
 			t.Parallel()

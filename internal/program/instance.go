@@ -62,10 +62,19 @@ func Hurried() map[string]string {
 // besides. It ends with the test at the latest.
 func Start(t *testing.T, redisURL string, more map[string]string) *Instance {
 	t.Helper()
+	log := new(Buffer)
+	r := StartTo(t, redisURL, more, log)
+	r.Log = log
+	return r
+}
+
+// StartTo is [Start] with a stderr of the test's choice.
+func StartTo(t *testing.T, redisURL string, more map[string]string, stderr io.Writer) *Instance {
+	t.Helper()
 	address := FreeAddress(t)
 	r := &Instance{t: t, URL: "http://" + address, Log: new(Buffer), exited: make(chan struct{})}
 	r.cmd = exec.Command(Path(t), "run")
-	r.cmd.Stderr = r.Log
+	r.cmd.Stderr = stderr
 	env := Env{"REDIS_URL": redisURL, "LISTEN": address}
 	for _, all := range []map[string]string{Hurried(), more} {
 		maps.Copy(env, all)
@@ -109,6 +118,9 @@ func (r *Instance) Signal(s os.Signal) {
 
 // Kill ends it without warning.
 func (r *Instance) Kill() { r.Signal(syscall.SIGKILL) }
+
+// PID is the number of the process.
+func (r *Instance) PID() int { return r.cmd.Process.Pid }
 
 // Freeze stops it where it is, until [Instance.Wake].
 func (r *Instance) Freeze() { r.Signal(syscall.SIGSTOP) }

@@ -15,7 +15,7 @@ async function show(url) {
     if (!answer.ok) throw new Error(answer.statusText);
     fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    if (turn === newest) stale.hidden = false;
+    if (turn === newest) lost();
     return;
   }
   if (turn !== newest) return;
@@ -31,11 +31,18 @@ async function show(url) {
   if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
 }
 
+// lost says that there is no answer, in the tab's title too: what it said of the
+// health is of the past.
+function lost() {
+  stale.hidden = false;
+  document.title = document.title.replace(/^\S+ (?=streamkeeper)/, "? ");
+}
+
 // focused finds the link or summary with the focus again on the next page.
 function focused() {
   const element = document.activeElement;
   const heading = element?.closest("main thead th");
-  if (heading) return `main .streams thead th.${heading.className} a`;
+  if (heading) return `main .streams thead th.${CSS.escape(heading.className)} a`;
   const details = element?.closest("main details");
   return details ? `#${details.id} summary` : "";
 }

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/web"
+)
+
+// news is what only a leader knows: what its runs did, and what it read. It goes
+// with the lead, from the page and from the metrics at once: another replica has
+// later news.
+type news struct {
+	meters meters
+
+	mu      sync.Mutex
+	leading bool
+	last    map[string]lastRun
+	recent  *web.Recent
+}
+
+// lastRun is a run that ended, and the last one that ended well.
+type lastRun struct {
+	result, good jobs.Result
+	goodAt       time.Time
+}
+
+func newNews(m meters) *news {
+	return &news{meters: m, last: make(map[string]lastRun), recent: new(web.Recent)}
+}
+
+// lead notes whether this replica leads.
+func (n *news) lead(yes bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.leading = yes
+	n.meters.Leader(yes)
+	if !yes {
+		n.last, n.recent = make(map[string]lastRun), new(web.Recent)
+	}
+}
+
+// ran notes what a run did.
+func (n *news) ran(job string, result jobs.Result, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.leading {
+		return
+	}
+	last := n.last[job]
+	last.result = result
+	if err == nil {
+		last.good, last.goodAt = result, time.Now()
+	}
+	n.last[job] = last
+}
+
+// failed notes an error of a job.
+func (n *news) failed(job string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leading {
+		n.recent.Add(time.Now(), job, err)
+	}
+}
+
+// all is what is known: the last runs, and the last errors.
+func (n *news) all() (map[string]lastRun, []web.Error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return maps.Clone(n.last), n.recent.Errors()
+}
