@@ -28,6 +28,8 @@ type Head struct {
 	// Old is how many entries lie below the id that was asked for, 1 at most
 	// unless more were to be counted.
 	Old int64
+	// First is the id of the oldest entry, if that one is old.
+	First ID
 	// EntryBytes is roughly what an entry takes, if one is old: the oldest one,
 	// or one on the average of some macro nodes if that is more.
 	EntryBytes int64
@@ -42,7 +44,7 @@ type Head struct {
 // ARGV[2i-1] for KEYS[i] the end of the range in which entries are old, ARGV[2i]
 // how many are counted
 // returns for each key an error; or its length; or, if the oldest entry is old,
-// {length, number of old entries, bytes an entry}
+// {length, number of old entries, bytes an entry, id of the oldest}
 var headScript = redisconn.NewScript(`
 local call = redis.call
 local function bytes(key, entry, length)
@@ -59,7 +61,7 @@ for i, key in ipairs(KEYS) do
   else
     local length = call('XLEN', key)
     heads[i] = length
-    if old[1] then heads[i] = {length, #old, bytes(key, old[1], length)} end
+    if old[1] then heads[i] = {length, #old, bytes(key, old[1], length), old[1][1]} end
   end
 end
 return heads
@@ -113,13 +115,15 @@ func parseHead(reply any) (h Head) {
 	case int64:
 		h.Length = reply
 	case []any:
-		if len(reply) != 3 {
-			h.Err = fmt.Errorf("%w: a head has %d values instead of 3", redisconn.ErrIncomplete, len(reply))
+		if len(reply) != 4 {
+			h.Err = fmt.Errorf("%w: a head has %d values instead of 4", redisconn.ErrIncomplete, len(reply))
 			return h
 		}
 		h.Length, _ = reply[0].(int64)
 		h.Old, _ = reply[1].(int64)
 		h.EntryBytes, _ = reply[2].(int64)
+		first, _ := reply[3].(string)
+		h.First, h.Err = ParseID(first)
 	default:
 		h.Err = fmt.Errorf("%w: a head is %v", redisconn.ErrIncomplete, reply)
 	}

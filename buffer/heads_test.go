@@ -68,9 +68,9 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 				if h.EntryBytes < 5000 || h.EntryBytes > 12_000 {
 					t.Errorf("an entry of 5000 bytes is said to take %d", h.EntryBytes)
 				}
-				want = Head{Length: 2, Old: 1, EntryBytes: h.EntryBytes}
+				want = Head{Length: 2, Old: 1, First: TimeID(now.Add(-2 * time.Hour)), EntryBytes: h.EntryBytes}
 			case "counters":
-				want = Head{Length: 2, Old: 2, EntryBytes: h.EntryBytes}
+				want = Head{Length: 2, Old: 2, First: ID{Ms: 9}, EntryBytes: h.EntryBytes}
 			case "text":
 				if redisconn.ClassOf(h.Err) != redisconn.ClassWrongType {
 					t.Errorf("a text's error is %v", h.Err)

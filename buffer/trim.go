@@ -40,6 +40,11 @@ type Trimmed struct {
 	Removed int64
 	// HeldBy is the consumer group that held the trimming back, empty if none.
 	HeldBy string
+	// Floor is the id from which on nothing went, because it is too young or
+	// because the consumer group FloorGroup needs it; 0-0 if there is none, or if
+	// it was not looked for.
+	Floor      ID
+	FloorGroup string
 	// Lonely are the groups without consumers, if groups were looked at:
 	// Redis does not know since when they have been so.
 	Lonely []string
@@ -57,17 +62,19 @@ type Trimmed struct {
 // ARGV[3] floor, or empty; ARGV[4] limit; ARGV[5] "1" for exact;
 // ARGV[6] ms after which an idle group counts no longer, or -1 to look at no
 // group; ARGV[7…] groups to ignore
-// returns {removed, name of the group that held it back or empty, names of the groups without consumers}
+// returns {removed, name of the group that held it back or empty, names of the groups without consumers,
+// id from which on nothing goes or empty, name of the group that needs it or empty}
 var trimScript = redisconn.NewScript(`
 local key, maxlen, before, floor = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local limit, exact, idle = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 
 ` + groupFloorLua + `
+local limitID, needer = floor, holder
 local length = redis.call('XLEN', key)
 local surplus = 0
 if before == '' then
   surplus = length - maxlen
-  if surplus <= 0 then return {0, '', lonely} end
+  if surplus <= 0 then return {0, '', lonely, limitID, needer} end
 elseif floor ~= '' and less(floor, before) then
   before = floor
 else
@@ -75,12 +82,12 @@ else
 end
 
 if not exact then
-  if before ~= '' then return {redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit), holder, lonely} end
-  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', lonely} end
+  if before ~= '' then return {redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit), holder, lonely, limitID, needer} end
+  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', lonely, limitID, needer} end
   local n = math.min(surplus, limit)
   local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
   if removed > 0 then holder = '' end
-  return {removed, holder, lonely}
+  return {removed, holder, lonely, limitID, needer}
 end
 
 local want = math.min(surplus, limit)
@@ -91,8 +98,8 @@ if below ~= '' then
   if found >= want then holder = '' end
   want = found
 end
-if want <= 0 then return {0, holder, lonely} end
-return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, lonely}
+if want <= 0 then return {0, holder, lonely, limitID, needer} end
+return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, lonely, limitID, needer}
 `)
 
 // Trims carries the calls out in one pipeline, in order. An error means that
@@ -161,8 +168,8 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 		if redisconn.IsLost(err) {
 			return fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
 		}
-		if err == nil && len(reply) != 3 {
-			err = fmt.Errorf("%w: %d values instead of 3", redisconn.ErrIncomplete, len(reply))
+		if err == nil && len(reply) != 5 {
+			err = fmt.Errorf("%w: %d values instead of 5", redisconn.ErrIncomplete, len(reply))
 		}
 		into := &outcomes[indexes[n]]
 		into.Err = err
@@ -170,6 +177,10 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 			into.Removed, _ = reply[0].(int64)
 			into.HeldBy, _ = reply[1].(string)
 			into.Lonely = texts(reply[2])
+			if floor, _ := reply[3].(string); floor != "" {
+				into.Floor, into.Err = ParseID(floor)
+				into.FloorGroup, _ = reply[4].(string)
+			}
 		}
 	}
 	return nil

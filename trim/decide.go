@@ -9,7 +9,21 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
-// StreamStats are what a decision about one stream is based on.
+// Reason says which limit removed an entry; it is a metric's label.
+type Reason string
+
+// The reasons.
+const (
+	ByLength   Reason = "length"
+	ByAge      Reason = "age"
+	ByPressure Reason = "pressure"
+)
+
+// Reasons lists every reason, for metrics that start at 0.
+var Reasons = []Reason{ByLength, ByAge, ByPressure}
+
+// StreamStats are what a decision about one stream is based on. What is not
+// known is left zero; the decision is then what goes at most.
 type StreamStats struct {
 	Stream string
 	// Info is the stream as Redis knows it.
@@ -18,117 +32,192 @@ type StreamStats struct {
 	// YoungEntries of those that its MinAge protects; estimated if so marked.
 	OldEntries, YoungEntries int64
 	Estimated                bool
+	// Bytes is roughly what the stream takes in memory, if [Policy.Needs] asks
+	// for it.
+	Bytes int64
 	// NodeEntries is how many entries the macro nodes hold.
 	NodeEntries int64
-	// HeldBy is the consumer group that needs entries from Needed on, empty
-	// if no group holds the stream back.
-	HeldBy string
-	// NeededEntries is how many of the newest entries that group needs.
+	// HeldBy is the consumer group that needs the oldest entry, empty if no group
+	// protects entries, and NeededEntries how many of the newest entries it needs.
+	HeldBy        string
 	NeededEntries int64
 }
 
-// Action is the decision about one stream that is over a limit.
-type Action struct {
+// Needs is what a decision must know of a stream beside its length.
+type Needs struct {
+	// Before, unless it is 0-0, is the id below which entries are too old.
+	Before buffer.ID
+	// Bytes: what the stream takes in memory.
+	Bytes bool
+}
+
+// Needs says what [Decide] must know to judge a stream by the policy.
+func (p Policy) Needs(now time.Time) Needs {
+	return Needs{Before: p.AgeLimit(now)}
+}
+
+// Cut is the decision about one stream that is over a limit.
+type Cut struct {
 	Stream string
-	// Entries that would go; an estimate if Estimated is set.
+	// Steps carry it out, one for each limit.
+	Steps []Step
+	// Entries that go; an estimate if Estimated is set.
 	Entries   int64
 	Estimated bool
-	// Reason in words.
-	Reason string
 	// Protected are the entries over a limit that stay all the same.
 	Protected []Protection
 }
 
-// Protector is what keeps entries over a limit; it is a metric's label.
-type Protector string
+// Step removes what is over one limit. What stays is part of it, so it is right
+// whatever happens to the stream meanwhile.
+type Step struct {
+	By Reason
+	// MaxLen is how many of the newest entries stay. It counts unless Before
+	// is set.
+	MaxLen int64
+	// Before is the id below which entries go.
+	Before buffer.ID
+	// Floor is an id from which on nothing goes; 0-0 for none.
+	Floor buffer.ID
+	// Over is how many entries are over the limit; if AtLeast is set there may be
+	// more, and only Redis knows.
+	Over    int64
+	AtLeast bool
+	// Why says in words what is over which limit.
+	Why Why
+}
 
-// The protectors.
-const (
-	ProtectedByAge   Protector = "age"
-	ProtectedByGroup Protector = "group"
-	// ProtectedByNode are entries that share a macro node with ones that stay.
-	ProtectedByNode Protector = "node"
-)
+// Why is the reason of a step; it becomes words only where somebody reads it.
+type Why struct {
+	// Text, if set, is all there is to say.
+	Text string
+	// Entries are compared with MaxLen.
+	Entries, MaxLen int64
+	// Age is that of the oldest entry, which is compared with MaxAge.
+	Age, MaxAge time.Duration
+}
 
-// Protection is what protects entries that are over a limit.
-type Protection struct {
-	By      Protector
-	Entries int64
-	// Group is the consumer group, if one protects them.
-	Group string
-	// Reason in words.
-	Reason string
+// String says it: "5 050 entries (limit 1 000)".
+func (w Why) String() string {
+	switch {
+	case w.Text != "":
+		return w.Text
+	case w.MaxAge > 0:
+		return fmt.Sprintf("oldest entry %s old (limit %s)", human.Duration(w.Age), human.Duration(w.MaxAge))
+	}
+	return fmt.Sprintf("%s entries (limit %s)", human.Count(w.Entries), human.Count(w.MaxLen))
+}
+
+// limits are what a stream may be over, in the order in which that is removed.
+var limits = []func(p Policy, s StreamStats, now time.Time) (Step, bool){overLength, overAge}
+
+func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
+	length := s.Info.Length
+	if p.MaxLength <= 0 || length <= p.MaxLength {
+		return Step{}, false
+	}
+	step := Step{By: ByLength, MaxLen: p.MaxLength, Over: length - p.MaxLength, Why: Why{Entries: length, MaxLen: p.MaxLength}}
+	if s.Info.LastID.IsTime(now) {
+		step.Floor = p.Floor(now)
+	}
+	return step, true
+}
+
+func overAge(p Policy, s StreamStats, now time.Time) (Step, bool) {
+	limit := p.AgeLimit(now)
+	if limit.IsZero() || s.OldEntries <= 0 || !s.Info.LastID.IsTime(now) {
+		return Step{}, false
+	}
+	age := now.Sub(s.Info.First.Time())
+	return Step{By: ByAge, Before: limit, Over: s.OldEntries, AtLeast: true, Why: Why{Age: age, MaxAge: p.MaxAge}}, true
 }
 
 // Decide says what the policy removes from a stream, and what of it stays
 // because something protects it; false if the stream is within its limits.
-func Decide(p Policy, s StreamStats, now time.Time) (Action, bool) {
+func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	if p.KeepsAll() || !s.Info.Exists() {
-		return Action{}, false
+		return Cut{}, false
 	}
-	timeIDs := s.Info.LastID.IsTime(now)
+	cut := Cut{Stream: s.Stream}
+	byAge := false
+	for _, limit := range limits {
+		if step, over := limit(p, s, now); over {
+			cut.Steps = append(cut.Steps, step)
+			cut.Entries = max(cut.Entries, step.Over)
+			byAge = byAge || step.By == ByAge
+		}
+	}
+	if len(cut.Steps) == 0 {
+		return Cut{}, false
+	}
+	cut.Estimated = s.Estimated && (byAge || p.MinAge > 0 || s.HeldBy != "")
 	length := s.Info.Length
-	byLength, byAge := int64(0), int64(0)
-	var reasons []string
-	if p.MaxLength > 0 && length > p.MaxLength {
-		byLength = length - p.MaxLength
-		reasons = append(reasons, fmt.Sprintf("%s entries (limit %s)", human.Count(length), human.Count(p.MaxLength)))
-	}
-	if p.LimitsAge(now) && timeIDs && s.OldEntries > 0 {
-		byAge = s.OldEntries
-		age := now.Sub(s.Info.First.Time())
-		reasons = append(reasons, fmt.Sprintf("oldest entry %s old (limit %s)", human.Duration(age), human.Duration(p.MaxAge)))
-	}
-	over := max(byLength, byAge)
-	action := Action{Stream: s.Stream, Entries: over}
-	action.Estimated = s.Estimated && (byAge > 0 || p.MinAge > 0 || s.HeldBy != "")
-	if p.MinAge > 0 && timeIDs {
-		action.Protect(length-s.YoungEntries, Protection{By: ProtectedByAge,
-			Reason: fmt.Sprintf("%s are younger than %s and stay", human.Count(s.YoungEntries), human.Duration(p.MinAge))})
+	if p.MinAge > 0 && s.Info.LastID.IsTime(now) {
+		cut.protect(length-s.YoungEntries, Protection{By: ProtectedByAge, Stay: s.YoungEntries, Age: p.MinAge})
 	}
 	if s.HeldBy != "" {
-		action.Protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy,
-			Reason: StillNeeds(s.HeldBy, s.NeededEntries)})
+		cut.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy, Stay: s.NeededEntries})
 	}
-	for _, protection := range action.Protected {
-		reasons = append(reasons, protection.Reason)
-	}
-	if !p.Exact && action.Entries < length && s.NodeEntries > 1 {
+	if !p.Exact && cut.Entries < length && s.NodeEntries > 1 {
 		// How many entries each node holds is only known on the average.
-		action.Estimated = true
-		action.Protect(wholeNodes(s, action.Entries, byLength, byAge), Protection{By: ProtectedByNode,
-			Reason: fmt.Sprintf("in a macro node of about %s", human.Count(s.NodeEntries))})
+		cut.Estimated = true
+		cut.protect(wholeNodes(s, cut), Protection{By: ProtectedByNode, Stay: s.NodeEntries})
 	}
-	action.Reason = strings.Join(reasons, "; ")
-	return action, over > 0
+	return cut, true
 }
 
-func StillNeeds(group string, entries int64) string {
-	return fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(group), human.Count(entries))
+// Left says what protects the entries over a limit that a run has left in a
+// stream. Exact trimming leaves only what came since.
+func Left(p Policy, s StreamStats, now time.Time) []Protection {
+	cut, _ := Decide(p, s, now)
+	if p.Exact || cut.Entries == 0 {
+		return cut.Protected
+	}
+	for i := range cut.Protected {
+		if cut.Protected[i].By == ProtectedByNode {
+			cut.Protected[i].Entries += cut.Entries
+			return cut.Protected
+		}
+	}
+	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries, Stay: s.NodeEntries})
 }
 
-// Protect keeps the entries of an action beyond most.
-func (a *Action) Protect(most int64, p Protection) {
+// Reason says in words why entries go, and why others stay.
+func (c Cut) Reason() string {
+	var parts []string
+	for _, step := range c.Steps {
+		parts = append(parts, step.Why.String())
+	}
+	for _, p := range c.Protected {
+		if p.By != ProtectedByNode {
+			parts = append(parts, p.Reason())
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// protect keeps the entries of a cut beyond most.
+func (c *Cut) protect(most int64, p Protection) {
 	most = max(0, most)
-	if p.Entries = a.Entries - most; p.Entries > 0 {
-		a.Entries = most
-		a.Protected = append(a.Protected, p)
+	if p.Entries = c.Entries - most; p.Entries > 0 {
+		c.Entries = most
+		c.Protected = append(c.Protected, p)
 	}
 }
 
 // wholeNodes is how many of the entries approximate trimming removes: whole
 // macro nodes, unless a limit leaves less than the rest of one.
-func wholeNodes(s StreamStats, entries, byLength, byAge int64) int64 {
-	whole := entries - entries%s.NodeEntries
-	for _, over := range []int64{byLength, byAge} {
-		if rest := over - over%s.NodeEntries; over >= entries && s.HeldBy == "" && GoesExact(over-rest, s.Info.Length-rest) {
-			return entries
+func wholeNodes(s StreamStats, cut Cut) int64 {
+	for _, step := range cut.Steps {
+		rest := step.Over - step.Over%s.NodeEntries
+		if step.Over >= cut.Entries && s.HeldBy == "" && GoesExact(step.Over-rest, s.Info.Length-rest) {
+			return cut.Entries
 		}
 	}
-	return whole
+	return cut.Entries - cut.Entries%s.NodeEntries
 }
 
 // GoesExact reports whether entries go that share their macro node with ones
 // that stay, though trimming is approximate: that node alone is larger than what
-// the limit leaves.
+// the limit leaves. Both are numbers of entries.
 func GoesExact(over, length int64) bool { return over > 0 && over >= length-over }

@@ -93,10 +93,10 @@ func TestDecideSaysWhatGoesAndWhy(t *testing.T) {
 			action, ok := Decide(p.value, f.value, someDay)
 			outcome := "nothing goes"
 			if ok && action.Entries == 0 {
-				outcome = "nothing goes: " + action.Reason
+				outcome = "nothing goes: " + action.Reason()
 			}
 			if ok && action.Entries > 0 {
-				outcome = fmt.Sprintf("%d entries go: %s", action.Entries, action.Reason)
+				outcome = fmt.Sprintf("%d entries go: %s", action.Entries, action.Reason())
 				if action.Estimated {
 					outcome = "about " + outcome
 				}

@@ -1,9 +1,9 @@
-// Package trim decides what has to go from a stream, and removes it so that
-// neither producers nor viewers notice.
+// Package trim decides what goes from a stream: a pure function of a [Policy]
+// and of what is known of the stream, its [StreamStats], to a [Cut] with the
+// reasons.
 //
-// The decision is a pure function of a [Policy] and a few facts. The removal
-// works in slices, each so small that Redis is never held up for longer than
-// is allowed, and drains whatever backlog there is in one run.
+// Package sweep carries cuts out, and package pressure reduces retention while
+// Redis is near its maxmemory.
 package trim
 
 import (
@@ -32,6 +32,34 @@ type Policy struct {
 
 // KeepsAll reports whether the policy never removes anything.
 func (p Policy) KeepsAll() bool { return p.KeepAll || p.MaxLength <= 0 && p.MaxAge <= 0 }
+
+// WithoutClock is what is left of the policy where the server's clock cannot be
+// trusted: no age removes anything, and as no age protects anything either, a
+// policy with a MinAge keeps everything.
+func (p Policy) WithoutClock() Policy {
+	if p.MinAge > 0 {
+		p.KeepAll = true
+	}
+	p.MaxAge = 0
+	return p
+}
+
+// measure is one number of a policy, by which policies are compared. It limits
+// what is kept, with 0 for no limit, or protects it.
+type measure struct {
+	name     string
+	value    int64
+	protects bool
+}
+
+// measures are the policy's numbers.
+func (p Policy) measures() []measure {
+	return []measure{
+		{name: "max_length", value: p.MaxLength},
+		{name: "max_age_ms", value: p.MaxAge.Milliseconds()},
+		{name: "min_age_ms", value: p.MinAge.Milliseconds(), protects: true},
+	}
+}
 
 // LengthLimit is how many entries the policy allows, 0 for any number.
 func (p Policy) LengthLimit() int64 {

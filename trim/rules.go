@@ -3,6 +3,7 @@ package trim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,10 +56,9 @@ func (ps Policies) Sentences() []string {
 	return append(all, "all others: "+ps.Default.String())
 }
 
-// ParseRules reads "pattern: key=value, …; pattern: …" with the keys
-// max_length, max_age, min_age, exact and keep=all; a pattern is a Redis glob
-// or a quoted Go string. What a rule does not name comes from base. A rule that
-// an earlier one shadows completely is a fault. All faults are reported at once.
+// ParseRules reads "pattern: key=value, …; pattern: …"; a pattern is a Redis
+// glob or a quoted Go string. What a rule does not name comes from base. The
+// error has every fault; a rule that an earlier one shadows completely is one.
 func ParseRules(text string, base Policy) ([]Rule, error) {
 	var rules []Rule
 	var faults []error
@@ -121,46 +121,77 @@ func parseRule(text string, base Policy) (Rule, error) {
 		named++
 	}
 	if named == 0 {
-		return r, errors.New("names no limit: want max_length, max_age, min_age, exact or keep=all")
+		return r, errors.New("names no limit: want " + keyNames())
 	}
 	return r, nil
 }
 
-func isKey(text string) bool {
-	switch text {
-	case "max_length", "max_age", "min_age", "exact", "keep":
-		return true
-	}
-	return false
+// key is a key of a rule: how it is written, and how its value is read.
+type key struct {
+	name, shown string
+	set         func(p *Policy, value string) error
 }
 
-func (p *Policy) set(key, value string) error {
-	var err error
-	switch key {
-	case "max_length":
-		if p.MaxLength, err = strconv.ParseInt(value, 10, 64); err != nil || p.MaxLength < 0 {
-			return fmt.Errorf("max_length=%s: want a whole number of entries, 0 for no limit", value)
-		}
-	case "max_age", "min_age":
-		into := &p.MaxAge
-		if key == "min_age" {
-			into = &p.MinAge
-		}
-		if *into, err = human.ParseDuration(value); err != nil || *into < 0 {
-			return fmt.Errorf("%s=%s: want a duration such as 10m, 0 for none", key, value)
-		}
-	case "exact":
-		if p.Exact, err = strconv.ParseBool(value); err != nil {
-			return fmt.Errorf("exact=%s: want true or false", value)
-		}
-	case "keep":
-		if value != "all" {
-			return fmt.Errorf("keep=%s: want keep=all", value)
-		}
-		p.KeepAll = true
-	default:
-		return fmt.Errorf("%q is no key: want max_length, max_age, min_age, exact or keep=all", key)
+// keys are all there are, in the order in which messages list them.
+func keys() []key {
+	return []key{
+		{"max_length", "max_length", setMaxLength},
+		{"max_age", "max_age", func(p *Policy, value string) error { return setAge(&p.MaxAge, "max_age", value) }},
+		{"min_age", "min_age", func(p *Policy, value string) error { return setAge(&p.MinAge, "min_age", value) }},
+		{"exact", "exact", setExact},
+		{"keep", "keep=all", setKeep},
 	}
+}
+
+// keyNames lists the keys for a message: "max_length, …, exact or keep=all".
+func keyNames() string {
+	var names []string
+	for _, k := range keys() {
+		names = append(names, k.shown)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func isKey(text string) bool {
+	return slices.ContainsFunc(keys(), func(k key) bool { return k.name == text })
+}
+
+func (p *Policy) set(name, value string) error {
+	for _, k := range keys() {
+		if k.name == name {
+			return k.set(p, value)
+		}
+	}
+	return fmt.Errorf("unknown key %q: want %s", name, keyNames())
+}
+
+func setMaxLength(p *Policy, value string) (err error) {
+	if p.MaxLength, err = strconv.ParseInt(value, 10, 64); err != nil || p.MaxLength < 0 {
+		return fmt.Errorf("max_length=%s: want a whole number of entries, 0 for no limit", value)
+	}
+	return nil
+}
+
+func setAge(into *time.Duration, name, value string) (err error) {
+	if *into, err = human.ParseDuration(value); err != nil || *into < 0 {
+		return fmt.Errorf("%s=%s: want a duration such as 10m, 0 for none", name, value)
+	}
+	return nil
+}
+
+func setExact(p *Policy, value string) (err error) {
+	if p.Exact, err = strconv.ParseBool(value); err != nil {
+		return fmt.Errorf("exact=%s: want true or false", value)
+	}
+	return nil
+}
+
+func setKeep(p *Policy, value string) error {
+	if value != "all" {
+		return fmt.Errorf("keep=%s: want keep=all", value)
+	}
+	p.KeepAll = true
 	return nil
 }
 

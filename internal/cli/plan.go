@@ -62,12 +62,12 @@ func (a *app) plan(ctx context.Context, all bool) error {
 }
 
 func planTrim(ctx context.Context, b *buffer.Buffer, o sweep.Options, plan *report.Plan) error {
-	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Action) {
+	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
 		if t.Entries > 0 {
-			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason})
+			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason()})
 		}
 		for _, p := range t.Protected {
-			plan.Protect(report.Protection{Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Reason: p.Reason})
+			plan.Protect(report.Protection{Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Reason: p.Reason()})
 		}
 	})
 	if err == nil && r.Errors > 0 {

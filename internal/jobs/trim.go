@@ -142,7 +142,7 @@ func prepareTrim(e Env) run {
 		e.Metrics.TrimStarted()
 		once := trimmer.Run
 		if e.DryRun {
-			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Action) {}) }
+			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Cut) {}) }
 		}
 		r, err := once(ctx)
 		return &TrimResult{

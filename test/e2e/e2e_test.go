@@ -59,7 +59,7 @@ func (p planJSON) lines() []string {
 
 var readOnlyCommands = []string{
 	"hello", "time", "sscan", "hscan", "scan", "zscan", "xlen", "evalsha_ro", "eval_ro", "hmget", "exists", "zmscore", "scard", "hgetall",
-	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "xrevrange", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
+	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "xrevrange", "memory|usage", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
 }
 
 func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {

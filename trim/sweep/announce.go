@@ -10,21 +10,21 @@ import (
 // announce says, before the first run under a stricter policy, how much it is
 // going to remove. What the last policy was is remembered in Redis; where it
 // cannot be, nothing is said.
-func (t *Sweeper) announce(ctx context.Context) error {
-	before, err := t.store.TrimPolicy(ctx)
-	if err != nil || maps.Equal(before, t.o.Policies.Facts()) {
+func (s *Sweeper) announce(ctx context.Context) error {
+	before, err := s.store.TrimPolicy(ctx)
+	if err != nil || maps.Equal(before, s.o.Policies.Facts()) {
 		return err
 	}
-	if t.o.Policies.Stricter(before) {
-		silent := New(t.store, Options{Policies: t.o.Policies, RespectGroups: t.o.RespectGroups, GroupIdleAfter: t.o.GroupIdleAfter})
-		r, err := silent.Plan(ctx, func(trim.Action) {})
+	if s.o.Policies.Stricter(before) {
+		silent := New(s.store, Options{Policies: s.o.Policies, RespectGroups: s.o.RespectGroups, GroupIdleAfter: s.o.GroupIdleAfter})
+		r, err := silent.Plan(ctx, func(trim.Cut) {})
 		if err != nil {
 			return err
 		}
 		if r.EntriesRemoved > 0 {
-			t.o.Log.Warn("the policy got stricter: this run removes what it no longer keeps",
-				"streams", r.StreamsTrimmed, "entries", r.EntriesRemoved, "policies", t.o.Policies.Sentences())
+			s.o.Log.Warn("stricter policy removes entries",
+				"streams", r.StreamsTrimmed, "entries", r.EntriesRemoved, "policies", s.o.Policies.Sentences())
 		}
 	}
-	return t.store.SetTrimPolicy(ctx, t.o.Policies.Facts())
+	return s.store.SetTrimPolicy(ctx, s.o.Policies.Facts())
 }

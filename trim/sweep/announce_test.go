@@ -11,7 +11,7 @@ import (
 )
 
 func TestTheFirstRunUnderAStricterPolicySaysWhatItRemoves(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.list("car")
 	w.fill("car", 100, times(time.Now().Add(-time.Minute), 1000)...)
 	var log bytes.Buffer
@@ -27,7 +27,7 @@ func TestTheFirstRunUnderAStricterPolicySaysWhatItRemoves(t *testing.T) {
 		said   int
 	}{{5000, 0}, {500, 1}, {500, 1}, {5000, 1}, {100, 2}} {
 		run(step.length)
-		if got := strings.Count(log.String(), "the policy got stricter"); got != step.said {
+		if got := strings.Count(log.String(), "stricter policy removes entries"); got != step.said {
 			t.Errorf("down to %d it was said %d times, want %d:\n%s", step.length, got, step.said, log.String())
 		}
 	}

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestALargeBacklogIsFinishedInOneRunInBoundedCalls(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
 	r := w.run(w.trimmer(trim.Policy{MaxLength: 1000}))
 	if n := w.length("giant"); n < 1000 || n >= 1100 || r.EntriesRemoved != 60_000-n || r.StreamsTrimmed != 1 {
@@ -27,7 +27,7 @@ func TestALargeBacklogIsFinishedInOneRunInBoundedCalls(t *testing.T) {
 func TestLargeMessagesGoAFewAtATime(t *testing.T) {
 	for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxLength: 10, Exact: true}, {MaxAge: 30 * time.Minute, Exact: true}} {
 		t.Run(p.String(), func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			w.fill("video", 1<<20, times(time.Now().Add(-time.Hour), 60)...)
 			w.fill("video", 1<<20, times(time.Now(), 10)...)
 			w.run(w.trimmer(p))
@@ -46,7 +46,7 @@ func TestLargeMessagesGoAFewAtATime(t *testing.T) {
 func TestAMacroNodeLargerThanTheSliceIsNoEndlessStandstill(t *testing.T) {
 	for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: 30 * time.Minute}, {MaxAge: 30 * time.Minute, Exact: true}} {
 		t.Run(p.String(), func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			// One node of small entries stands before many of one large entry,
 			// so that an average entry says nothing about the first node.
 			old := times(time.Now().Add(-time.Hour), 280)
@@ -65,7 +65,7 @@ func TestAMacroNodeLargerThanTheSliceIsNoEndlessStandstill(t *testing.T) {
 }
 
 func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("giant", 16<<10, times(time.Now().Add(-time.Hour), 5000)...)
 	for i := range 20 {
 		w.fill(fmt.Sprintf("small-%d", i), 16<<10, times(time.Now().Add(-time.Hour), 120)...)
@@ -95,7 +95,7 @@ func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
 }
 
 func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("a", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
 	w.fill("b", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
 	var order []string
@@ -114,7 +114,7 @@ func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
 }
 
 func TestWhatIsNoStreamIsPassedOver(t *testing.T) {
-	for name, w := range map[string]*world{"redis": realWorld(t), "miniredis": miniWorld(t)} {
+	for name, w := range map[string]*fixture{"redis": realFixture(t), "miniredis": miniFixture(t)} {
 		for _, groups := range []bool{false, true} {
 			for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: time.Hour}, {MaxLength: 10, MaxAge: time.Hour, MinAge: time.Minute, Exact: true}} {
 				t.Run(fmt.Sprintf("%s, groups respected %t, %s", name, groups, p), func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestWhatIsNoStreamIsPassedOver(t *testing.T) {
 
 func TestIDsThatAreNotTimesAreNeverTrimmedByAge(t *testing.T) {
 	ns := time.Now().UnixNano()
-	for name, w := range map[string]*world{"redis": realWorld(t), "miniredis": miniWorld(t)} {
+	for name, w := range map[string]*fixture{"redis": realFixture(t), "miniredis": miniFixture(t)} {
 		for _, p := range []trim.Policy{{MaxAge: time.Hour}, {MaxAge: time.Hour, Exact: true}, {MaxLength: 500, MaxAge: time.Hour, MinAge: time.Minute}} {
 			t.Run(name+", "+p.String(), func(t *testing.T) {
 				w.rdb.FlushDB(t.Context())
@@ -164,7 +164,7 @@ func TestIDsThatAreNotTimesAreNeverTrimmedByAge(t *testing.T) {
 }
 
 func TestAStreamMadeAnewWithOtherIDsIsLookedAtAgain(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("car", 10, times(time.Now().Add(-3*time.Hour), 300)...)
 	tr := w.trimmer(trim.Policy{MaxAge: time.Hour})
 	w.run(tr)
@@ -180,7 +180,7 @@ func TestAStreamMadeAnewWithOtherIDsIsLookedAtAgain(t *testing.T) {
 }
 
 func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	old := times(time.Now().Add(-3*time.Hour), 1000)
 	for _, name := range []string{"length", "age", "protected"} {
 		w.fill(name, 10, old...)
@@ -192,15 +192,15 @@ func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
 	tr := New(w.store, Options{Policies: trim.Policies{Rules: rules}})
 	lengths := func() [3]int64 { return [3]int64{w.length("length"), w.length("age"), w.length("protected")} }
 
-	w.store.nowErr = fmt.Errorf("%w by 26h", buffer.ErrClock)
-	if _, err := tr.Run(t.Context()); !errors.Is(err, buffer.ErrClock) {
+	w.store.nowErr = fmt.Errorf("%w by 26h", redisconn.ErrClock)
+	if _, err := tr.Run(t.Context()); !errors.Is(err, redisconn.ErrClock) {
 		t.Errorf("the run says %v", err)
 	}
 	if got := lengths(); got != [3]int64{100, 1000, 1000} {
 		t.Errorf("lengths %v", got)
 	}
-	var planned []trim.Action
-	if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = append(planned, a) }); !errors.Is(err, buffer.ErrClock) || len(planned) > 0 {
+	var planned []trim.Cut
+	if _, err := tr.Plan(t.Context(), func(a trim.Cut) { planned = append(planned, a) }); !errors.Is(err, redisconn.ErrClock) || len(planned) > 0 {
 		t.Errorf("the plan says %v, %v", planned, err)
 	}
 	w.store.nowErr = nil
@@ -211,7 +211,7 @@ func TestWhenTheClocksDisagreeOnlyPlainLengthsAreTrimmed(t *testing.T) {
 }
 
 func TestALostConnectionBreaksTheRunOffAndTheNextOneGoesOn(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	for i := range 30 {
 		w.fill(fmt.Sprintf("car-%d", i), 10, times(time.Now().Add(-2*time.Hour), 3000)...)
 	}
@@ -231,7 +231,7 @@ func TestALostConnectionBreaksTheRunOffAndTheNextOneGoesOn(t *testing.T) {
 }
 
 func TestATrimmerWorksWhereLimitsAreIgnored(t *testing.T) {
-	w := miniWorld(t)
+	w := miniFixture(t)
 	w.fill("long", 100, times(time.Now().Add(-time.Minute), 5000)...)
 	w.fill("old", 100, times(time.Now().Add(-2*time.Hour), 500)...)
 	w.run(w.trimmer(trim.Policy{MaxLength: 1000, MaxAge: time.Hour}))
@@ -241,7 +241,7 @@ func TestATrimmerWorksWhereLimitsAreIgnored(t *testing.T) {
 }
 
 func TestARunCanBeStopped(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
 	ctx, stop := contextThatEnds(t)
 	tr := w.trimmer(trim.Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(string, trim.Reason, int64) { stop() } })

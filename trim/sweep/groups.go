@@ -15,20 +15,20 @@ type groupNotes struct {
 	// noted is since when, by stream.
 	noted map[string]map[string]time.Time
 	count int
-	// met are the streams of noted groups that this run came upon.
-	met map[string]bool
+	// listed are the streams of noted groups that this run came upon.
+	listed map[string]bool
 	// added and gone are what changes with this run.
 	added, gone []buffer.GroupName
 }
 
 // readGroupNotes reads what is remembered, if groups count.
 func (r *run) readGroupNotes(ctx context.Context) error {
-	n := &groupNotes{noted: make(map[string]map[string]time.Time), met: make(map[string]bool)}
+	n := &groupNotes{noted: make(map[string]map[string]time.Time), listed: make(map[string]bool)}
 	r.groups = n
-	if !r.o.RespectGroups {
+	if !r.s.o.RespectGroups {
 		return nil
 	}
-	all, err := r.store.GroupNotes(ctx)
+	all, err := r.s.store.GroupNotes(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,6 +44,13 @@ func (n *groupNotes) put(g buffer.GroupName, since time.Time) {
 		n.noted[g.Stream] = make(map[string]time.Time)
 	}
 	n.noted[g.Stream][g.Group] = since
+}
+
+// meet notes that a stream is listed.
+func (n *groupNotes) meet(stream string) {
+	if n.noted[stream] != nil {
+		n.listed[stream] = true
+	}
 }
 
 // see notes which groups of a stream have no consumers now.
@@ -63,14 +70,14 @@ func (n *groupNotes) see(stream string, without []string, now time.Time) {
 		n.added = append(n.added, g)
 		n.count++
 	}
-	n.met[stream] = true
+	n.listed[stream] = true
 }
 
 // forgetUnlisted forgets the groups of streams that are listed no longer; the
 // scan must have been complete.
 func (n *groupNotes) forgetUnlisted() {
 	for stream, groups := range n.noted {
-		if n.met[stream] {
+		if n.listed[stream] {
 			continue
 		}
 		for group := range groups {
@@ -89,33 +96,12 @@ func (n *groupNotes) write(ctx context.Context, store Store, now time.Time) erro
 }
 
 // guard says which of the stream's groups count.
-func (r *run) guard(stream string) *buffer.GroupGuard {
-	g := &buffer.GroupGuard{IdleAfter: r.o.GroupIdleAfter}
-	for name, since := range r.groups.noted[stream] {
-		if r.now.Sub(since) > r.o.GroupIdleAfter {
+func (n *groupNotes) guard(stream string, idleAfter time.Duration, now time.Time) *buffer.GroupGuard {
+	g := &buffer.GroupGuard{IdleAfter: idleAfter}
+	for name, since := range n.noted[stream] {
+		if now.Sub(since) > idleAfter {
 			g.Ignore = append(g.Ignore, name)
 		}
 	}
 	return g
-}
-
-// seeGroups notes which groups of the stream have no consumers now.
-func (r *run) seeGroups(stream string, out buffer.Trimmed) {
-	if !r.o.RespectGroups {
-		return
-	}
-	r.groups.see(stream, out.Lonely, r.now)
-	if out.HeldBy != "" {
-		r.hold(stream, out.HeldBy)
-		r.o.Log.Debug("a consumer group holds trimming back", "stream", buffer.Escape(stream), "group", buffer.Escape(out.HeldBy))
-	}
-}
-
-// maxHeld is how many streams that groups hold back are counted in a run.
-const maxHeld = 1000
-
-func (r *run) hold(stream, group string) {
-	if len(r.held) < maxHeld {
-		r.held[stream] = group
-	}
 }

@@ -19,7 +19,7 @@ func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
 const aMoment = 20 * time.Millisecond
 
 // read delivers n entries to the group; all but the last unacked ones are acknowledged.
-func (w *world) read(group string, n, unacked int64) {
+func (w *fixture) read(group string, n, unacked int64) {
 	w.t.Helper()
 	ctx := w.t.Context()
 	streams, err := w.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
@@ -34,7 +34,7 @@ func (w *world) read(group string, n, unacked int64) {
 	}
 }
 
-func (w *world) group(name, from string) {
+func (w *fixture) group(name, from string) {
 	w.t.Helper()
 	if err := w.rdb.XGroupCreate(w.t.Context(), "stream:car", name, from).Err(); err != nil {
 		w.t.Fatal(err)
@@ -45,27 +45,27 @@ func TestGroupsHoldBackWhatTheyNeed(t *testing.T) {
 	ids := []string{"9-0", "9-9", "9-10", "9-11", "10-0", "99-1", "100-0", "100-5", "1000-0"}
 	for _, c := range []struct {
 		name   string
-		groups func(w *world)
+		groups func(w *fixture)
 		keep   int64 // entries that stay under max_length=1, exactly
 		heldBy string
 	}{
-		{"no group", func(*world) {}, 1, ""},
-		{"a group that never read", func(w *world) { w.group("lazy", "0") }, 9, "lazy"},
-		{"a group that begins at the end", func(w *world) { w.group("new", "$") }, 1, ""},
-		{"a group created at 9-9, which is before 9-10", func(w *world) { w.group("g", "9-9") }, 7, "g"},
-		{"a group created at 9-10, which is after 9-9", func(w *world) { w.group("g", "9-10") }, 6, "g"},
-		{"a group created at 99-1, which is before 100-0", func(w *world) { w.group("g", "99-1") }, 3, "g"},
-		{"two groups, at 9-9 and at 9-8, which is before it", func(w *world) { w.group("a", "9-9"); w.group("b", "9-8") }, 8, "b"},
-		{"read up to 9-10, and 9-9 not acknowledged", func(w *world) {
+		{"no group", func(*fixture) {}, 1, ""},
+		{"a group that never read", func(w *fixture) { w.group("lazy", "0") }, 9, "lazy"},
+		{"a group that begins at the end", func(w *fixture) { w.group("new", "$") }, 1, ""},
+		{"a group created at 9-9, which is before 9-10", func(w *fixture) { w.group("g", "9-9") }, 7, "g"},
+		{"a group created at 9-10, which is after 9-9", func(w *fixture) { w.group("g", "9-10") }, 6, "g"},
+		{"a group created at 99-1, which is before 100-0", func(w *fixture) { w.group("g", "99-1") }, 3, "g"},
+		{"two groups, at 9-9 and at 9-8, which is before it", func(w *fixture) { w.group("a", "9-9"); w.group("b", "9-8") }, 8, "b"},
+		{"read up to 9-10, and 9-9 not acknowledged", func(w *fixture) {
 			w.group("g", "9-0")
 			w.read("g", 1, 1)
 			w.read("g", 1, 0)
 		}, 8, "g"},
-		{"all read and acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 0) }, 1, ""},
-		{"half read and acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 5, 0) }, 4, "g"},
-		{"all read, 10-0 and younger not acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 5) }, 5, "g"},
-		{"all read, nothing acknowledged", func(w *world) { w.group("g", "0"); w.read("g", 9, 9) }, 9, "g"},
-		{"the slowest of several", func(w *world) {
+		{"all read and acknowledged", func(w *fixture) { w.group("g", "0"); w.read("g", 9, 0) }, 1, ""},
+		{"half read and acknowledged", func(w *fixture) { w.group("g", "0"); w.read("g", 5, 0) }, 4, "g"},
+		{"all read, 10-0 and younger not acknowledged", func(w *fixture) { w.group("g", "0"); w.read("g", 9, 5) }, 5, "g"},
+		{"all read, nothing acknowledged", func(w *fixture) { w.group("g", "0"); w.read("g", 9, 9) }, 9, "g"},
+		{"the slowest of several", func(w *fixture) {
 			w.group("fast", "0")
 			w.read("fast", 9, 0)
 			w.group("slow", "0")
@@ -75,13 +75,13 @@ func TestGroupsHoldBackWhatTheyNeed(t *testing.T) {
 		for _, exact := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, exact %t", c.name, exact), func(t *testing.T) {
 				// Approximate trimming is as precise with one entry a node.
-				w := realWorld(t, "--stream-node-max-entries", "1")
+				w := realFixture(t, "--stream-node-max-entries", "1")
 				w.fill("car", 10, ids...)
 				c.groups(w)
 				respect := func(o *Options) { o.RespectGroups = true }
 				planned := int64(0)
 				reason := ""
-				if _, err := w.trimmer(trim.Policy{MaxLength: 1, Exact: exact}, respect).Plan(t.Context(), func(a trim.Action) { planned, reason = a.Entries, a.Reason }); err != nil {
+				if _, err := w.trimmer(trim.Policy{MaxLength: 1, Exact: exact}, respect).Plan(t.Context(), func(a trim.Cut) { planned, reason = a.Entries, a.Reason() }); err != nil {
 					t.Fatal(err)
 				}
 				for range 2 {
@@ -102,7 +102,7 @@ func TestGroupsHoldBackWhatTheyNeed(t *testing.T) {
 }
 
 // heldBy is the group that the last call named.
-func (w *world) heldBy() string {
+func (w *fixture) heldBy() string {
 	if len(w.store.outcomes) == 0 {
 		return ""
 	}
@@ -112,7 +112,7 @@ func (w *world) heldBy() string {
 func TestAgeRespectsGroupsToo(t *testing.T) {
 	for _, exact := range []bool{true, false} {
 		t.Run(fmt.Sprintf("exact %t", exact), func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			ids := times(time.Now().Add(-2*time.Hour), 1000)
 			w.fill("car", 10, ids...)
 			w.group("storage", ids[499])
@@ -128,7 +128,7 @@ func TestAgeRespectsGroupsToo(t *testing.T) {
 }
 
 func TestAnIdleGroupHoldsNothingBackAfterAWhile(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
 	w.group("idle", "0")
 	w.read("idle", 10, 10)
@@ -147,7 +147,7 @@ func TestAnIdleGroupHoldsNothingBackAfterAWhile(t *testing.T) {
 }
 
 func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
 	w.group("dead", "0")
 	tr := w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
@@ -160,7 +160,7 @@ func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
 		// Each run is that of another process, and plan agrees.
 		tr = w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
 		before, planned := w.length("car"), int64(0)
-		if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = a.Entries }); err != nil {
+		if _, err := tr.Plan(t.Context(), func(a trim.Cut) { planned = a.Entries }); err != nil {
 			t.Fatal(err)
 		}
 		if planned != before-step.want {
@@ -183,7 +183,7 @@ func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
 }
 
 func TestAGroupThatFindsAConsumerCountsAnew(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("car", 10, times(time.Now().Add(-time.Hour), 1000)...)
 	w.group("late", "0")
 	tr := w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })

@@ -5,137 +5,182 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
-// learnLengths asks for the lengths where a policy limits them; a look at the
-// oldest entry tells them anyway.
-func (r *run) learnLengths(ctx context.Context, page []candidate) error {
-	wanted := pick(page, func(c *candidate) bool {
-		return c.policy.MaxLength > 0 && (!r.byAge || r.planning || !c.policy.LimitsAge(r.now))
-	})
+// stream is a stream of a page, with what is known of it and what came of it.
+type stream struct {
+	name   string
+	policy trim.Policy
+	needs  trim.Needs
+	stats  trim.StreamStats
+	// entryBytes is roughly what an entry takes, 0 if not known.
+	entryBytes int64
+	cut        trim.Cut
+	// failed: it cannot be asked or trimmed.
+	failed bool
+	// removed is how many entries went in this run, and since how many of them
+	// since the stats were read.
+	removed, since int64
+	// floor is the id from which on nothing went, and floorGroup the consumer
+	// group that needs it, if it is one.
+	floor      buffer.ID
+	floorGroup string
+	// held: because of that group the last call removed less than it would.
+	held bool
+}
+
+// length is how many entries are left.
+func (c *stream) length() int64 { return max(0, c.stats.Info.Length-c.since) }
+
+// measured takes a length in.
+func (c *stream) measured(length int64) {
+	c.stats.Info.Type, c.stats.Info.Length = "stream", length
+	c.since = 0
+}
+
+// fetchLengths asks for the lengths of the streams whose oldest entries are not
+// looked at, which tells the length anyway.
+func (r *run) fetchLengths(ctx context.Context, page []stream) error {
+	wanted := pick(page, func(c *stream) bool { return c.needs.Before.IsZero() })
 	if len(wanted) == 0 {
 		return nil
 	}
-	var lengths []buffer.Length
-	if err := r.yield(func() (err error) {
-		lengths, err = r.store.Lengths(ctx, names(wanted))
-		return err
-	}); err != nil {
+	lengths, err := r.s.store.Lengths(ctx, namesOf(wanted))
+	if err != nil {
 		return err
 	}
 	for i, c := range wanted {
 		if err := lengths[i].Err; err != nil {
-			r.failed(c.name, err)
-			c.skip = true
+			c.failed = true
+			if !c.policy.KeepsAll() {
+				r.tally.failed(c.name, err)
+			}
 			continue
 		}
-		c.length, c.measured = lengths[i].Entries, true
+		c.measured(lengths[i].Entries)
 	}
 	return nil
 }
 
-// isEmpty reports whether a stream is known to have no entry.
-func (c *candidate) isEmpty() bool { return c.measured && c.length == 0 }
-
-// learnAges finds the streams that have an entry that is too old, and those
+// fetchAges finds the streams that have an entry that is too old, and those
 // whose ids are no times: age never removes anything from them, and protects
 // nothing in them.
-func (r *run) learnAges(ctx context.Context, page []candidate) error {
-	if !r.byAge {
-		return nil
-	}
-	if err := r.lookAtOldest(ctx, pick(page, func(c *candidate) bool { return !c.skip && !c.isEmpty() && c.policy.LimitsAge(r.now) }), 1); err != nil {
+func (r *run) fetchAges(ctx context.Context, page []stream) error {
+	if err := r.probeOldest(ctx, pick(page, func(c *stream) bool { return !c.failed && !c.needs.Before.IsZero() }), 1); err != nil {
 		return err
 	}
-	return r.learnLastIDs(ctx, pick(page, func(c *candidate) bool {
-		return !c.skip && (c.old > 0 || c.policy.MinAge > 0 && c.policy.MaxLength > 0 && c.length > c.policy.MaxLength)
+	if err := r.fetchBytes(ctx, pick(page, func(c *stream) bool { return !c.failed && c.needs.Bytes })); err != nil {
+		return err
+	}
+	return r.fetchLastIDs(ctx, pick(page, func(c *stream) bool {
+		if c.failed || c.stats.OldEntries == 0 && c.policy.MinAge <= 0 {
+			return false
+		}
+		_, over := trim.Decide(c.policy, c.stats, r.now)
+		return over || c.stats.OldEntries > 0
 	}))
 }
 
-// lookAtOldest counts entries that are too old, up to so many, and asks for the
+// probeOldest counts entries that are too old, up to so many, and asks for the
 // size of the oldest. Only where it is old does Redis touch a payload for that;
 // how many streams go into one pipeline depends on how long that takes.
-func (r *run) lookAtOldest(ctx context.Context, streams []*candidate, count int64) error {
+func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) error {
 	for len(streams) > 0 {
 		part := streams[:min(r.looks, len(streams))]
 		streams = streams[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.policy.AgeLimit(r.now), Count: count}
+			looks[i] = buffer.Look{Stream: c.name, Before: c.needs.Before, Count: count}
 		}
-		var heads []buffer.Head
-		var took time.Duration
-		if err := r.yield(func() (err error) {
-			started := time.Now()
-			heads, err = r.store.Heads(ctx, looks)
-			took = time.Since(started)
-			return err
-		}); err != nil {
+		started := time.Now()
+		heads, err := r.s.store.Heads(ctx, looks)
+		if err != nil {
 			return err
 		}
-		r.looks = r.pace.calls(r.looks, firstLooks, maxLooks, took)
+		r.looks = r.s.pace.calls(r.looks, firstLooks, maxLooks, time.Since(started))
 		for i, c := range part {
-			h := heads[i]
-			if h.Err != nil {
-				r.failed(c.name, h.Err)
-				c.skip = true
+			if err := heads[i].Err; err != nil {
+				r.tally.failed(c.name, err)
+				c.failed = true
 				continue
 			}
-			c.old, c.length, c.measured = h.Old, h.Length, true
-			if h.Old > 0 {
-				c.entryBytes = max(1, h.EntryBytes)
-			}
+			c.probed(heads[i])
 		}
 	}
 	return nil
 }
 
-// learnLastIDs finds out whether the ids of streams are times, by the last one.
-func (r *run) learnLastIDs(ctx context.Context, streams []*candidate) error {
+// probed takes in what was found at the old end.
+func (c *stream) probed(h buffer.Head) {
+	c.measured(h.Length)
+	c.stats.OldEntries = h.Old
+	if h.Old > 0 {
+		c.entryBytes = max(1, h.EntryBytes)
+		c.stats.Info.First = h.First
+	}
+}
+
+// fetchLastIDs finds out whether the ids of streams are times, by the last one.
+func (r *run) fetchLastIDs(ctx context.Context, streams []*stream) error {
 	if len(streams) == 0 {
 		return nil
 	}
-	var last []buffer.LastID
-	if err := r.yield(func() (err error) {
-		last, err = r.store.LastIDs(ctx, names(streams))
-		return err
-	}); err != nil {
+	last, err := r.s.store.LastIDs(ctx, namesOf(streams))
+	if err != nil {
 		return err
 	}
 	for i, c := range streams {
 		if err := last[i].Err; err != nil {
-			r.failed(c.name, err)
-			c.skip = true
+			r.tally.failed(c.name, err)
+			c.failed = true
 			continue
 		}
-		if c.timeIDs = last[i].ID.IsTime(r.now); !c.timeIDs {
-			r.o.OnMalformed("stream_id")
-			r.o.Log.Debug("stream ids are not times: trimmed by length only", "stream", buffer.Escape(c.name), "last_id", last[i].ID.String())
+		c.stats.Info.LastID = last[i].ID
+		if !last[i].ID.IsTime(r.now) {
+			r.s.o.OnMalformed("stream_id")
+			r.s.o.Log.Debug("stream ids are not times", "stream", buffer.Escape(c.name), "last_id", last[i].ID.String())
 		}
 	}
 	return nil
 }
 
-// learnSizes asks how large the entries are of which that is not known.
-func (r *run) learnSizes(ctx context.Context, due []*candidate) error {
-	var wanted []*candidate
-	for _, c := range due {
-		if c.entryBytes == 0 {
+// fetchBytes asks what streams take in memory, where that is not known.
+func (r *run) fetchBytes(ctx context.Context, streams []*stream) error {
+	var wanted []*stream
+	for _, c := range streams {
+		if c.stats.Bytes == 0 && (c.entryBytes == 0 || c.needs.Bytes) {
 			wanted = append(wanted, c)
 		}
 	}
 	if len(wanted) == 0 {
 		return nil
 	}
-	var sizes []int64
-	if err := r.yield(func() (err error) {
-		sizes, err = r.store.Sizes(ctx, names(wanted))
-		return err
-	}); err != nil {
+	sizes, err := r.s.store.Sizes(ctx, namesOf(wanted))
+	if err != nil {
 		return err
 	}
 	for i, c := range wanted {
-		c.entryBytes = max(1, sizes[i]/max(1, c.length))
+		c.stats.Bytes = sizes[i]
+		c.entryBytes = max(1, sizes[i]/max(1, c.length()))
 	}
 	return nil
+}
+
+func pick(page []stream, wanted func(*stream) bool) []*stream {
+	var picked []*stream
+	for i := range page {
+		if wanted(&page[i]) {
+			picked = append(picked, &page[i])
+		}
+	}
+	return picked
+}
+
+func namesOf(streams []*stream) []string {
+	all := make([]string, len(streams))
+	for i, c := range streams {
+		all[i] = c.name
+	}
+	return all
 }

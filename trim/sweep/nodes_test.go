@@ -18,7 +18,7 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		t.Parallel()
 		s := start(t, "--stream-node-max-entries", "0", "--stream-node-max-bytes", "0")
-		w := newWorld(t, s.Client, s.URL())
+		w := newFixture(t, s.Client, s.URL())
 		for _, limits := range [][2]string{{"0", "0"}, {"100", "4096"}} {
 			for _, c := range []struct {
 				policy trim.Policy
@@ -41,8 +41,8 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", limits[0])
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", limits[1])
 					tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = c.groups })
-					var planned trim.Action
-					if _, err := tr.Plan(t.Context(), func(a trim.Action) { planned = a }); err != nil {
+					var planned trim.Cut
+					if _, err := tr.Plan(t.Context(), func(a trim.Cut) { planned = a }); err != nil {
 						t.Fatal(err)
 					}
 					ids := w.remaining("car")
@@ -75,7 +75,7 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		t.Parallel()
 		s := start(t)
-		w := newWorld(t, s.Client, s.URL())
+		w := newFixture(t, s.Client, s.URL())
 		ahead := fmt.Sprintf("%d-1", time.Now().Add(72*time.Hour).UnixMilli())
 		for _, p := range []trim.Policy{
 			{MaxAge: time.Hour},
@@ -88,7 +88,7 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 				w.rdb.XDel(t.Context(), "stream:car", ahead)
 				var malformed []string
 				tr := w.trimmer(p, func(o *Options) { o.OnMalformed = func(kind string) { malformed = append(malformed, kind) } })
-				if _, err := tr.Plan(t.Context(), func(a trim.Action) { t.Errorf("planned %+v", a) }); err != nil {
+				if _, err := tr.Plan(t.Context(), func(a trim.Cut) { t.Errorf("planned %+v", a) }); err != nil {
 					t.Fatal(err)
 				}
 				w.run(tr)
@@ -104,7 +104,7 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 }
 
 func TestAgesThatReachBackBeforeIDsBegin(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	const century = 100 * 365 * 24 * time.Hour
 	for _, c := range []struct {
 		policy trim.Policy
@@ -119,7 +119,7 @@ func TestAgesThatReachBackBeforeIDsBegin(t *testing.T) {
 		t.Run(c.policy.String(), func(t *testing.T) {
 			w.rdb.FlushDB(t.Context())
 			w.fill("car", 10, times(time.Now().Add(-3*time.Hour), 300)...)
-			if _, err := w.trimmer(c.policy).Plan(t.Context(), func(trim.Action) {}); err != nil {
+			if _, err := w.trimmer(c.policy).Plan(t.Context(), func(trim.Cut) {}); err != nil {
 				t.Error(err)
 			}
 			if r := w.run(w.trimmer(c.policy)); r.Errors != 0 {
@@ -151,7 +151,7 @@ func (s *busyStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Tr
 func TestExactTrimmingEndsBesideAFastProducer(t *testing.T) {
 	for _, p := range []trim.Policy{{MaxLength: 100, Exact: true}, {MaxLength: 100}} {
 		t.Run(p.String(), func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			w.fill("car", 6000, times(time.Now().Add(-time.Hour), 1000)...)
 			store := &busyStore{watched: w.store, append: func() {
 				ids := make([]string, 100)
@@ -172,7 +172,7 @@ func TestExactTrimmingEndsBesideAFastProducer(t *testing.T) {
 }
 
 func TestWhatABudgetLeavesIsCounted(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	old := times(time.Now().Add(-2*time.Hour), 5000)
 	w.fill("length", 16<<10, old[:2000]...)
 	w.fill("age", 16<<10, old[:2000]...)

@@ -1,17 +1,18 @@
 package sweep
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
-// Sizes of a slice, in bytes that one call frees: the time that a call holds
-// Redis up goes with them, and hardly with the number of entries.
+// Sizes of a slice, in bytes that one call frees: the time that a call blocks
+// Redis goes with them, and hardly with the number of entries.
 const (
 	firstSlice = 256 << 10
 	minSlice   = 32 << 10
 	// mostPerStall is what a call may free for each millisecond that it may
-	// hold Redis up. Most calls of that size take a tenth of it; the allocator
+	// block Redis. Most calls of that size take a tenth of it; the allocator
 	// makes one in a hundred take it all, too seldom to be learnt in time.
 	mostPerStall = 11 << 15
 	// batchSlices is how many slices a batch of calls on several streams frees:
@@ -20,7 +21,7 @@ const (
 	batchSlices = 4
 )
 
-// DefaultMaxStall is how long one call may hold up Redis.
+// DefaultMaxStall is how long one call may block Redis.
 const DefaultMaxStall = time.Millisecond
 
 // pace finds how much one call may free so that it stays well under the
@@ -32,20 +33,26 @@ type pace struct {
 	stall time.Duration
 	slice int64
 	trip  time.Duration
-	// costs are the last calls', in nanoseconds a byte.
-	costs []float64
+	// costs are the last calls', in nanoseconds a byte; so many are known.
+	costs [paceWindow]float64
+	known int
 }
 
-// calls that are looked at together.
+// paceWindow is how many calls are looked at together.
 const paceWindow = 5
 
-func newPace(stall time.Duration) *pace {
-	p := &pace{stall: stall, slice: firstSlice, trip: time.Hour}
+func newPace(stall time.Duration) pace {
+	p := pace{stall: stall, slice: firstSlice, trip: time.Hour}
 	p.slice = min(firstSlice, p.most())
 	return p
 }
 
-// most is the largest slice.
+// slowest is the most careful of the paces that workers learnt.
+func slowest(paces []pace) pace {
+	return slices.MinFunc(paces, func(a, b pace) int { return cmp.Compare(a.slice, b.slice) })
+}
+
+// most is the largest slice, in bytes.
 func (p *pace) most() int64 {
 	return max(minSlice, int64(p.stall.Seconds()*1000*mostPerStall))
 }
@@ -59,13 +66,13 @@ func (p *pace) took(took time.Duration, freed int64) {
 	if freed < p.slice/4 {
 		return // it says more about the way than about Redis
 	}
-	p.costs = append(p.costs, float64(took-p.trip)/float64(freed))
-	if len(p.costs) < paceWindow {
+	p.costs[p.known] = float64(took-p.trip) / float64(freed)
+	if p.known++; p.known < paceWindow {
 		return
 	}
-	slices.Sort(p.costs)
+	slices.Sort(p.costs[:])
 	cost := max(p.costs[paceWindow/2], 1e-9)
-	p.costs = p.costs[:0]
+	p.known = 0
 	fits := float64(p.stall) * 0.4 / cost
 	p.slice = int64(min(max(fits, float64(p.slice)/2), float64(p.slice)*2))
 	p.slice = max(minSlice, min(p.slice, p.most()))

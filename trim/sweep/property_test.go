@@ -129,7 +129,7 @@ func randomStream(rng *rand.Rand, name string, now time.Time) (s *specimen, dele
 }
 
 // plant adds the stream to Redis.
-func (w *world) plant(ctx context.Context, p redis.Pipeliner, s *specimen, deleted []int) {
+func (w *fixture) plant(ctx context.Context, p redis.Pipeliner, s *specimen, deleted []int) {
 	p.SAdd(ctx, "streams", s.name)
 	payload := strings.Repeat("x", 20<<10)
 	for i, id := range s.ids {
@@ -153,7 +153,7 @@ func (w *world) plant(ctx context.Context, p redis.Pipeliner, s *specimen, delet
 
 func TestWhatStaysIsWhatThePolicyKeeps(t *testing.T) {
 	const rounds, streams = 8, 300
-	w := realWorld(t)
+	w := realFixture(t)
 	rng := rand.New(rand.NewPCG(20260301, 7))
 	for round := range rounds {
 		now := time.Now().Truncate(time.Millisecond)
@@ -193,10 +193,10 @@ func TestWhatStaysIsWhatThePolicyKeeps(t *testing.T) {
 }
 
 // checkRound plans, runs, and compares each stream with its policy.
-func (w *world) checkRound(round int, o Options, specimens map[string]*specimen, now time.Time) {
+func (w *fixture) checkRound(round int, o Options, specimens map[string]*specimen, now time.Time) {
 	w.t.Helper()
-	planned := make(map[string]trim.Action)
-	if _, err := New(w.store, o).Plan(w.t.Context(), func(a trim.Action) { planned[a.Stream] = a }); err != nil {
+	planned := make(map[string]trim.Cut)
+	if _, err := New(w.store, o).Plan(w.t.Context(), func(a trim.Cut) { planned[a.Stream] = a }); err != nil {
 		w.t.Fatal(err)
 	}
 	removed := make(map[string]int64)
@@ -235,7 +235,7 @@ func (w *world) checkRound(round int, o Options, specimens map[string]*specimen,
 	}
 }
 
-func (w *world) comparePlan(round int, s *specimen, a trim.Action, gone int64) {
+func (w *fixture) comparePlan(round int, s *specimen, a trim.Cut, gone int64) {
 	w.t.Helper()
 	slack := int64(0)
 	if a.Estimated || !s.even && !s.policy.Exact {

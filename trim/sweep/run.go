@@ -1,245 +1,206 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"maps"
 	"slices"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/internal/rescue"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/pressure"
 )
 
-// run is one pass over all streams and the draining of what it finds. Two
-// pages are worked on at once, so that Redis has something to do while the
-// answers of the other are read; mu is held except while waiting for Redis.
+// run is one sweep over all streams. One goroutine owns it; workers on the nodes
+// of a cluster get values and send values back.
 type run struct {
-	*Sweeper
-	now    time.Time
-	byAge  bool // the clock can be trusted
-	start  time.Time
-	report Report
-
-	mu sync.Mutex
-	// waiting are the streams that have more to lose than one bite, those
-	// that the last run left first; queued says which they are.
-	waiting  []backlog
-	queued   map[queueKey]bool
-	draining bool
+	s   *Sweeper
+	now time.Time
+	// clock: Redis's time can be trusted.
+	clock bool
+	// until is when the run's time is up; zero for never.
+	until time.Time
+	tally *tally
+	// groups are the consumer groups without consumers.
+	groups *groupNotes
+	queue  *queue
 	// probes and looks are how many calls that remove little or nothing go
 	// into one pipeline.
 	probes, looks int
-	groups        *groupNotes
-	// held are streams that consumer groups hold back, by group; not all if
-	// there are many.
-	held   map[string]string
-	errors map[buffer.Class]int64
-	// examples are the first errors of each class.
-	examples map[buffer.Class]error
-	told     time.Time
-	planning bool // nothing is removed
-	// trimmed are the streams that lost an entry, and pressed how many each
-	// lost for want of memory; both are kept only where that may happen.
-	trimmed map[string]bool
-	pressed map[string]int64
+	// examined is how many streams were examined one by one.
+	examined int
+	// settled is called with what came of each stream.
+	settled func(c *stream, cut trim.Cut)
 }
 
 const (
-	pagesAtOnce = 2
 	firstProbes = 16
 	maxProbes   = 128
 	firstLooks  = 64
 	maxLooks    = 512
-	maxWaiting  = 10_000
 )
 
-func newRun(t *Sweeper, now time.Time, byAge bool) *run {
-	r := &run{
-		Sweeper: t, now: now, byAge: byAge, start: time.Now(), probes: firstProbes, looks: firstLooks,
-		queued: make(map[queueKey]bool), held: make(map[string]string), errors: make(map[buffer.Class]int64), examples: make(map[buffer.Class]error),
+func newRun(s *Sweeper, now time.Time, clock bool) *run {
+	return &run{
+		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
+		queue: newQueue(), probes: firstProbes, looks: firstLooks,
 	}
-	if r.minds() {
-		r.trimmed, r.pressed = make(map[string]bool), make(map[string]int64)
-	}
-	return r
 }
 
-// pass looks at every stream once.
+// deadline is when what begins now has used up the budget of a run.
+func (s *Sweeper) deadline() time.Time {
+	if s.o.Budget <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(s.o.Budget)
+}
+
+// isLate reports whether the time is up.
+func isLate(until time.Time) bool { return !until.IsZero() && time.Now().After(until) }
+
+// run trims all streams, then relieves the memory, and says what it did.
+func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
+	var result pressure.Result
+	err := r.readGroupNotes(ctx)
+	if err == nil {
+		err = r.pass(ctx)
+	}
+	if drainErr := r.drainAndSettle(ctx); err == nil {
+		err = drainErr
+	}
+	left := r.queue.take(r.s.carriedOver)
+	if err == nil && r.s.relieves() && r.clock {
+		// Memory has a time budget of its own: a long backlog must not keep it
+		// from being freed.
+		r.until = r.s.deadline()
+		result, err = r.relieve(ctx)
+	}
+	if err == nil {
+		err = r.groups.write(ctx, r.s.store, r.now)
+	}
+	r.tally.report.Left = len(left)
+	r.s.carriedOver = make(map[string]bool, len(left))
+	for i := range left {
+		r.s.carriedOver[left[i].stream.name] = true
+		r.settled(&left[i].stream, trim.Cut{})
+	}
+	if err == nil {
+		r.tally.report.Backlog, err = r.backlog(ctx, left)
+	}
+	r.tally.progress(true, len(left))
+	r.tally.log()
+	return r.tally.report, result, err
+}
+
+// pass looks at every stream once. The names of the next page are fetched while
+// one is worked on.
 func (r *run) pass(ctx context.Context) error {
-	pages, ctx := errgroup.WithContext(ctx)
-	pages.SetLimit(pagesAtOnce)
-	walkErr := r.store.WalkStreams(ctx, func(names []string) error {
-		page := r.candidates(names)
-		pages.Go(func() error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return rescue.Call(func() error { return r.page(ctx, page) })
-		})
-		return ctx.Err()
-	})
-	if err := pages.Wait(); err != nil {
+	pages := scan(ctx, r.s.store)
+	defer pages.stop()
+	var page []stream
+	for names := range pages.names {
+		page = r.streams(page[:0], names)
+		if err := r.page(ctx, page); err != nil {
+			return err
+		}
+	}
+	if err := pages.err(); err != nil {
 		return err
 	}
-	if walkErr == nil {
-		r.groups.forgetUnlisted()
-	}
-	return walkErr
+	r.groups.forgetUnlisted()
+	return nil
 }
 
-// yield lets the other page go on while this one waits for Redis.
-func (r *run) yield(wait func() error) error {
-	r.mu.Unlock()
-	defer r.mu.Lock()
-	return wait()
-}
-
-// candidate is a stream of a page, with what is known of it.
-type candidate struct {
-	name       string
-	policy     trim.Policy
-	length     int64
-	measured   bool  // the length is known
-	entryBytes int64 // 0 if not known
-	old        int64 // entries that are too old, as far as they were counted
-	timeIDs    bool  // the last id is a time
-	skip       bool
-	counted    bool // among the streams that lost an entry
-}
-
-// candidates picks the streams that a policy limits.
-func (r *run) candidates(names []string) []candidate {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	page := make([]candidate, 0, len(names))
+// streams are those of a page of names.
+func (r *run) streams(page []stream, names []string) []stream {
 	for _, name := range names {
-		r.report.Streams++
-		if r.groups.noted[name] != nil {
-			r.groups.met[name] = true
+		r.tally.report.Streams++
+		r.groups.meet(name)
+		c := stream{name: name, policy: r.s.o.Policies.For(name)}
+		if !r.clock {
+			c.policy = c.policy.WithoutClock()
 		}
-		if p := r.o.Policies.For(name); !p.KeepsAll() {
-			page = append(page, candidate{name: name, policy: p, timeIDs: true})
-		}
+		c.stats.Stream, c.needs = name, c.policy.Needs(r.now)
+		page = append(page, c)
 	}
 	return page
 }
 
-// page looks at one page of streams and takes the first bite of those that
-// have something to lose.
-func (r *run) page(ctx context.Context, page []candidate) error {
-	for _, step := range []func(context.Context, []candidate) error{
-		r.learnLengths, r.learnAges, r.biteLengths, r.biteAges,
-	} {
-		if err := step(ctx, page); err != nil {
-			return err
-		}
+// page looks at one page of streams, and trims first what is over a limit.
+func (r *run) page(ctx context.Context, page []stream) error {
+	if err := r.fetchLengths(ctx, page); err != nil {
+		return err
 	}
-	r.progress(false)
-	if len(r.waiting) > maxWaiting && !r.draining {
-		return r.drain(ctx)
+	if err := r.fetchAges(ctx, page); err != nil {
+		return err
+	}
+	due := r.decide(page)
+	if err := r.trimKnown(ctx, due); err != nil {
+		return err
+	}
+	if err := r.trimAged(ctx, due); err != nil {
+		return err
+	}
+	done := pick(page, func(c *stream) bool { return !r.queue.has(c.name) })
+	if err := r.settle(ctx, done); err != nil {
+		return err
+	}
+	r.tally.progress(false, r.queue.len())
+	if r.queue.len() > maxWaiting && !isLate(r.until) {
+		return r.drainAndSettle(ctx)
 	}
 	return nil
 }
 
-// call is the command for a stream, without a limit.
-func (r *run) call(c *candidate, reason trim.Reason) buffer.Trim {
-	t := buffer.Trim{Stream: c.name}
-	if reason == trim.ByAge {
-		t.Before = c.policy.AgeLimit(r.now)
-	} else {
-		t.MaxLen = c.policy.MaxLength
-		if c.timeIDs {
-			t.Floor = c.policy.Floor(r.now)
-		}
+// drainAndSettle removes the backlogs.
+func (r *run) drainAndSettle(ctx context.Context) error {
+	done, err := r.drain(ctx)
+	if err != nil {
+		return err
 	}
-	if r.o.RespectGroups {
-		t.Groups = r.guard(c.name)
-	}
-	return t
+	return r.settle(ctx, done)
 }
 
-// mayTrim is false for a stream whose young entries are protected by a clock
-// that cannot be trusted.
-func (r *run) mayTrim(c *candidate) bool { return r.byAge || c.policy.MinAge <= 0 }
-
-// failed counts a stream that could not be trimmed: one of another type is
-// malformed and passed over, anything else is an error.
-func (r *run) failed(stream string, err error) {
-	class := buffer.ClassOf(err)
-	if class == buffer.ClassWrongType {
-		r.o.OnMalformed("stream_type")
-		r.o.Log.Debug("not a stream: passed over", "stream", buffer.Escape(stream))
-		return
-	}
-	r.report.Errors++
-	r.errors[class]++
-	if r.examples[class] == nil {
-		r.examples[class] = fmt.Errorf("stream %s: %w", buffer.Quote(stream), err)
-	}
-	r.o.Log.Debug("stream not trimmed", "stream", buffer.Escape(stream), "error", err)
-}
-
-// logErrors says each class of error once, with its count.
-func (r *run) logErrors() {
-	for _, class := range slices.Sorted(maps.Keys(r.examples)) {
-		r.report.Examples = append(r.report.Examples, r.examples[class])
-	}
-	if n := len(r.held); n > 0 {
-		stream := slices.Min(slices.Collect(maps.Keys(r.held)))
-		r.o.Log.Info("entries protected by consumer groups", "streams", n, "example", buffer.Escape(stream), "group", buffer.Escape(r.held[stream]))
-	}
-	for class, n := range r.errors {
-		r.o.Log.Warn("streams were not trimmed", "class", string(class), "streams", n, "example", r.examples[class])
-	}
-}
-
-// removed notes what a call took from a stream.
-func (r *run) removed(c *candidate, reason trim.Reason, entries int64) {
-	if entries <= 0 {
-		return
-	}
-	if !c.counted {
-		c.counted = true
-		if !r.trimmed[c.name] {
-			r.report.StreamsTrimmed++
-		}
-		if r.trimmed != nil {
-			r.trimmed[c.name] = true
-		}
-	}
-	if reason == trim.ByPressure {
-		r.pressed[c.name] += entries
-	}
-	r.report.EntriesRemoved += entries
-	r.o.OnRemoved(c.name, reason, entries)
-}
-
-// progress tells how far the run is, at most five times a second.
-func (r *run) progress(always bool) {
-	if now := time.Now(); always || now.Sub(r.told) > 200*time.Millisecond {
-		r.told = now
-		r.o.OnProgress(Progress{Streams: r.report.Streams, Entries: r.report.EntriesRemoved, Waiting: len(r.queued)})
-	}
-}
-
-func pick(page []candidate, wanted func(*candidate) bool) []*candidate {
-	var picked []*candidate
+// decide picks the streams of a page that are over a limit.
+func (r *run) decide(page []stream) (due []*stream) {
 	for i := range page {
-		if wanted(&page[i]) {
-			picked = append(picked, &page[i])
+		c := &page[i]
+		if c.failed {
+			continue
+		}
+		var over bool
+		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); over {
+			due = append(due, c)
 		}
 	}
-	return picked
+	return due
 }
 
-func names(candidates []*candidate) []string {
-	all := make([]string, len(candidates))
-	for i, c := range candidates {
-		all[i] = c.name
+// maxMeasured is how many backlogs are measured where they are not known.
+const maxMeasured = 1000
+
+// backlog is how many entries are left to the next run.
+func (r *run) backlog(ctx context.Context, left []backlog) (entries int64, err error) {
+	var aged []string
+	limits := make(map[string]buffer.ID)
+	for i := range left {
+		b := &left[i]
+		unknown := slices.ContainsFunc(b.steps, func(s step) bool { return s.left < 0 })
+		switch {
+		case !unknown:
+			most := slices.MaxFunc(b.steps, func(a, b step) int { return cmp.Compare(a.left, b.left) })
+			entries += most.left
+		case len(aged) < maxMeasured:
+			aged = append(aged, b.stream.name)
+			limits[b.stream.name] = b.stream.needs.Before
+		}
 	}
-	return all
+	infos, err := r.s.store.Infos(ctx, aged)
+	if err != nil {
+		return entries, err
+	}
+	for i, name := range aged {
+		entries += max(1, infos[i].Length-trim.EstimateAbove(infos[i], limits[name]))
+	}
+	return entries, nil
 }

@@ -1,3 +1,10 @@
+// Package sweep trims all streams, so that neither producers nor viewers notice.
+//
+// A [Sweeper] asks for the lengths of streams page by page, has package trim
+// decide, and carries the cuts out in slices, each so small that Redis is never
+// blocked for longer than is allowed. Small cuts go in batches; what is left of
+// large ones, the backlog, is removed node by node. A plan is the same run over a
+// store that answers trimming calls from what was read.
 package sweep
 
 import (
@@ -7,7 +14,9 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/pressure"
 )
 
 // Store is what trimming needs of the stream buffer; it is used by several
@@ -34,17 +43,18 @@ type Store interface {
 }
 
 // DefaultGroupIdleAfter is how long a consumer group may be idle and still
-// hold trimming back.
+// protect entries.
 const DefaultGroupIdleAfter = time.Hour
 
-// Options of a [Sweeper]. Functions may be nil.
+// Options of a [Sweeper]. Functions may be nil; they are called by the goroutine
+// that runs the Sweeper.
 type Options struct {
 	Policies trim.Policies
 	// Pressure is the share of maxmemory above which streams keep less than
 	// their policies say, but never less than the default policy's MinAge,
 	// which must be set with it; 0 is off.
 	Pressure float64
-	// MaxStall is how long one call may hold up Redis; 0 means
+	// MaxStall is how long one call may block Redis; 0 means
 	// [DefaultMaxStall].
 	MaxStall time.Duration
 	// Budget is how long a run may take before it leaves the rest to the
@@ -55,15 +65,27 @@ type Options struct {
 	RespectGroups  bool
 	GroupIdleAfter time.Duration
 
-	// OnRemoved is told of entries that went from a stream.
+	// OnRemoved is called with entries that were removed from a stream.
 	OnRemoved func(stream string, reason trim.Reason, entries int64)
-	// OnCall is told how long a call took that removed something.
+	// OnCall is called with the time that a call took that removed something.
 	OnCall func(time.Duration)
-	// OnMalformed is told the kind of what cannot be trimmed as it should.
+	// OnMalformed is called with the kind of what cannot be trimmed as it should.
 	OnMalformed func(kind string)
-	// OnProgress is told how far a run is, now and then.
+	// OnProgress is called now and then with how far a run is.
 	OnProgress func(Progress)
-	Log        *slog.Logger
+	// OnStream is called with what a run learnt of a stream. A name that the
+	// scan returns twice comes twice. A plan does not call it.
+	OnStream func(Learnt)
+	Log      *slog.Logger
+}
+
+// Learnt is what a run knows of a stream once it has trimmed it.
+type Learnt struct {
+	Stream string
+	// Entries are those that are left.
+	Entries int64
+	// Protected are the entries over a limit that stay.
+	Protected []trim.Protection
 }
 
 // Progress is how far a run is.
@@ -84,8 +106,8 @@ type Report struct {
 	Examples []error
 	Left     int   // streams whose backlog is left to the next run
 	Backlog  int64 // entries of that backlog; an estimate where an age limits them
-	// Pressure says in words that streams keep less for want of memory;
-	// empty if they do not.
+	// Pressure says in words that streams keep less because Redis is near its
+	// maxmemory; empty if they do not.
 	Pressure string
 }
 
@@ -93,17 +115,21 @@ type Report struct {
 type Sweeper struct {
 	store Store
 	o     Options
+	// nodes are the server's limits of macro nodes, and pace is what was learnt
+	// of how much one call may free.
 	nodes buffer.NodeLimits
-	pace  *pace
-	// pressure is what streams keep less for want of memory.
-	pressure *pressure
+	pace  pace
+	// reducer is what streams keep less under memory pressure.
+	reducer *pressure.Reducer
+	// before, in a plan, is how full Redis is without what the plan removes.
+	before []buffer.NodeMemory
 	// carriedOver are the streams whose backlog the last run did not finish.
 	carriedOver map[string]bool
 	// announced: what a stricter policy removes was said.
 	announced bool
 }
 
-// New makes a trimmer over a store.
+// New makes a sweeper over a store.
 func New(store Store, o Options) *Sweeper {
 	if o.MaxStall <= 0 {
 		o.MaxStall = DefaultMaxStall
@@ -123,67 +149,56 @@ func New(store Store, o Options) *Sweeper {
 	if o.OnProgress == nil {
 		o.OnProgress = func(Progress) {}
 	}
+	if o.OnStream == nil {
+		o.OnStream = func(Learnt) {}
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{
-		store: store, o: o, pace: newPace(o.MaxStall), pressure: newPressure(),
-	}
+	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), reducer: pressure.NewReducer()}
 }
 
-// Run removes from every stream what its policy does not keep. The error says what broke the run off, or that Redis's clock cannot be
-// trusted and so nothing was removed by age; streams that could not be trimmed
-// are counted in the report.
-func (t *Sweeper) Run(ctx context.Context) (Report, error) {
-	now, clockErr := t.begin(ctx)
-	if clockErr != nil && !errors.Is(clockErr, buffer.ErrClock) {
+// Run removes from every stream what its policy does not keep. The error says
+// what broke the run off, or that Redis's clock cannot be trusted and so nothing
+// was removed by age; streams that could not be trimmed are counted in the
+// report.
+func (s *Sweeper) Run(ctx context.Context) (Report, error) {
+	now, clockErr := s.begin(ctx)
+	if clockErr != nil && !errors.Is(clockErr, redisconn.ErrClock) {
 		return Report{}, clockErr
 	}
-	if !t.announced && clockErr == nil {
-		t.announced = true
-		if err := t.announce(ctx); err != nil {
-			t.o.Log.Warn("cannot tell whether the policy got stricter", "error", err)
+	if !s.announced && clockErr == nil {
+		s.announced = true
+		if err := s.announce(ctx); err != nil {
+			s.o.Log.Warn("cannot compare policies", "error", err)
 		}
 	}
-	r := newRun(t, now, clockErr == nil)
-	err := r.readGroupNotes(ctx)
-	if err == nil {
-		err = r.pass(ctx)
+	r := newRun(s, now, clockErr == nil)
+	r.settled = func(c *stream, cut trim.Cut) {
+		if isPressed(cut) {
+			return // it was handed over before, as its policy left it
+		}
+		s.o.OnStream(Learnt{Stream: c.name, Entries: c.length(), Protected: cut.Protected})
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if drainErr := r.drain(ctx); err == nil {
-		err = drainErr
-	}
-	if err == nil {
-		err = r.press(ctx)
-	}
-	if err == nil {
-		err = r.groups.write(ctx, r.store, r.now)
-	}
-	r.report.Left = len(r.waiting)
-	t.carriedOver = make(map[string]bool, len(r.waiting))
-	for _, b := range r.waiting {
-		t.carriedOver[b.name] = true
-	}
-	if err == nil {
-		r.report.Backlog, err = r.backlog(ctx)
-	}
-	r.progress(true)
-	r.logErrors()
+	report, result, err := r.run(ctx)
+	report.Pressure = result.Sentence()
 	if err == nil {
 		err = clockErr
 	}
-	return r.report, err
+	return report, err
 }
 
 // begin asks for the server's time, and for what does not change.
-func (t *Sweeper) begin(ctx context.Context) (now time.Time, err error) {
+func (s *Sweeper) begin(ctx context.Context) (now time.Time, err error) {
 	started := time.Now()
-	now, err = t.store.Now(ctx)
-	t.pace.trips(time.Since(started))
-	if t.nodes == (buffer.NodeLimits{}) {
-		t.nodes = t.store.NodeLimits(ctx)
+	now, err = s.store.Now(ctx)
+	s.pace.trips(time.Since(started))
+	if s.nodes == (buffer.NodeLimits{}) {
+		s.nodes = s.store.NodeLimits(ctx)
 	}
 	return now, err
 }
+
+// relieves reports whether memory counts. Without an age below which nothing
+// goes it does not, as there would be no end to it.
+func (s *Sweeper) relieves() bool { return s.o.Pressure > 0 && s.o.Policies.Default.MinAge > 0 }

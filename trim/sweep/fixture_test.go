@@ -13,41 +13,42 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// world is a server with a producer's client and a watched store.
-type world struct {
+// fixture is a server with a producer's client and a watched store.
+type fixture struct {
 	t     testing.TB
 	rdb   *redis.Client
 	store *watched
 }
 
-func realWorld(t testing.TB, args ...string) *world {
+func realFixture(t testing.TB, args ...string) *fixture {
 	t.Helper()
 	s := redistest.Start(t, args...)
-	return newWorld(t, s.Client, s.URL())
+	return newFixture(t, s.Client, s.URL())
 }
 
-func miniWorld(t testing.TB) *world {
+func miniFixture(t testing.TB) *fixture {
 	t.Helper()
 	m := miniredis.RunT(t)
 	rdb := redis.NewClient(&redis.Options{Addr: m.Addr(), Protocol: 2})
 	t.Cleanup(func() { _ = rdb.Close() })
-	return newWorld(t, rdb, "redis://"+m.Addr())
+	return newFixture(t, rdb, "redis://"+m.Addr())
 }
 
-func newWorld(t testing.TB, rdb *redis.Client, url string) *world {
+func newFixture(t testing.TB, rdb *redis.Client, url string) *fixture {
 	t.Helper()
-	return &world{t, rdb, &watched{Buffer: openBuffer(t, url)}}
+	return &fixture{t, rdb, &watched{Buffer: openBuffer(t, url)}}
 }
 
 func openBuffer(t testing.TB, url string) *buffer.Buffer {
 	t.Helper()
-	b, err := buffer.Open(t.Context(), buffer.Options{Connection: buffer.Connection{URL: url, Timeout: time.Minute}})
+	b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func (w *watched) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trim
 }
 
 // list adds names to the set of streams.
-func (w *world) list(names ...string) {
+func (w *fixture) list(names ...string) {
 	w.t.Helper()
 	for _, name := range names {
 		if err := w.rdb.SAdd(w.t.Context(), "streams", name).Err(); err != nil {
@@ -113,7 +114,7 @@ func (w *world) list(names ...string) {
 }
 
 // fill lists a stream and adds an entry of so many bytes for each id.
-func (w *world) fill(name string, bytes int, ids ...string) {
+func (w *fixture) fill(name string, bytes int, ids ...string) {
 	w.t.Helper()
 	w.list(name)
 	payload := strings.Repeat("x", bytes)
@@ -133,7 +134,7 @@ func (w *world) fill(name string, bytes int, ids ...string) {
 }
 
 // remaining are the ids that a stream still has.
-func (w *world) remaining(name string) []string {
+func (w *fixture) remaining(name string) []string {
 	w.t.Helper()
 	messages, err := w.rdb.XRange(w.t.Context(), "stream:"+name, "-", "+").Result()
 	if err != nil {
@@ -146,13 +147,13 @@ func (w *world) remaining(name string) []string {
 	return ids
 }
 
-func (w *world) length(name string) int64 {
+func (w *fixture) length(name string) int64 {
 	w.t.Helper()
 	return w.rdb.XLen(w.t.Context(), "stream:"+name).Val()
 }
 
 // trimmer makes a trimmer with one policy for all.
-func (w *world) trimmer(p trim.Policy, more ...func(*Options)) *Sweeper {
+func (w *fixture) trimmer(p trim.Policy, more ...func(*Options)) *Sweeper {
 	o := Options{Policies: trim.Policies{Default: p}}
 	for _, change := range more {
 		change(&o)
@@ -160,7 +161,7 @@ func (w *world) trimmer(p trim.Policy, more ...func(*Options)) *Sweeper {
 	return New(w.store, o)
 }
 
-func (w *world) run(tr *Sweeper) Report {
+func (w *fixture) run(tr *Sweeper) Report {
 	w.t.Helper()
 	r, err := tr.Run(w.t.Context())
 	if err != nil {

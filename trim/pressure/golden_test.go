@@ -1,4 +1,4 @@
-package sweep
+package pressure
 
 import (
 	"flag"
@@ -25,7 +25,7 @@ func golden(t *testing.T, name, got string) {
 	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
 	for i := range min(len(gotLines), len(wantLines)) {
 		if gotLines[i] != wantLines[i] {
-			t.Fatalf("%s:%d (go test ./trim/sweep -update writes it anew)\n got %s\nwant %s", file, i+1, gotLines[i], wantLines[i])
+			t.Fatalf("%s:%d (go test ./trim/pressure -update writes it anew)\n got %s\nwant %s", file, i+1, gotLines[i], wantLines[i])
 		}
 	}
 	if len(gotLines) != len(wantLines) {

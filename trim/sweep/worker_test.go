@@ -55,7 +55,7 @@ func (n *twoNodes) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Tri
 }
 
 func TestTheNodesOfAClusterAreDrainedSideBySide(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	for _, name := range []string{"a-1", "a-2", "b-1"} {
 		w.fill(name, 4096, times(time.Now().Add(-time.Hour), 2000)...)
 	}

@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	keepersStreams = 12
-	keepersMinAge  = 150 * time.Millisecond
-	keepersLast    = 2 * time.Second
+	instanceStreams = 12
+	instanceMinAge  = 150 * time.Millisecond
+	instancesLast   = 2 * time.Second
 )
 
-// TestTwoKeepersNeverRemoveWhatThePolicyKeeps lets two keepers, each with its
+// TestTwoInstancesNeverRemoveWhatThePolicyKeeps lets two instances, each with its
 // own connection, work on the same streams while a producer appends. Whatever
 // they do, an entry may only go once it is older than the policy's MinAge and
 // not among the newest MaxLength.
-func TestTwoKeepersNeverRemoveWhatThePolicyKeeps(t *testing.T) {
+func TestTwoInstancesNeverRemoveWhatThePolicyKeeps(t *testing.T) {
 	for _, p := range []trim.Policy{
-		{MaxLength: 50, MinAge: keepersMinAge},
-		{MaxLength: 50, MinAge: keepersMinAge, Exact: true},
-		{MaxLength: 50, MaxAge: 2 * keepersMinAge, MinAge: keepersMinAge, Exact: true},
+		{MaxLength: 50, MinAge: instanceMinAge},
+		{MaxLength: 50, MinAge: instanceMinAge, Exact: true},
+		{MaxLength: 50, MaxAge: 2 * instanceMinAge, MinAge: instanceMinAge, Exact: true},
 	} {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
 			s := redistest.Start(t, "--stream-node-max-entries", "10")
-			ctx, stop := context.WithTimeout(t.Context(), keepersLast)
+			ctx, stop := context.WithTimeout(t.Context(), instancesLast)
 			defer stop()
-			added := make([][]buffer.ID, keepersStreams)
+			added := make([][]buffer.ID, instanceStreams)
 			var work sync.WaitGroup
 			var removed [2]int64
 			for i := range removed {
@@ -61,7 +61,7 @@ func TestTwoKeepersNeverRemoveWhatThePolicyKeeps(t *testing.T) {
 				gone += int64(len(ids)) - s.Client.XLen(t.Context(), streamOf(n)).Val()
 			}
 			if gone != removed[0]+removed[1] || min(removed[0], removed[1]) == 0 {
-				t.Errorf("%d entries are gone; the keepers say that they removed %d", gone, removed)
+				t.Errorf("%d entries are gone; the instances say that they removed %d", gone, removed)
 			}
 		})
 	}
@@ -101,7 +101,7 @@ func produce(t *testing.T, rdb *redis.Client, added [][]buffer.ID) {
 var firstAndTime = redis.NewScript(`
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local now = redis.call('TIME')
-return {first and first[1] or '', redis.call('XLEN', KEYS[1]), now[1] * 1000 + math.Floor(now[2] / 1000)}
+return {first and first[1] or '', redis.call('XLEN', KEYS[1]), now[1] * 1000 + math.floor(now[2] / 1000)}
 `)
 
 // checkOldestEntries finds out which entries are gone, and whether they might.

@@ -23,8 +23,8 @@ const (
 	testMinAge = 5 * time.Second
 )
 
-// pressed makes a trimmer that minds memory, and what it says.
-func (w *world) pressed(p trim.Policy, more ...func(*Options)) (*Sweeper, *bytes.Buffer) {
+// pressed makes a sweeper that relieves memory, and what it says.
+func (w *fixture) pressed(p trim.Policy, more ...func(*Options)) (*Sweeper, *bytes.Buffer) {
 	log := &bytes.Buffer{}
 	p.MinAge = testMinAge
 	options := append([]func(*Options){func(o *Options) {
@@ -34,7 +34,7 @@ func (w *world) pressed(p trim.Policy, more ...func(*Options)) (*Sweeper, *bytes
 }
 
 // limitMemory sets maxmemory so that the given share of it is in use.
-func (w *world) limitMemory(share float64) {
+func (w *fixture) limitMemory(share float64) {
 	w.t.Helper()
 	used := w.memory().Used
 	if err := w.rdb.ConfigSet(w.t.Context(), "maxmemory", fmt.Sprint(int64(float64(used)/share))).Err(); err != nil {
@@ -42,7 +42,7 @@ func (w *world) limitMemory(share float64) {
 	}
 }
 
-func (w *world) memory() buffer.NodeMemory {
+func (w *fixture) memory() buffer.NodeMemory {
 	w.t.Helper()
 	all, err := w.store.Memories(w.t.Context())
 	if err != nil {
@@ -83,7 +83,7 @@ func (p *producer) younger(since int64) (n int64) {
 // Ten streams take four megabytes a second, of which Redis may hold sixty-four:
 // the plain policy would let them have ten times as much.
 func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
-	w := realWorld(t, "--maxmemory", "64mb", "--maxmemory-policy", "noeviction")
+	w := realFixture(t, "--maxmemory", "64mb", "--maxmemory-policy", "noeviction")
 	var producers []*producer
 	for i := range 10 {
 		p := &producer{stream: fmt.Sprint("car ", i), payload: strings.Repeat("x", 2000*(i+1))}
@@ -133,22 +133,22 @@ func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
 		w.store.now = clock
 		w.run(tr)
 	}
-	if len(tr.pressure.shorter) > 0 || len(tr.pressure.under) > 0 {
-		t.Errorf("still tight: %v", tr.pressure.shorter)
+	if streams, nodes := tr.reducer.Reduced(); streams > 0 || nodes > 0 {
+		t.Errorf("still reduced: %d streams on %d nodes", streams, nodes)
 	}
 	said := log.String()
-	for _, line := range []string{"memory is short: streams keep less", "memory is no longer short"} {
+	for _, line := range []string{"memory pressure, reducing retention", "memory pressure ended"} {
 		if n := strings.Count(said, line); n != 1 {
 			t.Errorf("said %q %d times, want once, in\n%s", line, n, said)
 		}
 	}
-	if !strings.Contains(said, "retention got tighter") {
+	if !strings.Contains(said, "reduced retention") {
 		t.Errorf("the log does not say what it tightens:\n%s", said)
 	}
 }
 
 func TestRetentionRelaxesAStepARun(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	hour := time.Now().Add(-time.Hour)
 	w.fill("stays", 4000, times(hour, 4000)...)
 	w.fill("goes", 4000, times(hour, 2000)...)
@@ -161,18 +161,20 @@ func TestRetentionRelaxesAStepARun(t *testing.T) {
 	if !strings.Contains(report.Pressure, "% of maxmemory (limit 80 %): 1 stream keeps less") {
 		t.Errorf("the report says %q", report.Pressure)
 	}
-	before := tr.pressure.shorter["stays"].keep
+	reduced := func() int { streams, _ := tr.reducer.Reduced(); return streams }
+	first, _ := tr.reducer.Reduction("stays")
+	before := first.Keep
 	if before == 0 || w.length("goes") != 2000 {
-		t.Fatalf("keeps less: %v, want the largest stream alone", tr.pressure.shorter)
+		t.Fatalf("%d streams keep less, want the largest stream alone", reduced())
 	}
 	if err := w.rdb.Del(t.Context(), "stream:goes").Err(); err != nil {
 		t.Fatal(err)
 	}
-	for runs := 0; len(tr.pressure.shorter) > 0; runs++ {
+	for runs := 0; reduced() > 0; runs++ {
 		w.run(tr)
-		if s, still := tr.pressure.shorter["stays"]; still && (s.keep <= before || s.keep > before*stepWhole/stepPart+1) {
-			t.Fatalf("keeps %d after %d: want one step back", s.keep, before)
-		} else if before = s.keep; runs > 20 {
+		if s, still := tr.reducer.Reduction("stays"); still && (s.Keep <= before || s.Keep > before*8/7+1) {
+			t.Fatalf("keeps %d after %d: want one step back", s.Keep, before)
+		} else if before = s.Keep; runs > 20 {
 			t.Fatal("does not relax")
 		}
 	}
@@ -182,7 +184,7 @@ func TestRetentionRelaxesAStepARun(t *testing.T) {
 }
 
 func TestPressureLeavesAloneWhatNothingProtects(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	hour := time.Now().Add(-time.Hour)
 	w.fill("counters", 4000, counters(1, 1000)...)
 	w.fill("pit wall", 4000, times(hour, 1000)...)
@@ -205,21 +207,21 @@ func TestPressureLeavesAloneWhatNothingProtects(t *testing.T) {
 	if n := w.length("old"); n != 1 {
 		t.Errorf("the only stream that may lose entries keeps %d of 1000, want 1 as memory is as short as that", n)
 	}
-	if n := strings.Count(log.String(), "memory stays short"); n != 1 {
+	if n := strings.Count(log.String(), "memory pressure remains"); n != 1 {
 		t.Errorf("said %d times that memory stays short, want once", n)
 	}
 }
 
 func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	hour := time.Now().Add(-time.Hour)
 	w.fill("large", 4000, times(hour, 5000)...)
 	w.fill("over", 1000, times(hour, 6000)...)
 	w.fill("small", 100, times(hour, 100)...)
 	w.limitMemory(0.96)
 	planner, _ := w.pressed(trim.Policy{MaxLength: 5000})
-	planned := make(map[string]trim.Action)
-	report, err := planner.Plan(t.Context(), func(a trim.Action) {
+	planned := make(map[string]trim.Cut)
+	report, err := planner.Plan(t.Context(), func(a trim.Cut) {
 		if _, twice := planned[a.Stream]; twice {
 			t.Errorf("%s is planned twice", a.Stream)
 		}
@@ -232,8 +234,8 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 		t.Fatal("a plan removed entries")
 	}
 	large := planned["large"]
-	if want := "memory at 96 % of maxmemory (limit 80 %): keeps "; !strings.HasPrefix(large.Reason, want) || !strings.HasSuffix(large.Reason, " of 5 000") {
-		t.Errorf("the plan says %q, want %q …", large.Reason, want)
+	if want := "memory at 96 % of maxmemory (limit 80 %): keeps "; !strings.HasPrefix(large.Reason(), want) || !strings.HasSuffix(large.Reason(), " of 5 000") {
+		t.Errorf("the plan says %q, want %q …", large.Reason(), want)
 	}
 	if report.StreamsTrimmed != 2 || report.EntriesRemoved != large.Entries+planned["over"].Entries || planned["over"].Entries == 0 {
 		t.Errorf("planned %+v with the summary %+v", planned, report)
@@ -259,7 +261,7 @@ func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
 		{"a group that read half", 1000, 1000},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			w.fill("car", 4000, times(time.Now().Add(-time.Hour), 2000)...)
 			w.group("g", "0")
 			if c.read > 0 {
@@ -267,20 +269,20 @@ func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
 			}
 			w.limitMemory(4)
 			respect := func(o *Options) { o.RespectGroups = true }
-			var planned trim.Action
+			var planned trim.Cut
 			planner, _ := w.pressed(trim.Policy{MaxLength: 5000}, respect)
-			if _, err := planner.Plan(t.Context(), func(a trim.Action) { planned = a }); err != nil {
+			if _, err := planner.Plan(t.Context(), func(a trim.Cut) { planned = a }); err != nil {
 				t.Fatal(err)
 			}
 			if len(planned.Protected) != 1 {
 				t.Fatalf("planned %+v, want one protection", planned)
 			}
 			p, needed := planned.Protected[0], fmt.Sprintf(`consumer group "g" still needs %s`, human.Count(c.stay))
-			if p.By != trim.ProtectedByGroup || p.Group != "g" || p.Reason != needed || p.Entries != c.stay {
+			if p.By != trim.ProtectedByGroup || p.Group != "g" || p.Reason() != needed || p.Entries != c.stay {
 				t.Errorf("protected by %+v, want %d entries: %s", p, c.stay, needed)
 			}
-			if c.read > 0 && !strings.HasSuffix(planned.Reason, needed) {
-				t.Errorf("the plan's reason is %q", planned.Reason)
+			if c.read > 0 && !strings.HasSuffix(planned.Reason(), needed) {
+				t.Errorf("the plan's reason is %q", planned.Reason())
 			}
 			tr, _ := w.pressed(trim.Policy{MaxLength: 5000}, respect)
 			w.run(tr)
@@ -293,13 +295,13 @@ func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
 }
 
 func TestWithoutMaxmemoryItIsSaidOnce(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
 	tr, log := w.pressed(trim.Policy{MaxLength: 500})
 	for range 3 {
 		w.run(tr)
 	}
-	if n := strings.Count(log.String(), `"TRIM_PRESSURE is off: it cannot work" why="Redis has no maxmemory"`); n != 1 {
+	if n := strings.Count(log.String(), `"memory-pressure trimming unavailable" why="Redis has no maxmemory"`); n != 1 {
 		t.Errorf("said %d times, want once, in\n%s", n, log)
 	}
 	if n := w.length("a"); n > 600 {
@@ -309,16 +311,16 @@ func TestWithoutMaxmemoryItIsSaidOnce(t *testing.T) {
 
 func TestWhereInfoIsDeniedTheRestGoesOn(t *testing.T) {
 	s := redistest.Start(t)
-	if err := s.Client.Do(t.Context(), "ACL", "SETUSER", "keeper", "on", ">secret", "~*", "+@all", "-info").Err(); err != nil {
+	if err := s.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">secret", "~*", "+@all", "-info").Err(); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, s.Client, strings.Replace(s.URL(), "redis://", "redis://keeper:secret@", 1))
+	w := newFixture(t, s.Client, strings.Replace(s.URL(), "redis://", "redis://narrow:secret@", 1))
 	w.fill("a", 100, times(time.Now().Add(-time.Hour), 1000)...)
 	tr, log := w.pressed(trim.Policy{MaxLength: 500})
 	for range 3 {
 		w.run(tr)
 	}
-	if n := strings.Count(log.String(), `"TRIM_PRESSURE is off: it cannot work" why="the Redis user may not ask for the server's memory (+info)"`); n != 1 {
+	if n := strings.Count(log.String(), `"memory-pressure trimming unavailable" why="the Redis user may not ask for the server's memory (+info)"`); n != 1 {
 		t.Errorf("said %d times, want once, in\n%s", n, log)
 	}
 	if n := w.length("a"); n > 600 {

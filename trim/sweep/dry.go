@@ -1,0 +1,330 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// dryStore is a store that lets reads through, and answers trimming calls from
+// what was read: what a run has removed is gone for the rest of that run. It
+// sends no command that writes.
+type dryStore struct {
+	Store
+	mu      sync.Mutex
+	streams map[string]*dryStream
+	// without are the groups that are noted as without consumers, by stream.
+	without map[string][]string
+}
+
+func newDryStore(s Store) *dryStore {
+	return &dryStore{Store: s, streams: make(map[string]*dryStream), without: make(map[string][]string)}
+}
+
+// Trims implements [Store].
+func (d *dryStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.read(ctx, calls); err != nil {
+		return nil, err
+	}
+	results := make([]buffer.Trimmed, len(calls))
+	for i, call := range calls {
+		var err error
+		if results[i], err = d.streams[call.Stream].trim(ctx, d.Store, call); err != nil {
+			return nil, err
+		}
+		results[i].Lonely = d.without[call.Stream]
+	}
+	return results, nil
+}
+
+// read reads what is not known yet of the streams of calls.
+func (d *dryStore) read(ctx context.Context, calls []buffer.Trim) error {
+	var unknown []string
+	for _, call := range calls {
+		if d.streams[call.Stream] == nil && !slices.Contains(unknown, call.Stream) {
+			unknown = append(unknown, call.Stream)
+		}
+	}
+	infos, err := d.Store.Infos(ctx, unknown)
+	if err != nil {
+		return err
+	}
+	for i, name := range unknown {
+		d.streams[name] = &dryStream{name: name, info: infos[i]}
+	}
+	for _, call := range calls {
+		if err := d.streams[call.Stream].readGroups(ctx, d.Store, call.Groups); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe adds to a cut what the store knows of the stream.
+func (d *dryStore) describe(cut *trim.Cut) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.streams[cut.Stream]
+	if s == nil {
+		return
+	}
+	cut.Estimated = cut.Estimated || s.estimated
+	for i := range cut.Protected {
+		if cut.Protected[i].By == trim.ProtectedByNode {
+			cut.Protected[i].Stay = trim.NodeEntries(s.info)
+		}
+	}
+}
+
+// of is a stream that lost entries, else one that did not.
+func (d *dryStore) of(stream string) *dryStream {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if s := d.streams[stream]; s != nil && s.gone > 0 {
+		return s
+	}
+	return &dryStream{}
+}
+
+// Lengths implements [Store].
+func (d *dryStore) Lengths(ctx context.Context, names []string) ([]buffer.Length, error) {
+	lengths, err := d.Store.Lengths(ctx, names)
+	for i := range lengths {
+		lengths[i].Entries = max(0, lengths[i].Entries-d.of(names[i]).gone)
+	}
+	return lengths, err
+}
+
+// Sizes implements [Store].
+func (d *dryStore) Sizes(ctx context.Context, names []string) ([]int64, error) {
+	sizes, err := d.Store.Sizes(ctx, names)
+	for i := range sizes {
+		sizes[i] -= d.of(names[i]).share(sizes[i])
+	}
+	return sizes, err
+}
+
+// Heads implements [Store].
+func (d *dryStore) Heads(ctx context.Context, looks []buffer.Look) ([]buffer.Head, error) {
+	heads, err := d.Store.Heads(ctx, looks)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range heads {
+		s := d.streams[looks[i].Stream]
+		if s == nil || s.gone == 0 || heads[i].Err != nil {
+			continue
+		}
+		old, err := s.countBelow(ctx, d.Store, looks[i].Before)
+		if err != nil {
+			return nil, err
+		}
+		heads[i].Length, heads[i].Old = s.left(), min(old, looks[i].Count)
+		heads[i].First = s.now().First
+	}
+	return heads, err
+}
+
+// Infos implements [Store].
+func (d *dryStore) Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error) {
+	infos, err := d.Store.Infos(ctx, names)
+	for i := range infos {
+		if s := d.of(names[i]); s.gone > 0 {
+			infos[i] = s.now()
+		}
+	}
+	return infos, err
+}
+
+// CountBefore implements [Store].
+func (d *dryStore) CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error) {
+	gone := d.of(stream).gone
+	n, err := d.Store.CountBefore(ctx, stream, id, most+gone)
+	return max(0, n-gone), err
+}
+
+// Memories implements [Store]: what was removed is free.
+func (d *dryStore) Memories(ctx context.Context) ([]buffer.NodeMemory, error) {
+	memories, err := d.Store.Memories(ctx)
+	if err != nil {
+		return memories, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for name, s := range d.streams {
+		if s.gone > 0 {
+			names = append(names, name)
+		}
+	}
+	for part := range slices.Chunk(names, maxBatch) {
+		sizes, err := d.Store.Sizes(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for i, name := range part {
+			node, err := d.Store.NodeOf(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			for m := range memories {
+				if memories[m].Node == node {
+					memories[m].Used -= d.streams[name].share(sizes[i])
+				}
+			}
+		}
+	}
+	return memories, nil
+}
+
+// GroupNotes implements [Store].
+func (d *dryStore) GroupNotes(ctx context.Context) (map[buffer.GroupName]time.Time, error) {
+	notes, err := d.Store.GroupNotes(ctx)
+	for g := range notes {
+		d.without[g.Stream] = append(d.without[g.Stream], g.Group)
+	}
+	return notes, err
+}
+
+// NoteGroups implements [Store].
+func (*dryStore) NoteGroups(context.Context, []buffer.GroupName, time.Time) error { return nil }
+
+// ForgetGroups implements [Store].
+func (*dryStore) ForgetGroups(context.Context, []buffer.GroupName) error { return nil }
+
+// SetTrimPolicy implements [Store].
+func (*dryStore) SetTrimPolicy(context.Context, buffer.Facts) error { return nil }
+
+// dryStream is a stream as it was read, less what was removed.
+type dryStream struct {
+	name string
+	info buffer.StreamInfo
+	gone int64
+	// below is how many entries lay below an id when it was read.
+	below map[buffer.ID]int64
+	// needed is the first id that a consumer group needs, and group its name.
+	needed     buffer.ID
+	group      string
+	groupErr   error
+	groupsRead bool
+	// estimated: an answer was an estimate.
+	estimated bool
+}
+
+func (s *dryStream) left() int64 { return max(0, s.info.Length-s.gone) }
+
+// share is what the removed entries took of so many bytes.
+func (s *dryStream) share(bytes int64) int64 {
+	return int64(float64(bytes) * float64(s.gone) / float64(max(1, s.info.Length)))
+}
+
+// now is the stream without what was removed, as if it grew evenly.
+func (s *dryStream) now() buffer.StreamInfo {
+	info := s.info
+	info.Length = s.left()
+	if info.Length == 0 {
+		info.First, info.Newest, info.Nodes = buffer.ID{}, buffer.ID{}, 0
+		return info
+	}
+	part := float64(s.gone) / float64(s.info.Length)
+	info.First.Ms += uint64(part * float64(info.Newest.Ms-info.First.Ms))
+	node := trim.NodeEntries(s.info)
+	info.Nodes = (info.Length + node - 1) / node
+	return info
+}
+
+func (s *dryStream) readGroups(ctx context.Context, store Store, guard *buffer.GroupGuard) error {
+	if guard == nil || s.groupsRead || !s.info.Exists() {
+		return nil
+	}
+	floors, err := store.GroupFloors(ctx, []string{s.name}, *guard)
+	if err != nil {
+		return err
+	}
+	s.groupsRead, s.needed, s.group, s.groupErr = true, floors[0].Needed, floors[0].Group, floors[0].Err
+	return nil
+}
+
+// countBelow is how many entries that are left lie below an id.
+func (s *dryStream) countBelow(ctx context.Context, store Store, id buffer.ID) (int64, error) {
+	n, known := s.below[id]
+	if !known {
+		var estimated bool
+		var err error
+		if n, estimated, err = countBelow(ctx, store, s.name, s.info, id); err != nil {
+			return 0, err
+		}
+		if s.below == nil {
+			s.below = make(map[buffer.ID]int64)
+		}
+		s.below[id], s.estimated = n, s.estimated || estimated
+	}
+	return max(0, n-s.gone), nil
+}
+
+// trim answers a call as Redis would.
+func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (result buffer.Trimmed, err error) {
+	switch {
+	case s.info.Err != nil:
+		return buffer.Trimmed{Err: s.info.Err}, nil
+	case s.groupErr != nil:
+		return buffer.Trimmed{Err: s.groupErr}, nil
+	case !s.info.Exists():
+		if s.info.Type != "none" {
+			result.Err = fmt.Errorf("WRONGTYPE %s", s.info.Type)
+		}
+		return result, nil
+	}
+	floor, holder := call.Floor, ""
+	if call.Groups != nil && s.group != "" && (floor.IsZero() || s.needed.Less(floor)) {
+		floor, holder = s.needed, s.group
+	}
+	over := s.left() - call.MaxLen
+	if !call.Before.IsZero() {
+		if over, err = s.countBelow(ctx, store, call.Before); err != nil {
+			return result, err
+		}
+	}
+	free := over
+	if !floor.IsZero() {
+		result.Floor, result.FloorGroup = floor, holder
+		below, err := s.countBelow(ctx, store, floor)
+		if err != nil {
+			return result, err
+		}
+		free = min(over, below)
+	}
+	if over <= 0 {
+		return result, nil
+	}
+	result.Removed = s.remove(free, call)
+	if free < over && result.Removed < min(over, call.Limit) {
+		result.HeldBy = holder
+	}
+	return result, nil
+}
+
+// remove removes as many of the entries as a call may, and says how many.
+func (s *dryStream) remove(entries int64, call buffer.Trim) int64 {
+	removed := max(0, min(entries, call.Limit))
+	if !call.Exact {
+		node := trim.NodeEntries(s.info)
+		s.estimated = s.estimated || s.info.Nodes != s.info.Length
+		first := min(node-s.gone%node, s.left())
+		switch {
+		case removed >= s.left():
+		case removed < first:
+			removed = 0
+		default:
+			removed = first + (removed-first)/node*node
+		}
+	}
+	s.gone += removed
+	return removed
+}

@@ -1,0 +1,246 @@
+package sweep
+
+import (
+	"context"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// fewEntries is how many entries a call may always take: two macro nodes as
+// Redis makes them by default.
+const fewEntries = 200
+
+// nodeEntries is how many entries of a size, in bytes, a macro node holds by the
+// server's present limits. A stream may have larger nodes, from other limits or
+// another server, so this only says where to begin.
+func nodeEntries(limits buffer.NodeLimits, entryBytes int64) int64 {
+	return min(fewEntries/2, limits.EntriesPerNode(entryBytes))
+}
+
+// call is the command for one step of a cut, without a limit.
+func (r *run) call(c *stream, s trim.Step) buffer.Trim {
+	call := buffer.Trim{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, Floor: s.Floor}
+	if r.s.o.RespectGroups {
+		call.Groups = r.groups.guard(c.name, r.s.o.GroupIdleAfter, r.now)
+	}
+	return call
+}
+
+// trimKnown takes what is over a limit by a known number of entries: few in
+// batches, or alone if they are more than a batch may free; many later, one
+// stream at a time.
+func (r *run) trimKnown(ctx context.Context, due []*stream) error {
+	if err := r.fetchBytes(ctx, due); err != nil {
+		return err
+	}
+	b := batch{run: r}
+	for _, c := range due {
+		for _, s := range c.cut.Steps {
+			limit := r.s.pace.entries(c.entryBytes, nodeEntries(r.s.nodes, c.entryBytes))
+			switch {
+			case s.AtLeast:
+			case s.Over > 2*limit || r.queue.has(c.name):
+				r.enqueue(c, s, false)
+			default:
+				call := r.call(c, s)
+				call.Limit, call.Exact = max(limit, s.Over), c.policy.Exact
+				if err := b.add(ctx, first{c, s, call}, s.Over*c.entryBytes); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return b.send(ctx)
+}
+
+// firstAged is the limit of a first call by age: as few entries as can tell
+// whether there is more, but never many large ones.
+func firstAged(entryBytes int64) int64 {
+	return max(2, min(fewEntries, firstSlice/max(1, entryBytes)))
+}
+
+// trimAged takes entries of which it is only known that some are too old, a few
+// from each stream.
+func (r *run) trimAged(ctx context.Context, due []*stream) error {
+	var calls []first
+	for _, c := range due {
+		for _, s := range c.cut.Steps {
+			if !s.AtLeast || c.failed {
+				continue
+			}
+			if r.queue.has(c.name) {
+				r.enqueue(c, s, false)
+				continue
+			}
+			call := r.call(c, s)
+			call.Limit, call.Exact = firstAged(c.entryBytes), c.policy.Exact
+			calls = append(calls, first{c, s, call})
+		}
+	}
+	b := batch{run: r, aged: true}
+	for len(calls) > 0 {
+		part := calls[:min(r.probes, len(calls))]
+		calls = calls[len(part):]
+		for _, f := range part {
+			if err := b.add(ctx, f, 0); err != nil {
+				return err
+			}
+		}
+		if err := b.send(ctx); err != nil {
+			return err
+		}
+	}
+	return r.lookAgain(ctx, b.unsure)
+}
+
+// lookAgain looks at streams of which a call removed less than it might: it came
+// to the end, or to a macro node that is larger than its limit, which the oldest
+// entries now tell.
+func (r *run) lookAgain(ctx context.Context, unsure []first) error {
+	streams := make([]*stream, len(unsure))
+	for i, f := range unsure {
+		streams[i] = f.stream
+	}
+	if err := r.probeOldest(ctx, streams, fewEntries); err != nil {
+		return err
+	}
+	for _, f := range unsure {
+		c := f.stream
+		switch {
+		case c.failed || c.stats.OldEntries == 0:
+		case c.stats.OldEntries >= f.call.Limit:
+			r.enqueue(c, f.step, false)
+		case trim.GoesExact(c.stats.OldEntries, c.length()):
+			r.enqueue(c, f.step, true)
+		}
+	}
+	return nil
+}
+
+// first is the first call for a step of a stream's cut.
+type first struct {
+	stream *stream
+	step   trim.Step
+	call   buffer.Trim
+}
+
+// batch gathers calls that together free about one slice.
+type batch struct {
+	run *run
+	// aged: only Redis knows what the calls find.
+	aged  bool
+	calls []first
+	bytes int64
+	// unsure are calls of which the outcome does not say whether there is more
+	// to go.
+	unsure []first
+}
+
+// maxBatch bounds a batch of calls that remove, however little.
+const maxBatch = 128
+
+// add takes one call into the batch and sends the batch first if it would free
+// too much.
+func (b *batch) add(ctx context.Context, f first, bytes int64) error {
+	if len(b.calls) > 0 && (b.bytes+bytes > b.run.s.pace.batch() || len(b.calls) >= maxBatch) {
+		if err := b.send(ctx); err != nil {
+			return err
+		}
+	}
+	b.calls = append(b.calls, f)
+	b.bytes += bytes
+	return nil
+}
+
+// send carries the calls out.
+func (b *batch) send(ctx context.Context) error {
+	if len(b.calls) == 0 {
+		return nil
+	}
+	r := b.run
+	calls := make([]buffer.Trim, len(b.calls))
+	for i := range b.calls {
+		calls[i] = b.calls[i].call
+	}
+	started := time.Now()
+	results, err := r.s.store.Trims(ctx, calls)
+	took := time.Since(started)
+	if err != nil {
+		return err
+	}
+	var freed, entries int64
+	for i, result := range results {
+		f := b.calls[i]
+		r.take(f.stream.outcome(f.step.By, result))
+		if result.Err != nil {
+			continue
+		}
+		freed += result.Removed * f.stream.entryBytes
+		entries += result.Removed
+		b.continueWith(f, result)
+	}
+	if entries > 0 {
+		r.s.o.OnCall(took)
+		r.s.pace.took(took, freed)
+	}
+	if b.aged {
+		r.probes = r.s.pace.calls(r.probes, 1, maxProbes, took)
+	}
+	b.calls, b.bytes = b.calls[:0], 0
+	return nil
+}
+
+// continueWith queues a stream that has more to lose.
+func (b *batch) continueWith(f first, result buffer.Trimmed) {
+	r, c := b.run, f.stream
+	switch {
+	case f.step.AtLeast && result.Removed > f.call.Limit/2:
+		r.enqueue(c, f.step, false)
+	case f.call.Exact, result.HeldBy != "":
+	case f.step.AtLeast:
+		b.unsure = append(b.unsure, f)
+	default:
+		if left := f.step.Over - c.removed; left > 0 && trim.GoesExact(left, c.length()) {
+			r.enqueue(c, f.step, true)
+		}
+	}
+}
+
+// outcome is what one call did to a stream.
+type outcome struct {
+	stream string
+	by     trim.Reason
+	result buffer.Trimmed
+	// isFirst: the stream lost nothing in this run before.
+	isFirst bool
+}
+
+// outcome takes in what a call did to the stream.
+func (c *stream) outcome(by trim.Reason, result buffer.Trimmed) outcome {
+	o := outcome{c.name, by, result, c.removed == 0}
+	c.failed = c.failed || result.Err != nil
+	if result.Err == nil {
+		c.removed += result.Removed
+		c.since += result.Removed
+	}
+	if !result.Floor.IsZero() {
+		c.floor, c.floorGroup = result.Floor, result.FloorGroup
+	}
+	c.held = result.HeldBy != ""
+	return o
+}
+
+// take counts what one call did.
+func (r *run) take(o outcome) {
+	if o.result.Err != nil {
+		r.tally.failed(o.stream, o.result.Err)
+		return
+	}
+	r.tally.removed(o)
+	if r.s.o.RespectGroups {
+		r.groups.see(o.stream, o.result.Lonely, r.now)
+		r.tally.hold(o.stream, o.result.HeldBy)
+	}
+}

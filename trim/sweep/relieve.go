@@ -1,0 +1,80 @@
+package sweep
+
+import (
+	"context"
+
+	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/pressure"
+)
+
+// relieve makes streams keep less while Redis is near its maxmemory.
+func (r *run) relieve(ctx context.Context) (pressure.Result, error) {
+	held := make(map[string]*stream)
+	result, err := r.s.reducer.Relieve(ctx, pressure.Run{
+		Store: r.s.store, Policies: r.s.o.Policies, Nodes: r.s.nodes, Share: r.s.o.Pressure, Now: r.now,
+		Late: func() bool { return isLate(r.until) },
+		Trim: func(ctx context.Context, targets []pressure.Target) (map[string]int64, error) {
+			return r.reduce(ctx, targets, held)
+		},
+		Before: r.s.before, Log: r.s.o.Log,
+	})
+	if err != nil || !result.Short {
+		return result, err
+	}
+	return result, r.settleHeld(ctx, held)
+}
+
+// reduce trims streams to the lengths that memory pressure leaves them, says how
+// many entries each lost, and notes which a consumer group protects.
+func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[string]*stream) (map[string]int64, error) {
+	for _, t := range targets {
+		c := stream{name: t.Stream, policy: r.s.o.Policies.Reduced(t.Stream, t.Keep), entryBytes: t.EntryBytes}
+		c.stats.Stream = t.Stream
+		c.measured(t.Length)
+		s := trim.Step{By: trim.ByPressure, MaxLen: t.Keep, Floor: c.policy.Floor(r.now), Over: t.Length - t.Keep, Why: trim.Why{Text: t.Why}}
+		c.cut = trim.Cut{Stream: t.Stream, Steps: []trim.Step{s}}
+		r.enqueue(&c, s, false)
+	}
+	done, err := r.drain(ctx)
+	left := r.queue.take(nil)
+	for i := range left {
+		done = append(done, &left[i].stream)
+	}
+	lost := make(map[string]int64, len(done))
+	for _, c := range done {
+		lost[c.name] = c.removed
+		if c.held {
+			held[c.name] = c
+		}
+		r.settled(c, c.settledBy(nil))
+	}
+	return lost, err
+}
+
+// settleHeld says what would go under memory pressure if no consumer group
+// needed it.
+func (r *run) settleHeld(ctx context.Context, held map[string]*stream) error {
+	for name, c := range held {
+		if r.examined++; r.examined > maxExamined {
+			break
+		}
+		infos, err := r.s.store.Infos(ctx, []string{name})
+		if err != nil {
+			return err
+		}
+		if err := infos[0].Err; err != nil {
+			r.tally.failed(name, err)
+			continue
+		}
+		if err := r.examine(ctx, c, infos[0]); err != nil {
+			return err
+		}
+		if needed := c.stats.NeededEntries - c.stats.YoungEntries; needed > 0 {
+			c.removed = 0 // it is counted
+			r.settled(c, c.settledBy([]trim.Protection{
+				{By: trim.ProtectedByGroup, Group: c.floorGroup, Entries: needed, Stay: c.stats.NeededEntries},
+			}))
+		}
+	}
+	return nil
+}

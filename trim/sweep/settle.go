@@ -1,0 +1,162 @@
+package sweep
+
+import (
+	"context"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// maxExamined is how many streams a run examines one by one for what consumer
+// groups protect. Of those beyond it knows no more than what a length tells.
+const maxExamined = 1000
+
+// settle finds out what protects the entries over a limit that stay in streams,
+// and hands the streams over.
+func (r *run) settle(ctx context.Context, done []*stream) error {
+	var young, grouped []*stream
+	for _, c := range done {
+		left := c.left()
+		switch {
+		case c.failed, len(c.cut.Steps) == 0:
+			r.settled(c, trim.Cut{})
+		case (c.held || left > 0 && c.floorGroup != "") && r.examined < maxExamined:
+			r.examined++
+			grouped = append(grouped, c)
+		case left > 0 && c.floorGroup == "" && !c.floor.IsZero():
+			young = append(young, c)
+		default:
+			r.settled(c, c.settledBy(trim.Left(c.policy, c.statsNow(), r.now)))
+		}
+	}
+	if err := r.settleYoung(ctx, young); err != nil {
+		return err
+	}
+	return r.settleGrouped(ctx, grouped)
+}
+
+// left is how many entries over a limit stay, as far as the run knows.
+func (c *stream) left() (entries int64) {
+	for _, s := range c.cut.Steps {
+		if s.AtLeast {
+			entries = max(entries, c.stats.OldEntries-c.since)
+		} else {
+			entries = max(entries, s.Over-c.removed)
+		}
+	}
+	return entries
+}
+
+// statsNow are the stats after what was removed.
+func (c *stream) statsNow() trim.StreamStats {
+	s := c.stats
+	s.Info.Length = c.length()
+	s.OldEntries = max(0, s.OldEntries-c.since)
+	if c.floorGroup != "" {
+		s.HeldBy, s.NeededEntries = c.floorGroup, s.Info.Length
+	}
+	return s
+}
+
+// settledBy is the stream's cut as it came out.
+func (c *stream) settledBy(protected []trim.Protection) trim.Cut {
+	cut := c.cut
+	cut.Entries, cut.Protected = c.removed, protected
+	return cut
+}
+
+// settleYoung counts the entries that no age protects.
+func (r *run) settleYoung(ctx context.Context, streams []*stream) error {
+	if len(streams) == 0 {
+		return nil
+	}
+	looks := make([]buffer.Look, len(streams))
+	for i, c := range streams {
+		looks[i] = buffer.Look{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entryBytes) + 1}
+	}
+	heads, err := r.s.store.Heads(ctx, looks)
+	if err != nil {
+		return err
+	}
+	for i, c := range streams {
+		if err := heads[i].Err; err != nil {
+			r.tally.failed(c.name, err)
+			r.settled(c, c.settledBy(nil))
+			continue
+		}
+		c.measured(heads[i].Length)
+		c.stats.YoungEntries = heads[i].Length - heads[i].Old
+		r.settled(c, c.settledBy(trim.Left(c.policy, c.statsNow(), r.now)))
+	}
+	return nil
+}
+
+// settleGrouped reads anew what is to be known of streams that a consumer group
+// protects.
+func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
+	if len(streams) == 0 {
+		return nil
+	}
+	infos, err := r.s.store.Infos(ctx, namesOf(streams))
+	if err != nil {
+		return err
+	}
+	for i, c := range streams {
+		if err := infos[i].Err; err != nil {
+			r.tally.failed(c.name, err)
+			r.settled(c, c.settledBy(nil))
+			continue
+		}
+		if err := r.examine(ctx, c, infos[i]); err != nil {
+			return err
+		}
+		r.settled(c, c.settledBy(trim.Left(c.policy, c.stats, r.now)))
+	}
+	return nil
+}
+
+// examine counts the entries of a stream that are too old, too young, and needed
+// by a consumer group.
+func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) error {
+	c.since = 0
+	c.stats.Info, c.stats.HeldBy = info, c.floorGroup
+	for _, count := range []struct {
+		below buffer.ID
+		into  *int64
+		above bool
+	}{
+		{c.policy.AgeLimit(r.now), &c.stats.OldEntries, false},
+		{c.policy.Floor(r.now), &c.stats.YoungEntries, true},
+		{c.floor, &c.stats.NeededEntries, true},
+	} {
+		*count.into = 0
+		if count.below.IsZero() {
+			continue
+		}
+		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below)
+		if err != nil {
+			return err
+		}
+		if *count.into = n; count.above {
+			*count.into = info.Length - n
+		}
+	}
+	return nil
+}
+
+// countBelow counts the entries of a stream below an id, exactly where they are
+// few, else by the even growth of the stream.
+func countBelow(ctx context.Context, store Store, stream string, info buffer.StreamInfo, id buffer.ID) (entries int64, estimated bool, err error) {
+	switch {
+	case info.Length == 0, !info.First.Less(id):
+		return 0, false, nil
+	case info.Newest.Less(id):
+		return info.Length, false, nil
+	}
+	most := 2*trim.NodeEntries(info) + 1
+	count, err := store.CountBefore(ctx, stream, id, most)
+	if err != nil || count < most {
+		return count, false, err
+	}
+	return max(count, info.Length-trim.EstimateAbove(info, id)), true, nil
+}

@@ -1,0 +1,236 @@
+package sweep
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// turn is how long one stream is drained before the next one has its turn, so
+// that a giant starves nobody.
+const turn = 50 * time.Millisecond
+
+// worker removes the backlogs of one node of Redis, one call at a time and
+// round-robin. It owns what it was given, and sends back what comes of it.
+type worker struct {
+	store Store
+	nodes buffer.NodeLimits
+	// until is when the run's time is up; zero for never.
+	until   time.Time
+	pace    pace
+	queue   []backlog
+	updates chan<- news
+	log     *slog.Logger
+}
+
+// news is what a worker sends back: what one pipeline did, and the streams that
+// are done; or, at its end, what it leaves and what it learnt.
+type news struct {
+	outcomes []outcome
+	took     time.Duration
+	done     []backlog
+
+	ended bool
+	left  []backlog
+	pace  pace
+}
+
+// drain works off the queue until it is empty or the time is up.
+func (w *worker) drain(ctx context.Context) error {
+	defer func() { w.updates <- news{ended: true, left: w.queue, pace: w.pace} }()
+	for len(w.queue) > 0 && !isLate(w.until) {
+		group := slices.Clone(w.queue[:w.together()])
+		w.queue = w.queue[len(group):]
+		left, err := w.turn(ctx, group)
+		w.queue = append(w.queue, left...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// together is how many streams at the front of the queue lose no more than one
+// slice between them: at least one.
+func (w *worker) together() int {
+	n, bytes := 0, int64(0)
+	for n < min(len(w.queue), maxBatch) {
+		b := &w.queue[n]
+		s := b.steps[0]
+		bytes += s.left * b.stream.entryBytes
+		if s.left < 0 || s.exact || bytes > w.pace.slice {
+			break
+		}
+		n++
+	}
+	return max(1, n)
+}
+
+// turn takes slices from a few streams until their turn is over, and returns
+// those that have still more to lose.
+func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
+	for started := time.Now(); len(group) > 0 && time.Since(started) < turn; {
+		calls := make([]buffer.Trim, len(group))
+		for i := range group {
+			calls[i] = w.slice(&group[i])
+		}
+		sent := time.Now()
+		results, err := w.store.Trims(ctx, calls)
+		if err != nil {
+			return group, err
+		}
+		n := news{took: time.Since(sent)}
+		group, err = w.settle(ctx, group, calls, results, &n)
+		w.updates <- n
+		if err != nil {
+			return group, err
+		}
+	}
+	return group, nil
+}
+
+// settle notes what came of a pipeline, and returns the streams that have still
+// more to lose.
+func (w *worker) settle(ctx context.Context, group []backlog, calls []buffer.Trim, results []buffer.Trimmed, n *news) ([]backlog, error) {
+	var left []backlog
+	var entries, freed int64
+	for i, result := range results {
+		b := group[i]
+		n.outcomes = append(n.outcomes, b.stream.outcome(b.steps[0].by, result))
+		if result.Err != nil {
+			n.done = append(n.done, b)
+			continue
+		}
+		entries += result.Removed
+		freed += result.Removed * b.stream.entryBytes
+		done, err := w.isDone(ctx, &b, calls[i].Limit, result, n)
+		if err != nil {
+			return append(left, group[i:]...), err
+		}
+		if done {
+			n.done = append(n.done, b)
+		} else {
+			left = append(left, b)
+		}
+	}
+	if entries > 0 {
+		w.pace.took(n.took, freed)
+	} else {
+		w.pace.trips(n.took)
+	}
+	return left, nil
+}
+
+// slice is the next call for a stream.
+func (w *worker) slice(b *backlog) buffer.Trim {
+	s := &b.steps[0]
+	call := s.call
+	call.Limit = max(s.atLeast, w.pace.entries(b.stream.entryBytes, nodeEntries(w.nodes, b.stream.entryBytes)))
+	if s.exact {
+		call.Exact = true
+		call.Limit = min(call.Limit, s.exactSlice)
+		if s.left > 0 {
+			// No more than was too many when the turn of the stream began: a fast
+			// producer would else keep it for ever.
+			call.Limit = min(call.Limit, s.left)
+		}
+	}
+	return call
+}
+
+// isDone takes in what came of a call, and says whether the stream is done.
+func (w *worker) isDone(ctx context.Context, b *backlog, limit int64, result buffer.Trimmed, n *news) (done bool, err error) {
+	s := &b.steps[0]
+	if result.Removed > 0 {
+		s.atLeast = 0
+		if s.exact {
+			s.adapt(n.took, w.pace)
+		}
+		if s.left > 0 {
+			s.left = max(0, s.left-result.Removed)
+		}
+		done = s.left == 0
+	} else if done, err = w.stuck(ctx, b, limit, result.HeldBy != "", n); err != nil {
+		return false, err
+	}
+	for done && len(b.steps) > 1 && !b.stream.failed {
+		b.steps = b.steps[1:]
+		next := &b.steps[0]
+		if next.left >= 0 {
+			next.left = max(0, next.over-b.stream.removed)
+		}
+		done = next.left == 0
+	}
+	return done, nil
+}
+
+// adapt adapts an exact slice to how long the last one took: it frees next to
+// nothing, and has to pass over what earlier ones removed from the same node.
+func (s *step) adapt(took time.Duration, p pace) {
+	switch busy := took - min(took, p.trip); {
+	case busy > p.stall/2:
+		s.exactSlice = max(fewEntries/10, s.exactSlice/2)
+	case busy < p.stall/8:
+		s.exactSlice = min(maxExact, 2*s.exactSlice)
+	}
+}
+
+// maxExact is how many entries of a macro node one call removes at most.
+const maxExact = 2000
+
+// stuck decides what it means that a call removed nothing: the end; or that the
+// first macro node holds more entries than the limit allows, and a larger one
+// must be tried, as long as what it adds may go at once; or that no node can go
+// as a whole, and single entries have to.
+func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, n *news) (done bool, err error) {
+	s := &b.steps[0]
+	most := max(fewEntries, 2*w.pace.slice/max(1, b.stream.entryBytes))
+	switch {
+	case s.exact, held:
+		return true, nil
+	case s.left > 0 && limit >= s.left:
+		return w.isFinished(b, trim.GoesExact(s.left, s.call.MaxLen+s.left)), nil
+	case limit < most:
+		s.atLeast = min(2*limit, most)
+		return false, nil
+	case s.left > 0:
+		return w.isFinished(b, true), nil
+	}
+	heads, err := w.store.Heads(ctx, []buffer.Look{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
+	if err != nil {
+		return false, err
+	}
+	if heads[0].Err != nil {
+		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.Trimmed{Err: heads[0].Err}))
+		return true, nil
+	}
+	b.stream.probed(heads[0])
+	old := heads[0].Old
+	if old == 0 {
+		return true, nil
+	}
+	return w.isFinished(b, old == fewEntries || trim.GoesExact(old, b.stream.length())), nil
+}
+
+// isFinished goes over to single entries if the policy wants it, or if the macro
+// node is too large. Pressure does not: it would free nothing.
+func (w *worker) isFinished(b *backlog, tooLarge bool) bool {
+	s := &b.steps[0]
+	if s.exact || !b.stream.policy.Exact && (!tooLarge || s.by == trim.ByPressure) {
+		return true
+	}
+	s.toExact()
+	logLargeNode(w.log, &b.stream)
+	return false
+}
+
+// logLargeNode says that approximate trimming becomes exact in a stream.
+func logLargeNode(log *slog.Logger, c *stream) {
+	if !c.policy.Exact {
+		log.Debug("macro node too large, removing entries", "stream", buffer.Escape(c.name), "memory", "freed once the node is empty")
+	}
+}
