@@ -11,7 +11,7 @@ func TestAStreamRemembersItsLastReadings(t *testing.T) {
 	m := newMetrics(1)
 	m.Leader(true)
 	read := func(name string, entries int64) {
-		m.streams.show(reading{streams: 1, chosen: []chosen{{name, figures{entries: entries}}}})
+		m.streams.show(reading{streams: 1, chosen: []chosen{{name: name, figures: figures{entries: entries}}}})
 	}
 	m.TrimRemoved("a", trim.ByLength, 1000) // before it has a label
 	want := History{}

@@ -114,7 +114,8 @@ func (m *Metrics) Leader(leads bool) {
 	m.count.Set(0)
 	m.redis.memory(0, 0)
 	m.cleanup.forget()
-	m.streams.show(reading{})
+	m.streams.takeLearnt()
+	m.streams.show(reading{trimmed: true})
 }
 
 // whileLeading calls show unless this replica is a follower.

@@ -101,6 +101,9 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed", "flowing", "foreign")},
 		{"stream_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_limit_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"stream_protected_entries", dto.MetricType_GAUGE, []string{
+			`{by="age",stream="_other"}`, `{by="group",stream="_other"}`, `{by="pause",stream="_other"}`, `{by="node",stream="_other"}`,
+		}},
 		{"stream_coverage_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_idle_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"trim_entries_removed_total", dto.MetricType_COUNTER, []string{

@@ -17,9 +17,10 @@ type Store interface {
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 }
 
-// Reader reads the figures of the streams: the length of each, and the outermost
-// ids of the longest, never a payload. Its memory grows with the number of
-// labels, not of streams.
+// Reader reads the figures of the streams: the length of each, unless a trimming
+// run has learnt them since the last reading, and the outermost ids of the
+// longest, never a payload. Its memory grows with the number of labels, not of
+// streams.
 type Reader struct {
 	store Store
 	m     *Metrics
@@ -35,11 +36,15 @@ type reading struct {
 	// chosen are the longest streams; the others have so many entries in all.
 	chosen       []chosen
 	otherEntries int64
+	// trimmed: a trimming run learnt the lengths, and what protects entries.
+	trimmed        bool
+	otherProtected protected
 }
 
 type chosen struct {
 	name string
 	figures
+	protected protected
 }
 
 // Read reads once and shows the figures, unless this replica is a follower. If
@@ -51,11 +56,18 @@ func (r *Reader) Read(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redisconn.ErrClock) {
 		return err
 	}
-	longest := newTop(r.m.streams.max, r.m.streams.labelled())
-	if err := r.measure(ctx, longest); err != nil {
-		return err
+	longest := r.m.streams.takeLearnt()
+	trimmed := longest != nil
+	if !trimmed {
+		longest = newTop(r.m.streams.max, r.m.streams.labelled())
+		if err := r.measure(ctx, longest); err != nil {
+			return err
+		}
 	}
-	found := reading{at: r.m.now().UTC(), streams: longest.streams, otherEntries: longest.otherEntries}
+	found := reading{
+		at: r.m.now().UTC(), streams: longest.streams, otherEntries: longest.otherEntries,
+		trimmed: trimmed, otherProtected: longest.otherProtected,
+	}
 	if found.chosen, err = r.look(ctx, longest.kept, now); err != nil {
 		return err
 	}
@@ -75,7 +87,7 @@ func (r *Reader) measure(ctx context.Context, longest *top) error {
 			return err
 		}
 		for i, name := range names {
-			longest.offer(name, lengths[i].Entries)
+			longest.offer(length{stream: name, entries: lengths[i].Entries})
 		}
 		return nil
 	})
@@ -93,7 +105,7 @@ func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]ch
 	}
 	all := make([]chosen, len(longest))
 	for i, l := range longest {
-		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now)}
+		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now), l.protected}
 	}
 	return all, nil
 }

@@ -41,6 +41,9 @@ type figures struct {
 // besides.
 type series struct {
 	figures
+	// protected is what the last trimming run learnt.
+	protected protected
+
 	removed  []int64 // by trim.Reasons
 	verdicts []int64 // by burst.Verdicts
 
@@ -83,6 +86,8 @@ type streamTable struct {
 	last  reading
 	own   map[string]*series // by name, at most max
 	other *series
+	// learnt are the lengths of a trimming run that no reading has used.
+	learnt *top
 	// Numbers of the runs under way, which tell what belongs to the same run.
 	trimRun, inspectRun int
 }
@@ -104,12 +109,18 @@ func (t *streamTable) show(r reading) {
 			s = newSeries()
 		}
 		s.figures = c.figures
+		if r.trimmed {
+			s.protected = c.protected
+		}
 		s.limit = t.limit(c.name)
 		s.history.add(s.entries, s.removed)
 		own[c.name] = s
 	}
 	t.own, t.last = own, r
 	t.other.entries = r.otherEntries
+	if r.trimmed {
+		t.other.protected = r.otherProtected
+	}
 	t.last.chosen = nil
 }
 
@@ -175,7 +186,7 @@ func (t *streamTable) inspected(msg Message, now time.Time) {
 }
 
 type streamDescs struct {
-	entries, limit, coverage, idle, removed, verdicts *prometheus.Desc
+	entries, limit, protected, coverage, idle, removed, verdicts *prometheus.Desc
 }
 
 func newStreamDescs() streamDescs {
@@ -185,6 +196,8 @@ func newStreamDescs() streamDescs {
 	return streamDescs{
 		entries: desc("stream_entries", "Entries in the stream; _other is the sum of all without a label of their own."),
 		limit:   desc("stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
+		protected: desc("stream_protected_entries",
+			"Entries over a limit that stay, by what protects them; as the last trimming run found.", "by"),
 		coverage: desc("stream_coverage_seconds",
 			"Newest minus oldest entry's time: how much of the recent past can still be given; not read for _other, which is 0."),
 		idle:     desc("stream_idle_seconds", "Time since the newest entry; not read for _other, which is 0."),
@@ -196,7 +209,7 @@ func newStreamDescs() streamDescs {
 // Describe implements [prometheus.Collector].
 func (t *streamTable) Describe(to chan<- *prometheus.Desc) {
 	d := t.descs
-	for _, desc := range []*prometheus.Desc{d.entries, d.limit, d.coverage, d.idle, d.removed, d.verdicts} {
+	for _, desc := range []*prometheus.Desc{d.entries, d.limit, d.protected, d.coverage, d.idle, d.removed, d.verdicts} {
 		to <- desc
 	}
 }
@@ -212,7 +225,7 @@ func (t *streamTable) Collect(to chan<- prometheus.Metric) {
 func (t *streamTable) metrics() []prometheus.Metric {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	perStream := 4 + len(trim.Reasons) + len(burst.Verdicts())
+	perStream := 4 + len(trim.Protectors) + len(trim.Reasons) + len(burst.Verdicts())
 	all := t.append(make([]prometheus.Metric, 0, perStream*(1+len(t.own))), Other, t.other, true)
 	for name, s := range t.own {
 		all = t.append(all, Label(name), s, s.timed)
@@ -229,6 +242,9 @@ func (t *streamTable) append(all []prometheus.Metric, label string, s *series, t
 	if timed {
 		add(t.descs.coverage, prometheus.GaugeValue, s.coverage.Seconds())
 		add(t.descs.idle, prometheus.GaugeValue, s.idle.Seconds())
+	}
+	for i, by := range trim.Protectors {
+		add(t.descs.protected, prometheus.GaugeValue, float64(s.protected[i]), string(by))
 	}
 	for i, reason := range trim.Reasons {
 		add(t.descs.removed, prometheus.CounterValue, float64(s.removed[i]), string(reason))

@@ -126,7 +126,7 @@ func TestASnapshotTellsOfTheLastRun(t *testing.T) {
 		Limit: func(stream string) int64 { return int64(10 * len(stream)) },
 	})
 	m.streams.show(reading{at: now, streams: 5, otherEntries: 6, chosen: []chosen{
-		{"a", figures{entries: 3, timed: true, coverage: time.Minute, idle: time.Second}}, {"bb", figures{entries: 7}},
+		{name: "a", figures: figures{entries: 3, timed: true, coverage: time.Minute, idle: time.Second}}, {name: "bb", figures: figures{entries: 7}},
 	}})
 	m.TrimStarted()
 	m.TrimRemoved("a", trim.ByLength, 100)
@@ -186,7 +186,7 @@ func TestTheTopKeepsTheLongest(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			longest := newTop(tt.most, func(stream string) bool { return stream == tt.labelled })
 			for _, o := range tt.offers {
-				longest.offer(o.stream, o.entries)
+				longest.offer(length{stream: o.stream, entries: o.entries})
 			}
 			var kept []string
 			for _, l := range longest.kept {

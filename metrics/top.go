@@ -3,6 +3,9 @@ package metrics
 import (
 	"cmp"
 	"container/heap"
+	"slices"
+
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // length is a stream and how many entries it has.
@@ -12,6 +15,20 @@ type length struct {
 	// labelled streams come before others that are as long, so that labels do
 	// not wander among streams that are all at their limit.
 	labelled bool
+	// protected are the entries over a limit that stay, by [trim.Protectors].
+	protected protected
+}
+
+// protected are numbers of entries, by [trim.Protectors].
+type protected [len(trim.Protectors)]int64
+
+// add adds what protects entries.
+func (p *protected) add(all []trim.Protection) {
+	for _, protection := range all {
+		if i := slices.Index(trim.Protectors[:], protection.By); i >= 0 {
+			p[i] += protection.Entries
+		}
+	}
 }
 
 // before orders streams: the longer one first.
@@ -33,6 +50,7 @@ type top struct {
 	keptBy   map[string]bool
 
 	streams, otherEntries int64
+	otherProtected        protected
 }
 
 func newTop(most int, labelled func(stream string) bool) *top {
@@ -41,24 +59,27 @@ func newTop(most int, labelled func(stream string) bool) *top {
 
 // offer takes a stream in. One that is kept already, because a scan may return a
 // name twice, is not counted again.
-func (t *top) offer(stream string, entries int64) {
-	if t.keptBy[stream] {
+func (t *top) offer(l length) {
+	if t.keptBy[l.stream] {
 		return
 	}
 	t.streams++
-	l := length{stream, entries, t.labelled(stream)}
+	l.labelled = t.labelled(l.stream)
 	if len(t.kept) < t.most {
 		heap.Push(&t.kept, l)
-		t.keptBy[stream] = true
+		t.keptBy[l.stream] = true
 		return
 	}
 	if t.most > 0 && l.before(t.kept[0]) {
+		t.keptBy[l.stream] = true
 		l, t.kept[0] = t.kept[0], l
 		heap.Fix(&t.kept, 0)
 		delete(t.keptBy, l.stream)
-		t.keptBy[stream] = true
 	}
 	t.otherEntries += l.entries
+	for i, entries := range l.protected {
+		t.otherProtected[i] += entries
+	}
 }
 
 // lengths is a heap with the last stream, in the order of before, on top.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/trim"
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
@@ -136,15 +137,20 @@ func prepareTrim(e Env) run {
 	o.OnMalformed = e.Metrics.Malformed
 	var started time.Time
 	o.OnProgress = func(p sweep.Progress) { e.progress(Trim, TrimProgress(p, time.Since(started))) }
+	var lengths *metrics.Lengths
+	o.OnStream = func(l sweep.Learnt) { lengths.Add(l.Stream, l.Entries, l.Protected) }
 	trimmer := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
-		started = time.Now()
+		started, lengths = time.Now(), e.Metrics.NewLengths()
 		e.Metrics.TrimStarted()
 		once := trimmer.Run
 		if e.DryRun {
 			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Cut) {}) }
 		}
 		r, err := once(ctx)
+		if err == nil && !e.DryRun {
+			lengths.Use()
+		}
 		return &TrimResult{
 			Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved,
 			Errors: r.Errors, Backlog: r.Backlog, Pressure: r.Pressure, backlogs: int64(r.Left),
