@@ -33,6 +33,7 @@ func rows() []row {
 		{"pressure", measurePressure},
 		{"sessions-object", measureSessionsObject},
 		{"sessions-keys", measureSessionsKeys},
+		{"doctor", measureDoctor},
 		{"expire-object", measureExpireObject},
 		{"expire-keys", measureExpireKeys},
 		{"cluster-pass", onCluster(measureClusterPass)},
@@ -47,7 +48,7 @@ func main() {
 	debug.SetGCPercent(400)
 	if len(os.Args) == 3 {
 		modes := map[string]func(context.Context, string) error{
-			neighbourMode: beNeighbour, keeperMode: beKeeper, cleanerMode: beCleaner,
+			neighbourMode: beNeighbour, keeperMode: beKeeper, cleanerMode: beCleaner, doctorMode: beDoctor,
 		}
 		if be := modes[os.Args[1]]; be != nil {
 			exitOn(be(context.Background(), os.Args[2]))

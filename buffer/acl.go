@@ -50,6 +50,7 @@ func (u Uses) presses() bool   { return u.Trim && u.Pressure }
 func (u Uses) marks() bool     { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool     { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool     { return u.Serve && u.Lease }
+func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
 
@@ -96,12 +97,13 @@ var rights = []right{
 	{"+zscore", Uses.cleans},
 	{"+zmscore", Uses.cleans},
 	{"+zscan", Uses.remembers},
-	{"+hgetall", Uses.notes},
-	{"+hset", Uses.notes},
+	{"+hgetall", func(u Uses) bool { return u.notes() || u.serves() }},
+	{"+hset", func(u Uses) bool { return u.notes() || u.serves() }},
+	{"+hdel", Uses.serves},
 	{"+set", Uses.leads},
 	{"+get", Uses.leads},
 	{"+pttl", Uses.leads},
-	{"+pexpire", func(u Uses) bool { return u.leads() || u.notes() }},
+	{"+pexpire", func(u Uses) bool { return u.serves() || u.notes() }},
 	{"+del", Uses.leads},
 }
 
@@ -190,6 +192,9 @@ func (u Uses) patterns() []string {
 	}
 	if u.leads() {
 		state(stateLease)
+	}
+	if u.serves() {
+		state(stateInstances)
 	}
 	return all
 }

@@ -68,7 +68,9 @@ type Buffer struct {
 	// maxStall is how long one call may block Redis.
 	maxStall time.Duration
 	scope    int64
-	log      *slog.Logger
+	// work tells apart what instances work on; see [Instance].
+	work string
+	log  *slog.Logger
 }
 
 // Open connects to Redis and asks what it is. It fails within the
@@ -87,7 +89,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 		}),
 		conn: conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
-		maxStall: maxStall, scope: scopeOf(names, o), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		maxStall: maxStall, scope: scopeOf(names, o), work: workOf(names, o), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // onBoth runs a test on the embedded Redis and on a real one.
 func onBoth(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run("on the embedded Redis", func(t *testing.T) {
-		r, err := StartRedis()
+		r, err := StartRedis(FreeAddress)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestProducersRefuseToWriteAmongOthersStreams(t *testing.T) {
 		"the stream without a name is no one": {[]any{""}, "''"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := StartRedis()
+			r, err := StartRedis(FreeAddress)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +236,7 @@ func TestProducersRefuseToWriteAmongOthersStreams(t *testing.T) {
 }
 
 func TestSessionKeysExpireOnTheEmbeddedRedis(t *testing.T) {
-	r, err := StartRedis()
+	r, err := StartRedis(FreeAddress)
 	if err != nil {
 		t.Fatal(err)
 	}

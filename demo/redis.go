@@ -6,15 +6,17 @@ import (
 	"github.com/alicebob/miniredis/v2"
 )
 
-// Redis is a Redis server within the program, on a free port of the loopback
-// interface.
+// Redis is a Redis server within the program.
 type Redis struct{ server *miniredis.Miniredis }
 
-// StartRedis starts an empty server; the caller closes it.
-func StartRedis() (*Redis, error) {
-	m, err := miniredis.Run()
-	if err != nil {
-		return nil, fmt.Errorf("starting the embedded Redis: %w", err)
+// FreeAddress is a free port of the loopback interface.
+const FreeAddress = "127.0.0.1:0"
+
+// StartRedis starts an empty server at an address; the caller closes it.
+func StartRedis(address string) (*Redis, error) {
+	m := miniredis.NewMiniRedis()
+	if err := m.StartAddr(address); err != nil {
+		return nil, fmt.Errorf("starting the embedded Redis at %s: %w", address, err)
 	}
 	// Without this nothing ever expires there: no session key and no lease.
 	m.ClockTTL(true)

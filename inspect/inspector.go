@@ -4,9 +4,8 @@
 // It reads little: the newest message of a stream, the oldest and some between,
 // none of them twice until all were read, and never more bytes in a run than it
 // was given; what a run does not reach comes first in the next. Each
-// message gets a verdict from package burst. What looks odd, but breaks no
-// rule, becomes a hint: something for a person to look at, never for a program
-// to act on.
+// message gets a verdict from package burst. Whether streams, sessions and
+// messages go together is for package doctor to say.
 package inspect
 
 import (
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -29,7 +27,6 @@ type Store interface {
 	Now(context.Context) (time.Time, error)
 	Owns(stream string) bool
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
-	WalkSessions(ctx context.Context, visit func([]registry.Session) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
@@ -65,9 +62,6 @@ type Options struct {
 	Keep bool
 	// Summaries asks for a summary of each stream in the report.
 	Summaries bool
-	// CrossCheck compares what was read with the sessions; it asks for
-	// summaries too.
-	CrossCheck bool
 
 	// OnMessage is told of each message of a stream that was judged.
 	OnMessage func(Message)
@@ -95,8 +89,6 @@ type Report struct {
 	Errors int64
 	// Summaries of the streams by name, if they were asked for.
 	Summaries []Summary
-	// Hints that belong to none of the streams.
-	Hints []string
 }
 
 func (r *Report) count(m Message) {
@@ -143,7 +135,6 @@ func New(store Store, o Options) *Inspector {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Summaries = o.Summaries || o.CrossCheck
 	return &Inspector{store: store, o: o, judge: newJudge(o), encodings: newEncodings(), memory: newMemory(), random: rand.Uint64N}
 }
 
@@ -153,7 +144,7 @@ func New(store Store, o Options) *Inspector {
 // The error says what broke the run off; streams that could not be read are
 // counted in the report.
 func (i *Inspector) Run(ctx context.Context, visit func(Message)) (Report, error) {
-	return newRun(i, visit).all(ctx, i.store.WalkStreams, true)
+	return newRun(i, visit).all(ctx, i.store.WalkStreams)
 }
 
 // Why [Inspector.Inspect] refuses a name.
@@ -173,7 +164,7 @@ func (i *Inspector) Inspect(ctx context.Context, names []string, visit func(Mess
 		return Report{}, err
 	}
 	refused = append(refused, noStreams(missing)...)
-	report, err := newRun(i, visit).all(ctx, pagesOf(there), false)
+	report, err := newRun(i, visit).all(ctx, pagesOf(there))
 	report.Errors += int64(len(refused))
 	return report, errors.Join(append(refused, err)...)
 }

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"strconv"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
@@ -72,6 +73,19 @@ func (j *judge) fields(m *Message, fields []string, hint burst.Encoding) {
 		return
 	}
 	j.payload(m, []byte(data), hint)
+}
+
+// Judge judges a message that was read elsewhere, as one of those that were
+// sampled.
+func (i *Inspector) Judge(stream string, e buffer.Entry) Message {
+	m := Message{Stream: stream, ID: e.ID}
+	if e.Fields == nil {
+		i.judge.unread(&m, e.Bytes)
+		return m
+	}
+	i.judge.fields(&m, e.Fields, i.encodings.get(stream))
+	i.encodings.put(stream, m.Encoding)
+	return m
 }
 
 // among names the fields that may be meant instead of a missing one.

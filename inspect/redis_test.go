@@ -68,7 +68,7 @@ func TestNothingIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, budget := range []int64{10, 1 << 20} {
-		inspectAll(t, New(open(t, s.Addr), Options{CrossCheck: true, MaxBytes: budget}))
+		inspectAll(t, New(open(t, s.Addr), Options{Summaries: true, MaxBytes: budget}))
 	}
 	if changes := changesSinceSave(s.Client.Info(ctx, "persistence").Val()); changes != changesSinceSave(before) {
 		t.Errorf("Redis counts %s changes, before %s", changes, changesSinceSave(before))

@@ -55,13 +55,9 @@ func newRun(i *Inspector, visit func(Message)) *run {
 	}
 }
 
-// all inspects what the walker comes upon; whole says that it is every stream
-// that is ours.
-func (r *run) all(ctx context.Context, walk walker, whole bool) (Report, error) {
+// all inspects what the walker comes upon.
+func (r *run) all(ctx context.Context, walk walker) (Report, error) {
 	err := r.sample(ctx, walk)
-	if err == nil && r.o.CrossCheck {
-		err = r.crossCheck(ctx, whole)
-	}
 	for _, name := range slices.Sorted(maps.Keys(r.summaries)) {
 		r.report.Summaries = append(r.report.Summaries, *r.summaries[name])
 	}

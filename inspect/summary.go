@@ -1,23 +1,10 @@
 package inspect
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
-	"github.com/streamkeeper/streamkeeper/internal/human"
-)
-
-// Bounds past which a stream gets a hint.
-const (
-	// SmallBurst and LargeBurst are how far a typical burst may be from
-	// [burst.AimedBurst], in bytes before compression.
-	SmallBurst = burst.AimedBurst / 8
-	LargeBurst = burst.AimedBurst * 8
-	// ManySessions is how many sessions share a stream before that is worth
-	// a word: a client that wants one of them is sent all.
-	ManySessions = 10
 )
 
 // Summary is what the samples say of one stream.
@@ -38,19 +25,6 @@ type Summary struct {
 	// Rate is how many messages a second the stream gets, going by the ids of
 	// the oldest and the newest; 0 if it cannot be told.
 	Rate float64
-	// Sessions is how many sessions name the stream; 0 unless they were read.
-	Sessions int64
-	// Hints in words.
-	Hints []string
-
-	// sessionIDs are the sessions that the messages belong to, as far as that
-	// is known: of so many messages.
-	sessionIDs []string
-	identified int64
-	// silent are a few sessions that none of the messages belongs to, out of
-	// silentCount.
-	silent      []string
-	silentCount int64
 }
 
 // summarize keeps a summary, if that was asked for.
@@ -75,13 +49,6 @@ func newSummary(stream string, length int64, messages []Message) *Summary {
 	slices.Sort(s.Encodings)
 	s.Size, s.Ratio = median(sizes), median(ratios)
 	s.Rate = rate(s.Length, messages)
-	switch {
-	case len(sizes) == 0:
-	case s.Size < SmallBurst:
-		s.hint("bursts are small: %s before compression, about %s is best", human.Bytes(s.Size), human.Bytes(burst.AimedBurst))
-	case s.Size > LargeBurst:
-		s.hint("bursts are large: %s before compression, about %s is best", human.Bytes(s.Size), human.Bytes(burst.AimedBurst))
-	}
 	return s
 }
 
@@ -101,20 +68,7 @@ func (s *Summary) count(m Message) {
 	for kind, n := range m.Kinds {
 		s.Kinds[kind] += n
 	}
-	if id, ok := sessionID(m.SessionID); ok {
-		s.identified++
-		if !slices.Contains(s.sessionIDs, id) {
-			s.sessionIDs = append(s.sessionIDs, id)
-		}
-	}
 }
-
-func (s *Summary) hint(format string, args ...any) {
-	s.Hints = append(s.Hints, fmt.Sprintf(format, args...))
-}
-
-// complete reports whether the sessions of all messages are known.
-func (s *Summary) complete() bool { return s.identified == s.Length }
 
 // rate is how many messages a second come, if their ids are times.
 func rate(length int64, messages []Message) float64 {

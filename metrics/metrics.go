@@ -35,6 +35,8 @@ type Options struct {
 	Jobs []string
 	// Reasons are the values of the label reason of the inspector's findings.
 	Reasons []string
+	// Checks and Severities are the values of the labels of the doctor's findings.
+	Checks, Severities []string
 	// Limit is how many entries the policy lets a stream have, 0 for any number;
 	// nil if no stream has a limit.
 	Limit func(stream string) int64
@@ -57,6 +59,8 @@ type Metrics struct {
 	cleanup cleanupSeries
 	inspect inspectSeries
 	streams *streamTable
+	// findings are the doctor's.
+	findings findingSeries
 	// count is the number of streams.
 	count prometheus.Gauge
 	// unread counts lines of the log.
@@ -94,6 +98,7 @@ func New(o Options) *Metrics {
 	m.trims = newTrimSeries(f)
 	m.cleanup = newCleanupSeries(f, o.Jobs)
 	m.inspect = newInspectSeries(f, o.Reasons)
+	m.findings = newFindingSeries(f, o.Checks, o.Severities)
 	m.streams = newStreamTable(o.MaxStreams, o.Limit)
 	m.ours.MustRegister(m.streams)
 	return m
@@ -114,6 +119,7 @@ func (m *Metrics) Leader(leads bool) {
 	m.count.Set(0)
 	m.redis.memory(0, 0)
 	m.cleanup.forget()
+	m.findings.forget()
 	m.streams.takeLearnt()
 	m.streams.show(reading{trimmed: true})
 }

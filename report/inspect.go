@@ -62,7 +62,6 @@ func WriteInspection(w io.Writer, f Format, i *Inspection) error {
 		i.writeFindings(p)
 	}
 	i.writeDetails(p)
-	i.writeHints(p)
 	p.line("")
 	i.writeSaved(p)
 	p.line("%s", looked(i.Summary))
@@ -121,24 +120,6 @@ func (i *Inspection) writeFindings(p *printer) {
 	}
 	if more > 0 {
 		p.line("… and %s more; -o json lists them.", human.Count(more))
-	}
-}
-
-func (i *Inspection) writeHints(p *printer) {
-	var lines []string
-	for _, s := range i.found.Summaries {
-		for _, hint := range s.Hints {
-			lines = append(lines, fmt.Sprintf("hint: %s: %s", buffer.Escape(s.Stream), hint))
-		}
-	}
-	for _, hint := range i.found.Hints {
-		lines = append(lines, "hint: "+hint)
-	}
-	if len(lines) > 0 {
-		p.line("")
-	}
-	for _, line := range lines {
-		p.line("%s", line)
 	}
 }
 

@@ -139,7 +139,6 @@ func TestInspectionAsATable(t *testing.T) {
 		Summaries: []inspect.Summary{{
 			Stream: "car 7 \xff", Messages: 2, OK: 1, Invalid: 1, Encodings: []burst.Encoding{burst.Block}, Size: 65536, Ratio: 7.28, Rate: 10,
 			Kinds: map[string]int{"session_json": 1, "time_range": 1, "timestamped_data": 3, "periodic_data": 2, "row_data": 4, "event": 1},
-			Hints: []string{"a message's id 12 belongs to no session"},
 		}},
 	})
 	var out bytes.Buffer

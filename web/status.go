@@ -24,6 +24,7 @@ type Status struct {
 	Streams     Streams     `json:"streams"`
 	Sessions    Sessions    `json:"sessions"`
 	NextCleanup NextCleanup `json:"next_cleanup"`
+	Doctor      Doctor      `json:"doctor"`
 	Errors      []Error     `json:"errors"`
 }
 
@@ -160,6 +161,26 @@ type Action struct {
 	Reason  string `json:"reason"`
 }
 
+// Doctor is what a glance at Redis, the streams and our own keys has found, after
+// the last clean-up.
+type Doctor struct {
+	// Examined is when, zero if it was not here.
+	Examined time.Time `json:"examined,omitzero"`
+	// Findings are the warnings and errors.
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is what one check says.
+type Finding struct {
+	Check string `json:"check"`
+	// Severity is `warning` or `error`.
+	Severity string `json:"severity"`
+	Text     string `json:"finding"`
+	Remedy   string `json:"remedy"`
+	// Examples are some of what it is about.
+	Examples []string `json:"examples"`
+}
+
 // Error is something that went wrong.
 type Error struct {
 	Time time.Time `json:"time"`
@@ -176,5 +197,6 @@ func (s Status) withoutNull() Status {
 	s.Streams.Longest = append([]Stream{}, s.Streams.Longest...)
 	s.NextCleanup.Examples = append([]Action{}, s.NextCleanup.Examples...)
 	s.Errors = append([]Error{}, s.Errors...)
+	s.Doctor.Findings = append([]Finding{}, s.Doctor.Findings...)
 	return s
 }

@@ -33,8 +33,12 @@ func (keys) rights(u Use) []string {
 func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, error) {
 	pipe := r.conn.Client().Pipeline()
 	cmds := make([]*redis.SliceCmd, len(found))
+	wanted := properties[:readProperties]
+	if r.inFull {
+		wanted = properties[:fullProperties]
+	}
 	for i, key := range found {
-		cmds[i] = pipe.HMGet(ctx, key, properties[:readProperties]...)
+		cmds[i] = pipe.HMGet(ctx, key, wanted...)
 	}
 	// Every command holds its own error.
 	_, _ = pipe.Exec(ctx)

@@ -63,7 +63,14 @@ func objectSession(identity, value string) Session {
 			stream := scalar(raw)
 			s.Stream, s.HasStream, named = stream.text, stream.set, isText(raw)
 		case propID:
-			s.ID = scalar(raw).text
+			s.id = scalar(raw)
+			s.ID = s.id.text
+		case propPosition:
+			s.position = scalar(raw)
+		case propStart:
+			s.start = scalar(raw)
+		case propEnd:
+			s.end = scalar(raw)
 		}
 		s.marked = s.marked || isMark(key) && raw != "null"
 	})
@@ -72,11 +79,21 @@ func objectSession(identity, value string) Session {
 	case err != nil:
 		// What was read before the fault may not be what the producer meant,
 		// except the stream: it counts as owned all the same.
-		s.Malformed, s.owns, s.marked = ErrNotJSON, ownsMentioned, mentionsMark(value)
+		s.Malformed, s.owns, s.marked = notJSON(value), ownsMentioned, mentionsMark(value)
 	case !named:
 		s.Malformed, s.owns = ErrNoName, ownsMentioned
 	}
 	return s
+}
+
+// notJSON says that a value cannot be read, and why where that is a common slip.
+func notJSON(value string) error {
+	for _, number := range []string{"NaN", "Infinity"} {
+		if strings.Contains(value, number) {
+			return fmt.Errorf("%w: it holds %s, which is no JSON", ErrNotJSON, number)
+		}
+	}
+	return ErrNotJSON
 }
 
 // mentionsMark reports whether the name of a property that marks an entry as

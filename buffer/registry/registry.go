@@ -36,10 +36,16 @@ type Registry struct {
 	// unknown are the properties of sessions that the documentation does not
 	// have; see [fields].
 	unknown unknownNames
+	// inFull has scans read what nothing but the doctor needs.
+	inFull bool
 }
 
 // New makes a registry.
 func New(conn *redisconn.Conn, o Options) *Registry { return &Registry{conn: conn, o: o} }
+
+// InFull is a registry of the same sessions whose scans read every property but
+// the Session JSON, for [Session.Position] and [Session.TimeRange].
+func (r *Registry) InFull() *Registry { return &Registry{conn: r.conn, o: r.o, inFull: true} }
 
 // DetectsLayouts reports whether no layout is pinned, so that the keyspace
 // need not be scanned each time.

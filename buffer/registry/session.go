@@ -29,6 +29,9 @@ var properties = []string{propStream, propUpdated, propUpdatedOld, propID, propP
 
 const readProperties = 4
 
+// fullProperties are all but the Session JSON, which may be big.
+const fullProperties = 7
+
 // marks are the properties each of which marks an entry as RTA's.
 var marks = []string{propID, propStream, propPosition, propStart, propEnd}
 
@@ -59,6 +62,8 @@ type Session struct {
 	// the stream's name, the id and both names of the time, absent or not.
 	value                        string
 	stream, id, updated, altTime optional
+	// position, start and end are read by a scan [Registry.InFull].
+	position, start, end optional
 	// marked: a field marks it as RTA's.
 	marked bool
 	// owns says what streams it may name beside Stream.
@@ -145,6 +150,9 @@ func sessionOf(identity string, layout Layout, values []any) Session {
 	s.stream, s.id = newOptional(values[0]), newOptional(values[3])
 	s.Stream, s.HasStream, s.ID = s.stream.text, s.stream.set, s.id.text
 	s.setTime(newOptional(values[1]), newOptional(values[2]))
+	if len(values) >= fullProperties {
+		s.position, s.start, s.end = newOptional(values[4]), newOptional(values[5]), newOptional(values[6])
+	}
 	for i, value := range values {
 		s.marked = s.marked || value != nil && isMark(properties[i])
 	}

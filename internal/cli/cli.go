@@ -157,7 +157,7 @@ func (a *app) outcome(err error) int {
 		return ExitFailure
 	case errors.Is(err, errBrake):
 		return ExitBrake
-	case errors.Is(err, errInvalid):
+	case errors.Is(err, errInvalid), errors.Is(err, errFindings):
 		return ExitInvalid
 	}
 	fmt.Fprintf(a.Stderr, "streamkeeper: %v\n", err)
@@ -182,6 +182,6 @@ func (a *app) command() *cobra.Command {
 	}
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
 	return root
 }

@@ -90,6 +90,9 @@ func (d *daemon) jobs() (all []schedule.Job) {
 func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) error {
 	result, err := runner.Run(ctx)
 	result.LogTo(d.log.With("job", name, "dry_run", d.o.dryRun))
+	if err == nil && name == jobs.Cleanup {
+		d.examine(ctx)
+	}
 	d.news.ran(name, result, err)
 	return err
 }

@@ -23,17 +23,29 @@ import (
 
 func (a *app) demoCommand() *cobra.Command {
 	var length time.Duration
-	var producersOnly bool
+	var producersOnly, serve bool
+	var address string
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole thing on an embedded Redis with synthetic producers",
 		Long: "Starts a Redis inside the program and producers that fill it as real ones would, and looks\n" +
-			"after it with short limits. With --producers it only fills the Redis at --redis-url.",
-		Args: cobra.NoArgs,
+			"after it with short limits. With --producers it only fills the Redis at --redis-url. With --serve\n" +
+			"it keeps the embedded Redis open without producers, for the tests of real ones: let a producer\n" +
+			"write to it, and check what it wrote with streamkeeper doctor --session.",
+		Example: "  streamkeeper demo --for 20s\n  streamkeeper demo --serve --address 127.0.0.1:6390",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
 			if length < 0 {
 				return usageError{fmt.Errorf("--for %s: want a duration such as 20s", length)}
+			}
+			switch {
+			case serve && producersOnly:
+				return usageError{errors.New("--serve is without producers, --producers without a server")}
+			case c.Flags().Changed("address") && !serve:
+				return usageError{errors.New("--address goes with --serve")}
+			case serve && a.redisURL == "":
+				return a.demoServe(ctx, address, length)
 			}
 			if producersOnly {
 				return a.demoProducers(ctx, length)
@@ -46,13 +58,15 @@ func (a *app) demoCommand() *cobra.Command {
 	}
 	c.Flags().DurationVar(&length, "for", 0, "stop by itself after this long, with a summary")
 	c.Flags().BoolVar(&producersOnly, "producers", false, "run the producers alone, against a real Redis")
+	c.Flags().BoolVar(&serve, "serve", false, "keep the embedded Redis open, without producers")
+	c.Flags().StringVar(&address, "address", demo.FreeAddress, "host and port of the Redis that --serve keeps open; port 0 is any free one")
 	c.Flags().StringVar(&a.redisURL, "redis-url", "", "the Redis that --producers fill")
 	return c
 }
 
 // demo runs producers and the daemon on an embedded Redis.
 func (a *app) demo(ctx context.Context, length time.Duration) error {
-	server, err := demo.StartRedis()
+	server, err := demo.StartRedis(demo.FreeAddress)
 	if err != nil {
 		return err
 	}
@@ -141,6 +155,20 @@ func lasting(ctx context.Context, length time.Duration) (context.Context, contex
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, length)
+}
+
+// demoServe keeps the embedded Redis open until ctx ends, or for length.
+func (a *app) demoServe(ctx context.Context, address string, length time.Duration) error {
+	server, err := demo.StartRedis(address)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	fmt.Fprintf(a.Stdout, "Redis is open at %s; Ctrl-C ends it.\n", server.URL())
+	ctx, cancel := lasting(ctx, length)
+	defer cancel()
+	<-ctx.Done()
+	return nil
 }
 
 // demoProducers fills a real Redis until ctx ends, or for length.

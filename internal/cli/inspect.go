@@ -137,7 +137,7 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams []strin
 	if len(f.files) > 0 {
 		found, err = inspect.CheckFiles(ctx, options, f.files, a.Stdin, result.Add)
 	} else {
-		options.CrossCheck = true
+		options.Summaries = true
 		found, err = a.inspectStreams(ctx, config, options, log, streams, f, func(m inspect.Message) { result.Add(save.message(m)) })
 	}
 	err = errors.Join(err, save.err)

@@ -19,6 +19,8 @@ type news struct {
 	leading bool
 	last    map[string]lastRun
 	recent  *web.Recent
+	// diagnosis is what the doctor saw after the last clean-up.
+	diagnosis diagnosis
 }
 
 // lastRun is a run that ended, and the last one that ended well.
@@ -38,7 +40,7 @@ func (n *news) lead(yes bool) {
 	n.leading = yes
 	n.meters.Leader(yes)
 	if !yes {
-		n.last, n.recent = make(map[string]lastRun), new(web.Recent)
+		n.last, n.recent, n.diagnosis = make(map[string]lastRun), new(web.Recent), diagnosis{}
 	}
 }
 
@@ -55,6 +57,22 @@ func (n *news) ran(job string, result jobs.Result, err error) {
 		last.good, last.goodAt = result, time.Now()
 	}
 	n.last[job] = last
+}
+
+// examined notes what the doctor saw.
+func (n *news) examined(d diagnosis) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leading {
+		n.diagnosis = d
+	}
+}
+
+// seen is what the doctor saw last.
+func (n *news) seen() diagnosis {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.diagnosis
 }
 
 // failed notes an error of a job.

@@ -62,6 +62,9 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		})
 		group.Go(func() error { return server.Serve(httpCtx, listener) })
 	}
+	if !o.dryRun {
+		group.Go(func() error { d.noteInstance(ctx); return nil })
+	}
 	group.Go(func() error {
 		defer stopHTTP()
 		err := d.scheduler.Run(ctx)

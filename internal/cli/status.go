@@ -23,7 +23,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		Streams: streamsStatus(d.meters.Snapshot()),
 	}
 	last, errs := d.news.all()
-	s.Errors = errs
+	s.Errors, s.Doctor = errs, d.news.seen().status()
 	if scheduled.LeaseError != nil {
 		s.Leader.Error = scheduled.LeaseError.Error()
 	}

@@ -68,3 +68,15 @@ func Bytes(n int64) string {
 	}
 	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
+
+// Plural writes a number with a noun: "3 sessions", "1 entry", "2 entries".
+func Plural[T ~int | ~int64](n T, noun string) string {
+	if n != 1 {
+		if base, ok := strings.CutSuffix(noun, "y"); ok {
+			noun = base + "ies"
+		} else {
+			noun += "s"
+		}
+	}
+	return Count(n) + " " + noun
+}

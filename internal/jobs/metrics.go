@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/doctor"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
@@ -92,9 +93,13 @@ func NewMetrics(o Options, version, revision string) *metrics.Metrics {
 	for _, j := range All() {
 		names = append(names, j.Name)
 	}
+	var severities []string
+	for _, s := range doctor.Severities() {
+		severities = append(severities, string(s))
+	}
 	return metrics.New(metrics.Options{
 		Version: version, Revision: revision, MaxStreams: o.Metrics.MaxStreams,
-		Jobs: names, Reasons: ReasonNames(inspect.AllReasons()),
+		Jobs: names, Reasons: ReasonNames(inspect.AllReasons()), Checks: doctor.Glances(), Severities: severities,
 		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).LengthLimit() },
 	})
 }

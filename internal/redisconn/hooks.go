@@ -163,7 +163,7 @@ var readCommands = map[string]bool{
 	"cluster slots": true, "asking": true, "command": true, "readonly": true,
 	"type": true, "exists": true, "scan": true, "sscan": true, "hscan": true, "zscan": true, "scard": true,
 	"sismember": true, "smismember": true, "hget": true, "hmget": true, "hlen": true, "hstrlen": true, "hexists": true,
-	"zmscore": true, "zcard": true, "get": true, "mget": true, "hgetall": true, "memory usage": true,
+	"zmscore": true, "zcard": true, "pttl": true, "get": true, "mget": true, "hgetall": true, "memory usage": true,
 	"xlen": true, "xrange": true, "xrevrange": true, "xread": true, "xinfo stream": true, "xinfo groups": true,
 	"xinfo consumers": true, "xpending": true, "evalsha_ro": true, "eval_ro": true, "script exists": true,
 }

@@ -1,0 +1,537 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/burst/pb"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+func TestABufferAsTheProtocolWantsItHasNoFindingInAnyLayout(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		for _, layout := range registry.Layouts() {
+			t.Run(string(layout), func(t *testing.T) {
+				f := newFixture(t, layout)
+				if found := f.proper().examine(); len(found) > 0 {
+					t.Errorf("findings:%s", texts(found))
+				}
+			})
+		}
+	})
+}
+
+// breaking is a fault of a buffer, a server or settings, and what is said of it.
+type breaking struct {
+	check    string
+	severity Severity
+	// says are parts of the finding.
+	says   []string
+	layout registry.Layout
+	// args are those of the server, if it is not a proper one; empty seeds nothing.
+	args  []string
+	empty bool
+	do    func(f *fixture)
+}
+
+func breakings() map[string]breaking {
+	all := make(map[string]breaking)
+	for _, part := range []map[string]breaking{serverBreakings(), sessionBreakings(), streamBreakings(), messageBreakings(), settingsBreakings()} {
+		for name, b := range part {
+			all[name] = b
+		}
+	}
+	return all
+}
+
+func serverBreakings() map[string]breaking {
+	return map[string]breaking{
+		"another database holds the buffer": {check: "database", severity: Warning, says: []string{"in [3]"}, empty: true, do: func(f *fixture) {
+			conn := f.rdb.Conn()
+			defer func() { _ = conn.Close() }()
+			_ = must(conn.Select(f.ctx(), 3).Result())
+			_ = must(conn.SAdd(f.ctx(), "streams", "car-1").Result())
+			_ = must(conn.Select(f.ctx(), 0).Result())
+		}},
+		"the server is a replica": {check: "role", severity: Error, says: []string{"is a "}, do: func(f *fixture) {
+			host, port, _ := strings.Cut(f.server.Addr, ":")
+			replica := redistest.Start(f.t, append(properServer(), "--replicaof", host+" "+port)...)
+			for deadline := time.Now().Add(20 * time.Second); replica.Client.Exists(f.ctx(), buffer.CounterKey).Val() == 0; {
+				if time.Now().After(deadline) {
+					f.t.Fatal("the replica has no data")
+				}
+			}
+			f.buffer.Connection.URL = replica.URL()
+		}},
+		"nothing is encrypted on a network": {check: "encryption", severity: Advice, says: []string{"without TLS"}, do: func(f *fixture) {
+			_, port, _ := strings.Cut(f.server.Addr, ":")
+			f.buffer.Connection = redisconn.Connection{
+				URL: "redis://redis.example:" + port, Resolver: redistest.StartDNS(f.t, "127.0.0.1").Resolver(),
+			}
+		}},
+		"the clocks differ": {check: "clock", severity: Warning, says: []string{"differ by 1m"}, do: func(f *fixture) {
+			f.doctor.Now = func() time.Time { return time.Now().Add(time.Minute) }
+		}},
+		"Redis is far away": {check: "round-trip", severity: Warning, do: func(f *fixture) {
+			proxy := redistest.StartProxy(f.t, f.server.Addr)
+			proxy.Set(func(command []string) redistest.Fault {
+				if strings.EqualFold(command[0], "time") {
+					return redistest.Fault{Delay: 2 * slowTrip}
+				}
+				return redistest.Fault{}
+			})
+			f.buffer.Connection.URL = proxy.URL()
+		}},
+		"maxmemory is not set": {check: "maxmemory", severity: Warning, args: []string{"--maxmemory", "0"}},
+		"streams are evicted":  {check: "eviction", severity: Error, says: []string{"allkeys-lru"}, args: []string{"--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"}},
+		"sessions are evicted": {check: "eviction", severity: Warning, says: []string{"volatile-ttl"}, args: []string{"--maxmemory", "1gb", "--maxmemory-policy", "volatile-ttl"}},
+		"memory is tight": {check: "memory", severity: Warning, says: []string{"used (8"}, do: func(f *fixture) {
+			f.do("SETRANGE", "ballast", 30<<20, "x")
+			f.do("CONFIG", "SET", "maxmemory", f.usedMemory()*100/86)
+		}},
+		"streams grow without a limit": {check: "memory", severity: Warning, says: []string{"2 streams without a limit", "is near in"}, do: func(f *fixture) {
+			f.doctor.Policies = trim.Policies{}
+			f.do("CONFIG", "SET", "maxmemory", 2*f.usedMemory())
+		}},
+		"macro nodes have no limit": {check: "node-size", severity: Error, do: func(f *fixture) {
+			f.do("CONFIG", "SET", "stream-node-max-entries", 0)
+			f.do("CONFIG", "SET", "stream-node-max-bytes", 0)
+		}},
+		"Redis cannot save": {check: "persistence", severity: Error, says: []string{"the last snapshot"}, args: append(properServer(), "--enable-protected-configs", "yes"), do: func(f *fixture) {
+			f.do("CONFIG", "SET", "dbfilename", "taken")
+			if err := os.MkdirAll(filepath.Join(f.server.Dir(), "taken", "in the way"), 0o700); err != nil {
+				f.t.Fatal(err)
+			}
+			f.do("BGSAVE")
+			for deadline := time.Now().Add(20 * time.Second); ; {
+				info := must(f.rdb.InfoMap(f.ctx(), "persistence").Result())["Persistence"]
+				if info["rdb_last_bgsave_status"] == "err" {
+					return
+				}
+				if time.Now().After(deadline) {
+					f.t.Fatal("saving did not fail")
+				}
+			}
+		}},
+		"two installations share a state": {check: "instances", severity: Error, says: []string{"2 instances with one STATE_PREFIX", "[north: ", "[south: "}, do: func(f *fixture) {
+			f.note(buffer.Instance{Name: "north"}, "n-*")
+			f.note(buffer.Instance{Name: "south"}, "s-*")
+		}},
+		"a job does not go well": {check: "jobs-overdue", severity: Warning, says: []string{"[trim: at pod-1, last success 2h ago]"}, do: func(f *fixture) {
+			f.note(buffer.Instance{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{
+				{Name: "trim", LastSuccess: f.now.Add(-2 * time.Hour), Overdue: true}, {Name: "cleanup", LastSuccess: f.now},
+			}})
+		}},
+		"nobody leads": {check: "lease", severity: Warning, says: []string{"none holds the lease"}, do: func(f *fixture) {
+			f.doctor.Leases = true
+			f.note(buffer.Instance{Name: "pod-1"})
+		}},
+		"the lease is no String": {check: "lease", severity: Error, says: []string{"is a list"}, do: func(f *fixture) {
+			f.doctor.Leases = true
+			f.do("RPUSH", "streamkeeper:lease", "x")
+		}},
+		"the lease has no end": {check: "lease", severity: Warning, says: []string{"never end"}, do: func(f *fixture) {
+			f.doctor.Leases = true
+			f.do("SET", "streamkeeper:lease", "x")
+		}},
+		"a key of ours is another's": {check: "state-keys", severity: Warning, says: []string{"streamkeeper:retired"}, do: func(f *fixture) {
+			f.do("SET", "streamkeeper:retired", "x")
+		}},
+	}
+}
+
+// note notes an instance that works on the streams of these patterns.
+func (f *fixture) note(i buffer.Instance, patterns ...string) {
+	f.t.Helper()
+	o := f.buffer
+	o.ReadOnly = false
+	for _, pattern := range patterns {
+		o.Include = append(o.Include, must(buffer.ParsePattern(pattern)))
+	}
+	b := must(buffer.Open(f.ctx(), o))
+	defer func() { _ = b.Close() }()
+	if err := b.NoteInstance(f.ctx(), i); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) usedMemory() int64 {
+	info := must(f.rdb.InfoMap(f.ctx(), "memory").Result())
+	var used int64
+	if _, err := fmt.Sscan(info["Memory"]["used_memory"], &used); err != nil {
+		f.t.Fatal(err)
+	}
+	return used
+}
+
+func sessionBreakings() map[string]breaking {
+	seconds := func(f *fixture) any { return f.now.Unix() }
+	return map[string]breaking{
+		"NaN in the value": {check: "session-value", severity: Error, layout: registry.Object, says: []string{"car 1: race", "NaN, which is no JSON"}, do: func(f *fixture) {
+			f.do("HSET", "sessions", "car 1: race", fmt.Sprintf(`{"streamSessionId":1,"streamName":"car-1","streamPosition":"0-0","lastUpdated":%d,"tStart":NaN}`, f.now.UnixMilli()))
+		}},
+		"streamName is a list": {check: "session-value", severity: Error, layout: registry.Object, says: []string{"not a text"}, do: func(f *fixture) { f.again(map[string]any{"streamName": []string{"car-1"}}) }},
+		"a web application's session": {check: "session-foreign", severity: Advice, says: []string{"0c1f"}, do: func(f *fixture) {
+			f.do("HSET", "sessions:0c1f", "user", "ada", "updated", f.now.Unix())
+		}},
+		"no streamPosition":   {check: "session-fields", severity: Error, says: []string{"lacks streamPosition"}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": nil}) }},
+		"no time at all":      {check: "session-fields", severity: Error, says: []string{"lacks lastUpdated"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": nil}) }},
+		"the time in seconds": {check: "session-time", severity: Error, says: []string{"looks like seconds"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": seconds(f)}) }},
+		"the time in ticks": {check: "session-time", severity: Error, says: []string{"looks like .NET ticks"}, do: func(f *fixture) {
+			f.again(map[string]any{"lastUpdated": int64(621_355_968_000_000_000) + f.now.UnixNano()/100})
+		}},
+		"the time as text":      {check: "session-time", severity: Error, says: []string{"2026-05-31T14:00:00Z", "not a time in milliseconds"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": "2026-05-31T14:00:00Z"}) }},
+		"NaN as the time":       {check: "session-time", severity: Error, says: []string{"nan"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": "nan"}) }},
+		"the time's other name": {check: "session-time-name", severity: Advice, says: []string{"updated"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": nil, "updated": f.now.UnixMilli()}) }},
+		"an id that is a text": {check: "session-id", severity: Error, says: []string{`"car-1"`}, do: func(f *fixture) {
+			f.entry("other", "car-1", "closed", "car-1", nil)
+		}},
+		"a stream that nobody lists": {check: "session-stream", severity: Error, says: []string{`"car-9"`}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.messages("car-9", "other", "closed", 3, f.now)
+			f.entry("other", "car-9", "closed", 3, nil)
+		}},
+		"a streamName with the prefix": {check: "session-prefix", severity: Error, says: []string{`"stream:car-1"`}, do: func(f *fixture) { f.again(map[string]any{"streamName": "stream:car-1"}) }},
+		"a position that is none":      {check: "session-position", severity: Error, says: []string{"$"}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": "$"}) }},
+		"tEnd without tStart":          {check: "session-range", severity: Error, says: []string{"tEnd without tStart"}, do: func(f *fixture) { f.again(map[string]any{"tStart": nil}) }},
+		"tStart in milliseconds":       {check: "session-range", severity: Error, says: []string{"looks like milliseconds"}, do: func(f *fixture) { f.again(map[string]any{"tStart": f.start().UnixMilli()}) }},
+		"tEnd before tStart":           {check: "session-range", severity: Error, says: []string{"is before tStart"}, do: func(f *fixture) { f.again(map[string]any{"tEnd": f.start().Add(-time.Hour).UnixNano()}) }},
+		"no Session JSON":              {check: "session-json", severity: Warning, do: func(f *fixture) { f.again(map[string]any{"json": nil}) }},
+		"Session JSON cut off":         {check: "session-json-valid", severity: Error, do: func(f *fixture) { f.again(map[string]any{"json": `{"identity":"car 1`}) }},
+		"another identity":             {check: "session-identity", severity: Error, says: []string{`"car 7"`}, do: func(f *fixture) { f.again(map[string]any{"json": sessionText("car 7", "open")}) }},
+		"an unknown state":             {check: "session-state", severity: Error, says: []string{"running"}, do: func(f *fixture) { f.again(map[string]any{"json": sessionText("car 1: race", "running")}) }},
+		"no time to live":              {check: "session-expiry", severity: Advice, do: func(f *fixture) { f.do("PERSIST", "sessions:car 1: race") }},
+		"updated once, at the start": {check: "session-updated", severity: Warning, says: []string{"last update 13h ago"}, do: func(f *fixture) {
+			f.again(map[string]any{"lastUpdated": f.now.Add(-13 * time.Hour).UnixMilli()})
+		}},
+		"never closed, on a stream of its own": {check: "session-closed", severity: Warning, says: []string{"open, last update 13h ago"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.list("car-3")
+			f.messages("car-3", "other", "open", 3, f.now.Add(-13*time.Hour))
+			f.entry("other", "car-3", "open", 3, map[string]any{"lastUpdated": f.now.Add(-13 * time.Hour).UnixMilli()})
+		}},
+		"never closed, on a stream of others": {check: "session-closed", severity: Warning, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.entry("other", "car-1", "open", 3, map[string]any{"lastUpdated": f.now.Add(-13 * time.Hour).UnixMilli()})
+		}},
+		"messages with another id": {check: "session-messages", severity: Warning, says: []string{"has id 3"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.entry("other", "car-1", "open", 3, nil)
+		}},
+		"no message ever": {check: "session-messages", severity: Warning, says: []string{"never had one"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.list("car-3")
+			f.entry("other", "car-3", "open", 3, nil)
+		}},
+		"two sessions with one id": {check: "session-twins", severity: Error, says: []string{`"car 1: race" and "other"`}, do: func(f *fixture) {
+			f.entry("other", "car-1", "closed", 1, nil)
+		}},
+		"the counter is behind":   {check: "counter-behind", severity: Error, says: []string{"is 1, and session", "has the id 2"}, do: func(f *fixture) { f.do("SET", buffer.CounterKey, 1) }},
+		"the counter is missing":  {check: "counter-behind", severity: Error, says: []string{"is missing"}, do: func(f *fixture) { f.do("DEL", buffer.CounterKey) }},
+		"the counter is no count": {check: "counter-number", severity: Error, says: []string{`"two"`}, do: func(f *fixture) { f.do("SET", buffer.CounterKey, "two") }},
+		"the counter is a list": {check: "counter-number", severity: Error, do: func(f *fixture) {
+			f.do("DEL", buffer.CounterKey)
+			f.do("RPUSH", buffer.CounterKey, "1")
+		}},
+	}
+}
+
+func streamBreakings() map[string]breaking {
+	return map[string]breaking{
+		"a listed String": {check: "stream-type", severity: Error, says: []string{"[odd: a string]"}, do: func(f *fixture) {
+			f.list("odd")
+			f.do("SET", "stream:odd", "x")
+		}},
+		"a name without a stream": {check: "stream-missing", severity: Advice, says: []string{"[ghost: ]"}, do: func(f *fixture) { f.list("ghost") }},
+		"a key instead of a name": {check: "stream-prefix", severity: Error, says: []string{"stream:car-1"}, do: func(f *fixture) { f.list("stream:car-1") }},
+		"a stream that is not listed": {check: "stream-unlisted", severity: Warning, says: []string{"[hidden: ]"}, do: func(f *fixture) {
+			f.append("hidden", f.now, "a", "b")
+		}},
+		"ids that count": {check: "stream-ids", severity: Warning, says: []string{"last id 7-1"}, do: func(f *fixture) {
+			f.list("counted")
+			f.do("XADD", "stream:counted", "7-1", "id", 1, "data", f.payload("car 1: race", "open", f.now, true))
+		}},
+		"eleven sessions on one stream": {check: "stream-shared", severity: Advice, says: []string{"11 sessions"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 20)
+			for id := 11; id <= 20; id++ {
+				identity := fmt.Sprintf("guest %d", id)
+				f.append("car-1", f.now, "id", id, "data", f.payload(identity, "open", f.now, true))
+				f.entry(identity, "car-1", "open", id, nil)
+			}
+		}},
+	}
+}
+
+func messageBreakings() map[string]breaking {
+	later := func(f *fixture) time.Time { return f.now.Add(spacing) }
+	return map[string]breaking{
+		"no data": {check: "message-fields", severity: Error, says: []string{"car-1 "}, do: func(f *fixture) { f.append("car-1", later(f), "id", 1) }},
+		"no id": {check: "message-fields", severity: Error, says: []string{"no field id"}, do: func(f *fixture) {
+			f.append("car-1", later(f), "data", f.payload("car 1: race", "open", f.now, true))
+		}},
+		"data that is no LZ4": {check: "message-valid", severity: Error, do: func(f *fixture) {
+			f.append("car-1", later(f), "id", 1, "data", bytes.Repeat([]byte("telemetry "), 100))
+		}},
+		"a time range that is reversed": {check: "message-advice", severity: Warning, do: func(f *fixture) {
+			b := &pb.StreamDataBurst{Data: []*pb.StreamData{rangeData(f.now, f.start())}}
+			for channel := range 40 {
+				b.Data = append(b.Data, periodicData(uint32(channel), f.now, spacing))
+			}
+			f.append("car-1", later(f), "id", 1, "data", f.pack(b))
+		}},
+		"an id that no session has": {check: "message-session", severity: Warning, says: []string{"id 77"}, do: func(f *fixture) {
+			f.append("car-1", later(f), "id", 77, "data", f.payload("car 77", "open", f.now, true))
+		}},
+		"a burst over 1 MiB": {check: "message-limit", severity: Error, says: []string{"1.2 MiB"}, do: func(f *fixture) {
+			b := &pb.StreamDataBurst{}
+			for channel := range 3000 {
+				b.Data = append(b.Data, periodicData(uint32(channel), f.now, spacing))
+			}
+			f.append("car-1", later(f), "id", 1, "data", f.pack(b))
+		}},
+		"small bursts": {check: "message-size", severity: Advice, says: []string{"[tiny: small: "}, do: func(f *fixture) {
+			f.smallSession("tiny", spacing)
+		}},
+		"a hundred messages a second": {check: "message-rate", severity: Advice, says: []string{"[busy: 100 a second"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 3)
+			f.list("busy")
+			for n := range 30 {
+				f.append("busy", f.now.Add(time.Duration(n)*10*time.Millisecond), "id", 3, "data", f.payload("busy one", "open", f.now, true))
+			}
+			f.entry("busy one", "busy", "open", 3, nil)
+		}},
+	}
+}
+
+// smallSession adds a session whose bursts hold little.
+func (f *fixture) smallSession(stream string, every time.Duration) {
+	f.t.Helper()
+	f.do("SET", buffer.CounterKey, 3)
+	f.list(stream)
+	for n := range 30 {
+		b := &pb.StreamDataBurst{Data: []*pb.StreamData{f.sessionData("small one", "open"), periodicData(1, f.now, spacing)}}
+		f.append(stream, f.now.Add(time.Duration(n)*every), "id", 3, "data", f.pack(b))
+	}
+	f.entry("small one", stream, "open", 3, nil)
+}
+
+func settingsBreakings() map[string]breaking {
+	return map[string]breaking{
+		"a rule for nobody": {check: "policy-unused", severity: Warning, says: []string{"rocket-*"}, do: func(f *fixture) {
+			f.doctor.Policies.Rules = must(trim.ParseRules("rocket-*: max_length=500; car-*: max_length=20000", f.doctor.Policies.Default))
+		}},
+		"a limit below the flush gap": {check: "flush-gap", severity: Warning, says: []string{"TRIM_MIN_AGE is 20m"}, do: func(f *fixture) {
+			f.doctor.Policies.Default = trim.Policy{MaxLength: 30, MinAge: 20 * time.Minute}
+		}},
+		"a limit of seconds": {check: "coverage", severity: Warning, says: []string{"2s in 20 entries"}, do: func(f *fixture) {
+			f.doctor.Policies.Default.MaxLength = 20
+			f.do("XTRIM", "stream:car-1", "MAXLEN", "20")
+		}},
+		"a group that does not read": {check: "trim-blocked", severity: Warning, says: []string{`"archive" still needs`}, do: func(f *fixture) {
+			f.doctor.RespectGroups, f.doctor.GroupIdleAfter = true, time.Hour
+			f.doctor.Policies.Default.MaxLength = 10
+			f.do("XGROUP", "CREATE", "stream:car-1", "archive", "0")
+		}},
+		"limits that the memory does not afford": {check: "retention-afforded", severity: Warning, says: []string{"TRIM_POLICIES='*: max_age=", "the sum:"}, do: func(f *fixture) {
+			f.doctor.Policies.Default.MaxLength = 100_000_000
+			f.do("CONFIG", "SET", "maxmemory", 2*f.usedMemory())
+		}},
+	}
+}
+
+func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
+	for name, b := range breakings() {
+		t.Run(b.check+": "+name, func(t *testing.T) {
+			t.Parallel()
+			if b.layout == "" {
+				b.layout = registry.Keys
+			}
+			f := newFixture(t, b.layout, b.args...)
+			if !b.empty {
+				f.proper()
+			}
+			if b.do != nil {
+				b.do(f)
+			}
+			found := f.examine()
+			if len(found) != 1 || found[0].Check != b.check || found[0].Severity != b.severity {
+				t.Fatalf("want %s of %s alone, got:%s", b.severity, b.check, texts(found))
+			}
+			for _, part := range b.says {
+				if !strings.Contains(text(found[0]), part) {
+					t.Errorf("%q lacks %q", text(found[0]), part)
+				}
+			}
+			if found[0].Rule == "" || found[0].Source == "" || found[0].Remedy == "" {
+				t.Errorf("not all is said: %+v", found[0])
+			}
+		})
+	}
+}
+
+// TestEveryCheckIsBroken: a check that no fault is known for could as well not be.
+func TestEveryCheckIsBroken(t *testing.T) {
+	broken := map[string]bool{"version": true} // a server before 6.2 is not connected to
+	for _, b := range breakings() {
+		broken[b.check] = true
+	}
+	for _, b := range recordings() {
+		broken[b.check] = true
+	}
+	seen := make(map[string]bool)
+	for _, c := range Checks() {
+		if !broken[c.ID] {
+			t.Errorf("no case breaks %s", c.ID)
+		}
+		if seen[c.ID] {
+			t.Errorf("two checks are called %s", c.ID)
+		}
+		seen[c.ID] = true
+		if !slices.Contains(Groups(), c.Group) {
+			t.Errorf("%s is in the unknown group %q", c.ID, c.Group)
+		}
+	}
+}
+
+func TestAnOldServerIsAnError(t *testing.T) {
+	for version, want := range map[string]Severity{"6.0.9": Error, "6.2.0": OK, "8.0.1": OK} {
+		c := versionCheck()
+		o := &outcome{check: &c, severity: OK}
+		c.server(&Server{Server: redisconn.Server{Name: "redis", Version: version}}, o)
+		if o.severity != want {
+			t.Errorf("%s: %s", version, text(o.finding()))
+		}
+	}
+}
+
+func versionCheck() Check { return version() }
+
+func recordings() map[string]breaking {
+	return map[string]breaking{
+		"no message": {check: "record-complete", severity: Error, says: []string{"none of 21 entries"}, do: func(f *fixture) {
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"no Session JSON": {check: "record-start", severity: Error, says: []string{"no message has a Session JSON"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, false))
+			f.append("car-2", f.now, "id", 9, "data", f.pack(&pb.StreamDataBurst{Data: append([]*pb.StreamData{rangeData(f.start(), f.now.Add(spacing))}, bulk(f.now)...)}))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"another's Session JSON": {check: "record-start", severity: Error, says: []string{`identity "somebody"`}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("somebody", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"left open": {check: "record-end", severity: Error, says: []string{"says open"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true))
+			f.entry("tested", "car-2", "open", 9, nil)
+		}},
+		"closed, but not in the entry": {check: "record-end", severity: Error, says: []string{"end with closed, and the entry says open"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "open", 9, nil)
+		}},
+		"data after the time range": {check: "record-range", severity: Error, says: []string{"ends 1m before the last data"}, do: func(f *fixture) {
+			at := f.now.Add(-2 * time.Minute)
+			f.append("car-2", f.now, "id", 9, "data", f.pack(&pb.StreamDataBurst{Data: append([]*pb.StreamData{
+				f.sessionData("tested", "closed"), rangeData(at, at.Add(spacing)), periodicData(99, at.Add(time.Minute), spacing)}, bulk(at)...)}))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"data that goes back": {check: "record-order", severity: Error, says: []string{"goes back by 1s"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now.Add(-time.Second), false))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"data in milliseconds": {check: "record-order", severity: Error, says: []string{"looks like milliseconds"}, do: func(f *fixture) {
+			odd := &pb.StreamData{Data: &pb.StreamData_RowData{RowData: &pb.RowData{ChannelIds: []uint32{1}, Timestamp: f.now.UnixMilli(), Buffer: []byte{1}}}}
+			f.append("car-2", f.now, "id", 9, "data", f.pack(&pb.StreamDataBurst{Data: append([]*pb.StreamData{
+				f.sessionData("tested", "closed"), rangeData(f.start(), f.now.Add(spacing)), odd}, bulk(f.now)...)}))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"a message that nobody can read": {check: "message-valid", severity: Error, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true)[:20])
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"the time in seconds": {check: "session-time", severity: Error, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, map[string]any{"lastUpdated": f.now.Unix()})
+		}},
+	}
+}
+
+// bulk is data of some 16 KiB.
+func bulk(at time.Time) (data []*pb.StreamData) {
+	for channel := range 40 {
+		data = append(data, periodicData(uint32(channel), at, spacing))
+	}
+	return data
+}
+
+func TestASessionIsCheckedFromItsFirstMessageToItsLast(t *testing.T) {
+	for name, b := range recordings() {
+		t.Run(b.check+": "+name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, registry.Keys).proper()
+			b.do(f)
+			found := f.examineSession("tested")
+			if len(found) != 1 || found[0].Check != b.check || found[0].Severity != b.severity {
+				t.Fatalf("want %s of %s alone, got:%s", b.severity, b.check, texts(found))
+			}
+			for _, part := range b.says {
+				if !strings.Contains(text(found[0]), part) {
+					t.Errorf("%q lacks %q", text(found[0]), part)
+				}
+			}
+		})
+	}
+	for _, layout := range registry.Layouts() {
+		t.Run("a proper one, "+string(layout), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, layout).proper()
+			if found := f.examineSession("car 2: race"); len(found) > 0 {
+				t.Errorf("findings:%s", texts(found))
+			}
+		})
+	}
+}
+
+func TestNothingIsWritten(t *testing.T) {
+	f := newFixture(t, registry.Keys).proper()
+	ctx := context.Background()
+	before := must(f.rdb.InfoMap(ctx, "persistence").Result())["Persistence"]["rdb_changes_since_last_save"]
+	f.examine()
+	f.examineSession("car 2: race")
+	if after := must(f.rdb.InfoMap(ctx, "persistence").Result())["Persistence"]["rdb_changes_since_last_save"]; after != before {
+		t.Errorf("%s changes, were %s", after, before)
+	}
+}
+
+func TestAGlanceSeesWhatIsCheap(t *testing.T) {
+	f := newFixture(t, registry.Keys, "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru").proper()
+	f.list("stream:car-1")
+	r, err := f.newDoctor().Glance(f.ctx())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var checks []string
+	for _, finding := range notOK(r) {
+		checks = append(checks, finding.Check)
+	}
+	if want := []string{"eviction", "stream-prefix"}; !slices.Equal(checks, want) {
+		t.Errorf("found %v, want %v", checks, want)
+	}
+	if len(r.Findings) != len(Glances()) {
+		t.Errorf("%d findings of %d checks", len(r.Findings), len(Glances()))
+	}
+}

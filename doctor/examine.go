@@ -1,0 +1,197 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// Options of a [Doctor].
+type Options struct {
+	// Connection is the way to Redis, of which nothing secret is shown.
+	Connection redisconn.Connection
+	// Policies and groups are as trimming has them.
+	Policies       trim.Policies
+	RespectGroups  bool
+	GroupIdleAfter time.Duration
+	// Limits are those of clean-up.
+	Limits cleanup.Limits
+	// Inspect says how payloads are judged.
+	Inspect inspect.Options
+	// Leases says that instances share the work by a lease.
+	Leases bool
+	// Now is this machine's clock; nil means time.Now.
+	Now func() time.Time
+	// OnProgress is told in words how far it is.
+	OnProgress func(doing string)
+}
+
+// Doctor examines a buffer. It only reads.
+type Doctor struct {
+	b *buffer.Buffer
+	o Options
+}
+
+// New makes a doctor.
+func New(b *buffer.Buffer, o Options) *Doctor {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.OnProgress == nil {
+		o.OnProgress = func(string) {}
+	}
+	return &Doctor{b, o}
+}
+
+// Report is what all checks say, in the order of [Checks], group by group.
+type Report struct{ Findings []Finding }
+
+// Count is how many findings have a severity.
+func (r Report) Count(s Severity) (n int64) {
+	for _, f := range r.Findings {
+		if f.Severity == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Examine makes every check that is about the buffer as a whole.
+func (d *Doctor) Examine(ctx context.Context) (Report, error) {
+	e := d.newExamination(func(c *Check) bool { return c.ofBuffer() })
+	for _, step := range []struct {
+		doing string
+		do    func(context.Context) error
+	}{
+		{"asking the server", e.readServer},
+		{"reading streams", e.readStreams},
+		{"sampling messages", e.readMessages},
+		{"reading sessions", e.readSessions},
+		{"reading the counter", e.readCounter},
+		{"looking for streams that nobody lists", e.readUnlisted},
+		{"looking for sessions with one id", e.readTwins},
+		{"looking for sessions' messages", e.readAttended},
+	} {
+		d.o.OnProgress(step.doing)
+		if err := step.do(ctx); err != nil {
+			return Report{}, fmt.Errorf("%s: %w", step.doing, err)
+		}
+	}
+	e.judgeWhole()
+	return e.report(), nil
+}
+
+// Glance makes the checks that cost next to nothing.
+func (d *Doctor) Glance(ctx context.Context) (Report, error) {
+	e := d.newExamination(func(c *Check) bool { return c.Glance })
+	if err := e.readServer(ctx); err != nil {
+		return Report{}, err
+	}
+	e.mostStreams = glanceStreams
+	if err := e.readStreams(ctx); err != nil && !errors.Is(err, errEnough) {
+		return Report{}, err
+	}
+	return e.report(), nil
+}
+
+// glanceStreams is how many streams a glance looks at.
+const glanceStreams = 1000
+
+// errEnough ends a scan.
+var errEnough = errors.New("enough was seen")
+
+func (c *Check) ofBuffer() bool {
+	return c.server != nil || c.stream != nil || c.session != nil || c.sample != nil || c.buffer != nil
+}
+
+// examination is one run of checks.
+type examination struct {
+	*Doctor
+	outcomes []*outcome
+	now      time.Time
+	server   Server
+	whole    Buffer
+
+	streams  *streamTable
+	samples  *samples
+	sessions *sessionScan
+	// mostStreams ends the scan of the streams; 0 for all.
+	mostStreams int64
+	// registry is read in full.
+	registry *registry.Registry
+}
+
+func (d *Doctor) newExamination(wanted func(*Check) bool) *examination {
+	e := &examination{Doctor: d, streams: newStreamTable(), samples: newSamples(), registry: d.b.InFull()}
+	e.sessions = newSessionScan()
+	e.whole.Server, e.whole.Policies = &e.server, d.o.Policies
+	e.whole.Used = make([]bool, len(d.o.Policies.Rules))
+	checks := Checks()
+	for i := range checks {
+		if wanted(&checks[i]) {
+			e.outcomes = append(e.outcomes, &outcome{check: &checks[i], severity: OK})
+		}
+	}
+	return e
+}
+
+// judgeWhole makes the checks that take everything into account.
+func (e *examination) judgeWhole() {
+	for _, s := range e.samples.finish(e.streams, e.now, e.o.Limits.ExpireAfter/2) {
+		e.judgeSample(s)
+	}
+	e.whole.Now = e.now
+	e.whole.Missing = e.streams.missing()
+	e.whole.Shared = e.sessions.shared(e.streams)
+	e.whole.Totals.Sessions = e.sessions.count
+	for _, o := range e.outcomes {
+		if o.check.buffer != nil {
+			o.check.buffer(&e.whole, o)
+		}
+	}
+}
+
+func (e *examination) judgeStream(s *Stream) {
+	for _, o := range e.outcomes {
+		if o.check.stream != nil {
+			o.check.stream(s, o)
+		}
+	}
+}
+
+func (e *examination) judgeSession(s *Session) {
+	for _, o := range e.outcomes {
+		if o.check.session != nil {
+			o.check.session(s, o)
+		}
+	}
+}
+
+func (e *examination) judgeSample(s *Sample) {
+	for _, o := range e.outcomes {
+		if o.check.sample != nil {
+			o.check.sample(s, o)
+		}
+	}
+}
+
+// report puts the findings into their groups.
+func (e *examination) report() Report {
+	var r Report
+	for _, group := range Groups() {
+		for _, o := range e.outcomes {
+			if o.check.Group == group {
+				r.Findings = append(r.Findings, o.finding())
+			}
+		}
+	}
+	return r
+}

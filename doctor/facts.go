@@ -1,0 +1,195 @@
+package doctor
+
+import (
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// Server is what is known of Redis, of the way to it, and of our own few keys.
+// Where a part could not be read, the error beside it says why.
+type Server struct {
+	redisconn.Server
+	// Target is where Redis is, without any secret.
+	Target    string
+	Database  int
+	Transport redisconn.Transport
+	// Now is Redis's time.
+	Now time.Time
+	// Apart is how far this machine's clock is ahead of Redis's.
+	Apart time.Duration
+	// RoundTrip is the quickest of a few.
+	RoundTrip time.Duration
+
+	// Databases are how many keys each has; Names and Sessions, whether this one
+	// has stream names and sessions.
+	Databases      map[int]int64
+	DatabasesError error
+	Streams        int64
+
+	Nodes      []buffer.NodeState
+	NodesError error
+	NodeLimits buffer.NodeLimits
+
+	Instances      []buffer.Instance
+	InstancesError error
+	// Leases says that instances share the work by a lease.
+	Leases     bool
+	Lease      buffer.LeaseState
+	LeaseError error
+	// Unusable are our own keys that hold another type.
+	Unusable      []string
+	UnusableError error
+}
+
+// Stream is a name in the set of streams.
+type Stream struct {
+	Name string
+	// Prefix begins the keys of streams.
+	Prefix string
+	Now    time.Time
+	Info   buffer.StreamInfo
+	// Behind is the type of the key that the name itself would be, where the name
+	// begins with the prefix; else empty.
+	Behind string
+	// Bytes that its key takes, 0 if Redis does not say.
+	Bytes  int64
+	Policy trim.Policy
+	// Floor is what a consumer group needs, where that was asked.
+	Floor buffer.GroupFloor
+}
+
+// Rate is how many entries a second come, going by the ids; 0 if that cannot be
+// told.
+func (s *Stream) Rate() float64 {
+	i := s.Info
+	if i.Length < 2 || !i.First.IsTime(s.Now) || !i.Newest.IsTime(s.Now) || i.Newest.Ms == i.First.Ms {
+		return 0
+	}
+	return float64(i.Length-1) / i.Newest.Time().Sub(i.First.Time()).Seconds()
+}
+
+// Coverage is the time between the oldest and the newest entry.
+func (s *Stream) Coverage() time.Duration {
+	if s.Rate() == 0 {
+		return 0
+	}
+	return s.Info.Newest.Time().Sub(s.Info.First.Time())
+}
+
+// Flows reports whether an entry came within a limit.
+func (s *Stream) Flows(limit time.Duration) bool {
+	return s.Info.Newest.IsTime(s.Now) && s.Now.Sub(s.Info.Newest.Time()) <= limit
+}
+
+// Session is an entry of the registry.
+type Session struct {
+	registry.Session
+	Now time.Time
+	// Prefix begins the keys of streams.
+	Prefix string
+	// ExpireAfter is how long it may go without an update.
+	ExpireAfter time.Duration
+	// Listed: the set of streams has the stream that it names. StreamNewest is when
+	// the newest entry of that stream came, zero if that is not a time.
+	Listed       bool
+	StreamNewest time.Time
+	// Sampled: JSON was read; Lasting: it has no time to live and could have one.
+	Sampled bool
+	JSON    string
+	Lasting bool
+}
+
+// Age is how long ago it was updated; ok is false if that is not known.
+func (s *Session) Age() (age time.Duration, ok bool) {
+	if s.Fault(s.Now) != nil {
+		return 0, false
+	}
+	return s.Now.Sub(s.Updated), true
+}
+
+// Sample is what was read of a stream's messages.
+type Sample struct {
+	Stream   Stream
+	Sessions int64
+	Messages []inspect.Message
+	// Orphans are recent messages whose id no session has.
+	Orphans []inspect.Message
+}
+
+// Buffer is what is known when all was read.
+type Buffer struct {
+	Server *Server
+	Now    time.Time
+	// Missing are listed names without a key that no session names; Unlisted are
+	// streams that neither the set nor a session names, out of so many.
+	Missing       []string
+	Unlisted      []string
+	UnlistedError error
+	// Shared are streams that many sessions name at once.
+	Shared []Shared
+	// Twins are sessions that share a stream and an id.
+	Twins []Twins
+	// Attended are sessions whose messages were looked for.
+	Attended []Attended
+
+	// Counter is what the counter holds.
+	Counter      string
+	HasCounter   bool
+	CounterError error
+	// LargestID is the largest stream session id, of LargestOf; HasID if there is one.
+	LargestID uint64
+	LargestOf string
+	HasID     bool
+
+	// Policies and which of their rules a stream has.
+	Policies trim.Policies
+	Used     []bool
+	Totals   Totals
+}
+
+// Totals are sums over all streams.
+type Totals struct {
+	Streams, Sessions int64
+	// Bytes that the streams take, and BytesPerSecond that come.
+	Bytes, BytesPerSecond float64
+	// AtLimits is what they take once each is at its limit; Endless says how many
+	// grow without one.
+	AtLimits float64
+	Endless  int64
+	// EndlessBytes are those a second that come to these.
+	EndlessBytes float64
+	// Least is the stream that covers the least time.
+	Least         string
+	LeastCoverage time.Duration
+}
+
+// Shared is a stream and how many live sessions name it.
+type Shared struct {
+	Stream   string
+	Sessions int64
+}
+
+// Twins are sessions that name one stream and one id.
+type Twins struct {
+	Stream, ID string
+	Identities []string
+}
+
+// Attended is a session whose messages were looked for.
+type Attended struct {
+	Session *Session
+	// Found: a message of it is there, the newest of which came at Newest.
+	Found  bool
+	Newest time.Time
+	// Whole: every message that came since Since was looked at.
+	Whole bool
+	Since time.Time
+	// Never: the stream never had an entry.
+	Never bool
+	State string
+}

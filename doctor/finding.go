@@ -1,0 +1,122 @@
+package doctor
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// maxExamples is how many a finding names.
+const maxExamples = 3
+
+// Example is one of what a finding is about. Its texts are escaped.
+type Example struct {
+	Name   string `json:"name"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// Finding is what a check says.
+type Finding struct {
+	Check    string   `json:"check"`
+	Group    Group    `json:"group"`
+	Severity Severity `json:"severity"`
+	// Text is the finding in a sentence.
+	Text string `json:"finding"`
+	// Count is how many there are, 0 where it is about the whole.
+	Count    int64     `json:"count"`
+	Examples []Example `json:"examples"`
+	Rule     string    `json:"rule"`
+	Source   string    `json:"source"`
+	Remedy   string    `json:"remedy"`
+}
+
+// outcome gathers what one check finds.
+type outcome struct {
+	check    *Check
+	severity Severity
+	text     string
+	count    int64
+	examples []Example
+	// seen are a few names that were counted: a scan may come upon one twice.
+	seen map[string]bool
+}
+
+// found counts one thing of which the check names the first few; detail may be
+// empty.
+func (o *outcome) found(s Severity, name, detail string) {
+	if o.seen[name] {
+		return
+	}
+	if len(o.seen) < maxSeen {
+		if o.seen == nil {
+			o.seen = make(map[string]bool)
+		}
+		o.seen[strings.Clone(name)] = true
+	}
+	o.count++
+	o.worsen(s)
+	if len(o.examples) < maxExamples {
+		o.examples = append(o.examples, Example{escape.Name(shortened(name)), escape.Name(shortened(detail))})
+	}
+}
+
+// maxSeen bounds the names that are known to have been counted.
+const maxSeen = 1000
+
+// says is a finding about the whole, in a sentence; [OK] only says how it is.
+func (o *outcome) says(s Severity, format string, args ...any) {
+	o.worsen(s)
+	o.text = fmt.Sprintf(format, args...)
+}
+
+// unknown says why a check could not be made.
+func (o *outcome) unknown(err error) {
+	o.says(Advice, "not known: %v", err)
+}
+
+func (o *outcome) worsen(s Severity) {
+	if s.rank() > o.severity.rank() {
+		o.severity = s
+	}
+}
+
+// finding puts into words what was found.
+func (o *outcome) finding() Finding {
+	c := o.check
+	f := Finding{
+		Check: c.ID, Group: c.Group, Severity: o.severity, Text: o.text, Count: o.count, Examples: o.examples,
+		Rule: c.Rule, Source: c.Source, Remedy: c.Remedy,
+	}
+	switch {
+	case o.count > 0:
+		f.Text = human.Plural(o.count, c.Noun) + " " + c.Found
+	case f.Text == "":
+		f.Text = c.Good
+	}
+	if f.Examples == nil {
+		f.Examples = []Example{}
+	}
+	return f
+}
+
+// shortened is the beginning of a text that may have any length.
+func shortened(text string) string {
+	const most = 120
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// about writes a number that people estimate.
+func about(x float64) string {
+	switch {
+	case x >= 10:
+		return human.Count(int64(x + 0.5))
+	case x >= 1:
+		return fmt.Sprintf("%.1f", x)
+	}
+	return fmt.Sprintf("%.2f", x)
+}

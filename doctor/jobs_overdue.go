@@ -1,0 +1,40 @@
+package doctor
+
+import (
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// jobsOverdue asks whether the jobs of the instance that leads go well.
+func jobsOverdue() Check {
+	return Check{
+		ID: "jobs-overdue", Group: Ourselves, Glance: true,
+		Rule:   "Each job of the instance that leads has gone well within its last three scheduled times.",
+		Source: fromOurs,
+		Remedy: "See the last error of the job on the status page, or in the log.",
+		Noun:   "job", Found: "that has not gone well for too long", Good: "no daemon has noted itself",
+		server: func(s *Server, o *outcome) {
+			var well []string
+			for _, i := range s.Instances {
+				if !i.Leads {
+					continue
+				}
+				for _, j := range i.Jobs {
+					when := "never"
+					if !j.LastSuccess.IsZero() {
+						when = human.Duration(s.Now.Sub(j.LastSuccess)) + " ago"
+					}
+					if j.Overdue {
+						o.found(Warning, j.Name, "at "+i.Name+", last success "+when)
+					} else {
+						well = append(well, j.Name+" "+when)
+					}
+				}
+			}
+			if len(well) > 0 {
+				o.says(OK, "last success: %s", strings.Join(well, ", "))
+			}
+		},
+	}
+}

@@ -1,0 +1,210 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"hash/maphash"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// streamTable is what is kept of each listed stream. Names are kept as hashes:
+// two with the same one share what is known, which at worst hides a finding.
+type streamTable struct {
+	seed  maphash.Seed
+	notes map[uint64]streamNote
+	// empty are listed names without a key, and unlisted are names that sessions
+	// know and the set does not; some of each.
+	empty    []string
+	unlisted map[uint64]bool
+}
+
+type streamNote struct {
+	// newest is when the newest entry came in ms, 0 if that is not a time.
+	newest int64
+	// live and named are how many sessions name it.
+	live, named uint32
+	// never: it never had an entry.
+	never bool
+}
+
+// maxNames bounds names that are kept in mind.
+const maxNames = 1000
+
+func newStreamTable() *streamTable {
+	return &streamTable{seed: maphash.MakeSeed(), notes: make(map[uint64]streamNote), unlisted: make(map[uint64]bool)}
+}
+
+func (t *streamTable) hash(name string) uint64 { return maphash.String(t.seed, name) }
+
+func (t *streamTable) find(name string) (streamNote, bool) {
+	n, ok := t.notes[t.hash(name)]
+	return n, ok
+}
+
+// missing are listed names without a key that no session names.
+func (t *streamTable) missing() []string {
+	return slices.DeleteFunc(slices.Clone(t.empty), func(name string) bool {
+		n, _ := t.find(name)
+		return n.named > 0
+	})
+}
+
+// readStreams looks at every listed stream.
+func (e *examination) readStreams(ctx context.Context) error {
+	e.whole.Totals.LeastCoverage = 0
+	err := e.b.WalkStreams(ctx, func(names []string) error { return e.streamPage(ctx, names) })
+	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
+		for _, o := range e.outcomes {
+			if o.check.ID == "stream-type" {
+				o.found(Error, e.b.Names().Streams, "the set of streams is no Set")
+			}
+		}
+		return nil
+	}
+	return err
+}
+
+func (e *examination) streamPage(ctx context.Context, names []string) error {
+	if e.mostStreams > 0 && e.whole.Totals.Streams >= e.mostStreams {
+		return errEnough
+	}
+	infos, err := e.b.Infos(ctx, names)
+	if err != nil {
+		return err
+	}
+	sizes, err := e.b.Sizes(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		s := Stream{
+			Name: name, Prefix: e.b.Names().StreamPrefix, Now: e.now, Info: infos[i], Bytes: sizes[i], Policy: e.o.Policies.For(name),
+		}
+		if err := e.askFurther(ctx, &s); err != nil {
+			return err
+		}
+		e.noteStream(&s)
+		e.judgeStream(&s)
+		e.samples.offer(&s)
+	}
+	return nil
+}
+
+// askFurther asks what matters for few streams only.
+func (e *examination) askFurther(ctx context.Context, s *Stream) error {
+	if bare, ok := strings.CutPrefix(s.Name, s.Prefix); ok && s.Prefix != "" {
+		infos, err := e.b.Infos(ctx, []string{bare})
+		if err != nil {
+			return err
+		}
+		s.Behind = infos[0].Type
+	}
+	if limit := s.Policy.LengthLimit(); e.o.RespectGroups && limit > 0 && s.Info.Length > limit {
+		floors, err := e.b.GroupFloors(ctx, []string{s.Name}, buffer.GroupGuard{IdleAfter: e.o.GroupIdleAfter})
+		if err != nil {
+			return err
+		}
+		s.Floor = floors[0]
+	}
+	return nil
+}
+
+// noteStream keeps what later checks need, and adds up.
+func (e *examination) noteStream(s *Stream) {
+	hash := e.streams.hash(s.Name)
+	if _, again := e.streams.notes[hash]; again {
+		return
+	}
+	note := streamNote{never: s.Info.Type == "none" || s.Info.Exists() && s.Info.LastID.IsZero()}
+	if s.Info.Newest.IsTime(e.now) {
+		note.newest = int64(s.Info.Newest.Ms)
+	}
+	e.streams.notes[hash] = note
+	if s.Info.Type == "none" && s.Behind != "stream" && len(e.streams.empty) < maxNames {
+		e.streams.empty = append(e.streams.empty, strings.Clone(s.Name))
+	}
+	for i, rule := range e.o.Policies.Rules {
+		if rule.Pattern.Match(s.Name) {
+			e.whole.Used[i] = true
+			break
+		}
+	}
+	e.whole.Totals.add(s)
+}
+
+// add sums up one stream more.
+func (t *Totals) add(s *Stream) {
+	t.Streams++
+	t.Bytes += float64(s.Bytes)
+	rate := 0.0
+	if s.Flows(flowing) {
+		rate = s.Rate()
+	}
+	length := float64(s.Info.Length)
+	entry := 0.0
+	if length > 0 {
+		entry = float64(s.Bytes) / length
+	}
+	t.BytesPerSecond += rate * entry
+	switch p := s.Policy; {
+	case p.KeepsAll():
+		t.AtLimits += float64(s.Bytes)
+		if rate > 0 {
+			t.Endless++
+			t.EndlessBytes += rate * entry
+		}
+	case rate == 0:
+		t.AtLimits += float64(s.Bytes)
+	default:
+		most := length
+		if p.MaxAge > 0 {
+			most = max(most, rate*p.MaxAge.Seconds())
+		}
+		if p.MaxLength > 0 {
+			if p.MaxAge <= 0 {
+				most = float64(p.MaxLength)
+			}
+			most = min(max(most, length), float64(p.MaxLength))
+		}
+		t.AtLimits += max(most, 0) * entry
+	}
+	if covered := s.Coverage(); covered > 0 && s.Flows(flowing) && (t.LeastCoverage == 0 || covered < t.LeastCoverage) {
+		t.Least, t.LeastCoverage = strings.Clone(s.Name), covered
+	}
+}
+
+// flowing is how long ago the newest entry of a stream is at most that still
+// counts for rates.
+const flowing = 10 * time.Minute
+
+// readUnlisted scans the keyspace for streams that neither the set of streams nor
+// a session names.
+func (e *examination) readUnlisted(ctx context.Context) error {
+	e.whole.UnlistedError = e.b.WalkStreamKeys(ctx, func(names []string) error {
+		for _, name := range names {
+			hash := e.streams.hash(name)
+			_, listed := e.streams.notes[hash]
+			_, prefixed := e.streams.find(e.b.Names().StreamPrefix + name)
+			if listed || prefixed || e.streams.unlisted[hash] {
+				continue
+			}
+			e.whole.Unlisted = append(e.whole.Unlisted, strings.Clone(name))
+			if len(e.whole.Unlisted) >= maxNames {
+				return errEnough
+			}
+		}
+		return nil
+	})
+	if errors.Is(e.whole.UnlistedError, errEnough) {
+		e.whole.UnlistedError = nil
+	}
+	if isBroken(e.whole.UnlistedError) {
+		return e.whole.UnlistedError
+	}
+	return nil
+}

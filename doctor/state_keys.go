@@ -1,0 +1,20 @@
+package doctor
+
+// stateKeys asks whether our own keys can be used.
+func stateKeys() Check {
+	return Check{
+		ID: "state-keys", Group: Ourselves, Glance: true,
+		Rule:   "The keys under STATE_PREFIX are ours alone.",
+		Source: fromOurs,
+		Remedy: "Remove the key, or choose another STATE_PREFIX: what it is for is not remembered meanwhile.",
+		Noun:   "key", Found: "of ours that holds another type", Good: "our own keys can be used",
+		server: func(s *Server, o *outcome) {
+			for _, key := range s.Unusable {
+				o.found(Warning, key, "")
+			}
+			if s.UnusableError != nil {
+				o.unknown(s.UnusableError)
+			}
+		},
+	}
+}
