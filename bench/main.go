@@ -48,7 +48,7 @@ func main() {
 	debug.SetGCPercent(400)
 	if len(os.Args) == 3 {
 		modes := map[string]func(context.Context, string) error{
-			neighbourMode: beNeighbour, keeperMode: beKeeper, cleanerMode: beCleaner, doctorMode: beDoctor,
+			neighbourMode: beNeighbour, sweeperMode: beSweeper, cleanerMode: beCleaner, doctorMode: beDoctor,
 		}
 		if be := modes[os.Args[1]]; be != nil {
 			exitOn(be(context.Background(), os.Args[2]))

@@ -30,7 +30,7 @@ func measureMillion(ctx context.Context, l *lab) ([]verdict, error) {
 		return nil, err
 	}
 	input := commands(10*few, trimLength)
-	r, err := l.interleave(ctx, l.keeperSide("few", "/0"), l.keeperSide("many", "/1"),
+	r, err := l.interleave(ctx, l.sweeperSide("few", "/0"), l.sweeperSide("many", "/1"),
 		timed("pipe few", func(ctx context.Context) error { return l.pipe(ctx, input[:len(input)/10]) }),
 		timed("pipe many", func(ctx context.Context) error { return l.pipeInto(ctx, "1", input) }),
 		timed("pipe many, set's order", func(ctx context.Context) error { return l.pipeInto(ctx, "1", ordered) }))
@@ -60,17 +60,17 @@ func (l *lab) inTheSetsOrder(ctx context.Context) ([]byte, error) {
 	return input.Bytes(), names.Err()
 }
 
-// keeperMode is the argument that makes this program one pass over a server.
-const keeperMode = "keeper"
+// sweeperMode is the argument that makes this program one pass over a server.
+const sweeperMode = "sweeper"
 
-func (l *lab) keeperSide(name, database string) side {
-	return ownProcess(name, keeperMode, "redis://"+l.server.Addr+database)
+func (l *lab) sweeperSide(name, database string) side {
+	return ownProcess(name, sweeperMode, "redis://"+l.server.Addr+database)
 }
 
-func beKeeper(ctx context.Context, url string) error {
+func beSweeper(ctx context.Context, url string) error {
 	return inOwnProcess(ctx, url, func(b *buffer.Buffer) error {
-		keeper := sweep.New(b, sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}})
-		_, err := keeper.Run(ctx)
+		sweeper := sweep.New(b, sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: maxLength}}})
+		_, err := sweeper.Run(ctx)
 		return err
 	})
 }

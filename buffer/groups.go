@@ -76,7 +76,7 @@ const graceFactor = 7
 // groupFloorLua finds the first id that a consumer group still needs: what was
 // not delivered to it, and what was delivered and not acknowledged. It wants
 // key, floor and idle, reads the groups to ignore from ARGV[7…], and sets
-// floor, holder (the group that set it) and lonely (groups without consumers).
+// floor, holder (the group that set it) and consumerless (groups without consumers).
 var groupFloorLua = `
 local function bigger(a, b) return #a > #b or (#a == #b and a > b) end
 local function less(a, b)
@@ -98,13 +98,13 @@ local function needs(group)
   return not asked and ago <= ` + strconv.Itoa(graceFactor) + ` * idle and unreadFor(group) <= idle
 end
 
-local holder, lonely = '', {}
+local holder, consumerless = '', {}
 if idle >= 0 and redis.call('EXISTS', key) == 1 then
   local ignore = {}
   for i = 7, #ARGV do ignore[ARGV[i]] = true end
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = fields(g)
-    if group.consumers == 0 then lonely[#lonely + 1] = group.name end
+    if group.consumers == 0 then consumerless[#consumerless + 1] = group.name end
     if not (group.consumers == 0 and ignore[group.name]) and needs(group) then
       local need, pending = after(group['last-delivered-id']), firstPending(group)
       if pending and less(pending, need) then need = pending end

@@ -74,7 +74,7 @@ local length = redis.call('XLEN', key)
 local surplus = 0
 if before == '' then
   surplus = length - maxlen
-  if surplus <= 0 then return {0, '', lonely, limitID, needer} end
+  if surplus <= 0 then return {0, '', consumerless, limitID, needer} end
 elseif floor ~= '' and less(floor, before) then
   before = floor
 else
@@ -82,12 +82,12 @@ else
 end
 
 if not exact then
-  if before ~= '' then return {redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit), holder, lonely, limitID, needer} end
-  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', lonely, limitID, needer} end
+  if before ~= '' then return {redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit), holder, consumerless, limitID, needer} end
+  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, limitID, needer} end
   local n = math.min(surplus, limit)
   local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
   if removed > 0 then holder = '' end
-  return {removed, holder, lonely, limitID, needer}
+  return {removed, holder, consumerless, limitID, needer}
 end
 
 local want = math.min(surplus, limit)
@@ -98,8 +98,8 @@ if below ~= '' then
   if found >= want then holder = '' end
   want = found
 end
-if want <= 0 then return {0, holder, lonely, limitID, needer} end
-return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, lonely, limitID, needer}
+if want <= 0 then return {0, holder, consumerless, limitID, needer} end
+return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumerless, limitID, needer}
 `)
 
 // Trims carries the calls out in one pipeline, in order. An error means that

@@ -14,7 +14,7 @@ import (
 // lengths in four bytes take at most 4 GiB less one byte.
 func Pack(enc Encoding, dst, src []byte) ([]byte, error) {
 	if uint64(len(src)) > math.MaxUint32 && (enc == SizePrefixedBlock || enc == Wrap) {
-		return dst, fmt.Errorf("packing %d bytes as %s: too long for its length field", len(src), enc)
+		return dst, fmt.Errorf("writing %d bytes as %s: too long for its length field", len(src), enc)
 	}
 	var err error
 	switch enc {
@@ -32,10 +32,10 @@ func Pack(enc Encoding, dst, src []byte) ([]byte, error) {
 	case Block:
 		dst, err = packBlock(dst, src)
 	default:
-		return dst, fmt.Errorf("packing as %q: not an encoding", enc)
+		return dst, fmt.Errorf("writing as %q: not an encoding", enc)
 	}
 	if err != nil {
-		return dst, fmt.Errorf("packing %d bytes as %s: %w", len(src), enc, err)
+		return dst, fmt.Errorf("writing %d bytes as %s: %w", len(src), enc, err)
 	}
 	return dst, nil
 }

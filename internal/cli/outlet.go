@@ -18,8 +18,8 @@ var errUnread = errors.New("nobody reads it")
 // of its result.
 const unreadPatience = 200 * time.Millisecond
 
-// outlet is stdout. It remembers what could not be written, whoever cared, and
-// a reader that takes nothing does not hold up a command that was told to end.
+// outlet is stdout. It remembers what could not be written, and
+// a reader that takes nothing does not delay the end of a command.
 type outlet struct {
 	w    io.Writer
 	done <-chan struct{}
