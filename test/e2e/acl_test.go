@@ -81,7 +81,13 @@ func (r *fixture) describe(t *testing.T, layout, identity, sessionJSON string) {
 // serve runs the daemon for a while, and asks it for its metrics.
 func serve(t *testing.T, env program.Env, d time.Duration) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	serveUntil(t, env, d, func(context.Context) bool { return false })
+}
+
+// serveUntil runs the daemon for at most a while, and asks it for its metrics.
+func serveUntil(t *testing.T, env program.Env, most time.Duration, enough func(context.Context) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), most)
 	defer cancel()
 	address := program.FreeAddress(t)
 	go func() {
@@ -89,7 +95,10 @@ func serve(t *testing.T, env program.Env, d time.Duration) {
 			if answer, err := http.Get("http://" + address + "/metrics"); err == nil {
 				_ = answer.Body.Close()
 			}
-			time.Sleep(d / 5)
+			if enough(ctx) {
+				cancel()
+			}
+			time.Sleep(300 * time.Millisecond)
 		}
 	}()
 	if _, err := env.Serve(ctx, t, address); err != nil {
@@ -200,7 +209,10 @@ func (r *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word strin
 	case !slices.Contains(daemonOnly, word):
 		r.env.Run(t, "once")
 	case layout == "auto":
-		serve(t, r.env, 1500*time.Millisecond)
+		serveUntil(t, r.env, 15*time.Second, func(ctx context.Context) bool {
+			entries, err := s.Client.ACLLog(ctx, 1).Result()
+			return err == nil && len(entries) > 0
+		})
 	default:
 		t.Skip("the daemon needs the same in all layouts")
 	}
