@@ -212,6 +212,24 @@ func TestTinyLimitsPassWhenAllowed(t *testing.T) {
 	}
 }
 
+func TestTinyLimitsOfCleanupPassWhenAllowed(t *testing.T) {
+	for variable, allowed := range map[string]string{
+		"CLEANUP_EXPIRE_AFTER=10m": "false", "CLEANUP_RETIRE_AFTER=10m": "false", "CLEANUP_ABANDON_AFTER=1m": "false", "CLEANUP_ABANDON_AFTER=0": "false",
+		"CLEANUP_EXPIRE_AFTER=1s": "true", "CLEANUP_RETIRE_AFTER=1s": "true", "CLEANUP_ABANDON_AFTER=1s": "true",
+	} {
+		mustLoad(t, "STREAMKEEPER_"+variable, "STREAMKEEPER_CLEANUP_ALLOW_TINY="+allowed)
+	}
+}
+
+func TestSessionsAreJudgedByTheirTimeAloneWhereFlowingIsOff(t *testing.T) {
+	for value, want := range map[string]bool{"": false, "true": false, "false": true} {
+		o, err := mustLoad(t, "STREAMKEEPER_CLEANUP_FLOWING="+value).options()
+		if err != nil || o.Jobs.Cleanup.TimeAlone != want {
+			t.Errorf("%q: by time alone %t, %v", value, o.Jobs.Cleanup.TimeAlone, err)
+		}
+	}
+}
+
 func TestFlagsOutrankTheEnvironment(t *testing.T) {
 	setEnvironment(t, "STREAMKEEPER_REDIS_URL=http://wrong", "RTA_RedisConnectionString=nowhere")
 	c, err := loadConfig(settings.Override{Name: "REDIS_URL", Text: "redis://flag:6379/0", Origin: "--redis-url"})

@@ -184,7 +184,7 @@ func (u Uses) patterns() []string {
 	if u.Trim {
 		state(statePolicy)
 	}
-	if u.groups() {
+	if u.remembers() {
 		state(stateGroups)
 	}
 	if u.Cleanup {

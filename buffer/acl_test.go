@@ -20,7 +20,7 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 		{"trimming only", Uses{Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:policy"},
 		{"inspecting the object layout", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions"},
 		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
-			"~streams ~stream:* ~sessions:* ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake"},
+			"~streams ~stream:* ~sessions:* ~streamkeeper:groups ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake"},
 		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:lease ~streamkeeper:instances"},
 		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
 			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:*`},

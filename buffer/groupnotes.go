@@ -15,7 +15,7 @@ import (
 const stateGroups = "groups"
 
 // MaxGroupNotes is how many groups without consumers are remembered. One that
-// is not remembered protects its entries.
+// is not remembered protects its entries and its stream.
 const MaxGroupNotes = 10_000
 
 // GroupName is a consumer group of a stream.
@@ -52,14 +52,14 @@ func (b *Buffer) GroupNotes(ctx context.Context) (map[GroupName]time.Time, error
 }
 
 // NoteGroups notes groups as first seen without consumers now, unless they are
-// noted already. At maxmemory they are not noted, nor where their names are too
-// long together: such a group protects its entries.
+// noted already. Where that cannot be kept they are not noted, nor where their
+// names are too long together: such a group protects its entries and its stream.
 func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Time) error {
 	members := make([]string, len(groups))
 	for i, g := range groups {
 		members[i] = g.member()
 	}
-	if err := b.noteFirst(ctx, stateGroups, members, MaxGroupNotes, now); err != nil && redisconn.ClassOf(err) != redisconn.ClassOOM {
+	if err := b.noteFirst(ctx, stateGroups, members, MaxGroupNotes, now); err != nil && !takesNoNote(err) {
 		return fmt.Errorf("noting consumer groups without consumers: %w", err)
 	}
 	return nil
@@ -74,7 +74,7 @@ func (b *Buffer) ForgetGroups(ctx context.Context, groups []GroupName) error {
 	for i, g := range groups {
 		members[i] = g.member()
 	}
-	if err := b.rdb.ZRem(ctx, b.stateKey(stateGroups), members...).Err(); err != nil {
+	if err := b.rdb.ZRem(ctx, b.stateKey(stateGroups), members...).Err(); err != nil && redisconn.ClassOf(err) != redisconn.ClassWrongType {
 		return fmt.Errorf("forgetting consumer groups: %w", err)
 	}
 	return nil

@@ -46,6 +46,16 @@ func TestGroupsWithoutConsumersAreRememberedOnceAndForgotten(t *testing.T) {
 		t.Error(err)
 	}
 	check(nil)
+	// Nor where the key holds another type.
+	s.Client.ConfigSet(ctx, "maxmemory", "0")
+	s.Client.Set(ctx, "streamkeeper:groups", "taken", 0)
+	if err := b.NoteGroups(ctx, []GroupName{a}, first); err != nil {
+		t.Error(err)
+	}
+	if err := b.ForgetGroups(ctx, []GroupName{odd}); err != nil {
+		t.Error(err)
+	}
+	check(nil)
 }
 
 func FuzzGroupName(f *testing.F) {

@@ -9,7 +9,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// GroupGuard says which consumer groups hold trimming back.
+// GroupGuard says which consumer groups hold trimming and retirement back.
 type GroupGuard struct {
 	// IdleAfter is how long all consumers of a group must have been idle for
 	// the group to count no longer.

@@ -202,7 +202,7 @@ func TestAGroupThatPollsAndHasEntriesPendingKeepsItsStreamFromRetiring(t *testin
 				if active := infos[0].ActiveWithin(groupLimit); active != (c.want == Kept) {
 					t.Errorf("active: %t (%+v)", active, infos[0])
 				}
-				end, err := f.Retire(t.Context(), "car", infos[0].LastID, groupLimit)
+				end, err := f.Retire(t.Context(), "car", infos[0].LastID, GroupGuard{IdleAfter: groupLimit})
 				if err != nil || end != c.want {
 					t.Errorf("it ends %v, %v; want %v", end, err, c.want)
 				}

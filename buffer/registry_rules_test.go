@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -191,6 +192,16 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 			},
 			[]string{"x:a:lastUpdated", "x:a:state", "x:a:streamName", "y:lastUpdated", "y:state", "y:streamName", "z:state"},
 		},
+		"unreadable entries in another encoding there": {
+			map[string]any{
+				"x:lastUpdated": stale, "x:streamName": "s", "x:state": "\xaastreamName\xa1t", "x:tEnd": "\xaastreamName\xa1t", "x:json": "<streamName>t</streamName>",
+				"y:lastUpdated": fresh, "y:streamName": "s", "y:state": "open",
+			},
+			[]string{"x:json", "x:state", "x:tEnd", "y:lastUpdated", "y:state", "y:streamName"},
+		},
+		"a stream whose name is such a word": {
+			map[string]any{"x:lastUpdated": stale, "x:streamName": "my streamName", "x:tEnd": 1}, nil,
+		},
 		"an entry where such a property would be": {
 			map[string]any{"x:lastUpdated": stale, "x:streamName": "s", "y:lastUpdated": fresh, "y:streamName": "s", "y:state": "open", "x:state": entry(fresh)},
 			[]string{"x:state", "y:lastUpdated", "y:state", "y:streamName"},
@@ -214,6 +225,109 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 				t.Errorf("left are %q, want %q", left, tt.stay)
 			}
 		})
+	}
+}
+
+// A session of another layout may come, between reading and deleting, to where a
+// stale session's property lies.
+func TestAnEntryThatComesWhereAStalePropertyLiesIsNeverLost(t *testing.T) {
+	const sessions, chunk = 8000, 100
+	s := redistest.Start(t)
+	b := open(t, s.URL(), nil)
+	places := []string{"streamName", "streamSessionId", "streamPosition", "lastUpdated", "updated", "json", "tStart", "tEnd", "own"}
+	pipe := s.Client.Pipeline()
+	for i := range sessions {
+		x := fmt.Sprint("x", i)
+		json := `{"identity":"x","state":2}`
+		if i%2 == 1 {
+			json = `{"identity":"x","state":2,"streamName":"s","tStart":1}` // has to be looked at
+		}
+		pipe.HSet(t.Context(), "sessions", x+":lastUpdated", five, x+":updated", five, x+":streamName", "s", x+":streamSessionId", 7,
+			x+":streamPosition", "0-0", x+":json", json, x+":tStart", 1, x+":tEnd", 2, x+":own", "1")
+		if i%1000 == 999 {
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = readAll(t, b) // learns the property that nobody knows
+	stale := slices.DeleteFunc(readAll(t, b), func(s registry.Session) bool { return s.Layout != registry.Fields })
+	if len(stale) != sessions {
+		t.Fatalf("%d sessions were read", len(stale))
+	}
+	entries := make(map[string]string)
+	for i, session := range stale {
+		entries[session.Identity+":"+places[i%len(places)]] = objectEntry("t", five+int64(i))
+	}
+	written := make(chan int, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer close(written)
+		for from := 0; from < sessions; from += chunk / 2 {
+			pipe := s.Client.Pipeline()
+			for i := from; i < from+chunk/2; i++ {
+				field := stale[i].Identity + ":" + places[i%len(places)]
+				pipe.HSet(t.Context(), "sessions", field, entries[field])
+			}
+			if _, err := pipe.Exec(t.Context()); err != nil {
+				t.Error(err)
+				return
+			}
+			written <- from + chunk/2
+		}
+	})
+	removed, refused := 0, 0
+	for from := 0; from < sessions; from += chunk {
+		// Half of the chunk has come by now, the rest meanwhile.
+		for done, ok := 0, true; ok && done < from+chunk/2; {
+			done, ok = <-written
+		}
+		gone, err := b.Expire(t.Context(), stale[from:from+chunk])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, yes := range gone {
+			if yes {
+				removed++
+			} else {
+				refused++
+			}
+		}
+	}
+	for range written {
+	}
+	wg.Wait()
+	if removed == 0 || refused == 0 {
+		t.Errorf("%d removed, %d refused: they did not meet", removed, refused)
+	}
+	all := s.Client.HGetAll(t.Context(), "sessions").Val()
+	lost := 0
+	for field, want := range entries {
+		if all[field] != want {
+			lost++
+			t.Logf("%s holds %q", field, all[field])
+		}
+	}
+	if lost > 0 {
+		t.Errorf("%d of %d entries are gone", lost, len(entries))
+	}
+}
+
+func TestAPropertyThatNobodyKnowsIsNoEntryOfItsOwn(t *testing.T) {
+	s := redistest.Start(t)
+	s.Client.HSet(t.Context(), "sessions", "x:lastUpdated", five, "x:streamName", "s", "x:state", "open",
+		"y:lastUpdated", five, "y:streamName", "s", "y:state", "open", "web:state", "a web application's", "web", "x")
+	for _, judge := range []bool{false, true} {
+		b := open(t, s.URL(), func(o *Options) { o.JudgeForeign = judge })
+		_ = readAll(t, b)
+		var got []string
+		for _, session := range readAll(t, b) {
+			got = append(got, fmt.Sprint(session.Identity, " ", session.Layout))
+		}
+		slices.Sort(got)
+		if want := []string{"web object", "web:state object", "x fields", "y fields"}; !slices.Equal(got, want) {
+			t.Errorf("read %q, want %q", got, want)
+		}
 	}
 }
 

@@ -13,17 +13,18 @@ import (
 )
 
 // unlinkScript removes a stream that is still as it was judged: nothing was
-// added to it, and no consumer of a group became active. It cuts what is large
-// shorter first, a call at a time: UNLINK frees in the background, where a
-// giant still keeps the allocator from everybody, and at once what has less
-// than 64 nodes, however large these are.
+// added to it, no consumer of a group became active, and no group came that has
+// no consumer. It cuts what is large shorter first, a call at a time: UNLINK
+// frees in the background, where a giant still keeps the allocator from
+// everybody, and at once what has less than 64 nodes, however large these are.
 //
 // XINFO STREAM copies two payloads into Lua, a few milliseconds where they have
 // a megabyte. Such streams are only looked at for newer entries while they are
 // cut, and in full at the end, when no large entry is left.
 //
 // KEYS[1] stream; ARGV[1] last id, ARGV[2] ms that every consumer must have
-// been idle for, ARGV[3] bytes that a call may free
+// been idle for, ARGV[3] bytes that a call may free, ARGV[4…] groups without
+// consumers that count no longer
 // returns 2 if it was cut, 1 if it was removed, 0 if it changed or is gone
 var unlinkScript = redisconn.NewScript(`
 local key, last, most = KEYS[1], ARGV[1], tonumber(ARGV[3])
@@ -47,6 +48,11 @@ end
 ` + groupsLua + activeLua + `
 local limit = tonumber(ARGV[2])
 if active >= 0 and active < limit or pending > 0 and pending < ` + strconv.Itoa(graceFactor) + ` * limit then return 0 end
+local ignore = {}
+for i = 4, #ARGV do ignore[ARGV[i]] = true end
+for _, name in ipairs(without) do
+  if not ignore[name] then return 0 end
+end
 
 if length > 0 and bytes > most / 4 then
   local cut = math.min(length, math.max(1, math.floor(length * most / bytes)))
@@ -83,16 +89,16 @@ const (
 
 // Retire removes a dead stream, and then its name, in an order that can be
 // broken off anywhere: remember the name, remove the key if its last id is
-// still lastID and no group's consumer was active for idle, take the name
-// from the set, look whether the key has returned, and put the name back if so.
+// still lastID and no group counts by the guard, take the name from the set,
+// look whether the key has returned, and put the name back if so.
 // A large stream goes in slices, oldest entries first; if it changes meanwhile,
 // the rest of it stays.
-func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time.Duration) (Retirement, error) {
+func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups GroupGuard) (Retirement, error) {
 	remembered, err := b.remember(ctx, stream)
 	if err != nil {
 		return Kept, err
 	}
-	removed, err := b.unlink(ctx, stream, lastID, idle)
+	removed, err := b.unlink(ctx, stream, lastID, groups)
 	switch {
 	case err != nil:
 		return Kept, fmt.Errorf("removing stream %s: %w", Quote(stream), err)
@@ -106,8 +112,11 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, idle time
 
 // unlink removes the key of a dead stream, and reports whether it was still as
 // it was judged.
-func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, idle time.Duration) (bool, error) {
-	call := redisconn.OnKey(b.names.StreamKey(stream), lastID.String(), idle.Milliseconds(), b.sliceBytes())
+func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups GroupGuard) (bool, error) {
+	call := redisconn.OnKey(b.names.StreamKey(stream), lastID.String(), groups.IdleAfter.Milliseconds(), b.sliceBytes())
+	for _, name := range groups.Ignore {
+		call.Args = append(call.Args, name)
+	}
 	for {
 		end, err := b.conn.EvalWrite(ctx, unlinkScript, []redisconn.Call{call})[0].Int()
 		if err != nil || end != unlinkCut {

@@ -47,7 +47,7 @@ func TestRetireTakesAwayKeyAndNameAndRemembers(t *testing.T) {
 		b := open(t, url, nil)
 		for _, name := range oddNames {
 			makeDead(t, rdb, name)
-			end, err := b.Retire(t.Context(), name, deadID, retireAfter)
+			end, err := b.Retire(t.Context(), name, deadID, GroupGuard{IdleAfter: retireAfter})
 			if err != nil || end != Retired {
 				t.Errorf("%q ends %v, %v", name, end, err)
 			}
@@ -75,6 +75,9 @@ func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
 				rdb.XGroupCreate(ctx, "stream:x", "g", "0")
 				rdb.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:x", ">"}, Count: 1})
 			},
+			"a group without consumers": func() {
+				rdb.XGroupCreate(ctx, "stream:x", "g", "0")
+			},
 			"another type": func() {
 				rdb.Del(ctx, "stream:x")
 				rdb.Set(ctx, "stream:x", "taken", 0)
@@ -84,7 +87,7 @@ func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
 				rdb.FlushAll(ctx)
 				makeDead(t, rdb, "x")
 				change()
-				end, err := b.Retire(ctx, "x", deadID, retireAfter)
+				end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter})
 				if err != nil || end != Kept {
 					t.Errorf("ends %v, %v", end, err)
 				}
@@ -92,6 +95,32 @@ func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
 					t.Errorf("%+v", got)
 				}
 			})
+		}
+	})
+}
+
+func TestRetireRefusesAGroupWithoutConsumersThatItDoesNotKnow(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		b := open(t, s.URL(), nil)
+		makeDead(t, s.Client, "x")
+		odd := "g\xff :*"
+		for _, group := range []string{"g", odd} {
+			s.Client.XGroupCreate(t.Context(), "stream:x", group, "0")
+		}
+		infos, err := b.Infos(t.Context(), []string{"x"})
+		if err != nil || !slices.Equal(infos[0].WithoutConsumers, []string{"g", odd}) {
+			t.Fatalf("%+v, %v", infos, err)
+		}
+		for _, c := range []struct {
+			known []string
+			want  Retirement
+		}{{nil, Kept}, {[]string{"g", "h"}, Kept}, {[]string{odd, "g"}, Retired}} {
+			end, err := b.Retire(t.Context(), "x", deadID, GroupGuard{IdleAfter: retireAfter, Ignore: c.known})
+			if err != nil || end != c.want {
+				t.Errorf("known %q: ends %v, %v, want %v", c.known, end, err, c.want)
+			}
 		}
 	})
 }
@@ -105,7 +134,7 @@ func TestANameThatAnotherKeeperNotedStaysRemembered(t *testing.T) {
 	// producer made it anew: nobody lists it unless it stays remembered.
 	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:x", Values: []any{"id", 1}})
 	s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: 1600000000000, Member: "x"})
-	if end, err := b.Retire(ctx, "x", deadID, retireAfter); err != nil || end != Kept {
+	if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Kept {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if end, err := b.DropName(ctx, "x"); err != nil || end != Kept {
@@ -186,7 +215,7 @@ func TestWhateverComesBetweenTheStepsOfRetiringStays(t *testing.T) {
 			b := open(t, s.URL(), nil)
 			hook := &breaking{name: step.command, nth: step.nth, before: event}
 			b.rdb.AddHook(hook)
-			if _, err := b.Retire(ctx, "x", deadID, retireAfter); err != nil {
+			if _, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil {
 				t.Fatal(err)
 			}
 			if step.command == "" {
@@ -216,7 +245,7 @@ func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
 		makeDead(t, s.Client, "x")
 		b := open(t, s.URL(), nil)
 		b.rdb.AddHook(&breaking{name: step.command, nth: step.nth, err: dead})
-		if _, err := b.Retire(ctx, "x", deadID, retireAfter); !errors.Is(err, dead) {
+		if _, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); !errors.Is(err, dead) {
 			t.Fatalf("%s %d: %v", step.command, step.nth, err)
 		}
 		// Whatever was done so far, the name is listed or remembered, and so a
@@ -230,7 +259,7 @@ func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
 		var err error
 		switch {
 		case got.key:
-			end, err = b.Retire(ctx, "x", deadID, retireAfter)
+			end, err = b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter})
 		case got.listed:
 			end, err = b.DropName(ctx, "x")
 		default:
@@ -295,13 +324,13 @@ func TestOutOfMemoryTheKeyGoesAndTheNameStays(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
 	fill(t, s)
-	if end, err := b.Retire(ctx, "x", deadID, retireAfter); err != nil || end != RetiredListed {
+	if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != RetiredListed {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if got := stateOf(t, s.Client, "x"); got != (state{listed: true}) {
 		t.Errorf("%+v", got)
 	}
-	if end, err := b.Retire(ctx, "busy", ID{Ms: 1}, retireAfter); err != nil || end != Kept {
+	if end, err := b.Retire(ctx, "busy", ID{Ms: 1}, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Kept {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if got := stateOf(t, s.Client, "busy"); got != (state{key: true, listed: true}) {

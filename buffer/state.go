@@ -36,7 +36,7 @@ const (
 
 // cleanupState are the keys of clean-up with their types.
 var cleanupState = []struct{ name, kind string }{
-	{stateRetired, "zset"}, {stateSighted, "zset"}, {stateRelisted, "zset"}, {stateLeft, "hash"}, {stateBrake, "hash"},
+	{stateRetired, "zset"}, {stateSighted, "zset"}, {stateRelisted, "zset"}, {stateGroups, "zset"}, {stateLeft, "hash"}, {stateBrake, "hash"},
 }
 
 // UnusableState names the keys of clean-up that hold another type. What they are

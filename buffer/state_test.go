@@ -175,7 +175,7 @@ func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
 		}
 	}
 	makeDead(t, s.Client, "new")
-	if end, err := b.Retire(ctx, "new", deadID, retireAfter); err != nil || end != Retired {
+	if end, err := b.Retire(ctx, "new", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Retired {
 		t.Fatal(end, err)
 	}
 	got, err := b.Retired(ctx, []string{"0", "1", "new"})

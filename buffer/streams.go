@@ -121,6 +121,8 @@ type StreamInfo struct {
 	// that was given everything and has not acknowledged all of it: its idle
 	// time does not say whether it still asks. 0 if there is none.
 	PendingAgo time.Duration
+	// WithoutConsumers names the groups that have no consumer.
+	WithoutConsumers []string
 	// Err is why the stream could not be asked.
 	Err error
 }
@@ -136,9 +138,10 @@ func (i StreamInfo) ActiveWithin(limit time.Duration) bool {
 // activeLua finds how many milliseconds ago a consumer of any group of key was
 // active, -1 if there is none; and, in pending, how long ago a group got its last
 // entry that was given everything and has not acknowledged all, 0 if there is
-// none or its idle time says more. It comes after groupsLua.
+// none or its idle time says more; and, in without, the groups that have no
+// consumer. It comes after groupsLua.
 const activeLua = `
-local active, pending = -1, 0
+local active, pending, without = -1, 0, {}
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
   local group = fields(g)
   local ago, asked = idleTime(group)
@@ -147,6 +150,8 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     if not asked and unreadFor(group) < 0 and firstPending(group) then
       if pending == 0 or ago < pending then pending = math.max(1, ago) end
     end
+  else
+    without[#without + 1] = group.name
   end
 end
 `
@@ -156,7 +161,7 @@ end
 // KEYS[1] stream
 // returns {type} unless it is a stream, else
 // {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1,
-// ms since a group got its last entry that has entries pending or 0}
+// ms since a group got its last entry that has entries pending or 0, {groups without consumers}}
 var infoScript = redisconn.NewScript(`
 local key = KEYS[1]
 local kind = redis.call('TYPE', key)
@@ -180,7 +185,7 @@ if not seen and length > 0 then
 end
 if last == '' then last = '0-0' end
 ` + groupsLua + activeLua + `
-return {'stream', length, last, first, newest, nodes, active, pending}
+return {'stream', length, last, first, newest, nodes, active, pending, without}
 `)
 
 // Infos asks for each stream's state, in small pipelines: the server touches
@@ -220,8 +225,8 @@ func parseInfo(reply []any, err error) StreamInfo {
 	if kind, ok := only(reply).(string); ok && kind != "stream" {
 		return StreamInfo{Type: kind}
 	}
-	if len(reply) != 8 {
-		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 8", redisconn.ErrIncomplete, len(reply))}
+	if len(reply) != 9 {
+		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 9", redisconn.ErrIncomplete, len(reply))}
 	}
 	info := StreamInfo{Type: "stream"}
 	info.Length, _ = reply[1].(int64)
@@ -236,5 +241,10 @@ func parseInfo(reply []any, err error) StreamInfo {
 	info.ActiveAgo = time.Duration(ms) * time.Millisecond
 	ms, _ = reply[7].(int64)
 	info.PendingAgo = time.Duration(ms) * time.Millisecond
+	without, _ := reply[8].([]any)
+	for _, name := range without {
+		name, _ := name.(string)
+		info.WithoutConsumers = append(info.WithoutConsumers, name)
+	}
 	return info
 }

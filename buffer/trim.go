@@ -81,13 +81,26 @@ else
   holder = ''
 end
 
+-- Where nothing went although so many entries may go, or more than two usual macro
+-- nodes, it was not the group that held them back: the first macro node is larger
+-- than that, or than the limit.
+local function held(removed, below, most)
+  if removed > 0 or holder == '' then return holder end
+  most = math.min(most, 201)
+  if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', most) >= most then return '' end
+  return holder
+end
+
 if not exact then
-  if before ~= '' then return {redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit), holder, consumerless, limitID, needer} end
+  if before ~= '' then
+    local removed = redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit)
+    return {removed, held(removed, before, limit), consumerless, limitID, needer}
+  end
   if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, limitID, needer} end
   local n = math.min(surplus, limit)
   local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
   if removed > 0 then holder = '' end
-  return {removed, holder, consumerless, limitID, needer}
+  return {removed, held(removed, floor, n), consumerless, limitID, needer}
 end
 
 local want = math.min(surplus, limit)

@@ -46,8 +46,8 @@ func (r *run) mayBeQuiet(s *registry.Session) bool {
 	if !r.o().Limits.isQuiet(*s, r.now) || !s.HasStream {
 		return false
 	}
-	_, err := strconv.ParseUint(s.ID, 10, 64)
-	return err == nil
+	n, err := strconv.ParseUint(s.ID, 10, 64)
+	return err == nil && strconv.FormatUint(n, 10) == s.ID
 }
 
 // eachQuiet visits those of the quiet sessions that somebody may be waiting for
@@ -199,8 +199,13 @@ func (r *run) abandon(ctx context.Context, q quietVerdict) error {
 }
 
 // mark tells a session's stream, and then its entry, that it is abandoned. A
-// run that is killed in between is followed by one that does the rest.
+// run that is killed in between is followed by one that does the rest. Where
+// another session has its id and messages, their readers could not tell whom a
+// message of ours is about: only the entry is marked.
 func (r *run) mark(ctx context.Context, q quietVerdict) (done bool, err error) {
+	if q.anothers {
+		return r.store.SetJSON(ctx, *q.session, q.json, q.marked)
+	}
 	enc, err := r.encodingFor(ctx, q)
 	if err != nil {
 		return false, err

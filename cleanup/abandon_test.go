@@ -19,6 +19,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 // quiet is the age of a session that is to be marked; limits are an hour and a
@@ -186,6 +187,66 @@ func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
 	})
 	if err != nil || read != messages {
 		w.t.Errorf("%d messages were read, %v", read, err)
+	}
+}
+
+func TestAMarkedEntryWhoseFieldsExpireByThemselvesStillDoes(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		w := &world{Server: start(t), t: t, now: time.Now()}
+		for _, layout := range registry.Layouts() {
+			w.noError(w.Client.FlushAll(t.Context()).Err())
+			w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
+			key, field := "sessions", map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json", registry.Keys: "json"}[layout]
+			if layout == registry.Keys {
+				key += ":a"
+			}
+			if err := w.Client.Do(t.Context(), "HPEXPIRE", key, 3_600_000, "FIELDS", 1, field).Err(); err != nil {
+				t.Skipf("fields do not expire here: %v", err)
+			}
+			at := w.Client.HPExpireTime(t.Context(), key, field).Val()
+			w.message("s", 7, quiet, burst.Frame)
+			if report := w.agree(abandoning); report.SessionsAbandoned != 1 {
+				t.Errorf("%s: %+v", layout, report)
+			}
+			if got := w.sessionJSON(layout, "a"); got != stated(`"abandoned"`) {
+				t.Errorf("%s: the entry says %s", layout, got)
+			}
+			if now := w.Client.HPExpireTime(t.Context(), key, field).Val(); len(at) != 1 || at[0] <= 0 || !slices.Equal(now, at) {
+				t.Errorf("%s: the field expires at %v, and did at %v", layout, now, at)
+			}
+			// What expired by itself is no session, and no reason to fail.
+			w.noError(w.Client.HSet(t.Context(), key, field, w.Client.HGet(t.Context(), key, field).Val()).Err())
+			w.described(layout, "b", "s", 8, quiet, stated(`"open"`))
+			other := map[registry.Layout]string{registry.Object: "b", registry.Fields: "b:json", registry.Keys: "json"}[layout]
+			if layout == registry.Keys {
+				key = "sessions:b"
+			}
+			w.noError(w.Client.Do(t.Context(), "HPEXPIRE", key, 0, "FIELDS", 1, other).Err())
+			if report := w.agree(abandoning); report.SessionsAbandoned != 0 || report.Errors != 0 {
+				t.Errorf("%s: %+v", layout, report)
+			}
+		}
+	})
+}
+
+// Who reads the messages of one session is not told that it is abandoned where
+// another one has its id.
+func TestASessionThatSharesItsIDWithALiveOneIsMarkedInItsEntryAlone(t *testing.T) {
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.described(layout, "live", "s", 60, quiet, stated(`"open"`))
+			w.described(layout, "older", "s", 60, quiet+time.Hour, stated(`"open"`))
+			w.message("s", 60, time.Second, burst.Frame)
+			if report := w.agree(abandoning); report.SessionsAbandoned != 1 || report.SessionsFlowing != 1 || report.Errors != 0 {
+				t.Errorf("%+v", report)
+			}
+			if w.sessionJSON(layout, "older") != stated(`"abandoned"`) || w.sessionJSON(layout, "live") != stated(`"open"`) {
+				t.Errorf("the entries say %s and %s", w.sessionJSON(layout, "older"), w.sessionJSON(layout, "live"))
+			}
+			w.expect("told", w.told("s", 60), stated(`"open"`))
+		})
 	}
 }
 

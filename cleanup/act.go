@@ -209,7 +209,9 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 	if fate == Droppable {
 		end, err = r.store.DropName(ctx, f.Name)
 	} else {
-		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, r.o().Limits.RetireAfter)
+		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, buffer.GroupGuard{
+			IdleAfter: r.o().Limits.RetireAfter, Ignore: f.Info.WithoutConsumers,
+		})
 	}
 	r.ended(r.streamAction(f, fate, reason), end)
 	return r.skip(f.Name, err)

@@ -139,6 +139,31 @@ func TestAnotherDecisionHasToStandItself(t *testing.T) {
 	}
 }
 
+// As many others as before are another decision.
+func TestOthersInTheirPlaceHaveToStandThemselves(t *testing.T) {
+	w := newWorld(t)
+	fill := func(name string) {
+		for i := range 12 {
+			w.session(registry.Object, fmt.Sprint(name, i), fmt.Sprint(name, i), old)
+			w.stream(fmt.Sprint(name, i), older)
+		}
+	}
+	fill("a")
+	if report := w.run(withBrake); report.Brake == "" {
+		t.Fatalf("%+v", report)
+	}
+	w.Client.Del(t.Context(), "sessions", "streams")
+	fill("b")
+	w.heldFor(2 * time.Hour)
+	if report := w.run(withBrake); report.Brake == "" || report.SessionsExpired+report.StreamsRetired != 0 {
+		t.Errorf("it let go of others: %+v", report)
+	}
+	w.heldFor(2 * time.Hour)
+	if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 12 {
+		t.Errorf("it did not let go of what stood: %+v", report)
+	}
+}
+
 func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 	t.Parallel()
 	w := braked(t, 30)

@@ -33,10 +33,11 @@ type Store interface {
 	Retired(ctx context.Context, names []string) ([]bool, error)
 	Returned(ctx context.Context, visit func([]buffer.Return) error) error
 	Forget(context.Context, buffer.Return) error
-	Retire(ctx context.Context, stream string, lastID buffer.ID, idle time.Duration) (buffer.Retirement, error)
+	Retire(ctx context.Context, stream string, lastID buffer.ID, groups buffer.GroupGuard) (buffer.Retirement, error)
 	DropName(ctx context.Context, stream string) (buffer.Retirement, error)
 	Restore(ctx context.Context, stream string) error
 	restoreStore
+	groupStore
 	stateStore
 }
 
@@ -141,6 +142,7 @@ type Cleaner struct {
 	memory heldInMemory
 	// toldForeign: the log has said that there are foreign entries.
 	toldForeign bool
+	lookBounds  lookBounds
 	// streams is how many names the last run left.
 	streams int64
 }
@@ -156,7 +158,7 @@ func New(store Store, o Options) *Cleaner {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Cleaner{store: store, o: o}
+	return &Cleaner{store: store, o: o, lookBounds: lookBounds{runBytes, runMemory}}
 }
 
 // Run decides and acts. The error says what broke the run off; single items

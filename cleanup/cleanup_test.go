@@ -238,6 +238,7 @@ func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 	for _, name := range []string{"ghost", "never written"} {
 		w.sighted(name, old)
 	}
+	w.groupNoted("never written", "g", old)
 	report := w.run(nil)
 	if report.NamesDropped != 1 || report.StreamsRetired != 1 {
 		t.Errorf("when ripe: %+v", report)

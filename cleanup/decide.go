@@ -9,6 +9,7 @@ package cleanup
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -26,6 +27,10 @@ type Limits struct {
 	AbandonAfter time.Duration
 	// RetireAfter is how long a stream may go without a session and an entry.
 	RetireAfter time.Duration
+	// GroupIdleAfter is how long a consumer group without consumers keeps a
+	// stream that had entries, since it was first seen so; RetireAfter where that
+	// is longer.
+	GroupIdleAfter time.Duration
 }
 
 // Default limits.
@@ -157,6 +162,15 @@ type StreamFacts struct {
 	// Sighted is when the stream was first seen without an entry, zero if it
 	// was not seen so before.
 	Sighted time.Time
+	// GroupsSince says since when each of Info.WithoutConsumers is known to have
+	// none, zero if it was not seen so before.
+	GroupsSince []time.Time
+}
+
+// groupCounts reports whether a consumer group without consumers counts as
+// active: it was not seen so for longer than the limit, or that is not known.
+func (f StreamFacts) groupCounts(limit time.Duration, now time.Time) bool {
+	return slices.ContainsFunc(f.GroupsSince, func(since time.Time) bool { return since.IsZero() || now.Sub(since) <= limit })
 }
 
 // Fate is what becomes of a stream that no session names.
@@ -199,14 +213,14 @@ func JudgeStream(f StreamFacts, l Limits, now time.Time) (Fate, string) {
 	case f.Info.ActiveWithin(l.RetireAfter):
 		return Keep, ""
 	case f.Info.LastID.IsZero():
-		if ripe {
+		if ripe && !f.groupCounts(l.RetireAfter, now) {
 			return Retirable, fmt.Sprintf("no session, never an entry, seen so %s ago (limit %s)", human.Duration(seen), limit)
 		}
 		return Watch, ""
 	case !f.Info.LastID.IsTime(now):
 		return WrongID, ""
 	}
-	if age := now.Sub(f.Info.LastID.Time()); age > l.RetireAfter {
+	if age := now.Sub(f.Info.LastID.Time()); age > l.RetireAfter && !f.groupCounts(max(l.RetireAfter, l.GroupIdleAfter), now) {
 		return Retirable, fmt.Sprintf("no session, last entry %s ago (limit %s)", human.Duration(age), limit)
 	}
 	return Keep, ""

@@ -104,7 +104,7 @@ func TestJudgeStream(t *testing.T) {
 	}
 	var out strings.Builder
 	judge := func(what string, info buffer.StreamInfo, sighted time.Time) {
-		fate, reason := JudgeStream(StreamFacts{"s", info, sighted}, testLimits, testNow)
+		fate, reason := JudgeStream(StreamFacts{Name: "s", Info: info, Sighted: sighted}, testLimits, testNow)
 		fmt.Fprintf(&out, "%-48s %-10s %s\n", what, names[fate], reason)
 	}
 	id := func(age time.Duration) buffer.ID { return buffer.ID{Ms: uint64(testNow.Add(-age).UnixMilli()), Seq: 3} }
@@ -130,6 +130,30 @@ func TestJudgeStream(t *testing.T) {
 	idle := stream(buffer.ID{})
 	idle.ActiveAgo = time.Hour
 	judge("never an entry, its group active 1h ago", idle, testNow.Add(-72*time.Hour))
+	for _, c := range []struct {
+		what  string
+		id    buffer.ID
+		since []time.Duration // 0 for a group that was not seen before
+	}{
+		{"dead, a group without consumers, not seen so before", id(72 * time.Hour), []time.Duration{0}},
+		{"dead, a group without consumers for 24h", id(72 * time.Hour), []time.Duration{24 * time.Hour}},
+		{"dead, a group without consumers for 25h", id(72 * time.Hour), []time.Duration{25 * time.Hour}},
+		{"dead, of two such groups one for 1h", id(72 * time.Hour), []time.Duration{25 * time.Hour, time.Hour}},
+		{"not for long, a group without consumers for 25h", id(time.Hour), []time.Duration{25 * time.Hour}},
+		{"never an entry, such a group for 1h", buffer.ID{}, []time.Duration{time.Hour}},
+		{"never an entry, such a group for 25h", buffer.ID{}, []time.Duration{25 * time.Hour}},
+	} {
+		f := StreamFacts{Name: "s", Info: stream(c.id), Sighted: testNow.Add(-72 * time.Hour)}
+		for i, since := range c.since {
+			f.Info.WithoutConsumers = append(f.Info.WithoutConsumers, fmt.Sprint(i))
+			f.GroupsSince = append(f.GroupsSince, time.Time{})
+			if since > 0 {
+				f.GroupsSince[i] = testNow.Add(-since)
+			}
+		}
+		fate, reason := JudgeStream(f, testLimits, testNow)
+		fmt.Fprintf(&out, "%-48s %-10s %s\n", c.what, names[fate], reason)
+	}
 	for _, ms := range []uint64{1, 999_999_999_999, 1 << 63} {
 		judge(fmt.Sprintf("last id %d-0", ms), stream(buffer.ID{Ms: ms}), time.Time{})
 	}

@@ -62,7 +62,7 @@ func (*dryStore) AppendIfSilent(context.Context, registry.Session, []byte, buffe
 	return buffer.Appended, nil
 }
 
-func (*dryStore) Retire(context.Context, string, buffer.ID, time.Duration) (buffer.Retirement, error) {
+func (*dryStore) Retire(context.Context, string, buffer.ID, buffer.GroupGuard) (buffer.Retirement, error) {
 	return buffer.Retired, nil
 }
 
@@ -79,6 +79,10 @@ func (*dryStore) NoteRelisted(context.Context, string) error { return nil }
 func (*dryStore) Sight(context.Context, []string, time.Time) (bool, error) { return true, nil }
 
 func (*dryStore) Unsight(context.Context, []string) error { return nil }
+
+func (*dryStore) NoteGroups(context.Context, []buffer.GroupName, time.Time) error { return nil }
+
+func (*dryStore) ForgetGroups(context.Context, []buffer.GroupName) error { return nil }
 
 func (*dryStore) SetLeft(context.Context, buffer.Facts) error { return nil }
 

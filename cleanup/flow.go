@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +25,13 @@ const (
 	// runBytes is what all looks of a run read, and runMemory what they keep.
 	runBytes  = 1 << 30
 	runMemory = 16 << 20
+	// secondShare is the part of it that is left to the second scan, which only
+	// reads what came since the first: what it cannot ask stays.
+	secondShare = 8
 )
+
+// lookBounds are what all looks of a run read, and what they keep, in bytes.
+type lookBounds struct{ read, kept int64 }
 
 // What is kept of a look takes so many bytes.
 const (
@@ -53,6 +61,7 @@ type flows struct {
 	seen          *filter
 	page          []registry.Session
 	bytes, memory int64
+	bounds        lookBounds
 	// second: it is the second scan; unsure: the first left it open for which of
 	// several sessions messages count.
 	second, unsure bool
@@ -70,10 +79,10 @@ type looker interface {
 	Spread(ctx context.Context, stream string, points []time.Time, before buffer.ID, bytes int64) (int, buffer.Arrived, error)
 }
 
-func newFlows(store looker, l Limits, now time.Time) *flows {
+func newFlows(store looker, l Limits, bounds lookBounds, now time.Time) *flows {
 	return &flows{
 		store: store, limits: l, now: now, seed: maphash.MakeSeed(), looks: make(map[string]*look), silent: make(map[uint64]glance),
-		seen: newFilter(),
+		seen: newFilter(), bounds: bounds,
 	}
 }
 
@@ -118,6 +127,8 @@ type arrival struct {
 	// live: they live by their time; lasting: they do not expire by themselves.
 	counted, again int64
 	live, lasting  bool
+	// named are those of them that the log is going to name.
+	named []string
 	// contested: a session that was seen before this was may name the same id.
 	contested bool
 }
@@ -130,7 +141,24 @@ func (f *flows) id(stream string, mark uint64) uint64 {
 	return maphash.String(f.seed, stream)*0x9e3779b97f4a7c15 ^ mark
 }
 
-func (f *flows) mark(id string) uint64 { return maphash.String(f.seed, buffer.MarkOf(id)) }
+func (f *flows) mark(id string) uint64 { return f.hashOf(buffer.MarkOf(id)) }
+
+func (f *flows) hashOf(mark string) uint64 { return maphash.String(f.seed, asNumber(mark)) }
+
+// asNumber brings ids that are the same number into one form: some producers
+// write 7 as 7.0 or 07.
+func asNumber(id string) string {
+	text := strings.TrimSpace(id)
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return strconv.FormatUint(n, 10)
+	}
+	const exact = 1 << 53 // up to here each whole number has a float of its own
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.ContainsAny(text, "xXpP_") || n < 0 || n >= exact || n != math.Trunc(n) {
+		return id
+	}
+	return strconv.FormatUint(uint64(n), 10)
+}
 
 func (f *flows) identity(s *registry.Session) uint64 {
 	return maphash.String(f.seed, string(s.Layout)+s.Identity)
@@ -139,6 +167,10 @@ func (f *flows) identity(s *registry.Session) uint64 {
 // asks reports whether anything can be known of a session's messages.
 func asks(s *registry.Session) bool { return s.HasStream && s.ID != "" }
 
+// mayOwn reports whether messages may count for a session: one without a time
+// that can be true is never the newest.
+func (f *flows) mayOwn(s *registry.Session) bool { return asks(s) && s.Fault(f.now) == nil }
+
 // turn turns to a page: each of its sessions may be the one for which messages
 // count. It visits what was counted for another until now.
 func (f *flows) turn(page []registry.Session, displaced func(*arrival)) {
@@ -146,7 +178,7 @@ func (f *flows) turn(page []registry.Session, displaced func(*arrival)) {
 	for i := range page {
 		s := &page[i]
 		l := f.looks[s.Stream]
-		if l == nil || !asks(s) || s.Malformed != nil {
+		if l == nil || !f.mayOwn(s) {
 			continue
 		}
 		if a := l.seen[f.mark(s.ID)]; a != nil && (a.by == 0 || s.Updated.After(a.updated)) {
@@ -163,7 +195,7 @@ func (f *flows) done() {
 		return
 	}
 	for i := range f.page {
-		if s := &f.page[i]; asks(s) && s.Malformed == nil {
+		if s := &f.page[i]; f.mayOwn(s) {
 			f.seen.add(f.id(s.Stream, f.mark(s.ID)))
 		}
 	}
@@ -181,8 +213,8 @@ func (a *arrival) seenAgain() (more bool) {
 // another.
 func (a *arrival) take(by uint64, s *registry.Session) (displaced *arrival) {
 	if a.counted > 0 && a.by != by {
-		displaced = &arrival{counted: a.counted, lasting: a.lasting, live: a.live}
-		a.counted, a.again, a.live = 0, 0, false
+		displaced = &arrival{counted: a.counted, lasting: a.lasting, live: a.live, named: a.named}
+		a.counted, a.again, a.live, a.named = 0, 0, false, nil
 	}
 	a.by, a.updated, a.lasting = by, s.Updated, isLasting(*s)
 	return displaced
@@ -220,7 +252,7 @@ func (f *flows) start(ctx context.Context, sessions []registry.Session) error {
 	for len(wanted) > 0 {
 		batch := wanted[:min(len(wanted), startBatch)]
 		wanted = wanted[len(batch):]
-		if f.bytes >= runBytes {
+		if f.left() <= 0 {
 			return nil // not looked at is unknown
 		}
 		arrived, err := f.store.Arrivals(ctx, batch)
@@ -239,16 +271,35 @@ func (f *flows) start(ctx context.Context, sessions []registry.Session) error {
 // startBatch is how many streams are asked in one pipeline.
 const startBatch = 8
 
-// due reports whether a stream is to be asked for what came to it.
-func (f *flows) due(stream string) bool {
-	g, known := f.silent[maphash.String(f.seed, stream)]
-	if l := f.looks[stream]; l != nil {
-		if l.failed != nil {
-			return false
-		}
-		g, known = l.glance, true
+// left is how many bytes this scan may still read.
+func (f *flows) left() int64 {
+	most := f.bounds.read
+	if !f.second {
+		most -= most / secondShare
 	}
-	return !known || f.second && (!g.second || time.Since(g.at) > freshFor)
+	return most - f.bytes
+}
+
+// lastGlance is when a stream was last asked; false if it never was.
+func (f *flows) lastGlance(stream string) (g glance, known bool) {
+	if l := f.looks[stream]; l != nil {
+		return l.glance, true
+	}
+	g, known = f.silent[maphash.String(f.seed, stream)]
+	return g, known
+}
+
+// due reports whether a stream is to be asked for what came to it. What the
+// first scan could not look at, the second does not begin to.
+func (f *flows) due(stream string) bool {
+	if l := f.looks[stream]; l != nil && l.failed != nil {
+		return false
+	}
+	g, known := f.lastGlance(stream)
+	if !f.second {
+		return !known
+	}
+	return known && (!g.second || time.Since(g.at) > freshFor)
 }
 
 // newer asks for what came to a stream since it was looked at.
@@ -341,7 +392,7 @@ func (f *flows) refresh(ctx context.Context, l *look, ask buffer.Arrivals, a buf
 
 // takes accounts for memory, and reports whether there is room.
 func (f *flows) takes(bytes int64) bool {
-	if f.memory+bytes > runMemory {
+	if f.memory+bytes > f.bounds.kept {
 		return false
 	}
 	f.memory += bytes
@@ -351,7 +402,7 @@ func (f *flows) takes(bytes int64) bool {
 // merge adds messages to what is known of a stream.
 func (f *flows) merge(l *look, stream string, arrived buffer.Arrived) {
 	for _, m := range arrived.Marks {
-		key := maphash.String(f.seed, m.Session)
+		key := f.hashOf(m.Session)
 		a := l.seen[key]
 		if a == nil {
 			if !f.takes(arrivalMemory) {
@@ -376,7 +427,7 @@ func (f *flows) newArrival(stream string, mark uint64) *arrival {
 	a := &arrival{contested: !f.second && f.seen.has(f.id(stream, mark))}
 	for i := range f.page {
 		s := &f.page[i]
-		if asks(s) && s.Malformed == nil && s.Stream == stream && (a.by == 0 || s.Updated.After(a.updated)) && f.mark(s.ID) == mark {
+		if f.mayOwn(s) && s.Stream == stream && (a.by == 0 || s.Updated.After(a.updated)) && f.mark(s.ID) == mark {
 			a.take(f.identity(s), s)
 		}
 	}
@@ -386,14 +437,17 @@ func (f *flows) newArrival(stream string, mark uint64) *arrival {
 // find looks for so many messages of a session within a limit. It reports false
 // if that cannot be known in this run.
 func (f *flows) find(ctx context.Context, s *registry.Session, limit time.Duration, messages int) (a *arrival, known bool, err error) {
+	g, asked := f.lastGlance(s.Stream)
+	if !asked || f.second && !g.second {
+		return nil, false, nil
+	}
 	l := f.looks[s.Stream]
 	if l == nil {
-		g, silent := f.silent[maphash.String(f.seed, s.Stream)]
-		return nil, silent && !g.hides(limit, f.now), nil
+		return nil, !g.hides(limit, f.now), nil
 	}
 	key := f.mark(s.ID)
 	for !f.answers(l, l.seen[key], limit, messages) {
-		if l.failed != nil || f.bytes >= runBytes {
+		if l.failed != nil || f.left() <= 0 {
 			return nil, false, nil //nolint:nilerr // as in refresh
 		}
 		more, err := f.advance(ctx, l, s.Stream, limit)
@@ -450,34 +504,59 @@ func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.
 }
 
 // spread looks at messages between the limit and where the part without gaps
-// ends.
+// ends. The first that is found says where the stream begins: it may hold much
+// less than the limit.
 func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.Duration) error {
 	if !l.next.IsTime(f.now) {
 		return nil
 	}
 	from := f.now.Add(-limit)
-	step := l.next.Time().Sub(from) / lookPoints
-	var points []time.Time
-	for i := range lookPoints {
-		points = append(points, from.Add(time.Duration(i)*step))
+	first, err := f.lookAt(ctx, l, stream, []time.Time{from})
+	if err != nil || l.failed != nil {
+		return err
 	}
-	for len(points) > 0 && f.bytes < runBytes {
-		done, a, err := f.store.Spread(ctx, stream, points, l.next, runBytes-f.bytes)
+	if len(first) > 0 {
+		from = first[0].ID.Time()
+	}
+	_, err = f.lookAt(ctx, l, stream, spreadPoints(from, l.next.Time()))
+	return err
+}
+
+// lookAt looks at the first messages from some points in time on. It returns
+// what it found with the first call.
+func (f *flows) lookAt(ctx context.Context, l *look, stream string, points []time.Time) (first []buffer.Mark, err error) {
+	for len(points) > 0 && f.left() > 0 {
+		done, a, err := f.store.Spread(ctx, stream, points, l.next, f.left())
 		if redisconn.IsLost(err) {
-			return err
+			return nil, err
 		}
 		if err != nil || done == 0 {
 			l.failed = err
-			return nil //nolint:nilerr // as in refresh
+			return nil, nil //nolint:nilerr // as in refresh
 		}
 		f.bytes += a.Bytes
 		f.merge(l, stream, a)
 		points = points[done:]
+		if first == nil {
+			first = a.Marks
+		}
 	}
 	if len(points) > 0 {
 		l.failed = errBudget
 	}
-	return nil
+	return first, nil
+}
+
+// spreadPoints are points between two times, in order. Their distances follow the
+// golden ratio and not one period, which may be that of a producer too.
+func spreadPoints(from, to time.Time) []time.Time {
+	var points []time.Time
+	for i := range lookPoints - 1 {
+		_, part := math.Modf(float64(i+1) / math.Phi)
+		points = append(points, from.Add(time.Duration(part*float64(to.Sub(from)))))
+	}
+	slices.SortFunc(points, time.Time.Compare)
+	return points
 }
 
 // isFresh reports whether a message came within a limit. Where ids are not

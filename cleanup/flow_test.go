@@ -80,6 +80,41 @@ func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
 	}
 }
 
+// An id is a number, however it is written.
+func TestMessagesAreTheSessionsWhoseNumberTheyHave(t *testing.T) {
+	w := newWorld(t)
+	ms := w.now.Add(-old).UnixMilli()
+	for i, written := range []string{`7`, `7.0`, `"07"`, `" 7"`, `"7\n"`, `70e-1`} {
+		stream := fmt.Sprint("s", i)
+		w.Client.HSet(t.Context(), "sessions", stream, fmt.Sprintf(`{"streamSessionId":%s,"streamName":%q,"lastUpdated":%d}`, written, stream, ms))
+		w.sent(stream, 7, time.Minute)
+	}
+	for i, written := range []string{`7`, `8`, `7.5`, `"7x"`, `"0x8"`, `-8`} {
+		stream := fmt.Sprint("t", i)
+		w.Client.HSet(t.Context(), "sessions", stream, fmt.Sprintf(`{"streamSessionId":%s,"streamName":%q,"lastUpdated":%d}`, written, stream, ms))
+		w.sent(stream, "8.0", time.Minute)
+	}
+	w.agree(nil)
+	w.expect("sessions", w.sessions(), "s0", "s1", "s2", "s3", "s4", "s5", "t1")
+}
+
+// A time that cannot be true is not the newest one.
+func TestASessionWithAnImpossibleTimeTakesNoMessagesFromAnother(t *testing.T) {
+	for what, ahead := range map[string]time.Duration{"two days ahead": 48 * time.Hour, "far ahead, as in another unit": 200 * 365 * 24 * time.Hour} {
+		for _, layout := range registry.Layouts() {
+			t.Run(fmt.Sprint(what, ", ", layout), func(t *testing.T) {
+				w := newWorld(t)
+				w.described(layout, "bad", "car", 7, -ahead, stated(`"open"`))
+				w.described(registry.Object, "good", "car", 7, 25*time.Hour, stated(`"open"`))
+				w.sent("car", 7, time.Second)
+				if report := w.agree(nil); report.SessionsFlowing != 1 || report.SessionsExpired != 0 || report.SessionsMalformed != 1 {
+					t.Errorf("%+v", report)
+				}
+			})
+		}
+	}
+}
+
 // One look a stream decides for all its sessions, however many share it.
 func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
 	t.Parallel()
@@ -150,6 +185,11 @@ func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
 			if report.SessionsExpired != 80 || report.SessionsFlowing != 40 || report.SessionsStale != 80 {
 				t.Errorf("%+v", report)
 			}
+			for line := range strings.Lines(w.log.String()) {
+				if strings.Contains(line, "not updated while messages arrive") && (!strings.Contains(line, "count=40 ") || strings.Contains(line, "older ") || strings.Contains(line, "dead ")) {
+					t.Errorf("the log names others: %s", line)
+				}
+			}
 			for _, s := range w.sessions() {
 				if strings.HasPrefix(s, "older") || strings.HasPrefix(s, "dead") {
 					t.Errorf("%s is left", s)
@@ -184,6 +224,37 @@ func TestTheLookSpreadsOverTheLimit(t *testing.T) {
 	report := w.agree(nil)
 	w.expect("sessions", w.sessions(), "now and then")
 	if report.SessionsFlowing != 1 || report.SessionsExpired != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// A stream may hold minutes while the limit is a day: all places are where it has
+// messages.
+func TestTheLookSpreadsOverWhatTheStreamHolds(t *testing.T) {
+	const cars, each = 5, 1000
+	w := newWorld(t)
+	pipe := w.Client.Pipeline()
+	send := func(car int, age time.Duration) {
+		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:race", ID: fmt.Sprintf("%d-*", w.now.Add(-age).UnixMilli()), Values: []any{"id", 100 + car, "data", "x"}})
+	}
+	for car := range cars {
+		w.described(registry.Object, fmt.Sprint("car ", car), "race", 100+car, old, stated(`"open"`))
+	}
+	// Ten times a second all of them, and then the first one alone.
+	for i := range each {
+		for car := range cars {
+			send(car, 210*time.Second-time.Duration(i)*100*time.Millisecond-time.Duration(car)*13*time.Millisecond)
+		}
+	}
+	for i := range each + 100 {
+		send(0, 105*time.Second-time.Duration(i)*90*time.Millisecond)
+	}
+	_, err := pipe.Exec(t.Context())
+	w.noError(err)
+	if report := w.agree(nil); report.SessionsFlowing != cars || report.SessionsExpired != 0 {
+		t.Errorf("%+v", report)
+	}
+	if report, _ := w.plan(abandoning); report.SessionsFlowing != cars {
 		t.Errorf("%+v", report)
 	}
 }
@@ -336,4 +407,79 @@ func TestWhatWasEmptiedBetweenTheScansIsNotKnown(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	w.expect("sessions", w.sessions(), "emptied")
+}
+
+// What a run may neither read nor keep is not known: the sessions stay for a
+// later run, and so do their streams.
+func TestSessionsBeyondTheBoundsOfARunStayForALaterOne(t *testing.T) {
+	const streams = 20
+	for what, c := range map[string]struct{ read, kept int64 }{
+		"read":      {100 << 10, 1 << 20},
+		"kept":      {1 << 30, 1000},
+		"no memory": {1 << 30, 0},
+		"no byte":   {0, 1 << 20},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := newWorld(t)
+			payload := strings.Repeat("x", 16<<10)
+			for i := range streams {
+				name := fmt.Sprint("s", i)
+				w.described(registry.Object, "flowing "+name, name, 7, old, stated(`"closed"`))
+				w.described(registry.Object, "stale "+name, name, 8, old, stated(`"closed"`))
+				for range 4 {
+					w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"id", 7, "data", payload}}).Err())
+				}
+			}
+			cleaner := cleanup.New(w.open(w.URL(), nil), w.options(nil))
+			cleaner.BoundLooks(c.read, c.kept)
+			report, err := cleaner.Run(t.Context())
+			if err != nil || report.SessionsPostponed == 0 || report.StreamsRetired+report.Errors != 0 {
+				t.Errorf("%+v, %v", report, err)
+			}
+			if n := report.SessionsFlowing + report.SessionsExpired + report.SessionsPostponed; n != 2*streams || report.SessionsExpired > streams {
+				t.Errorf("%d sessions are accounted for: %+v", n, report)
+			}
+			left := w.sessions()
+			if n := int64(len(left)); n != 2*streams-report.SessionsExpired {
+				t.Errorf("%d are left", n)
+			}
+			for i := range streams {
+				if name := fmt.Sprint("flowing s", i); !slices.Contains(left, name) {
+					t.Errorf("%s is gone", name)
+				}
+			}
+			// With the bounds of everyday all is known.
+			if report := w.run(nil); report.SessionsFlowing != streams || report.SessionsPostponed != 0 || len(w.sessions()) != streams {
+				t.Errorf("the next run: %+v", report)
+			}
+		})
+	}
+}
+
+// Streams that were silent in the first scan flow by the second, which cannot ask
+// all of them again.
+func TestWhatTheSecondScanCannotAskStays(t *testing.T) {
+	const streams = 30
+	w := newWorld(t)
+	for i := range streams {
+		name := fmt.Sprint("s", i)
+		w.described(registry.Object, name, name, 7, old, stated(`"open"`))
+		w.sent(name, 7, older)
+	}
+	store := &arriving{Buffer: w.open(w.URL(), nil), before: func() {
+		for i := range streams {
+			w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{
+				Stream: fmt.Sprint("stream:s", i), Values: []any{"id", 7, "data", strings.Repeat("x", 1000)},
+			}).Err())
+		}
+	}}
+	cleaner := cleanup.New(store, w.options(nil))
+	cleaner.BoundLooks(1000, 1<<20)
+	report, err := cleaner.Run(t.Context())
+	if err != nil || report.SessionsExpired != 0 || report.SessionsFlowing == 0 || report.SessionsFlowing == streams {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if n := len(w.sessions()); n != streams {
+		t.Errorf("%d of %d sessions are left", n, streams)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 )
 
@@ -18,10 +19,14 @@ type found struct {
 	// abandon, retire and drop count sessions, streams and names.
 	abandon, retire, drop int64
 	examples              examples
+	// names are those of the sessions and streams that are to go.
+	names sketch
 	// unlisted are streams that live sessions name and the set does not hold.
 	unlisted map[string]bool
 	// watched are names that were seen without an entry for the first time.
 	watched []string
+	// groups have no consumers, and are not noted yet.
+	groups []buffer.GroupName
 }
 
 // sessionCounts count sessions.
@@ -99,6 +104,7 @@ func (r *run) countOld(v verdict) (stale bool) {
 		return false
 	}
 	r.countStale(isLasting(*v.session))
+	r.found.names.add(Expire, string(v.session.Layout)+" "+v.session.Identity)
 	if v.session.HasStream {
 		r.streams.set(v.session.Stream, leaving)
 	}
@@ -120,7 +126,9 @@ func (r *run) countStale(lasting bool) {
 func (r *run) countFlowing(s *registry.Session, a *arrival) {
 	a.counted++
 	r.report.SessionsFlowing++
-	r.record.fault(flowing, s.Identity+" on "+s.Stream)
+	if kept := r.record.fault(flowing, s.Identity+" on "+s.Stream); kept != "" {
+		a.named = append(a.named, kept)
+	}
 }
 
 // maxOpenLook is how many stale sessions are looked into for one that is not
@@ -200,7 +208,7 @@ func (r *run) factsOf(ctx context.Context, names []string) ([]StreamFacts, error
 	}
 	facts := make([]StreamFacts, len(names))
 	for i, name := range names {
-		facts[i] = StreamFacts{name, infos[i], sighted[i]}
+		facts[i] = StreamFacts{name, infos[i], sighted[i], r.groupsSince(name, infos[i].WithoutConsumers)}
 	}
 	return facts, nil
 }
@@ -211,6 +219,7 @@ const maxWatched = 10_000
 
 // countStream counts what becomes of a stream that no session names.
 func (r *run) countStream(_ context.Context, f StreamFacts) error {
+	r.watchGroups(f)
 	fate, reason := JudgeStream(f, r.o().Limits, r.now)
 	switch fate {
 	case Unknown:
@@ -231,6 +240,7 @@ func (r *run) countStream(_ context.Context, f StreamFacts) error {
 	}
 	if fate == Retirable || fate == Droppable {
 		r.streams.set(f.Name, dying)
+		r.found.names.add(Retire, f.Name)
 		r.found.examples.add(r.streamAction(f, fate, reason))
 	}
 	return nil

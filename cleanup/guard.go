@@ -37,6 +37,8 @@ type Counts struct {
 	// those of them to be removed, and LeftSessions and LeftStreams what the last
 	// run left of those and of the streams; 0 if not known.
 	Lasting, LastingExpire, LeftSessions, LeftStreams int64
+	// names are those of what is to be removed.
+	names sketch
 }
 
 // The members of the Hashes in which a run leaves word for the next.
@@ -97,10 +99,12 @@ func (b Brake) tooMany(part, whole int64) bool {
 
 // held is the note of a decision that the guard holds back from now on.
 func (c Counts) held(now time.Time, scope int64) buffer.Facts {
-	return buffer.Facts{
+	f := buffer.Facts{
 		heldSince: now.UnixMilli(), heldExpire: c.Expire, heldRetire: c.Retire,
 		heldSessions: c.Lasting - c.LastingExpire, heldStreams: c.Streams - c.Retire, factScope: scope,
 	}
+	c.names.noteIn(f)
+	return f
 }
 
 // slack is how much a decision may change and still be the same: a tenth, or
@@ -108,14 +112,15 @@ func (c Counts) held(now time.Time, scope int64) buffer.Facts {
 func slack(count int64) int64 { return min(max(1, count/10), count/2) }
 
 // stands says since when the decision that the guard judged to be too much has
-// stood. One that removes more, or leaves less, by more than the slack is
-// another, and so is one about other keys or patterns.
+// stood. One that removes more, or others, or leaves less, by more than the slack
+// is another, and so is one about other keys or patterns.
 func (c Counts) stands(held buffer.Facts, scope int64) (since time.Time, ok bool) {
 	ms, ok := held[heldSince]
 	noted := c.held(time.Time{}, scope)
 	grown := func(fact string) int64 { return noted[fact] - held[fact] }
 	if !ok || held[factScope] != scope || grown(heldExpire) > slack(held[heldExpire]) || grown(heldRetire) > slack(held[heldRetire]) ||
-		-grown(heldSessions) > slack(held[heldSessions]) || -grown(heldStreams) > slack(held[heldStreams]) {
+		-grown(heldSessions) > slack(held[heldSessions]) || -grown(heldStreams) > slack(held[heldStreams]) ||
+		!c.names.isSameAs(sketchOf(held), held[heldExpire]+held[heldRetire]) {
 		return time.Time{}, false
 	}
 	return time.UnixMilli(ms).UTC(), true
@@ -156,7 +161,7 @@ func (r *run) counts() Counts {
 		Sessions: n.all, Expire: n.stale, Open: n.open,
 		Streams: r.report.Streams, Retire: r.found.retire + r.found.drop,
 		Lasting: n.lasting, LastingExpire: n.lastingStale,
-		LeftSessions: r.guard.left[leftSessions], LeftStreams: r.guard.left[leftStreams],
+		LeftSessions: r.guard.left[leftSessions], LeftStreams: r.guard.left[leftStreams], names: r.found.names,
 	}
 	if n.expiring {
 		c.LeftSessions = 0

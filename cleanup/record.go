@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,8 @@ const flowing = "flowing"
 // foreign is the tally of entries that are not RTA's.
 const foreign = "foreign"
 
-func (r *record) fault(kind, example string) {
+// fault counts an item. It returns what is kept of the example, "" for nothing.
+func (r *record) fault(kind, example string) (kept string) {
 	t := r.faults[kind]
 	if t == nil {
 		t = &tally{}
@@ -60,7 +62,22 @@ func (r *record) fault(kind, example string) {
 		most = maxProducers
 	}
 	if t.count++; len(t.examples) < most {
-		t.examples = append(t.examples, buffer.Escape(example))
+		kept = buffer.Escape(example)
+		t.examples = append(t.examples, kept)
+	}
+	return kept
+}
+
+// withdraw takes back items that turned out to be something else, and what was
+// kept of them.
+func (r *record) withdraw(kind string, count int64, kept []string) {
+	t := r.faults[kind]
+	if t == nil {
+		return
+	}
+	t.examples = slices.DeleteFunc(t.examples, func(example string) bool { return slices.Contains(kept, example) })
+	if t.count -= count; t.count <= 0 {
+		delete(r.faults, kind)
 	}
 }
 

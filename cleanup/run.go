@@ -65,7 +65,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 	if err != nil {
 		return r.report, err
 	}
-	if err := r.noteSightings(ctx); err != nil || r.guard.stopped {
+	if err := errors.Join(r.noteSightings(ctx), r.noteGroups(ctx)); err != nil || r.guard.stopped {
 		return r.report, err
 	}
 	return r.report, r.leave(ctx)
@@ -82,12 +82,15 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	if r.now, err = store.Now(ctx); err != nil {
 		return r, err
 	}
-	r.flows = newFlows(store, c.o.Limits, r.now)
+	r.flows = newFlows(store, c.o.Limits, c.lookBounds, r.now)
 	r.found.allLayouts = all || c.keysDue(r.now)
 	if err := r.warnUnusable(ctx); err != nil {
 		return r, err
 	}
 	if err := r.readLeft(ctx); err != nil {
+		return r, err
+	}
+	if r.streams.groups, err = store.GroupNotes(ctx); err != nil {
 		return r, err
 	}
 	if r.found.listed, err = store.CountStreams(ctx); err != nil {

@@ -73,6 +73,7 @@ func (r *run) displaced(a *arrival) {
 		return
 	}
 	r.report.SessionsFlowing -= a.counted
+	r.record.withdraw(flowing, a.counted, a.named)
 	if a.live {
 		r.report.SessionsLive += a.counted
 		r.found.abandon += a.counted
@@ -104,6 +105,8 @@ type hearing struct {
 	// unsure: they may count for another session; told: our own message that it
 	// is abandoned is among them.
 	unsure, told bool
+	// anothers: messages with its id arrive, and count for another session.
+	anothers bool
 }
 
 // heard looks for messages of a session within a limit. One that holds just the
@@ -123,6 +126,7 @@ func (r *run) heard(ctx context.Context, s *registry.Session, limit time.Duratio
 	}
 	counts, unsure := r.flows.claim(s, a)
 	if !counts {
+		h.anothers = true
 		return h, nil
 	}
 	newest := a.newest

@@ -3,6 +3,9 @@ package cleanup
 import (
 	"hash/maphash"
 	"math/bits"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
 // streamTable holds what a run knows of each listed stream. Its size follows
@@ -11,6 +14,9 @@ import (
 type streamTable struct {
 	seed  maphash.Seed
 	marks map[uint64]mark
+	// groups are the consumer groups that are noted as without consumers, and
+	// since when.
+	groups map[buffer.GroupName]time.Time
 }
 
 // mark is what a run found out about a stream.

@@ -146,7 +146,7 @@ func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
 
 func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"retired", "sighted", "relisted", "left", "brake"} {
+	for _, key := range []string{"retired", "sighted", "relisted", "groups", "left", "brake"} {
 		t.Run(key, func(t *testing.T) {
 			w := newWorld(t)
 			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
@@ -178,25 +178,38 @@ func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
 }
 
 func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	pipe := w.Client.Pipeline()
-	ms := w.now.Add(-old).UnixMilli()
-	for i := range 6000 {
-		name := fmt.Sprint("s", i)
-		pipe.SAdd(t.Context(), "streams", name)
-		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: "1700000000000-1", Values: []any{"id", 7, "data", "x"}})
-		for k := range 3 {
-			pipe.HSet(t.Context(), "sessions", fmt.Sprint(name, "-", k), fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":4}}`, name, ms))
-		}
-		if i%500 == 499 {
-			_, err := pipe.Exec(t.Context())
-			w.noError(err)
-		}
-	}
-	report := w.agree(nil)
-	if report.SessionsExpired != 18_000 || report.StreamsRetired != 6000 || report.StreamsPostponed != 0 {
-		t.Errorf("%+v", report)
+	for _, c := range []struct {
+		name string
+		// streams each are named by so many sessions.
+		streams, sessions int
+	}{
+		{"both", 6000, 3}, {"20 000 retirements", 20_000, 0}, {"100 000 expiries", 100, 1000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() && c.name != "both" {
+				t.Skip("takes seconds")
+			}
+			w := newWorld(t)
+			pipe := w.Client.Pipeline()
+			ms := w.now.Add(-old).UnixMilli()
+			for i := range c.streams {
+				name := fmt.Sprint("s", i)
+				pipe.SAdd(t.Context(), "streams", name)
+				pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: "1700000000000-1", Values: []any{"id", 7, "data", "x"}})
+				for k := range c.sessions {
+					pipe.HSet(t.Context(), "sessions", fmt.Sprint(name, "-", k), fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":4}}`, name, ms))
+				}
+				if pipe.Len() > 1000 || i == c.streams-1 {
+					_, err := pipe.Exec(t.Context())
+					w.noError(err)
+				}
+			}
+			report := w.agree(nil)
+			if report.SessionsExpired != int64(c.streams*c.sessions) || report.StreamsRetired != int64(c.streams) || report.StreamsPostponed != 0 {
+				t.Errorf("%+v", report)
+			}
+		})
 	}
 }
 

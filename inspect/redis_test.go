@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
@@ -173,9 +174,11 @@ func TestFiveHundredStreamsAreSampledWithinTheDefaultBudget(t *testing.T) {
 func TestAGiantMessageIsJudgedWithoutBeingSent(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	add(t, s.Client, "giant", millis(1), "id", 1, "data", bytes.Repeat([]byte{1}, 100<<20))
+	// Copying so much may take a busy machine seconds.
+	const patience = 2 * time.Minute
+	add(t, s.Client.WithTimeout(patience), "giant", millis(1), "id", 1, "data", bytes.Repeat([]byte{1}, 100<<20))
 	add(t, s.Client, "good", millis(0), "id", 1, "data", payload(t, burst.Block, 1000))
-	i := New(open(t, s.Addr), Options{})
+	i := New(open(t, s.Addr, func(o *buffer.Options) { o.Connection.Timeout = patience }), Options{})
 	before := bytesSent(t, s)
 	messages, _ := inspectAll(t, i)
 	if sent := bytesSent(t, s) - before; sent > 1<<20 {
@@ -219,5 +222,29 @@ func TestACancelledRunEndsWithoutGoroutines(t *testing.T) {
 	_, err := New(open(t, s.Addr), Options{}).Run(ctx, func(Message) { cancel() })
 	if err == nil {
 		t.Error("the run did not end")
+	}
+}
+
+func TestForeignEntriesAreNoSessions(t *testing.T) {
+	s := redistest.Start(t)
+	ctx := t.Context()
+	add(t, s.Client, "good", millis(0), "id", 1, "data", payload(t, burst.Frame, 64<<10))
+	s.Client.HSet(ctx, "sessions:one", "streamSessionId", 1, "streamName", "good", "lastUpdated", 1_700_000_000_000)
+	// What other programs keep there.
+	s.Client.HSet(ctx, "sessions:web", "user", "bob", "updated", "1700000000000", "json", "[]")
+	s.Client.Set(ctx, "sessions:lock", "x", 0)
+	s.Client.RPush(ctx, "sessions:list", "x")
+	s.Client.HSet(ctx, "sessions", "token", `{"user":"bob","updated":1}`, "raw", "\xff\x00{", "n:updated", "1", "a:b", "c", "", "")
+	for _, hash := range []string{"a Hash", "no Hash"} {
+		_, report := inspectAll(t, New(open(t, s.Addr), Options{Samples: 3, CrossCheck: true}))
+		for _, summary := range report.Summaries {
+			if summary.Stream != "good" || len(summary.Hints) > 0 || summary.Sessions != 1 {
+				t.Errorf("%s: %+v", hash, summary)
+			}
+		}
+		if len(report.Summaries) != 1 || len(report.Hints) > 0 {
+			t.Errorf("%s: %+v", hash, report)
+		}
+		s.Client.Set(ctx, "sessions", "taken", 0)
 	}
 }

@@ -93,7 +93,10 @@ type Protection struct {
 	By      string `json:"by"`
 	Group   string `json:"group,omitempty"`
 	Entries int64  `json:"entries"`
-	Reason  string `json:"reason"`
+	// Estimated: it may be more or less by the entries of a macro node, or as much
+	// as the stream did not grow evenly.
+	Estimated bool   `json:"estimated,omitempty"`
+	Reason    string `json:"reason"`
 }
 
 // Protect takes a protection into the list if there is room for it.

@@ -158,7 +158,7 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	if s.HeldBy != "" {
 		cut.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy, Stay: s.NeededEntries})
 	}
-	if !p.Exact && cut.Entries < length && s.NodeEntries > 1 {
+	if !p.Exact && cut.Entries < length && s.sharesNodes() {
 		// How many entries each node holds is only known on the average.
 		cut.Estimated = true
 		cut.protect(wholeNodes(s, cut), Protection{By: ProtectedByNode, Stay: s.NodeEntries})
@@ -180,6 +180,12 @@ func Left(p Policy, s StreamStats, now time.Time) []Protection {
 		}
 	}
 	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries, Stay: s.NodeEntries})
+}
+
+// sharesNodes reports whether any two entries share a macro node. The average
+// may be one all the same.
+func (s StreamStats) sharesNodes() bool {
+	return s.NodeEntries > 1 || s.Info.Nodes > 0 && s.Info.Nodes < s.Info.Length
 }
 
 // Reason says in words why entries go, and why others stay.
@@ -208,13 +214,23 @@ func (c *Cut) protect(most int64, p Protection) {
 // wholeNodes is how many of the entries approximate trimming removes: whole
 // macro nodes, unless a limit leaves less than the rest of one.
 func wholeNodes(s StreamStats, cut Cut) int64 {
+	whole, over := cut.Entries-cut.Entries%s.NodeEntries, int64(0)
+	for _, step := range cut.Steps {
+		over = max(over, step.Over)
+	}
+	if s.HeldBy != "" && cut.Entries == s.Info.Length-s.NeededEntries && cut.Entries < over {
+		if cut.Entries-whole > 2*buffer.DefaultNodeLimits.Entries {
+			return cut.Entries // the node is too large to wait for the group
+		}
+		return whole
+	}
 	for _, step := range cut.Steps {
 		rest := step.Over - step.Over%s.NodeEntries
-		if step.Over >= cut.Entries && s.HeldBy == "" && GoesExact(step.Over-rest, s.Info.Length-rest) {
+		if step.Over >= cut.Entries && GoesExact(step.Over-rest, s.Info.Length-rest) {
 			return cut.Entries
 		}
 	}
-	return cut.Entries - cut.Entries%s.NodeEntries
+	return whole
 }
 
 // GoesExact reports whether entries go that share their macro node with ones

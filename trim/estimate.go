@@ -16,7 +16,7 @@ func EstimateAbove(info buffer.StreamInfo, limit buffer.ID) int64 {
 		return 1
 	}
 	part := float64(info.Newest.Ms-limit.Ms) / whole
-	return max(1, int64(part*float64(info.Length)))
+	return min(info.Length-1, max(1, int64(part*float64(info.Length))))
 }
 
 // NodeEntries is how many entries the full macro nodes of a stream hold, at

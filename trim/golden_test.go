@@ -76,6 +76,7 @@ func facts() []named[StreamStats] {
 		{"long, half of it old", StreamStats{Info: long, OldEntries: 2525, Estimated: true, YoungEntries: 420, NodeEntries: 100}},
 		{"long, five old ones counted", StreamStats{Info: long, OldEntries: 5, YoungEntries: 420, NodeEntries: 100}},
 		{"long, one entry a node", StreamStats{Info: info(5050, 5050, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
+		{"two entries in one node", StreamStats{Info: info(5050, 5049, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
 		{"long, all young", StreamStats{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050, NodeEntries: 100}},
 		{"all old", StreamStats{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250, NodeEntries: 100}},
 		{"ids are counters", StreamStats{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050, NodeEntries: 100}},

@@ -206,7 +206,7 @@ local function remove(id, keepName, verdict)
   local fields, gone = {}, {}
   for i, name in ipairs(known) do fields[i] = id .. name end
   for i, v in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
-    if v and not string.find(v, '[{%[]') then gone[#gone + 1] = fields[i] end
+    if v and not string.find(v, '[{%[]') and not string.find(v, 'streamName', 1, true) then gone[#gone + 1] = fields[i] end
   end
   if keepName == '' then gone[#gone + 1] = id .. 'streamName' end
   if json and verdict ~= 'keep' then gone[#gone + 1] = id .. 'json' end

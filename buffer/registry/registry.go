@@ -118,7 +118,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 		return err
 	}
 	var page []Session
-	err = redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) error {
+	err = redisconn.WalkPages(ctx, r.fetchHash(), func(pairs []string) (err error) {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			handOut(readers, pairs[i], pairs[i+1])
 		}
@@ -127,7 +127,6 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 			if !reader.wanted {
 				continue
 			}
-			var err error
 			if page, err = reader.sessions(ctx, page); err != nil {
 				return err
 			}
@@ -135,8 +134,8 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 		for i := range page {
 			page[i].SelfExpiring = expire == someExpire
 		}
-		if len(page) == 0 {
-			return nil
+		if page, err = r.withoutProperties(ctx, page); err != nil || len(page) == 0 {
+			return err
 		}
 		if err := r.markForeign(ctx, page); err != nil {
 			return err

@@ -16,20 +16,24 @@ import (
 // isProperty reports whether a value is a property of a session rather than an
 // entry of the object layout that lies where the property would.
 func isProperty(property, value string) bool {
-	if isPlain(value) {
-		return true
-	}
 	switch property {
-	case propStream, propJSON:
-		return !looksLikeEntry(value)
+	case propStream:
+		return isPlain(value) || !looksLikeEntry(value)
+	case propJSON:
+		return isSimple(value) || !isPlain(value) && !looksLikeEntry(value)
 	}
 	// The others are numbers.
-	return false
+	return isSimple(value)
 }
 
 // isPlain reports whether a value holds no object and no array, in whatever
-// way it may be encoded. The scripts that remove have the same rule.
+// way it may be encoded.
 func isPlain(value string) bool { return !strings.ContainsAny(value, "{[") }
+
+// isSimple reports whether a value is plain, and no entry in another encoding
+// than JSON either, which may own a stream. The scripts that remove have the same
+// rule.
+func isSimple(value string) bool { return isPlain(value) && !strings.Contains(value, propStream) }
 
 // looksLikeEntry reports whether a value that is not plain is an entry of the
 // object layout. A Session JSON is an object too, and may hold anything; but it
@@ -133,12 +137,40 @@ func (u *unknownNames) add(name string) {
 	}
 }
 
+// withoutProperties takes out of a page what is no entry of the object layout but
+// a property, with one of those names, of a session of the fields layout.
+func (r *Registry) withoutProperties(ctx context.Context, page []Session) ([]Session, error) {
+	names := r.unknown.all()
+	var identities []string
+	var places []int
+	for i := range page {
+		s := &page[i]
+		at := strings.LastIndexByte(s.Identity, ':')
+		if s.Layout == Object && !s.marked && at >= 0 && isSimple(s.value) && slices.Contains(names, any(s.Identity[at+1:])) {
+			identities, places = append(identities, s.Identity[:at]), append(places, i)
+		}
+	}
+	if len(identities) == 0 {
+		return page, nil
+	}
+	all, err := r.readProperties(ctx, identities)
+	if err != nil {
+		return nil, err
+	}
+	for k := len(places) - 1; k >= 0; k-- {
+		if fieldsSession(identities[k], all[k]).marked {
+			page = slices.Delete(page, places[k], places[k]+1)
+		}
+	}
+	return page, nil
+}
+
 // unknownField is a field that may be a property that nobody knows.
 type unknownField struct{ identity, name string }
 
 func (f *fieldsReader) noteUnknown(field, value string) {
 	i := strings.LastIndexByte(field, ':')
-	if i < 0 || len(f.unknown) >= maxUnknownLookups || !isPlain(value) || !f.r.unknown.wants(field[i+1:]) {
+	if i < 0 || len(f.unknown) >= maxUnknownLookups || !isSimple(value) || !f.r.unknown.wants(field[i+1:]) {
 		return
 	}
 	f.unknown = append(f.unknown, unknownField{field[:i], field[i+1:]})

@@ -89,7 +89,7 @@ func (d *daemon) jobs() (all []schedule.Job) {
 // run does a job once and notes what it did.
 func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) error {
 	result, err := runner.Run(ctx)
-	result.LogTo(d.log.With("job", name, "dry_run", d.o.dryRun))
+	result.LogTo(d.log.With("job", name, "dry_run", d.o.dryRun), d.o.dryRun)
 	if err == nil && name == jobs.Cleanup {
 		d.examine(ctx)
 	}

@@ -67,7 +67,9 @@ func planTrim(ctx context.Context, b *buffer.Buffer, o sweep.Options, plan *repo
 			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason()})
 		}
 		for _, p := range t.Protected {
-			plan.Protect(report.Protection{Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Reason: p.Reason()})
+			plan.Protect(report.Protection{
+				Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Estimated: t.Estimated, Reason: p.Reason(),
+			})
 		}
 	})
 	if err == nil && r.Errors > 0 {

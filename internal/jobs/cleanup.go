@@ -73,12 +73,13 @@ func (s *CleanupSettings) abandonPrecedesExpiry() error {
 	return nil
 }
 
-func (s *CleanupSettings) options(encoding burst.Encoding) CleanupOptions {
+func (s *CleanupSettings) options(encoding burst.Encoding, groupIdleAfter time.Duration) CleanupOptions {
 	return CleanupOptions{
 		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
 		Options: cleanup.Options{
 			Limits: cleanup.Limits{
 				ExpireAfter: s.ExpireAfter.Value, AbandonAfter: s.AbandonAfter.Value, RetireAfter: s.RetireAfter.Value,
+				GroupIdleAfter: groupIdleAfter,
 			},
 			TimeAlone: !s.Flowing.Value,
 			Brake:     cleanup.Brake{Share: s.Brake.Value, Min: s.BrakeMin.Value, Hold: s.BrakeHold.Value},
@@ -234,8 +235,16 @@ func (c *CleanupResult) Failed() int64 { return c.Errors }
 func (c *CleanupResult) Stopped() string { return c.Brake }
 
 // LogTo implements [Result].
-func (c *CleanupResult) LogTo(log *slog.Logger) {
-	log.Info("cleaned up", "sessions", c.Sessions, "sessions_expired", c.SessionsExpired, "sessions_abandoned", c.SessionsAbandoned,
-		"sessions_malformed", c.SessionsMalformed, "sessions_foreign", c.SessionsForeign, "sessions_flowing", c.SessionsFlowing, "streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
-		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took())
+func (c *CleanupResult) LogTo(log *slog.Logger, dryRun bool) {
+	figures := []any{
+		"sessions", c.Sessions, "sessions_expired", c.SessionsExpired, "sessions_abandoned", c.SessionsAbandoned,
+		"sessions_malformed", c.SessionsMalformed, "sessions_foreign", c.SessionsForeign, "sessions_flowing", c.SessionsFlowing,
+		"streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
+		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took(),
+	}
+	if dryRun {
+		log.Info("would clean up", figures...)
+		return
+	}
+	log.Info("cleaned up", figures...)
 }

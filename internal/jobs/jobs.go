@@ -76,7 +76,7 @@ func (s *Settings) Options() (Options, error) {
 		return Options{}, fmt.Errorf("reading the policies: %w", err)
 	}
 	return Options{
-		Trim: ofTrim, Cleanup: s.Cleanup.options(s.Inspect.Encoding.Value),
+		Trim: ofTrim, Cleanup: s.Cleanup.options(s.Inspect.Encoding.Value, s.Trim.GroupIdleAfter.Value),
 		Inspect: s.Inspect.options(), Metrics: s.Metrics.options(),
 	}, nil
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,19 @@ func TestEachResultBeginsAsTheOthersDoInJSON(t *testing.T) {
 		text, err := json.Marshal(r)
 		if err != nil || !strings.HasPrefix(string(text), `{"job":"x","ok":true,"seconds":0,"error":"",`) {
 			t.Errorf("%T: %s, %v", r, text, err)
+		}
+	}
+}
+
+func TestTheLogSaysWhatADryRunWouldDo(t *testing.T) {
+	t.Parallel()
+	for _, r := range []Result{new(TrimResult), new(CleanupResult)} {
+		for _, dryRun := range []bool{false, true} {
+			var out strings.Builder
+			r.LogTo(slog.New(slog.NewTextHandler(&out, nil)), dryRun)
+			if strings.Contains(out.String(), `msg="would `) != dryRun {
+				t.Errorf("%T, dry run %t: %s", r, dryRun, out.String())
+			}
 		}
 	}
 }

@@ -85,7 +85,7 @@ func (*MetricsResult) Sentence(bool) string { return "" }
 func (*MetricsResult) Failed() int64 { return 0 }
 
 // LogTo implements [Result]. Figures are read so often that they are no news.
-func (*MetricsResult) LogTo(*slog.Logger) {}
+func (*MetricsResult) LogTo(*slog.Logger, bool) {}
 
 // NewMetrics makes the metrics of all jobs.
 func NewMetrics(o Options, version, revision string) *metrics.Metrics {

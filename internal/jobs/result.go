@@ -22,8 +22,9 @@ type Result interface {
 	Failed() int64
 	// Stopped is why the mass-deletion guard stopped the run; "" if it did not.
 	Stopped() string
-	// LogTo says in the log what the run did, in figures.
-	LogTo(log *slog.Logger)
+	// LogTo says in the log what the run did, or would do in a dry run, in
+	// figures.
+	LogTo(log *slog.Logger, dryRun bool)
 
 	head() *Head
 }

@@ -215,7 +215,14 @@ func (r *TrimResult) Remark() string { return r.Pressure }
 func (r *TrimResult) Failed() int64 { return r.Errors }
 
 // LogTo implements [Result].
-func (r *TrimResult) LogTo(log *slog.Logger) {
-	log.Info("trimmed", "streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
-		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took())
+func (r *TrimResult) LogTo(log *slog.Logger, dryRun bool) {
+	figures := []any{
+		"streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
+		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took(),
+	}
+	if dryRun {
+		log.Info("would trim", figures...)
+		return
+	}
+	log.Info("trimmed", figures...)
 }

@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,73 @@ func TestAGroupWithoutConsumersCountsUntilItWasSeenSoForAWhile(t *testing.T) {
 	w.run(tr)
 	if n := notes(); n != 0 {
 		t.Errorf("%d groups of a stream that is gone are remembered", n)
+	}
+}
+
+// A group that needs none of what is to go holds nothing back, however large the
+// macro nodes are, and however much memory its pending list takes.
+func TestAGroupThatNeedsTheNewestEntriesHoldsNoOthersBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		policy trim.Policy
+		nodes  string // entries of a macro node
+		needed int    // of the newest entries
+		ghosts int    // pending ids without entries
+		left   int64
+	}{
+		{"one macro node", trim.Policy{MaxLength: 100}, "0", 50, 0, 100},
+		{"one macro node, as many as the limit", trim.Policy{MaxLength: 100}, "0", 100, 0, 100},
+		{"one macro node, more than the limit", trim.Policy{MaxLength: 100}, "0", 200, 0, 200},
+		{"one macro node, by age", trim.Policy{MaxAge: time.Minute}, "0", 50, 0, 50},
+		{"a large pending list", trim.Policy{MaxLength: 100}, "100", 0, 20_000, 100},
+		{"a large pending list, exact", trim.Policy{MaxLength: 100, Exact: true}, "100", 0, 20_000, 100},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := realWorld(t)
+			ctx := t.Context()
+			w.rdb.ConfigSet(ctx, "stream-node-max-entries", c.nodes)
+			w.rdb.ConfigSet(ctx, "stream-node-max-bytes", "0")
+			ids := times(time.Now().Add(-2*time.Hour), 3000+c.ghosts)
+			w.fill("car", 10, ids...)
+			w.group("g", "0")
+			if c.ghosts > 0 {
+				w.read("g", int64(len(ids)), int64(len(ids)))
+				w.rdb.XTrimMaxLen(ctx, "stream:car", 3000)
+				w.rdb.XAck(ctx, "stream:car", "g", ids[c.ghosts:]...)
+			} else {
+				w.read("g", int64(len(ids)-c.needed), 0)
+			}
+			tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+			planned := int64(0)
+			if _, err := tr.Plan(ctx, func(a trim.Action) { planned = a.Entries }); err != nil {
+				t.Fatal(err)
+			}
+			w.run(tr)
+			if n := w.length("car"); n < c.left || n > c.left+100 && c.nodes == "100" || n > c.left && c.nodes == "0" || planned < 3000-n-100 || planned > 3000-n+100 {
+				t.Errorf("%d entries stayed, want %d; %d were planned to go", n, c.left, planned)
+			}
+		})
+	}
+}
+
+// Clean-up relies on what is noted of any listed stream.
+func TestTrimmingKeepsWhatIsNotedOfStreamsThatItDoesNotTrim(t *testing.T) {
+	w := realWorld(t)
+	rules, err := trim.ParseRules("kept: keep=all", trim.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kept", "short", "long"} {
+		w.fill(name, 10, times(time.Now().Add(-time.Hour), 50)...)
+		w.rdb.XGroupCreate(t.Context(), "stream:"+name, "g", "0")
+		w.rdb.ZAdd(t.Context(), "streamkeeper:groups", redis.Z{Score: 1_700_000_000_000, Member: fmt.Sprintf("%d:%sg", len(name), name)})
+	}
+	w.fill("long", 10, times(time.Now(), 200)...)
+	tr := New(w.store, Options{Policies: trim.Policies{Rules: rules, Default: trim.Policy{MaxLength: 100}}, RespectGroups: true, GroupIdleAfter: time.Hour})
+	w.run(tr)
+	got := w.rdb.ZRange(t.Context(), "streamkeeper:groups", 0, -1).Val()
+	if want := []string{"4:keptg", "4:longg", "5:shortg"}; !slices.Equal(got, want) {
+		t.Errorf("noted are %q, want %q", got, want)
 	}
 }
 

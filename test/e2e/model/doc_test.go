@@ -9,5 +9,5 @@
 //
 // MODEL_CASES=1000 runs so many cases on each version; MODEL_SEED=7 runs one, or
 // so many from there; MODEL_PROGRAM runs a program that is built already, such as
-// an older one; MODEL_RULES makes cases too that need these rules of the list missing.
+// an older one.
 package model

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -38,6 +39,21 @@ type group struct {
 	delivered id
 	consumers int
 	pending   []id
+	// noted is since when it is known to have no consumers, in ms; 0 if it is not.
+	noted uint64
+}
+
+// groupNotes is where that is noted, and groupNote how.
+const groupNotes = statePrefix + "groups"
+
+func groupNote(stream, group string) string {
+	return fmt.Sprintf("%d:%s%s", len(stream), stream, group)
+}
+
+// active says whether a group counts with regard to a limit. Those with
+// consumers were all just read from.
+func (g group) active(limit time.Duration, now uint64) bool {
+	return g.consumers > 0 || g.noted == 0 || now-g.noted <= uint64(limit.Milliseconds())
 }
 
 // key is a key and all that is in it.
@@ -128,6 +144,8 @@ func (c clients) readStream(ctx context.Context, t testing.TB, name string, k *k
 		pending, err := c.buffer.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: name, Group: g.Name, Start: "-", End: "+", Count: 1_000_000}).Result()
 		check(t, err)
 		out := group{name: g.Name, delivered: parseID(g.LastDeliveredID), consumers: int(g.Consumers)}
+		noted, _ := c.buffer.ZScore(ctx, groupNotes, groupNote(strings.TrimPrefix(name, "stream:"), g.Name)).Result()
+		out.noted = uint64(noted)
 		for _, p := range pending {
 			out.pending = append(out.pending, parseID(p.ID))
 		}
@@ -172,13 +190,23 @@ func (d dump) stream(name string) *key { return d.keys["stream:"+name] }
 // names are the listed names in order.
 func (d dump) names() []string { return slices.Sorted(maps.Keys(d.listed)) }
 
+// shown is all that is in a key, but not what is noted of its groups.
+func (k *key) shown() string {
+	bare := *k
+	bare.groups = slices.Clone(k.groups)
+	for i := range bare.groups {
+		bare.groups[i].noted = 0
+	}
+	return fmt.Sprintf("%+v", bare)
+}
+
 // same says what differs between two dumps, apart from the time.
 func (d dump) same(other dump) string {
 	for _, name := range slices.Sorted(maps.Keys(d.keys)) {
 		if other.keys[name] == nil {
 			return fmt.Sprintf("%q is gone", name)
 		}
-		if a, b := fmt.Sprintf("%+v", *d.keys[name]), fmt.Sprintf("%+v", *other.keys[name]); a != b {
+		if a, b := d.keys[name].shown(), other.keys[name].shown(); a != b {
 			return fmt.Sprintf("%q was changed", name)
 		}
 	}

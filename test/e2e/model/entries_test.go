@@ -79,6 +79,9 @@ func entriesOf(k *key, p policy, respectGroups bool, now uint64) kept {
 	}
 	if respectGroups {
 		for _, g := range k.groups {
+			if !g.active(groupIdle, now) {
+				continue
+			}
 			must = min(must, g.floor(k))
 			unsure = min(unsure, g.floor(k))
 		}
@@ -95,6 +98,9 @@ func entriesOf(k *key, p policy, respectGroups bool, now uint64) kept {
 	}
 	return out
 }
+
+// groupIdle is the default of TRIM_GROUP_IDLE_AFTER.
+const groupIdle = time.Hour
 
 // usualNode is Redis's default of entries in a macro node.
 const usualNode = 100

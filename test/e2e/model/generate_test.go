@@ -4,28 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// missing are the rules of the contract that streamkeeper does not obey yet, with
-// the number of issue 14 that says so. Cases that need them are not made, unless
-// MODEL_RULES names them, joined by commas.
-var missing = map[string]int{
-	"flowing":   3,
-	"groups":    6,
-	"last id":   7,
-	"nodes":     9,
-	"estimates": 16,
-}
-
-// obeyed says whether cases may need a rule.
-func obeyed(rule string) bool {
-	return missing[rule] == 0 || slices.Contains(strings.Split(os.Getenv("MODEL_RULES"), ","), rule)
-}
 
 // scenario is one random case: what lies in Redis, and under which settings
 // streamkeeper runs.
@@ -39,7 +22,6 @@ type scenario struct {
 type maker struct {
 	*rand.Rand
 	now      time.Time
-	names    []string
 	streams  []string
 	sids     map[string]int // the id of a stream's messages
 	scenario scenario
@@ -54,11 +36,7 @@ var oddNames = []string{
 func makeScenario(seed uint64, now time.Time) scenario {
 	m := &maker{Rand: rand.New(rand.NewPCG(seed, 14)), now: now, sids: make(map[string]int)}
 	m.scenario.seed = seed
-	m.names = slices.DeleteFunc(slices.Clone(oddNames), func(name string) bool {
-		_, _, known := cutKnown(name)
-		return known && !obeyed("layouts")
-	})
-	m.streams = m.some(m.names, 2+m.IntN(6))
+	m.streams = m.some(oddNames, 2+m.IntN(6))
 	for i, name := range m.streams {
 		m.sids[name] = i + 1
 	}
@@ -73,7 +51,7 @@ func makeScenario(seed uint64, now time.Time) scenario {
 	for range m.IntN(10) {
 		m.makeSession()
 	}
-	if obeyed("restore") && m.chance(0.1) {
+	if m.chance(0.1) {
 		m.run("DEL", "streams")
 	}
 	return m.scenario
@@ -124,7 +102,7 @@ func (m *maker) makeSettings() {
 	s.respectGroups = m.chance(0.5)
 	s.expire = pick(m, 24*time.Hour, 2*time.Hour)
 	s.retire = pick(m, 24*time.Hour, 3*time.Hour)
-	s.brakeOff = m.chance(0.7) || !obeyed("guard")
+	s.brakeOff = m.chance(0.7)
 	if name := m.streams[0]; m.chance(0.2) && !strings.ContainsAny(name, `*[?\", `+"\n\t") && name != "" {
 		s.exclude = name
 	}
@@ -194,7 +172,7 @@ func (m *maker) at(ago time.Duration) int64 {
 // makeStream writes a stream, or something else at its key.
 func (m *maker) makeStream(name string) {
 	key := "stream:" + name
-	if m.chance(0.9) || !obeyed("restore") {
+	if m.chance(0.9) {
 		m.run("SADD", "streams", name)
 	}
 	switch m.IntN(20) {
@@ -210,16 +188,14 @@ func (m *maker) makeStream(name string) {
 	ids := m.ids()
 	switches := m.IntN(3)
 	for i, id := range ids {
-		if obeyed("nodes") && (i == 0 || switches > 0 && m.chance(0.02)) {
+		if i == 0 || switches > 0 && m.chance(0.02) {
 			switches--
 			m.run("CONFIG", "SET", "stream-node-max-entries", pick(m, 100, 100, 10, 3, 0, 1000))
 			m.run("CONFIG", "SET", "stream-node-max-bytes", pick(m, 4096, 4096, 200, 0))
 		}
 		m.run("XADD", key, id, "id", m.sids[name], "data", strings.Repeat("x", pick(m, 1, 30, 30, 500)))
 	}
-	if obeyed("groups") {
-		m.makeGroups(key, ids)
-	}
+	m.makeGroups(name, ids)
 	for _, id := range ids {
 		if m.chance(0.05) {
 			m.run("XDEL", key, id)
@@ -233,16 +209,14 @@ func (m *maker) makeStream(name string) {
 	case 1:
 		m.run("XTRIM", key, "MAXLEN", 0)
 	case 2, 3:
-		if obeyed("last id") {
-			m.run("XSETID", key, fmt.Sprintf("%d-0", m.now.Add(1000*time.Hour).UnixMilli()))
-		}
+		m.run("XSETID", key, fmt.Sprintf("%d-0", m.now.Add(1000*time.Hour).UnixMilli()))
 	}
 }
 
 // ids are those of a stream's entries.
 func (m *maker) ids() []string {
 	n := pick(m, 1, 5, 30, 90, 150, 400)
-	if obeyed("last id") && m.chance(0.05) { // no times at all
+	if m.chance(0.05) { // no times at all
 		var ids []string
 		for i := range n {
 			ids = append(ids, fmt.Sprintf("%d-%d", 1+i/3, i%3))
@@ -272,12 +246,17 @@ func (m *maker) ids() []string {
 	return ids
 }
 
-func (m *maker) makeGroups(key string, ids []string) {
+func (m *maker) makeGroups(name string, ids []string) {
+	key := "stream:" + name
 	for i := range pick(m, 0, 0, 0, 1, 2) {
 		group := fmt.Sprint("g", i)
 		m.run("XGROUP", "CREATE", key, group, pick(m, "0", "$", ids[m.IntN(len(ids))]))
-		if m.chance(0.3) {
-			continue // without consumers
+		if m.chance(0.3) { // without consumers, and perhaps known to be so for a while
+			if m.chance(0.5) {
+				since := m.now.Add(-pick(m, 30*time.Minute, 2*time.Hour, 30*time.Hour, 100*time.Hour))
+				m.run("ZADD", groupNotes, since.UnixMilli(), groupNote(name, group))
+			}
+			continue
 		}
 		m.run("XREADGROUP", "GROUP", group, "c", "COUNT", 1+m.IntN(len(ids)), "STREAMS", key, ">")
 		for _, id := range ids {
@@ -294,9 +273,9 @@ func (m *maker) makeGroups(key string, ids []string) {
 // makeSession writes a session in some layout and state.
 func (m *maker) makeSession() {
 	layout := pick(m, "keys", "object", "fields")
-	identity := fmt.Sprint(pick(m, m.names...), pick(m, "", " #", "/")+fmt.Sprint(m.IntN(30)))
+	identity := fmt.Sprint(pick(m, oddNames...), pick(m, "", " #", "/")+fmt.Sprint(m.IntN(30)))
 	if m.chance(0.1) {
-		identity = pick(m, m.names...)
+		identity = pick(m, oddNames...)
 	}
 	stream := pick(m, m.streams...)
 	if m.chance(0.1) {
@@ -308,7 +287,7 @@ func (m *maker) makeSession() {
 		ms = old
 	}
 	sid := strconv.Itoa(m.sids[stream])
-	if m.chance(0.5) || !obeyed("flowing") {
+	if m.chance(0.5) {
 		sid = strconv.Itoa(100 + m.IntN(1000))
 	}
 	values := map[string]any{
@@ -327,11 +306,7 @@ func (m *maker) sessionJSON(identity string) string {
 
 // spoil makes of a good session one that is not quite.
 func (m *maker) spoil(values map[string]any, ms, old int64) {
-	kind := m.IntN(16)
-	if kind <= 1 && !obeyed("units") || kind >= 5 && kind <= 7 && !obeyed("foreign") {
-		return
-	}
-	switch kind {
+	switch m.IntN(16) {
 	case 0:
 		values["lastUpdated"] = strconv.FormatInt(pick(m, ms, old)/1000, 10)
 	case 1:
@@ -406,9 +381,6 @@ func (m *maker) object(values map[string]any) string {
 		members = append(members, quoteJSON(name, false)+":"+raw)
 	}
 	m.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
-	if !obeyed("owners") {
-		return "{" + strings.Join(members, ",") + "}"
-	}
 	if m.chance(0.1) {
 		i := m.IntN(len(members) + 1)
 		members = slices.Insert(members, i, pick(m, `"tStart":NaN`, `"tStart":Infinity`, `"live":True`, `"lastUpdated":+5`, `"x":"\ud800"`))

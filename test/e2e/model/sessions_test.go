@@ -231,7 +231,7 @@ func (s *session) judgeMessages(d dump, set settings, all []*session) {
 		return
 	}
 	left := k.entries[entriesOf(k, set.policyOf(s.stream()), set.respectGroups, d.now).must:]
-	shows := func(e entry) bool { return e.fields["id"] == sid && e.id.ms >= since }
+	shows := func(e entry) bool { return e.fields["id"] == sid && e.isFresh(since, d.now) }
 	if flowing && len(left) > 0 && !slices.ContainsFunc(left, shows) || !flowing && len(left) == 0 {
 		s.fate, s.hidden = either, true
 	}
@@ -271,8 +271,12 @@ func flows(d dump, s settings, found *session, all []*session) bool {
 		}
 	}
 	since := d.now - uint64(s.expire.Milliseconds())
-	return slices.ContainsFunc(k.entries, func(e entry) bool { return e.fields["id"] == sid && e.id.ms >= since })
+	return slices.ContainsFunc(k.entries, func(e entry) bool { return e.fields["id"] == sid && e.isFresh(since, d.now) })
 }
+
+// isFresh says whether an entry may have come since then: an id that is no time
+// does not say when.
+func (e entry) isFresh(since, now uint64) bool { return e.id.ms >= since || !isTime(e.id.ms, now) }
 
 // owns says whether a session that stays keeps a stream: it names it, or it is
 // malformed and the name occurs in its bytes.

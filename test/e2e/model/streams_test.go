@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // streamFate says whether a listed stream is retired.
 func streamFate(d dump, s settings, name string, sessions []*session) (fate, string) {
 	k := d.stream(name)
@@ -16,8 +18,8 @@ func streamFate(d dump, s settings, name string, sessions []*session) (fate, str
 		return stays, "its last id is no time"
 	case k.last.ms > d.now || d.now-k.last.ms <= uint64(s.retire.Milliseconds()):
 		return stays, "not idle for long enough"
-	case len(k.groups) > 0:
-		return stays, "a group was made just now"
+	case slices.ContainsFunc(k.groups, func(g group) bool { return g.active(max(s.retire, groupIdle), d.now) }):
+		return stays, "a group may be active"
 	}
 	out, why := goes, "dead"
 	for _, found := range sessions {
