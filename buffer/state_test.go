@@ -109,7 +109,7 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 		if name == long {
 			want = RetiredListed
 		}
-		if end, err := b.Retire(ctx, name, deadID, retireAfter); err != nil || end != want {
+		if end, err := b.Retire(ctx, name, deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != want {
 			t.Fatalf("retiring %.10q: %v, %v", name, end, err)
 		}
 	}

@@ -160,7 +160,7 @@ func TestATimeMeansNothingWhereIdsAreNone(t *testing.T) {
 		func() { add(t, rdb, "counted", "6-0", "id", 1) },
 	}}
 	p.sees(t, open(t, addr), "6-0")
-	if !strings.Contains(p.log.String(), "ids are no times") || !strings.Contains(p.log.String(), "stream=counted") {
+	if !strings.Contains(p.log.String(), "its ids are not times") || !strings.Contains(p.log.String(), "stream=counted") {
 		t.Errorf("the log says\n%s", &p.log)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/corpus"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
