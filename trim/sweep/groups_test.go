@@ -202,7 +202,7 @@ func TestAGroupThatNeedsTheNewestEntriesHoldsNoOthersBack(t *testing.T) {
 		{"a large pending list, exact", trim.Policy{MaxLength: 100, Exact: true}, "100", 0, 20_000, 100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := realWorld(t)
+			w := realFixture(t)
 			ctx := t.Context()
 			w.rdb.ConfigSet(ctx, "stream-node-max-entries", c.nodes)
 			w.rdb.ConfigSet(ctx, "stream-node-max-bytes", "0")
@@ -218,7 +218,7 @@ func TestAGroupThatNeedsTheNewestEntriesHoldsNoOthersBack(t *testing.T) {
 			}
 			tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
 			planned := int64(0)
-			if _, err := tr.Plan(ctx, func(a trim.Action) { planned = a.Entries }); err != nil {
+			if _, err := tr.Plan(ctx, func(a trim.Cut) { planned = a.Entries }); err != nil {
 				t.Fatal(err)
 			}
 			w.run(tr)
@@ -231,7 +231,7 @@ func TestAGroupThatNeedsTheNewestEntriesHoldsNoOthersBack(t *testing.T) {
 
 // Clean-up relies on what is noted of any listed stream.
 func TestTrimmingKeepsWhatIsNotedOfStreamsThatItDoesNotTrim(t *testing.T) {
-	w := realWorld(t)
+	w := realFixture(t)
 	rules, err := trim.ParseRules("kept: keep=all", trim.Policy{})
 	if err != nil {
 		t.Fatal(err)
