@@ -193,20 +193,97 @@ func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	return sizes, nil
 }
 
-// olderScript counts the oldest entries below an id without sending them.
-//
-// KEYS[1] stream; ARGV[1] id; ARGV[2] most that are counted
-// returns the count
-var olderScript = redisconn.NewScript(`return #redis.call('XRANGE', KEYS[1], '-', '(' .. ARGV[1], 'COUNT', ARGV[2])`)
+// Range are the ids of a stream from From up to, not including, To; To 0-0 is
+// the end.
+type Range struct {
+	Stream   string
+	From, To ID
+}
 
-// CountBefore counts the entries below id, up to most; the server reads their
-// payloads, so most is to be small.
-func (b *Buffer) CountBefore(ctx context.Context, stream string, id ID, most int64) (int64, error) {
-	n, err := b.conn.EvalRead(ctx, olderScript, []redisconn.Call{redisconn.OnKey(b.names.StreamKey(stream), id.String(), most)})[0].Int64()
-	if err != nil {
-		return 0, fmt.Errorf("counting old entries of stream %s: %w", Quote(stream), err)
+func (r Range) end() string {
+	if r.To.IsZero() {
+		return "+"
 	}
-	return n, nil
+	return "(" + r.To.String()
+}
+
+// anyScript keeps the payload on the server.
+//
+// KEYS[1] stream; ARGV[1] first id, ARGV[2] end
+// returns how many entries lie between, 1 at most
+var anyScript = redisconn.NewScript(`return #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', 1)`)
+
+// HaveEntries reports which ranges hold an entry, or may do so, in small
+// pipelines: the server touches a payload for each that does. An error means
+// that the connection broke.
+func (b *Buffer) HaveEntries(ctx context.Context, ranges []Range) ([]bool, error) {
+	have := make([]bool, 0, len(ranges))
+	for part := range slices.Chunk(ranges, infoBatch*b.conn.Width(ctx)) {
+		calls := make([]redisconn.Call, len(part))
+		for i, r := range part {
+			calls[i] = redisconn.OnKey(b.names.StreamKey(r.Stream), r.From.String(), r.end())
+		}
+		for i, cmd := range b.conn.EvalRead(ctx, anyScript, calls) {
+			n, err := cmd.Int64()
+			if redisconn.IsLost(err) {
+				return nil, fmt.Errorf("looking for entries of stream %s: %w", Quote(part[i].Stream), err)
+			}
+			have = append(have, err != nil || n > 0)
+		}
+	}
+	return have, nil
+}
+
+// CountLimit is where a count of entries ends.
+type CountLimit struct{ Entries, Bytes int64 }
+
+// countScript counts entries without sending them.
+//
+// KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most
+// returns {count, bytes of their values, id of the last one}
+var countScript = redisconn.NewScript(`
+local entries, bytes = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3]), 0
+for _, entry in ipairs(entries) do
+  for _, text in ipairs(entry[2]) do bytes = bytes + #text end
+end
+return {#entries, bytes, #entries > 0 and entries[#entries][1] or ''}
+`)
+
+// Sizes of a page of entries that are counted: the server copies them.
+const (
+	firstCounted = 32
+	mostCounted  = 2000
+	countedBytes = 256 << 10
+)
+
+// CountRange counts the entries of a range, in pages that the server reads
+// quickly. It reports whether it counted all, or ended at the limit.
+func (b *Buffer) CountRange(ctx context.Context, r Range, limit CountLimit) (entries int64, all bool, err error) {
+	from, bytes, page := r.From.String(), int64(0), int64(firstCounted)
+	for entries < limit.Entries && bytes < limit.Bytes {
+		page = min(page, limit.Entries-entries)
+		reply, err := b.conn.EvalRead(ctx, countScript, []redisconn.Call{redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), page)})[0].Slice()
+		if err != nil {
+			return entries, false, fmt.Errorf("counting entries of stream %s: %w", Quote(r.Stream), err)
+		}
+		count, size, last := parseCount(reply)
+		entries, bytes = entries+count, bytes+size
+		if count < page {
+			return entries, true, nil
+		}
+		from = "(" + last
+		page = max(1, min(mostCounted, 2*page, countedBytes*count/max(1, size)))
+	}
+	return entries, false, nil
+}
+
+func parseCount(reply []any) (count, bytes int64, last string) {
+	if len(reply) == 3 {
+		count, _ = reply[0].(int64)
+		bytes, _ = reply[1].(int64)
+		last, _ = reply[2].(string)
+	}
+	return count, bytes, last
 }
 
 // NodeLimits is when Redis begins a new macro node of a stream.
@@ -243,3 +320,9 @@ func (n NodeLimits) EntriesPerNode(entryBytes int64) int64 {
 	}
 	return max(1, most)
 }
+
+// MostEntries is the most entries that a macro node holds, whatever their size.
+func (n NodeLimits) MostEntries() int64 { return n.EntriesPerNode(leastEntryBytes) }
+
+// leastEntryBytes is about what the smallest entry takes in a macro node.
+const leastEntryBytes = 10

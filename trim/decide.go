@@ -35,8 +35,12 @@ type StreamStats struct {
 	// Bytes is roughly what the stream takes in memory, if [Policy.Needs] asks
 	// for it.
 	Bytes int64
-	// NodeEntries is how many entries the macro nodes hold.
-	NodeEntries int64
+	// HoldsYoung: the last id is no time, but that of an entry is, and the
+	// policy's MinAge protects it.
+	HoldsYoung bool
+	// NodeEntries is how many entries the macro nodes hold, and NodeLimit the
+	// most that the server puts into one now.
+	NodeEntries, NodeLimit int64
 	// HeldBy is the consumer group that needs the oldest entry, empty if no group
 	// protects entries, and NeededEntries how many of the newest entries it needs.
 	HeldBy        string
@@ -117,7 +121,7 @@ func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
 		return Step{}, false
 	}
 	step := Step{By: ByLength, MaxLen: p.MaxLength, Over: length - p.MaxLength, Why: Why{Entries: length, MaxLen: p.MaxLength}}
-	if s.Info.LastID.IsTime(now) {
+	if s.Info.LastID.IsTime(now) || s.HoldsYoung {
 		step.Floor = p.Floor(now)
 	}
 	return step, true
@@ -152,7 +156,7 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	}
 	cut.Estimated = s.Estimated && (byAge || p.MinAge > 0 || s.HeldBy != "")
 	length := s.Info.Length
-	if p.MinAge > 0 && s.Info.LastID.IsTime(now) {
+	if p.MinAge > 0 && (s.Info.LastID.IsTime(now) || s.HoldsYoung) {
 		cut.protect(length-s.YoungEntries, Protection{By: ProtectedByAge, Stay: s.YoungEntries, Age: p.MinAge})
 	}
 	if s.HeldBy != "" {
@@ -185,7 +189,7 @@ func Left(p Policy, s StreamStats, now time.Time) []Protection {
 // sharesNodes reports whether any two entries share a macro node. The average
 // may be one all the same.
 func (s StreamStats) sharesNodes() bool {
-	return s.NodeEntries > 1 || s.Info.Nodes > 0 && s.Info.Nodes < s.Info.Length
+	return s.NodeEntries > 1 || s.NodeEntries == 1 && s.Info.Nodes < s.Info.Length
 }
 
 // Reason says in words why entries go, and why others stay.
@@ -226,14 +230,19 @@ func wholeNodes(s StreamStats, cut Cut) int64 {
 	}
 	for _, step := range cut.Steps {
 		rest := step.Over - step.Over%s.NodeEntries
-		if step.Over >= cut.Entries && GoesExact(step.Over-rest, s.Info.Length-rest) {
+		if step.Over >= cut.Entries && GoesExact(step.Over-rest, s.Info.Length-rest, s.NodeLimit) {
 			return cut.Entries
 		}
 	}
 	return whole
 }
 
-// GoesExact reports whether entries go that share their macro node with ones
-// that stay, though trimming is approximate: that node alone is larger than what
-// the limit leaves. Both are numbers of entries.
-func GoesExact(over, length int64) bool { return over > 0 && over >= length-over }
+// GoesExact reports whether entries that are over a limit go one by one though
+// trimming is approximate, as they share their macro node with ones that stay:
+// that node alone is larger than what the limit leaves, or than the server makes
+// them. Over is how many of the stream's length are over the limit, and nodeLimit
+// the most that the server puts into a node; all are numbers of entries.
+func GoesExact(over, length, nodeLimit int64) bool {
+	leaves := length - over
+	return over > 0 && (over >= leaves || nodeLimit > leaves || nodeLimit > 0 && over >= 2*nodeLimit)
+}

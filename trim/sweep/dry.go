@@ -57,7 +57,7 @@ func (d *dryStore) read(ctx context.Context, calls []buffer.Trim) error {
 		return err
 	}
 	for i, name := range unknown {
-		d.streams[name] = &dryStream{name: name, info: infos[i]}
+		d.streams[name] = &dryStream{name: name, info: infos[i], most: d.most()}
 	}
 	for _, call := range calls {
 		if err := d.streams[call.Stream].readGroups(ctx, d.Store, call.Groups); err != nil {
@@ -65,6 +65,21 @@ func (d *dryStore) read(ctx context.Context, calls []buffer.Trim) error {
 		}
 	}
 	return nil
+}
+
+// What a plan counts one by one of a stream, and of how many streams; of those
+// beyond it counts less.
+const (
+	mostCountedOf    = 10_000
+	mostCountedBytes = 16 << 20
+	mostCounted      = 200
+)
+
+func (d *dryStore) most() buffer.CountLimit {
+	if len(d.streams) < mostCounted {
+		return buffer.CountLimit{Entries: mostCountedOf, Bytes: mostCountedBytes}
+	}
+	return buffer.CountLimit{Entries: 2*fewEntries + 1, Bytes: 1 << 20}
 }
 
 // describe adds to a cut what the store knows of the stream.
@@ -142,11 +157,15 @@ func (d *dryStore) Infos(ctx context.Context, names []string) ([]buffer.StreamIn
 	return infos, err
 }
 
-// CountBefore implements [Store].
-func (d *dryStore) CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error) {
-	gone := d.of(stream).gone
-	n, err := d.Store.CountBefore(ctx, stream, id, most+gone)
-	return max(0, n-gone), err
+// CountRange implements [Store].
+func (d *dryStore) CountRange(ctx context.Context, r buffer.Range, limit buffer.CountLimit) (int64, bool, error) {
+	s := d.of(r.Stream)
+	if s.gone == 0 || !r.From.IsZero() {
+		return d.Store.CountRange(ctx, r, limit)
+	}
+	limit.Entries += s.gone
+	n, all, err := d.Store.CountRange(ctx, r, limit)
+	return max(0, n-s.gone), all, err
 }
 
 // Memories implements [Store]: what was removed is free.
@@ -213,6 +232,8 @@ type dryStream struct {
 	group      string
 	groupErr   error
 	groupsRead bool
+	// most is how many entries are counted one by one.
+	most buffer.CountLimit
 	// estimated: an answer was an estimate.
 	estimated bool
 }
@@ -257,7 +278,7 @@ func (s *dryStream) countBelow(ctx context.Context, store Store, id buffer.ID) (
 	if !known {
 		var estimated bool
 		var err error
-		if n, estimated, err = countBelow(ctx, store, s.name, s.info, id); err != nil {
+		if n, estimated, err = countBelow(ctx, store, s.name, s.info, id, s.most); err != nil {
 			return 0, err
 		}
 		if s.below == nil {
@@ -282,7 +303,7 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (re
 		return result, nil
 	}
 	floor, holder := call.Floor, ""
-	if call.Groups != nil && s.group != "" && (floor.IsZero() || s.needed.Less(floor)) {
+	if call.Groups != nil && !s.needed.IsZero() && (floor.IsZero() || s.needed.Less(floor)) {
 		floor, holder = s.needed, s.group
 	}
 	over := s.left() - call.MaxLen

@@ -112,7 +112,7 @@ func (r *run) lookAgain(ctx context.Context, unsure []first) error {
 		case c.failed || c.stats.OldEntries == 0:
 		case c.stats.OldEntries >= f.call.Limit:
 			r.enqueue(c, f.step, false)
-		case trim.GoesExact(c.stats.OldEntries, c.length()):
+		case trim.GoesExact(c.stats.OldEntries, c.length(), c.stats.NodeLimit):
 			r.enqueue(c, f.step, true)
 		}
 	}
@@ -202,7 +202,7 @@ func (b *batch) continueWith(f first, result buffer.Trimmed) {
 	case f.step.AtLeast:
 		b.unsure = append(b.unsure, f)
 	default:
-		if left := f.step.Over - c.removed; left > 0 && trim.GoesExact(left, c.length()) {
+		if left := f.step.Over - c.removed; left > 0 && trim.GoesExact(left, c.length(), c.stats.NodeLimit) {
 			r.enqueue(c, f.step, true)
 		}
 	}

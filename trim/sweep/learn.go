@@ -130,6 +130,7 @@ func (r *run) fetchLastIDs(ctx context.Context, streams []*stream) error {
 	if err != nil {
 		return err
 	}
+	var ahead []*stream
 	for i, c := range streams {
 		if err := last[i].Err; err != nil {
 			r.tally.failed(c.name, err)
@@ -140,9 +141,29 @@ func (r *run) fetchLastIDs(ctx context.Context, streams []*stream) error {
 		if !last[i].ID.IsTime(r.now) {
 			r.s.o.OnMalformed("stream_id")
 			r.s.o.Log.Debug("stream ids are not times", "stream", buffer.Escape(c.name), "last_id", last[i].ID.String())
+			if c.policy.MinAge > 0 && !last[i].ID.Less(c.policy.Floor(r.now)) {
+				ahead = append(ahead, c)
+			}
 		}
 	}
-	return nil
+	return r.fetchYoung(ctx, ahead)
+}
+
+// fetchYoung finds the streams that hold an entry whose own id is a time that
+// their policies' MinAge protects, though their last ids are no times.
+func (r *run) fetchYoung(ctx context.Context, ahead []*stream) error {
+	if len(ahead) == 0 {
+		return nil
+	}
+	ranges := make([]buffer.Range, len(ahead))
+	for i, c := range ahead {
+		ranges[i] = buffer.Range{Stream: c.name, From: c.policy.Floor(r.now), To: buffer.TimeID(r.now.Add(buffer.MaxTimeAhead)).Next()}
+	}
+	young, err := r.s.store.HaveEntries(ctx, ranges)
+	for i, c := range ahead {
+		c.stats.HoldsYoung = err == nil && young[i]
+	}
+	return err
 }
 
 // fetchBytes asks what streams take in memory, where that is not known.

@@ -30,7 +30,7 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 				{trim.Policy{MaxAge: time.Hour}, false, 1500},
 				{trim.Policy{MaxLength: 1000, MaxAge: time.Hour}, false, 1000},
 				{trim.Policy{MaxLength: 1000, MinAge: time.Hour}, false, 1500},
-				{trim.Policy{MaxLength: 4000}, false, 6000}, // at most a macro node more
+				{trim.Policy{MaxLength: 4000}, false, 4000},
 			} {
 				t.Run(fmt.Sprintf("limits now %q, %s, groups %t", limits, c.policy, c.groups), func(t *testing.T) {
 					w.rdb.FlushDB(t.Context())
@@ -99,6 +99,108 @@ func TestALastIDThatIsNoTimeIsReadAlikeByPlanAndRun(t *testing.T) {
 					t.Errorf("plan and run counted %q", malformed)
 				}
 			})
+		}
+	})
+}
+
+// TestAMacroNodeLargerThanWhatAGroupLeaves trims streams of one node, of which
+// a consumer group needs the end.
+func TestAMacroNodeLargerThanWhatAGroupLeaves(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t, "--stream-node-max-entries", "0", "--stream-node-max-bytes", "0")
+		w := newFixture(t, s.Client, s.URL())
+		for _, c := range []struct {
+			policy           trim.Policy
+			needs, want      int64
+			entries, nodeNow int
+		}{
+			{trim.Policy{MaxLength: 100}, 20, 100, 3000, 0},
+			{trim.Policy{MaxLength: 100}, 50, 100, 3000, 0},
+			{trim.Policy{MaxLength: 100}, 200, 200, 3000, 0},
+			{trim.Policy{MaxLength: 100}, 1499, 1499, 3000, 0},
+			{trim.Policy{MaxLength: 100}, 1499, 1499, 3000, 100},
+			{trim.Policy{MaxLength: 100}, 2500, 2500, 3000, 100},
+			{trim.Policy{MaxLength: 100}, 2950, 3000, 3000, 100}, // less than a macro node too many
+			{trim.Policy{MaxAge: time.Hour}, 1499, 1499, 3000, 0},
+			{trim.Policy{MaxAge: time.Hour}, 2500, 2500, 3000, 100},
+		} {
+			t.Run(fmt.Sprintf("%s, the group needs %d of %d, nodes now %d", c.policy, c.needs, c.entries, c.nodeNow), func(t *testing.T) {
+				w.rdb.FlushDB(t.Context())
+				w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", "0")
+				ids := times(time.Now().Add(-2*time.Hour), c.entries)
+				w.fill("car", 10, ids...)
+				w.group("storage", ids[int64(len(ids))-c.needs-1])
+				w.rdb.XGroupCreateConsumer(t.Context(), "stream:car", "storage", "c")
+				w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", fmt.Sprint(c.nodeNow))
+				tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = true })
+				var planned trim.Cut
+				if _, err := tr.Plan(t.Context(), func(a trim.Cut) { planned = a }); err != nil {
+					t.Fatal(err)
+				}
+				w.run(tr)
+				if n := w.length("car"); n != c.want {
+					t.Errorf("%d entries are left, want %d", n, c.want)
+				}
+				if gone := int64(c.entries) - c.want; planned.Entries != gone && !planned.Estimated {
+					t.Errorf("planned %+v, %d went", planned, gone)
+				}
+			})
+		}
+	})
+}
+
+func TestPendingIDsWhoseEntriesAreGoneHoldNothingHoweverMany(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		w.fill("car", 10, times(time.Now().Add(-2*time.Hour), 23_000)...)
+		w.group("storage", "0")
+		w.read("storage", 23_000, 20_000)
+		w.rdb.XTrimMaxLen(t.Context(), "stream:car", 3000)
+		for _, id := range w.remaining("car") {
+			w.rdb.XAck(t.Context(), "stream:car", "storage", id)
+		}
+		w.run(w.trimmer(trim.Policy{MaxLength: 100}, func(o *Options) { o.RespectGroups = true }))
+		if n := w.length("car"); n != 100 {
+			t.Errorf("%d entries are left, want 100", n)
+		}
+	})
+}
+
+func TestAnEntryThatIsYoungStaysWhateverTheLastIDIs(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		now := time.Now()
+		ahead := now.Add(50 * 24 * time.Hour)
+		young := times(now.Add(-100*time.Second), 1000)
+		for _, c := range []struct {
+			name string
+			ids  []string
+			want int64
+		}{
+			{"young entries", young, 1000},
+			{"old and young entries", append(times(now.Add(-5*time.Hour), 1000), young...), 1000},
+			{"counters and young entries", append(counters(1, 1000), young...), 1000},
+			{"young entries, and ones with ids ahead", append(slices.Clone(young), times(ahead, 500)...), 1500},
+			{"only entries with ids ahead", times(ahead, 500), 100},
+			{"counters", counters(1, 500), 100},
+		} {
+			for _, exact := range []bool{true, false} {
+				t.Run(fmt.Sprintf("%s, exact %t", c.name, exact), func(t *testing.T) {
+					w.rdb.FlushDB(t.Context())
+					w.fill("car", 10, c.ids...)
+					w.rdb.Do(t.Context(), "XSETID", "stream:car", fmt.Sprintf("%d-0", ahead.Add(time.Hour).UnixMilli()))
+					tr := w.trimmer(trim.Policy{MaxLength: 100, MinAge: time.Hour, Exact: exact})
+					w.run(tr)
+					if n := w.length("car"); n != c.want {
+						t.Errorf("%d entries are left, want %d", n, c.want)
+					}
+				})
+			}
 		}
 	})
 }

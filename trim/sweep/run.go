@@ -116,7 +116,7 @@ func (r *run) streams(page []stream, names []string) []stream {
 	for _, name := range names {
 		r.tally.report.Streams++
 		r.groups.meet(name)
-		c := stream{name: name, policy: r.s.o.Policies.For(name)}
+		c := stream{name: name, policy: r.s.o.Policies.For(name), stats: trim.StreamStats{NodeLimit: r.s.nodes.MostEntries()}}
 		if !r.clock {
 			c.policy = c.policy.WithoutClock()
 		}

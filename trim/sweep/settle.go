@@ -133,7 +133,7 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) er
 		if count.below.IsZero() {
 			continue
 		}
-		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below)
+		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, fewCounted(info))
 		if err != nil {
 			return err
 		}
@@ -144,19 +144,27 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) er
 	return nil
 }
 
-// countBelow counts the entries of a stream below an id, exactly where they are
-// few, else by the even growth of the stream.
-func countBelow(ctx context.Context, store Store, stream string, info buffer.StreamInfo, id buffer.ID) (entries int64, estimated bool, err error) {
+// countBelow counts the entries of a stream below an id, exactly where they, or
+// those that follow, are few, else by the even growth of the stream.
+func countBelow(ctx context.Context, store Store, stream string, info buffer.StreamInfo, id buffer.ID, most buffer.CountLimit) (entries int64, estimated bool, err error) {
 	switch {
 	case info.Length == 0, !info.First.Less(id):
 		return 0, false, nil
 	case info.Newest.Less(id):
 		return info.Length, false, nil
 	}
-	most := 2*trim.NodeEntries(info) + 1
-	count, err := store.CountBefore(ctx, stream, id, most)
-	if err != nil || count < most {
-		return count, false, err
+	below, all, err := store.CountRange(ctx, buffer.Range{Stream: stream, To: id}, most)
+	if err != nil || all {
+		return below, false, err
 	}
-	return max(count, info.Length-trim.EstimateAbove(info, id)), true, nil
+	above, all, err := store.CountRange(ctx, buffer.Range{Stream: stream, From: id}, most)
+	if err != nil || all {
+		return max(0, info.Length-above), false, err
+	}
+	return min(info.Length-above, max(below, info.Length-trim.EstimateAbove(info, id))), true, nil
+}
+
+// fewCounted is how many entries a run counts to say what protects them.
+func fewCounted(info buffer.StreamInfo) buffer.CountLimit {
+	return buffer.CountLimit{Entries: 2*trim.NodeEntries(info) + 1, Bytes: 1 << 20}
 }

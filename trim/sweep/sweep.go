@@ -30,8 +30,9 @@ type Store interface {
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Heads(ctx context.Context, looks []buffer.Look) ([]buffer.Head, error)
 	LastIDs(ctx context.Context, names []string) ([]buffer.LastID, error)
+	HaveEntries(ctx context.Context, ranges []buffer.Range) ([]bool, error)
+	CountRange(ctx context.Context, r buffer.Range, most buffer.CountLimit) (entries int64, all bool, err error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
-	CountBefore(ctx context.Context, stream string, id buffer.ID, most int64) (int64, error)
 	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
 	GroupNotes(context.Context) (map[buffer.GroupName]time.Time, error)
 	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error

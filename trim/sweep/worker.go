@@ -193,7 +193,7 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	case s.exact, held:
 		return true, nil
 	case s.left > 0 && limit >= s.left:
-		return w.isFinished(b, trim.GoesExact(s.left, s.call.MaxLen+s.left)), nil
+		return w.isFinished(b, trim.GoesExact(s.left, s.call.MaxLen+s.left, w.nodes.MostEntries())), nil
 	case limit < most:
 		s.atLeast = min(2*limit, most)
 		return false, nil
@@ -213,7 +213,7 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	if old == 0 {
 		return true, nil
 	}
-	return w.isFinished(b, old == fewEntries || trim.GoesExact(old, b.stream.length())), nil
+	return w.isFinished(b, old == fewEntries || trim.GoesExact(old, b.stream.length(), w.nodes.MostEntries())), nil
 }
 
 // isFinished goes over to single entries if the policy wants it, or if the macro

@@ -73,7 +73,7 @@ func entriesOf(k *key, p policy, respectGroups bool, now uint64) kept {
 	limit, must, unsure := from, from, from
 	if p.minAge > 0 {
 		must = min(must, youngerThan(k, p.minAge, now))
-		if timed { // else nothing says how old an entry is
+		if timed || must < n && isTime(k.entries[must].id.ms, now) { // else nothing says how old an entry is
 			unsure = must
 		}
 	}
