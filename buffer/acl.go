@@ -32,6 +32,18 @@ type Uses struct {
 	Cluster   bool
 	Sentinels bool
 	Database  bool
+	// Number is that of the database.
+	Number int
+	// ReadOnly leaves out what changes anything, for the commands that only read.
+	ReadOnly bool
+}
+
+// OnlyReading is what plan, explain, history, doctor and inspect use: whatever the
+// jobs look at, whether they are enabled or not.
+func (u Uses) OnlyReading() Uses {
+	u.ReadOnly, u.Serve, u.Lease = true, false, false
+	u.Trim, u.Cleanup, u.Inspect = true, true, true
+	return u
 }
 
 // right is a word of an ACL rule and what it is for.
@@ -62,6 +74,8 @@ func (u Uses) sessions() registry.Needs {
 // rights are all that is needed beside the registry's, in words that Redis 6.2 takes. EVAL_RO is
 // none of them: it came with 7.0.
 var rights = []right{
+	{"+multi", Uses.anyJob},
+	{"+discard", Uses.anyJob},
 	{"+select", func(u Uses) bool { return u.Database }},
 	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
 	{"+asking", func(u Uses) bool { return u.Cluster }},
@@ -107,6 +121,11 @@ var rights = []right{
 	{"+del", Uses.leads},
 }
 
+// writes are the words that change something.
+var writes = []string{
+	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel",
+}
+
 // Rule is the least rule under which all of that works, as the words of ACL
 // SETUSER; the remarks say what a reader of it should know.
 func (u Uses) Rule() (words, remarks []string) {
@@ -128,6 +147,9 @@ func (u Uses) Rule() (words, remarks []string) {
 			needed = append(needed, word)
 		}
 	}
+	if u.ReadOnly {
+		needed = slices.DeleteFunc(needed, func(word string) bool { return slices.Contains(writes, word) })
+	}
 	words = append(words, needed...)
 	if u.Trim {
 		remarks = append(remarks, "+config|get is for stream-node-max-*, without which Redis's defaults are assumed; it also shows other settings of the server, its passwords among them")
@@ -135,7 +157,9 @@ func (u Uses) Rule() (words, remarks []string) {
 	if slices.Contains(needed, "+info") {
 		remarks = append(remarks, u.infoRemark())
 	}
-	if u.marks() {
+	remarks = append(remarks, "+multi and +discard are for naming all rights that are missing at once: commands are queued and discarded",
+		"from Redis 7.2 on add +client|no-touch, which older ones do not know, if visits shall not make keys look used; it is asked for once a start, and its denial stands in ACL LOG")
+	if u.marks() && !u.ReadOnly {
 		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime and +hpexpireat, which older ones do not know: without them no session is marked as abandoned there")
 	}
 	if u.Sentinels {

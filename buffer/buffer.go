@@ -40,6 +40,8 @@ type Options struct {
 	// MaxStall is how long one call may block Redis: pages and slices keep
 	// to it; 0 means [DefaultMaxStall].
 	MaxStall time.Duration
+	// AllowReplica lets a replica be changed, which else is refused.
+	AllowReplica bool
 	// OnError is told the class of each error that Redis or the way to it
 	// gives; it must not block. Nil for nobody.
 	OnError func(redisconn.Class)
@@ -65,19 +67,24 @@ type Buffer struct {
 	names   Names
 	include Patterns
 	exclude Patterns
+	// only narrows them further; nil does not.
+	only Patterns
 	// maxStall is how long one call may block Redis.
 	maxStall time.Duration
 	scope    int64
 	// work tells apart what instances work on; see [Instance].
 	work string
-	log  *slog.Logger
+	// address holds no secret; database is the number of the one in use.
+	address  string
+	database int
+	log      *slog.Logger
 }
 
 // Open connects to Redis and asks what it is. It fails within the
 // connection's timeout.
 func Open(ctx context.Context, o Options) (*Buffer, error) {
 	conn, err := redisconn.Open(ctx, redisconn.Options{
-		Connection: o.Connection, ReadOnly: o.ReadOnly, OnError: o.OnError, Now: o.Now,
+		Connection: o.Connection, ReadOnly: o.ReadOnly, AllowReplica: o.AllowReplica, OnError: o.OnError, Now: o.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +96,8 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 		}),
 		conn: conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,
-		maxStall: maxStall, scope: scopeOf(names, o), work: workOf(names, o), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		maxStall: maxStall, scope: scopeOf(names, o), work: workOf(names, o),
+		address: o.Connection.Redacted(), database: o.Connection.Database(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
@@ -101,6 +109,20 @@ func (b *Buffer) Server() redisconn.Server { return b.server }
 
 // Ping asks whether Redis answers.
 func (b *Buffer) Ping(ctx context.Context) error { return b.conn.Ping(ctx) }
+
+// Target is where the buffer is, without any secret, and the number of its
+// database.
+func (b *Buffer) Target() (address string, database int) { return b.address, b.database }
+
+// Only is the buffer with fewer streams: those that patterns choose, too.
+func (b *Buffer) Only(patterns Patterns) *Buffer {
+	narrowed := *b
+	narrowed.only = patterns
+	return &narrowed
+}
+
+// Refusal is why nothing may be changed here now; see [redisconn.Conn.Refusal].
+func (b *Buffer) Refusal(ctx context.Context) error { return b.conn.Refusal(ctx) }
 
 // Now is Redis's time; see [redisconn.Conn.Now].
 func (b *Buffer) Now(ctx context.Context) (time.Time, error) { return b.conn.Now(ctx) }
@@ -119,7 +141,7 @@ func (b *Buffer) Owns(stream string) bool {
 	if len(b.include) > 0 && !b.include.all() && !b.include.Match(stream) {
 		return false
 	}
-	return !b.exclude.Match(stream)
+	return !b.exclude.Match(stream) && (b.only == nil || b.only.Match(stream))
 }
 
 // Scope identifies the keys, layouts and patterns that counts of streams and

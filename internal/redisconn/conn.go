@@ -20,6 +20,8 @@ type Options struct {
 	Connection Connection
 	// ReadOnly refuses every command that could write.
 	ReadOnly bool
+	// AllowReplica lets a replica be changed, which else is refused.
+	AllowReplica bool
 	// OnError is told the class of each error that Redis or the way to it
 	// gives; it must not block. Nil for nobody.
 	OnError func(Class)
@@ -31,10 +33,14 @@ type Options struct {
 // Conn is an open connection. Its methods may be used by several goroutines at
 // once.
 type Conn struct {
-	rdb     redis.UniversalClient
-	server  Server
-	timeout time.Duration
-	clock   func() time.Time
+	rdb    redis.UniversalClient
+	server Server
+	// connection is how it was opened.
+	connection Connection
+	timeout    time.Duration
+	clock      func() time.Time
+	// master guards against changes of a replica; nil where they are allowed.
+	master *masterOnly
 	// enforceReads has the server refuse writes in scripts that only read.
 	enforceReads atomic.Bool
 	// probes are keys of all slots of a cluster, for each prefix.
@@ -48,7 +54,10 @@ func Open(ctx context.Context, o Options) (*Conn, error) {
 		o.Now = time.Now
 	}
 	o.Connection.Timeout = cmp.Or(o.Connection.Timeout, DefaultTimeout)
-	c := &Conn{timeout: o.Connection.Timeout, clock: o.Now}
+	c := &Conn{connection: o.Connection, timeout: o.Connection.Timeout, clock: o.Now}
+	if !o.ReadOnly && !o.AllowReplica {
+		c.master = newMasterOnly(o.Now)
+	}
 	if err := c.connect(ctx, o); err != nil {
 		return nil, err
 	}
@@ -63,17 +72,20 @@ func (c *Conn) connect(ctx context.Context, o Options) error {
 	defer cancel()
 	quietClient()
 	var err error
-	if c.rdb, err = o.Connection.client(o.hooks()); err != nil {
+	if c.rdb, err = o.Connection.client(o.hooks(c.master)); err != nil {
 		return err
 	}
 	c.server, err = hello(ctx, c.rdb)
-	if _, named := c.rdb.(*redis.ClusterClient); err == nil && c.server.Mode == "cluster" && !named {
+	if _, named := c.rdb.(*redis.ClusterClient); err == nil && c.server.Mode == modeCluster && !named {
 		if err = c.reconnectAsCluster(o); err == nil {
 			c.server, err = hello(ctx, c.rdb)
 		}
 	}
+	if c.master != nil && err == nil {
+		c.master.saw(c.server)
+	}
 	c.enforceReads.Store(c.mayEnforceReads(o))
-	if err == nil && c.server.Mode == "sentinel" {
+	if err == nil && c.server.Mode == modeSentinel {
 		err = ErrSentinel
 	}
 	if err == nil && !c.server.AtLeast(6, 2) {
@@ -89,7 +101,7 @@ func (c *Conn) connect(ctx context.Context, o Options) error {
 // reconnectAsCluster makes of a client of one server one of the cluster that it
 // belongs to.
 func (c *Conn) reconnectAsCluster(o Options) error {
-	cluster, err := o.Connection.clusterClient(o.hooks())
+	cluster, err := o.Connection.clusterClient(o.hooks(nil))
 	if err != nil {
 		return err
 	}
@@ -113,6 +125,15 @@ func (c *Conn) Ping(ctx context.Context) error {
 		return fmt.Errorf("asking Redis for a sign of life: %w", err)
 	}
 	return nil
+}
+
+// Refusal is why nothing may be changed here now: the server is a replica; nil if
+// it may, or if nothing is to be changed anyway.
+func (c *Conn) Refusal(ctx context.Context) error {
+	if c.master == nil || c.server.Mode == modeCluster {
+		return nil
+	}
+	return c.master.check(ctx, c.rdb.Process)
 }
 
 // Single is the client of the one server; without a cluster there is no other.

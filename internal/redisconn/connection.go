@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/streamkeeper/streamkeeper/internal/secret"
 )
 
 // DefaultTimeout bounds dialling and one command: long enough for a server
@@ -56,6 +58,17 @@ type Connection struct {
 // never holds the URL's text, which may hold a password.
 func (c Connection) Validate() error {
 	_, err := c.target()
+	return err
+}
+
+// Check reports what is wrong with the URL and with the files of TLS, without
+// connecting.
+func (c Connection) Check() error {
+	t, err := c.target()
+	if err != nil {
+		return err
+	}
+	_, err = c.tlsConfig(t)
 	return err
 }
 
@@ -129,6 +142,7 @@ func (c Connection) options(t target) (*redis.Options, error) {
 		MaintNotificationsConfig:   noMaintNotifications(),
 		CredentialsProviderContext: c.credentials(t),
 		Dialer:                     c.dialer(config),
+		OnConnect:                  new(noTouch).onConnect,
 	}
 	if t.socket != "" {
 		o.Network, o.Addr = "unix", t.socket
@@ -154,6 +168,7 @@ func (c Connection) clusterClient(hooks []redis.Hook) (*redis.ClusterClient, err
 	if err != nil {
 		return nil, err
 	}
+	nodes := newTopology(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{
 		Addrs: t.addrs, TLSConfig: one.TLSConfig,
 		MaxRetries: one.MaxRetries, PoolSize: one.PoolSize, PoolTimeout: one.PoolTimeout,
@@ -162,12 +177,15 @@ func (c Connection) clusterClient(hooks []redis.Hook) (*redis.ClusterClient, err
 		Protocol: 2, DisableIdentity: true, DialerRetries: dialTries,
 		MaintNotificationsConfig:   noMaintNotifications(),
 		CredentialsProviderContext: one.CredentialsProviderContext,
-		Dialer:                     one.Dialer,
+		Dialer:                     nodes.dialer(one.Dialer),
+		OnConnect:                  one.OnConnect,
 		// Commands go where their key is; asking COMMAND for more takes a right.
 		// A replica is never read: its answer is of the past, and what is removed
 		// depends on it.
 		DisableRoutingPolicies: true,
-		NewClient:              func(node *redis.Options) *redis.Client { return newClient(node, hooks) },
+		NewClient: func(node *redis.Options) *redis.Client {
+			return newClient(node, append(slices.Clip(hooks), nodes.hook(node.Addr)))
+		},
 	})
 	// Each node bounds its own tries, and this one the way from node to node.
 	client.AddHook(bound{c.Timeout})
@@ -191,19 +209,19 @@ func (c Connection) user() string {
 func (c Connection) credentials(t target) func(context.Context) (string, string, error) {
 	user := cmp.Or(c.Username, t.user)
 	return func(context.Context) (string, string, error) {
-		password, err := secret(c.Password, c.PasswordFile)
+		password, err := textOrFile(c.Password, c.PasswordFile)
 		return user, cmp.Or(password, t.password), err
 	}
 }
 
-// secret reads a mounted secret; the newline that editors add is not part of it.
-func secret(text, file string) (string, error) {
+// textOrFile is a secret as it is given, or as a file holds it now.
+func textOrFile(text, file string) (string, error) {
 	if file == "" {
 		return text, nil
 	}
-	content, err := readSecret(file)
+	content, err := secret.Read(file)
 	if err != nil {
 		return "", fmt.Errorf("reading a password file: %w", err)
 	}
-	return strings.TrimRight(content, "\r\n"), nil
+	return content, nil
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/internal/secret"
 )
 
 func TestServersBefore62AreRefused(t *testing.T) {
@@ -57,14 +58,14 @@ func TestAPasswordFileIsARegularFileOfBoundedLength(t *testing.T) {
 	s := redistest.Start(t)
 	for path, fault := range map[string]string{
 		fifo: "is not a regular file", "/dev/zero": "is not a regular file", dir: "is not a regular file",
-		write("long", maxSecret+1): "too long for a password", filepath.Join(dir, "none"): "no such file",
+		write("long", secret.MaxSize+1): "too long for a password", filepath.Join(dir, "none"): "no such file",
 	} {
 		_, err := Open(t.Context(), Options{Connection: Connection{URL: s.URL(), PasswordFile: path}})
 		if err == nil || !strings.Contains(err.Error(), fault) {
 			t.Errorf("%s: %v, want %q", path, err, fault)
 		}
 	}
-	if got, err := secret("", write("good", 12)); err != nil || len(got) != 12 {
+	if got, err := textOrFile("", write("good", 12)); err != nil || len(got) != 12 {
 		t.Errorf("a good one gives %q, %v", got, err)
 	}
 }

@@ -84,6 +84,8 @@ func ClassOf(err error) Class {
 		return ClassClock
 	case errors.Is(err, ErrResharding):
 		return ClassMoved
+	case errors.Is(err, ErrReplica):
+		return ClassReadOnly
 	}
 	if reply, ok := errors.AsType[redis.Error](err); ok {
 		text := reply.Error()

@@ -12,13 +12,16 @@ import (
 
 // hooks stand between go-redis's commands and the connection to one server,
 // the outermost first.
-func (o Options) hooks() []redis.Hook {
+func (o Options) hooks(master *masterOnly) []redis.Hook {
 	hooks := []redis.Hook{bound{o.Connection.Timeout}, missing{}}
 	if o.OnError != nil {
 		hooks = append(hooks, observer{o.OnError})
 	}
 	if o.ReadOnly {
 		hooks = append(hooks, readGuard{})
+	}
+	if master != nil {
+		hooks = append(hooks, master)
 	}
 	return append(hooks, answered{})
 }
@@ -119,7 +122,7 @@ func commandName(cmd redis.Cmder) string {
 type observer struct{ tell func(Class) }
 
 // dispensable are commands that may be denied at the cost of a feature.
-var dispensable = map[string]bool{"info": true, "config get": true}
+var dispensable = map[string]bool{"info": true, "config get": true, "client no-touch": true}
 
 func (o observer) see(cmd redis.Cmder, err error) {
 	class := ClassOf(err)
@@ -160,7 +163,7 @@ type readGuard struct{}
 
 var readCommands = map[string]bool{
 	"hello": true, "auth": true, "select": true, "ping": true, "time": true, "info": true, "config get": true,
-	"cluster slots": true, "asking": true, "command": true, "readonly": true,
+	"cluster slots": true, "client no-touch": true, "asking": true, "command": true, "readonly": true,
 	"type": true, "exists": true, "scan": true, "sscan": true, "hscan": true, "zscan": true, "scard": true,
 	"sismember": true, "smismember": true, "hget": true, "hmget": true, "hlen": true, "hstrlen": true, "hexists": true,
 	"zmscore": true, "zcard": true, "pttl": true, "get": true, "mget": true, "hgetall": true, "memory usage": true,

@@ -38,7 +38,7 @@ func newSentinels(c Connection, t target, data *redis.Options) *sentinels {
 			ContextTimeoutEnabled: true, Protocol: 2, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
 			MaintNotificationsConfig: noMaintNotifications(),
 			CredentialsProviderContext: func(context.Context) (string, string, error) {
-				password, err := secret(c.SentinelPassword, c.SentinelPasswordFile)
+				password, err := textOrFile(c.SentinelPassword, c.SentinelPasswordFile)
 				return c.SentinelUsername, password, err
 			},
 		},

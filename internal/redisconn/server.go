@@ -2,7 +2,6 @@ package redisconn
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -45,34 +44,36 @@ func (s Server) AtLeast(wanted ...int) bool {
 // before the dead ones among them keep us from starting.
 const helloTries = 8
 
+// The words for what a server is that matter here.
+const (
+	modeCluster  = "cluster"
+	modeSentinel = "sentinel"
+)
+
+// isReplica reports whether the server follows a master; old ones said "slave".
+func (s Server) isReplica() bool { return s.Role == "replica" || s.Role == "slave" }
+
+func helloCmd(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "HELLO", "2") }
+
 func hello(ctx context.Context, rdb redis.UniversalClient) (Server, error) {
-	reply, err := rdb.Do(ctx, "HELLO", "2").Result()
+	cmd := helloCmd(ctx)
+	err := rdb.Process(ctx, cmd)
 	if _, ok := rdb.(*redis.ClusterClient); ok {
 		for try := 1; try < helloTries && ClassOf(err) == ClassConnection; try++ {
-			reply, err = rdb.Do(ctx, "HELLO", "2").Result()
+			cmd = helloCmd(ctx)
+			err = rdb.Process(ctx, cmd)
 		}
 	}
 	if err != nil {
 		return Server{}, err
 	}
+	return serverOf(cmd.Val()), nil
+}
+
+// serverOf reads the answer to HELLO.
+func serverOf(reply any) Server {
 	var s Server
-	fields := map[string]*string{"server": &s.Name, "version": &s.Version, "mode": &s.Mode, "role": &s.Role}
-	set := func(key, value any) {
-		if k, ok := key.(string); ok {
-			if into := fields[k]; into != nil {
-				*into = fmt.Sprint(value)
-			}
-		}
-	}
-	switch reply := reply.(type) {
-	case []any:
-		for i := 0; i+1 < len(reply); i += 2 {
-			set(reply[i], reply[i+1])
-		}
-	case map[any]any:
-		for k, v := range reply {
-			set(k, v)
-		}
-	}
-	return s, nil
+	said := pairs(reply)
+	s.Name, s.Version, s.Mode, s.Role = said["server"], said["version"], said["mode"], said["role"]
+	return s
 }

@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -34,10 +35,7 @@ func MakeCertificates(t testing.TB, name string) *Certificates {
 		CA: filepath.Join(dir, "ca.pem"), ServerCert: filepath.Join(dir, "server.pem"), ServerKey: filepath.Join(dir, "server.key"),
 		ClientCert: filepath.Join(dir, "client.pem"), ClientKey: filepath.Join(dir, "client.key"),
 	}
-	authority := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
+	authority := authorityTemplate()
 	key := makeKey(t)
 	writeCertificate(t, c.CA, "", authority, authority, key, key)
 	c.pool = x509.NewCertPool()
@@ -95,4 +93,52 @@ func StartTLS(t testing.TB, c *Certificates, args ...string) *Server {
 	must(t, s.Run())
 	t.Cleanup(s.Stop)
 	return s
+}
+
+// Authority is a certificate authority of the test's own.
+type Authority struct {
+	// File holds its certificate.
+	File string
+
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	made int64
+}
+
+// NewAuthority makes one.
+func NewAuthority(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{dir: t.TempDir(), key: makeKey(t), cert: authorityTemplate()}
+	a.File = filepath.Join(a.dir, "ca.pem")
+	writeCertificate(t, a.File, "", a.cert, a.cert, a.key, a.key)
+	return a
+}
+
+// Issue makes the files of a certificate for addresses and names.
+func (a *Authority) Issue(t testing.TB, names ...string) (certFile, keyFile string) {
+	t.Helper()
+	a.made++
+	base := filepath.Join(a.dir, strconv.FormatInt(a.made, 10))
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(a.made + 1), Subject: pkix.Name{CommonName: names[0]},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		NotBefore:   time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, name)
+		}
+	}
+	writeCertificate(t, base+".pem", base+".key", leaf, a.cert, makeKey(t), a.key)
+	return base + ".pem", base + ".key"
+}
+
+func authorityTemplate() *x509.Certificate {
+	return &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
 }

@@ -38,9 +38,23 @@ func StartCluster(t testing.TB, masters int, replicas bool, args ...string) *Clu
 // LaunchCluster is StartCluster without a test; the caller stops the cluster,
 // also one that did not come up.
 func LaunchCluster(ctx context.Context, dir string, masters int, replicas bool, args ...string) (*Cluster, error) {
+	return launchCluster(ctx, dir, masters, replicas, func(int) []string { return args })
+}
+
+// StartClusterOf starts a cluster that ends with the test, of masters each of
+// which has arguments of its own.
+func StartClusterOf(t testing.TB, masters int, args func(i int) []string) *Cluster {
+	t.Helper()
+	c, err := launchCluster(t.Context(), t.TempDir(), masters, false, args)
+	t.Cleanup(c.Stop)
+	must(t, err)
+	return c
+}
+
+func launchCluster(ctx context.Context, dir string, masters int, replicas bool, args func(i int) []string) (*Cluster, error) {
 	c := &Cluster{}
 	for i := range masters {
-		if err := c.addMaster(ctx, dir, i*Slots/masters, (i+1)*Slots/masters-1, replicas, args); err != nil {
+		if err := c.addMaster(ctx, dir, i*Slots/masters, (i+1)*Slots/masters-1, replicas, args(i)); err != nil {
 			return c, err
 		}
 	}

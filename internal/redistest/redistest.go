@@ -140,6 +140,14 @@ func (s *Server) ResetCalls(ctx context.Context) error { return s.Client.ConfigR
 // Dir is where the server keeps its data.
 func (s *Server) Dir() string { return s.dir }
 
+// FreeAddress is one of this machine that nobody listens at.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	port, err := freePort()
+	must(t, err)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+}
+
 // freePort finds a port below those that the system gives to outgoing
 // connections, one of which could else take it before the server does.
 func freePort() (int, error) {
