@@ -46,6 +46,9 @@ func redisCheck(r Redis) Check {
 	if r.Error != "" {
 		return Check{"redis", false, "does not answer: " + r.Error}
 	}
+	if r.Refused != "" {
+		return Check{"redis", false, "answers, and nothing is removed: " + r.Refused}
+	}
 	return Check{"redis", true, "answers"}
 }
 
@@ -82,6 +85,18 @@ func attention(s Status) []string {
 		if j.Result == "error" {
 			all = append(all, fmt.Sprintf("The last run of %s failed.", j.Name))
 		}
+	}
+	if s.Redis.Error != "" && s.Redis.Version == "" {
+		all = append(all, "Redis could not be used since the start: "+s.Redis.Error+".")
+	}
+	if s.Redis.Refused != "" {
+		all = append(all, "Nothing is removed: "+s.Redis.Refused+".")
+	}
+	if s.Redis.Absence != "" {
+		all = append(all, "Nothing to look after: "+s.Redis.Absence+".")
+	}
+	if s.Redis.Denied != "" {
+		all = append(all, "The Redis user lacks rights: "+s.Redis.Denied+".")
 	}
 	if s.NextCleanup.Brake != "" {
 		text := "The mass-deletion guard holds the clean-up back"

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -61,7 +60,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request, s Status) {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Add("Vary", "Accept-Encoding")
-	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if !accepts(r.Header.Values("Accept-Encoding"), "gzip") {
 		_, _ = html.WriteTo(w)
 		return
 	}

@@ -222,6 +222,20 @@ func TestThePageIsPackedForThoseWhoUnpack(t *testing.T) {
 	wantIn(t, string(html), "</html>")
 }
 
+func TestThePageIsNotPackedForThoseWhoRefuseThat(t *testing.T) {
+	for _, accept := range []string{"", "gzip;q=0", "gzip; q=0.0, identity", "deflate", "x-gzip2"} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		request.Header.Set("Accept", browser)
+		request.Header.Set("Accept-Encoding", accept)
+		answer := httptest.NewRecorder()
+		serverOf(quiet()).Handler().ServeHTTP(answer, request)
+		if got := answer.Header().Get("Content-Encoding"); got != "" {
+			t.Errorf("%q gets %q", accept, got)
+		}
+		wantIn(t, answer.Body.String(), "</html>")
+	}
+}
+
 func TestErrorsThatRepeatAreCounted(t *testing.T) {
 	var r Recent
 	refused, broken := errors.New("refused"), errors.New("broken")

@@ -60,10 +60,14 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 
 // wantsHTML reports whether text/html is named in an Accept header, as browsers
 // do; tools and probes accept anything.
-func wantsHTML(accept []string) bool {
-	for part := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+func wantsHTML(accept []string) bool { return accepts(accept, "text/html") }
+
+// accepts reports whether a header such as Accept names something, and not only to
+// refuse it (q=0).
+func accepts(values []string, name string) bool {
+	for part := range strings.SplitSeq(strings.Join(values, ","), ",") {
 		kind, params, err := mime.ParseMediaType(part)
-		if err != nil || kind != "text/html" {
+		if err != nil || kind != name {
 			continue
 		}
 		quality, err := strconv.ParseFloat(params["q"], 64)

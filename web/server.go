@@ -45,7 +45,7 @@ const (
 	readTimeout       = 10 * time.Second
 	writeTimeout      = 30 * time.Second
 	idleTimeout       = time.Minute
-	maxHeaderBytes    = 16 << 10
+	maxHeaderBytes    = 8 << 10
 	maxBodyBytes      = 1 << 10
 	// statusTimeout is less than what a probe or a person waits.
 	statusTimeout = 3 * time.Second
@@ -88,8 +88,11 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 // Serve answers requests until ctx ends, then finishes those under way, within
 // the patience, and returns nil. It closes the listener.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	bounded := newConns(listener, maxConns)
 	server := &http.Server{
-		Handler:           s.handler,
+		Handler:           bounded.answering(s.handler),
+		ConnContext:       bounded.context,
+		ConnState:         bounded.state,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -103,7 +106,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		defer cancel()
 		stopped <- server.Shutdown(deadline)
 	})
-	err := server.Serve(listener)
+	err := server.Serve(bounded)
 	if stop() { // it ended by itself
 		return fmt.Errorf("serving HTTP: %w", err)
 	}

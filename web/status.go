@@ -33,7 +33,13 @@ type Redis struct {
 	// Address holds no secret.
 	Address string `json:"address,omitempty"`
 	// Error is why Redis does not answer, empty if it does.
-	Error   string `json:"error,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Refused is why nothing may be removed there, empty if it may.
+	Refused string `json:"refused,omitempty"`
+	// Denied are the rights that the user lacks, empty if none is known to.
+	Denied string `json:"denied,omitempty"`
+	// Absence is where the buffer was looked for, empty if something was found.
+	Absence string `json:"absence,omitempty"`
 	Version string `json:"version,omitempty"`
 	Mode    string `json:"mode,omitempty"`
 	// MemoryUsed and MemoryMax are in bytes, 0 for not known or no limit.

@@ -9,10 +9,11 @@ import (
 )
 
 // Name writes a name, which may be any bytes, so that it can be shown on a
-// terminal, in JSON, in a label or on a page: invalid UTF-8 and control
-// characters become \xNN, a backslash becomes \\. [Parse] reverses it.
+// terminal, in JSON, in a label or on a page: invalid UTF-8, control characters
+// and what moves or hides the text around it become \xNN, a backslash becomes \\.
+// [Parse] reverses it.
 func Name(name string) string {
-	if !needsEscape(name) {
+	if !Needed(name) {
 		return name
 	}
 	var b strings.Builder
@@ -36,7 +37,8 @@ func Name(name string) string {
 // Quote is [Name] in quotation marks, for errors and sentences.
 func Quote(name string) string { return `"` + Name(name) + `"` }
 
-func needsEscape(name string) bool {
+// Needed reports whether [Name] would change a name.
+func Needed(name string) bool {
 	for i := 0; i < len(name); {
 		r, size := utf8.DecodeRuneInString(name[i:])
 		if r == '\\' || Unprintable(r, size) {
@@ -47,9 +49,11 @@ func needsEscape(name string) bool {
 	return false
 }
 
-// Unprintable reports whether a rune of that size cannot be shown as it is.
+// Unprintable reports whether a rune of that size cannot be shown as it is: it is
+// none, a control character, a mark that turns the direction of the text around
+// (U+202E), is not seen (U+200B), or ends a line or a paragraph (U+2028).
 func Unprintable(r rune, size int) bool {
-	return r == utf8.RuneError && size == 1 || unicode.IsControl(r)
+	return r == utf8.RuneError && size == 1 || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp)
 }
 
 // Parse reads what [Name] wrote: \xNN and \\; any other backslash is an

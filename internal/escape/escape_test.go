@@ -8,15 +8,18 @@ import (
 
 func TestEscapeShowsAnyBytesAndUnescapeReversesIt(t *testing.T) {
 	for name, want := range map[string]string{
-		"":                   "",
-		"car 7: lap*":        "car 7: lap*",
-		"Ünïcode ✓":          "Ünïcode ✓",
-		"tab\there":          `tab\x09here`,
-		"\x1b[31mred":        `\x1b[31mred`,
-		"back\\slash":        `back\\slash`,
-		"\xff\xfe":           `\xff\xfe`,
-		"half \xc3":          `half \xc3`,
-		"c1 \u0085 and \x7f": `c1 \xc2\x85 and \x7f`,
+		"":                     "",
+		"car 7: lap*":          "car 7: lap*",
+		"Ünïcode ✓":            "Ünïcode ✓",
+		"tab\there":            `tab\x09here`,
+		"\x1b[31mred":          `\x1b[31mred`,
+		"back\\slash":          `back\\slash`,
+		"\xff\xfe":             `\xff\xfe`,
+		"half \xc3":            `half \xc3`,
+		"car\u202e7":           `car\xe2\x80\xae7`,
+		"\u2028line\u2029":     `\xe2\x80\xa8line\xe2\x80\xa9`,
+		"\u2066a\u200bb\ufeff": `\xe2\x81\xa6a\xe2\x80\x8bb\xef\xbb\xbf`,
+		"c1 \u0085 and \x7f":   `c1 \xc2\x85 and \x7f`,
 	} {
 		got := Name(name)
 		if got != want {

@@ -3,10 +3,9 @@ package settings
 import (
 	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // Prefix and an underscore begin every environment variable of ours.
@@ -141,7 +140,7 @@ func (t Table) Show() []Shown {
 
 // showable leaves what can be shown as it is, to be copied, and escapes the rest.
 func showable(value string) string {
-	if utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl) {
+	if !escape.Needed(strings.ReplaceAll(value, `\`, "")) {
 		return value
 	}
 	return buffer.Escape(value)
