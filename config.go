@@ -14,6 +14,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
 // Config is every setting; those of the jobs stand with the jobs. The fields'
@@ -31,6 +32,8 @@ type Config struct {
 	StreamsExclude  settings.Patterns `split_words:"true"`
 	StatePrefix     settings.Text     `split_words:"true"`
 	jobs.Settings
+	MetricsFile   settings.PromFile `split_words:"true"`
+	Push          PushConfig        `split_words:"true"`
 	Listen        settings.Listen   `split_words:"true"`
 	Lease         LeaseConfig       `split_words:"true"`
 	Log           LogConfig         `split_words:"true"`
@@ -45,6 +48,7 @@ type RedisConfig struct {
 	PasswordFile settings.File     `split_words:"true"`
 	Sentinel     SentinelConfig    `split_words:"true"`
 	Timeout      settings.Duration `split_words:"true"`
+	AllowReplica settings.Bool     `split_words:"true"`
 	TLS          TLSConfig         `split_words:"true"`
 }
 
@@ -61,6 +65,12 @@ type TLSConfig struct {
 	CertFile   settings.File `split_words:"true"`
 	KeyFile    settings.File `split_words:"true"`
 	ServerName settings.Text `split_words:"true"`
+}
+
+// PushConfig names a Pushgateway, which may want a password.
+type PushConfig struct {
+	URL     settings.WebURL `split_words:"true"`
+	URLFile settings.File   `split_words:"true"`
 }
 
 // LeaseConfig is about the lease that lets one of several replicas work.
@@ -105,6 +115,7 @@ func (c *Config) redisTable() settings.Table {
 			settings.OnlyOne("REDIS_SENTINEL_PASSWORD", &sentinel.Password, &sentinel.PasswordFile)),
 		settings.New("REDIS_TIMEOUT", &r.Timeout, redisconn.DefaultTimeout, "how long dialling or one command may take",
 			settings.AtLeast(&r.Timeout, time.Millisecond), settings.AtMost(&r.Timeout, 10*time.Minute)),
+		settings.New("REDIS_ALLOW_REPLICA", &r.AllowReplica, false, "whether what removes may run on a replica, writable or not"),
 		settings.New("REDIS_TLS_CA_FILE", &tls.CAFile, "", "PEM file of the authorities to trust, instead of the system's"),
 		settings.New("REDIS_TLS_CERT_FILE", &tls.CertFile, "", "PEM file of our certificate, for mutual TLS",
 			settings.Needs("REDIS_TLS_KEY_FILE", &tls.KeyFile, &tls.CertFile)),
@@ -131,6 +142,9 @@ func (c *Config) bufferTable() settings.Table {
 
 func (c *Config) daemonTable() settings.Table {
 	return settings.Table{
+		settings.New("METRICS_FILE", &c.MetricsFile, "", "file (*.prom) in which once leaves its metrics for node_exporter"),
+		settings.New("PUSH_URL", &c.Push.URL, "", "Pushgateway at which once leaves its metrics", c.gatewayIsOne),
+		settings.New("PUSH_URL_FILE", &c.Push.URLFile, "", "file that holds the Pushgateway's URL, so that its password stands nowhere else", c.gatewayIsGivenOnce),
 		settings.New("LISTEN", &c.Listen, defaultListen, "HTTP address; empty for none"),
 		settings.New("LEASE_ENABLED", &c.Lease.Enabled, true, "let one of several replicas work"),
 		settings.New("LEASE_TTL", &c.Lease.TTL, cli.DefaultLeaseTTL, "another replica takes over after about so long",
@@ -198,12 +212,32 @@ func (c *Config) options() (cli.Options, error) {
 		Settings:      c.table().Show(),
 		Buffer:        c.bufferOptions(),
 		Jobs:          ofJobs,
+		MetricsFile:   c.MetricsFile.Value,
+		PushURL:       c.Push.URL.Value,
+		PushURLFile:   c.Push.URLFile.Value,
 		Listen:        c.Listen.Value,
 		LeaseTTL:      c.leaseTTL(),
 		LogLevel:      c.Log.Level.Value,
 		LogFormat:     c.Log.Format.Value,
 		ShutdownGrace: c.ShutdownGrace.Value,
 	}, nil
+}
+
+// gatewayIsOne refuses a path that a Pushgateway does not know.
+func (c *Config) gatewayIsOne() error {
+	if c.Push.URL.Value == "" {
+		return nil
+	}
+	_, err := metrics.ParseGateway(c.Push.URL.Value)
+	return err
+}
+
+// gatewayIsGivenOnce lets the flag outrank the file.
+func (c *Config) gatewayIsGivenOnce() error {
+	if c.Push.URLFile.Value != "" && c.Push.URL.Origin() == settings.OriginEnvironment {
+		return fmt.Errorf("%s_PUSH_URL is set too; allowed: one of them", settings.Prefix)
+	}
+	return nil
 }
 
 // leaseTTL is 0 without a lease.
@@ -230,6 +264,7 @@ func (c *Config) bufferOptions() buffer.Options {
 			Sessions: c.SessionsKey.Value, StatePrefix: c.StatePrefix.Value,
 		},
 		Layouts:      c.SessionsLayout.Value,
+		AllowReplica: r.AllowReplica.Value,
 		JudgeForeign: c.SessionsForeign.Value != settings.Keep,
 		Include:      c.StreamsInclude.Value,
 		Exclude:      c.StreamsExclude.Value,

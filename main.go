@@ -33,6 +33,6 @@ func main() {
 	os.Exit(cli.Program{
 		Load: load, Version: version, Revision: revision,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		DumbTerminal: os.Getenv("TERM") == "dumb",
+		DumbTerminal: os.Getenv("TERM") == "dumb", NoColour: os.Getenv("NO_COLOR") != "",
 	}.Run(ctx, os.Args[1:]))
 }

@@ -86,7 +86,7 @@ func (s *Story) Trimmed(stream string, entries int64) {
 	defer s.mu.Unlock()
 	c := s.chapter(stream)
 	if c.removed == 0 {
-		s.say("trimmed", stream, fmt.Sprintf("the oldest %s entries go, the newest %d stay", human.Count(entries), MaxLength))
+		s.say("trimmed", stream, fmt.Sprintf("removes %s, keeps the newest %d", oldest(entries), MaxLength))
 	} else {
 		s.removed += entries
 	}
@@ -96,6 +96,13 @@ func (s *Story) Trimmed(stream string, entries int64) {
 		s.line("held", fmt.Sprintf("%s at %d entries: %s more removed", counted(s.trimmedStreams(), "stream"), MaxLength, human.Count(s.removed)))
 		s.removed = 0
 	}
+}
+
+func oldest(entries int64) string {
+	if entries == 1 {
+		return "the oldest entry"
+	}
+	return "the oldest " + human.Count(entries) + " entries"
 }
 
 func (s *Story) trimmedStreams() int {

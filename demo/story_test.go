@@ -46,8 +46,8 @@ func TestTrimmingIsToldOnceAStreamAndThenNowAndThen(t *testing.T) {
 		}
 	}
 	s.expect(t, `
-   0.0s  trimmed    demo/a: the oldest 10 entries go, the newest 100 stay
-   3.0s  trimmed    demo/b: the oldest 20 entries go, the newest 100 stay
+   0.0s  trimmed    demo/a: removes the oldest 10 entries, keeps the newest 100
+   3.0s  trimmed    demo/b: removes the oldest 20 entries, keeps the newest 100
    5.0s  held       2 streams at 100 entries: 70 more removed
   10.0s  held       2 streams at 100 entries: 150 more removed
 `)

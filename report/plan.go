@@ -25,11 +25,13 @@ type Plan struct {
 
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
-	all      bool
-	counts   map[string]int
+	// Absence says where the buffer was looked for if nothing was found.
+	Absence string `json:"absence,omitempty"`
+	all     bool
+	counts  map[string]int
 	// protected counts what the table shows of Protected, and would if there
-	// was room.
-	protected int
+	// was room; parts are the streams over a limit by a part of a macro node.
+	protected, parts int64
 }
 
 // Summary counts what a plan would do.
@@ -38,6 +40,7 @@ type Summary struct {
 	Sessions        int64  `json:"sessions"`
 	TrimStreams     int64  `json:"trim_streams"`
 	TrimEntries     int64  `json:"trim_entries"`
+	TrimBytes       int64  `json:"trim_bytes"`
 	ExpireSessions  int64  `json:"expire_sessions"`
 	AbandonSessions int64  `json:"abandon_sessions"`
 	RetireStreams   int64  `json:"retire_streams"`
@@ -63,6 +66,7 @@ type Action struct {
 	Session   *string `json:"session,omitempty"`
 	Stream    string  `json:"stream"`
 	Entries   int64   `json:"entries,omitempty"`
+	Bytes     int64   `json:"bytes,omitempty"`
 	Estimated bool    `json:"estimated,omitempty"`
 	Reason    string  `json:"reason"`
 }
@@ -103,6 +107,8 @@ type Protection struct {
 func (p *Plan) Protect(protection Protection) {
 	if !protection.isRest() {
 		p.protected++
+	} else {
+		p.parts++
 	}
 	if !p.all && len(p.Protected) >= Listed {
 		return
@@ -121,20 +127,24 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		return writeJSON(w, p)
 	}
 	pw := &printer{w: w}
+	s := p.Summary
+	pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
 	for _, sentence := range p.Policies {
 		pw.line("%s", sentence)
 	}
-	s := p.Summary
-	pw.line("%s and %s looked at.", plural(s.Streams, "stream"), plural(s.Sessions, "session"))
 	p.writeNotes(pw)
 	if len(p.Actions) == 0 {
-		if len(p.Failed) == 0 && p.protected == 0 {
+		switch {
+		case p.Absence != "":
+			pw.line("Nothing found: %s.", p.Absence)
+		case len(p.Failed) == 0 && p.protected == 0:
 			pw.line("Nothing to do.")
 		}
+		p.writeHint(pw)
 		return p.writeProtected(pw)
 	}
 	pw.line("")
-	rows := [][]string{{"ACTION", "STREAM OR SESSION", "ENTRIES", "WHY"}}
+	rows := [][]string{{"ACTION", "STREAM OR SESSION", "ENTRIES", "BYTES", "WHY"}}
 	for _, a := range p.Actions {
 		rows = append(rows, a.row())
 	}
@@ -148,13 +158,37 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	pw.line("Would trim %s (%s), expire %s, retire %s, restore %s, drop %s.",
 		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
 		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
+	if s.TrimBytes > 0 {
+		pw.line("Trimming would free about %s.", human.Bytes(s.TrimBytes))
+	}
 	if s.AbandonSessions > 0 {
 		pw.line("Would mark %s as abandoned.", plural(s.AbandonSessions, "session"))
 	}
 	if s.Brake != "" {
 		pw.line("The mass-deletion guard would stop the clean-up: %s%s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake, releaseText(s.BrakeUntil))
 	}
+	p.writeHint(pw)
 	return p.writeProtected(pw)
+}
+
+// HasWork reports whether there is something to do, also where the guard stops it.
+func (p *Plan) HasWork() bool {
+	s := p.Summary
+	return len(p.Actions) > 0 || s.Brake != "" ||
+		s.TrimStreams+s.ExpireSessions+s.AbandonSessions+s.RetireStreams+s.RestoreStreams+s.DropNames > 0
+}
+
+// writeHint says why streams a little over a limit are not listed.
+func (p *Plan) writeHint(pw *printer) {
+	if p.parts == 0 {
+		return
+	}
+	verb := "is"
+	if p.parts > 1 {
+		verb = "are"
+	}
+	pw.line("%s %s over a limit by a part of a macro node (stream-node-max-entries), which approximate\ntrimming keeps; TRIM_EXACT=true removes that too.",
+		plural(p.parts, "stream"), verb)
 }
 
 // writeProtected says what stays although it is over a limit.
@@ -171,8 +205,8 @@ func (p *Plan) writeProtected(pw *printer) error {
 		}
 		rows = append(rows, []string{cut(protection.Stream, 32), human.Count(protection.Entries), protection.By, protection.Reason})
 	}
-	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > len(rows)-1 {
-		pw.line("… and %s more; --all lists them.", human.Count(int64(p.protected-len(rows)+1)))
+	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > int64(len(rows)-1) {
+		pw.line("… and %s more; --all lists them.", human.Count(p.protected-int64(len(rows)-1)))
 	}
 	return pw.err
 }
@@ -210,7 +244,7 @@ func (p *Plan) writeNotes(pw *printer) {
 
 // row is an action on one line of 100 columns, if its reason is as usual.
 func (a Action) row() []string {
-	name, entries := a.Stream, ""
+	name, entries, bytes := a.Stream, "", ""
 	if a.Session != nil {
 		name = *a.Session
 	}
@@ -219,8 +253,11 @@ func (a Action) row() []string {
 		if a.Estimated {
 			entries = "~" + entries
 		}
+		if a.Bytes > 0 {
+			bytes = "~" + human.Bytes(a.Bytes)
+		}
 	}
-	return []string{a.Action, cut(name, 32), entries, a.Reason}
+	return []string{a.Action, cut(name, 28), entries, bytes, a.Reason}
 }
 
 func (p *Plan) unlisted() int64 {

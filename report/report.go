@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
@@ -37,6 +36,21 @@ func ParseFormat(text string) (Format, error) {
 type Redis struct {
 	Version string `json:"version"`
 	Mode    string `json:"mode"`
+	// Address holds no secret.
+	Address  string `json:"address"`
+	Database int    `json:"database"`
+
+	// Role is "replica" for one.
+	Role string `json:"-"`
+}
+
+// String names the target.
+func (r Redis) String() string {
+	text := fmt.Sprintf("%s, database %d, Redis %s (%s", r.Address, r.Database, r.Version, r.Mode)
+	if r.Role == "replica" {
+		text += ", a replica"
+	}
+	return text + ")"
 }
 
 // Once is what the command once did.
@@ -111,18 +125,6 @@ func writeJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("writing JSON: %w", err)
-	}
-	return nil
-}
-
-func writeTable(w io.Writer, rows [][]string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		// A tab or a newline cannot be in a cell: names are escaped.
-		_, _ = fmt.Fprintln(t, strings.Join(row, "\t"))
-	}
-	if err := t.Flush(); err != nil {
-		return fmt.Errorf("writing the table: %w", err)
 	}
 	return nil
 }

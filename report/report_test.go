@@ -45,10 +45,10 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func examplePlan(all bool) *Plan {
-	p := NewPlan(Redis{"7.0.15", "standalone"}, all)
+	p := NewPlan(Redis{Version: "7.0.15", Mode: "standalone", Address: "redis://h:6379/0"}, all)
 	p.Policies = []string{"all streams: keep the newest 10000 entries, approximately"}
-	p.Summary = Summary{Streams: 12, Sessions: 1, TrimStreams: 2, TrimEntries: 7000, ExpireSessions: 1, RetireStreams: 1}
-	p.Add(Action{Action: "trim", Stream: "rocket-7", Entries: 5000, Reason: "15 000 entries (limit 10 000)"})
+	p.Summary = Summary{Streams: 12, Sessions: 1, TrimStreams: 2, TrimEntries: 7000, TrimBytes: 5_400_000, ExpireSessions: 1, RetireStreams: 1}
+	p.Add(Action{Action: "trim", Stream: "rocket-7", Entries: 5000, Bytes: 5_400_000, Reason: "15 000 entries (limit 10 000)"})
 	p.Add(Action{Action: "trim", Stream: "a stream whose name is much too long for a table \xff", Entries: 2000, Estimated: true, Reason: "oldest entry 3h old (limit 1h)"})
 	p.Add(Action{Action: "expire", Stream: "rocket-7", Session: new("car 7\n"), Reason: "not updated for 26h 3m (limit 24h)"})
 	p.Add(Action{Action: "retire", Stream: "old", Reason: "no session, last entry 3d ago (limit 24h)"})
@@ -111,7 +111,7 @@ func TestOnceAsATableAndAsJSON(t *testing.T) {
 	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", Seconds: 1.5, Error: "2 items failed"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, Errors: 2}
 	cleanup := &jobs.CleanupResult{Head: jobs.Head{Job: "cleanup", OK: true, Seconds: 0.02}, Sessions: 40, Streams: 120, SessionsMalformed: 1, Brake: "30 of 40 sessions would expire"}
 	inspected := &jobs.InspectResult{Head: jobs.Head{Job: "inspect", OK: true, Seconds: 0.003}, Messages: 3, Valid: 2, Invalid: 1, Bytes: 4096}
-	once := Once{Version: "1.0.0", Redis: Redis{"7.0.15", "cluster"}, Jobs: []jobs.Result{trimmed, cleanup, inspected}}
+	once := Once{Version: "1.0.0", Redis: Redis{Version: "7.0.15", Mode: "cluster"}, Jobs: []jobs.Result{trimmed, cleanup, inspected}}
 	for format, name := range map[Format]string{Table: "once", JSON: "once-json"} {
 		var out bytes.Buffer
 		if err := WriteOnce(&out, format, once); err != nil {

@@ -10,6 +10,7 @@ import (
 )
 
 func (a *app) aclCommand() *cobra.Command {
+	var readOnly bool
 	c := &cobra.Command{
 		Use:   "acl",
 		Short: "Print the least Redis ACL rule under which everything enabled works",
@@ -17,13 +18,18 @@ func (a *app) aclCommand() *cobra.Command {
 			"works: exact commands and exact keys, without a user's name, \"on\" or a password. Remarks\n" +
 			"go to stderr. Redis is not asked. For example:\n\n" +
 			"  redis-cli ACL SETUSER streamkeeper on '>password' $(streamkeeper acl)",
-		Args: cobra.NoArgs,
+		Example: "  streamkeeper acl\n  streamkeeper acl --read-only",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			options, _, err := a.load()
 			if err != nil {
 				return err
 			}
-			words, remarks := uses(options).Rule()
+			needs := uses(options)
+			if readOnly {
+				needs = needs.OnlyReading()
+			}
+			words, remarks := needs.Rule()
 			for _, remark := range remarks {
 				fmt.Fprintln(a.Stderr, "#", remark)
 			}
@@ -32,6 +38,7 @@ func (a *app) aclCommand() *cobra.Command {
 		},
 	}
 	a.redisFlag(c)
+	c.Flags().BoolVar(&readOnly, "read-only", false, "the rule for plan, explain, history, doctor and inspect, which change nothing")
 	return c
 }
 
@@ -47,5 +54,6 @@ func uses(o Options) buffer.Uses {
 	}
 	c := o.Buffer.Connection
 	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()
+	u.Number = c.Database()
 	return u
 }

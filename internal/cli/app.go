@@ -32,6 +32,7 @@ type app struct {
 // outputFlag adds -o to a command that prints results.
 func (a *app) outputFlag(c *cobra.Command) {
 	c.Flags().StringVarP(&a.output, "output", "o", string(report.Table), "how to print results: table or json")
+	offer(c, "output", []string{string(report.Table), string(report.JSON)})
 }
 
 // redisFlag adds --redis-url.
@@ -66,7 +67,7 @@ func (a *app) load(overrides ...settings.Override) (Options, *slog.Logger, error
 
 // logger writes to w, which leads to stderr.
 func (a *app) logger(o Options, w io.Writer) *slog.Logger {
-	h := &slog.HandlerOptions{Level: o.LogLevel}
+	h := &slog.HandlerOptions{Level: o.LogLevel, ReplaceAttr: withUnit}
 	handler := func(w io.Writer) slog.Handler { return slog.NewJSONHandler(w, h) }
 	if o.LogFormat == "text" || o.LogFormat == settings.Auto && isTerminal(a.Stderr) {
 		handler = func(w io.Writer) slog.Handler { return slog.NewTextHandler(w, h) }
@@ -82,6 +83,14 @@ func (a *app) onDroppedLines(hear func(lines int64)) {
 	if m, ok := a.Stderr.(*messages); ok {
 		m.OnDropped(hear)
 	}
+}
+
+// withUnit writes durations as text: in JSON they would be numbers of nanoseconds.
+func withUnit(_ []string, attr slog.Attr) slog.Attr {
+	if attr.Value.Kind() == slog.KindDuration {
+		attr.Value = slog.StringValue(attr.Value.Duration().Round(time.Microsecond).String())
+	}
+	return attr
 }
 
 func isTerminal(w any) bool {
@@ -107,8 +116,12 @@ func linesUntil(ctx context.Context) *redisconn.Lines {
 	return lines
 }
 
-// open connects to the buffer.
+// open connects to the buffer. What is wrong with our own files is a fault of the
+// configuration.
 func (a *app) open(ctx context.Context, o Options, log *slog.Logger, readOnly bool, onError func(redisconn.Class)) (*buffer.Buffer, error) {
+	if err := o.Buffer.Connection.Check(); err != nil {
+		return nil, settings.ConfigErrors{err.Error()}
+	}
 	b := o.Buffer
 	b.ReadOnly, b.OnError, b.Log = readOnly, onError, log
 	return buffer.Open(ctx, b)
@@ -116,5 +129,19 @@ func (a *app) open(ctx context.Context, o Options, log *slog.Logger, readOnly bo
 
 func redisReport(b *buffer.Buffer) report.Redis {
 	s := b.Server()
-	return report.Redis{Version: s.Version, Mode: s.Mode}
+	address, database := b.Target()
+	return report.Redis{Version: s.Version, Mode: s.Mode, Role: s.Role, Address: address, Database: database}
+}
+
+// screen is stdout, as tables are fitted to it where it is a terminal.
+func (a *app) screen() io.Writer {
+	f, ok := file(a.Stdout)
+	if !ok || !isTerminal(f) {
+		return a.Stdout
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	return report.Screen{Writer: a.Stdout, Width: width, Colour: !a.NoColour && !a.DumbTerminal}
 }

@@ -19,13 +19,14 @@ import (
 )
 
 // Exit codes. If several apply, the first in this order counts: usage,
-// failure, guard, invalid.
+// failure, guard, invalid, work.
 const (
 	ExitOK      = 0
 	ExitFailure = 1
 	ExitUsage   = 2
 	ExitBrake   = 3
 	ExitInvalid = 4
+	ExitWork    = 5
 )
 
 // Errors that only set the exit code; what there is to say has been said.
@@ -33,6 +34,7 @@ var (
 	errFailed  = errors.New("a job failed")
 	errBrake   = errors.New("the mass-deletion guard stopped the clean-up")
 	errInvalid = errors.New("invalid messages")
+	errWork    = errors.New("there is something to do")
 )
 
 // usageError is a fault of the command line.
@@ -48,6 +50,9 @@ type Options struct {
 
 	Buffer buffer.Options
 	Jobs   jobs.Options
+	// MetricsFile and PushURL are where once leaves its metrics; PushURLFile holds
+	// the latter where it is empty.
+	MetricsFile, PushURL, PushURLFile string
 	// Listen is the HTTP address; empty for none.
 	Listen string
 	// LeaseTTL is how long the lease outlives its last renewal; 0 for no lease.
@@ -66,8 +71,9 @@ type Program struct {
 	Version, Revision string
 	Stdin             io.Reader
 	Stdout, Stderr    io.Writer
-	// DumbTerminal says that a terminal cannot be written over.
-	DumbTerminal bool
+	// DumbTerminal says that a terminal cannot be written over, and NoColour that
+	// nobody wants colours there.
+	DumbTerminal, NoColour bool
 }
 
 // Run runs a command line until it is done or ctx ends, and returns the exit
@@ -159,6 +165,8 @@ func (a *app) outcome(err error) int {
 		return ExitBrake
 	case errors.Is(err, errInvalid), errors.Is(err, errFindings):
 		return ExitInvalid
+	case errors.Is(err, errWork):
+		return ExitWork
 	}
 	fmt.Fprintf(a.Stderr, "streamkeeper: %v\n", err)
 	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
@@ -178,8 +186,14 @@ func (a *app) command() *cobra.Command {
 		PersistentPreRun: func(*cobra.Command, []string) {
 			a.started = true
 		},
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Version: a.versionText(),
+		Example: "  streamkeeper demo                # the whole thing, without a Redis of yours\n" +
+			"  streamkeeper plan                # what it would do, and why\n" +
+			"  streamkeeper once                # do it one time\n" +
+			"  streamkeeper run                 # keep doing it",
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetHelpTemplate(root.HelpTemplate() + settingsHint)
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())

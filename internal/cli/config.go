@@ -15,9 +15,10 @@ import (
 func (a *app) configCommand() *cobra.Command {
 	var describe bool
 	c := &cobra.Command{
-		Use:   "config",
-		Short: "Print the effective settings, and where each came from",
-		Args:  cobra.NoArgs,
+		Use:     "config",
+		Short:   "Print the effective settings, and where each came from",
+		Example: "  STREAMKEEPER_TRIM_MAX_AGE=1d streamkeeper config\n  streamkeeper config -o json",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			format, err := a.format()
 			if err != nil {

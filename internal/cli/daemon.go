@@ -2,15 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
@@ -35,43 +39,129 @@ type daemon struct {
 	started time.Time
 	address string
 
-	buffer    *buffer.Buffer
-	meters    meters
-	scheduler *schedule.Scheduler
-	news      *news
+	meters meters
+	news   *news
+	// now is the working part, nil until Redis was reached.
+	now atomic.Pointer[working]
+
+	mu sync.Mutex
+	// trouble is why Redis could not be reached at the last try, and denied what
+	// the user may not, as was found out when a run failed for that.
+	trouble error
+	denied  string
+	// absence is where the buffer was looked for, if there was none.
+	absence string
 }
 
-func (a *app) newDaemon(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) (*daemon, error) {
+// working is what there is once Redis was reached.
+type working struct {
+	buffer    *buffer.Buffer
+	scheduler *schedule.Scheduler
+}
+
+func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daemon {
 	d := &daemon{
 		app: a, options: config, o: o, log: log, started: time.Now(),
 		address: config.Buffer.Connection.Redacted(), meters: meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())},
 	}
 	d.news = newNews(d.meters)
 	a.onDroppedLines(d.meters.LogDropped)
-	var err error
-	if d.buffer, err = a.open(ctx, config, log, o.dryRun, d.meters.RedisError); err != nil {
-		return nil, err
+	return d
+}
+
+// Pauses between two tries to reach Redis.
+const (
+	firstPause   = 500 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
+// reach opens the buffer, and tries again until that works or ctx ends: what is
+// wrong may be mended on the side of Redis. Only our own configuration, if it is
+// wrong from the start, is an error.
+func (d *daemon) reach(ctx context.Context) (*buffer.Buffer, error) {
+	said := ""
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		b, err := d.app.open(ctx, d.options, d.log, d.o.dryRun, d.meters.RedisError)
+		if ctx.Err() != nil && err != nil {
+			return nil, ctx.Err()
+		}
+		d.noteTrouble(err)
+		var ours settings.ConfigErrors
+		if err == nil || errors.As(err, &ours) && said == "" {
+			return b, err
+		}
+		level := slog.LevelDebug
+		if text := err.Error(); text != said {
+			said, level = text, slog.LevelWarn
+		}
+		d.log.Log(ctx, level, "cannot use Redis, trying again", "class", string(redisconn.ClassOf(err)), "error", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
+}
+
+func (d *daemon) noteTrouble(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trouble = err
+}
+
+// work reaches Redis and does the jobs until ctx ends.
+func (d *daemon) work(ctx context.Context) error {
+	b, err := d.reach(ctx)
+	if ctx.Err() != nil && err != nil { // told to stop
+		return nil //nolint:nilerr // that is no fault
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }()
+	scheduler, err := d.newScheduler(b)
+	if err != nil {
+		return err
+	}
+	server := b.Server()
+	d.log.Info("connected", "redis", d.address, "redis_version", server.Version, "mode", server.Mode)
+	if err := b.Refusal(ctx); err != nil {
+		d.log.Warn("nothing will be removed", "class", string(redisconn.ClassOf(err)), "error", err)
+	}
+	d.now.Store(&working{b, scheduler})
+	return scheduler.Run(ctx)
+}
+
+// alive says why the scheduler can do nothing any more; nil if it can, and before
+// Redis was reached.
+func (d *daemon) alive() error {
+	if now := d.now.Load(); now != nil {
+		return now.scheduler.Alive()
+	}
+	return nil
+}
+
+func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
+	config := d.options
 	options := schedule.Options{
-		Jobs: d.jobs(), Grace: config.ShutdownGrace - 2*shareOf(config.ShutdownGrace), Log: log,
+		Jobs: d.jobs(b), Grace: config.ShutdownGrace - 2*shareOf(config.ShutdownGrace), Log: d.log,
 		OnRun: d.onRun, OnLeader: d.news.lead,
 		Class: func(err error) string { return string(redisconn.ClassOf(err)) },
 	}
-	if o.spread {
+	if d.o.spread {
 		options.Spread = schedule.DefaultSpread
 	}
 	// A dry run writes nothing, and so holds no lease.
-	if config.LeaseTTL > 0 && !o.dryRun {
-		options.Lease, options.LeaseTTL = lease{d.buffer.Lease()}, config.LeaseTTL
+	if config.LeaseTTL > 0 && !d.o.dryRun {
+		options.Lease, options.LeaseTTL = lease{b.Lease()}, config.LeaseTTL
 	}
-	d.scheduler, err = schedule.New(options)
-	return d, err
+	return schedule.New(options)
 }
 
 // jobs are the enabled jobs, all of which only the leader does.
-func (d *daemon) jobs() (all []schedule.Job) {
+func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {
 	env := jobs.Env{
-		Options: d.options.Jobs, Buffer: d.buffer, Metrics: d.meters.Metrics,
+		Options: d.options.Jobs, Buffer: b, Metrics: d.meters.Metrics,
 		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log,
 	}
 	for _, job := range jobs.All() {
@@ -94,7 +184,66 @@ func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) erro
 		d.examine(ctx)
 	}
 	d.news.ran(name, result, err)
+	d.askForRights(ctx, err)
+	if err == nil && name == d.counts() {
+		d.noteAbsence(ctx, result.Found() > 0)
+	}
 	return err
+}
+
+// askForRights finds out all rights that are missing when a run failed for one, and
+// logs them when that has changed.
+func (d *daemon) askForRights(ctx context.Context, err error) {
+	d.mu.Lock()
+	before := d.denied
+	d.mu.Unlock()
+	isDenied := redisconn.ClassOf(err) == redisconn.ClassAuth
+	now := d.now.Load()
+	if now == nil || !isDenied && before == "" {
+		return
+	}
+	denied := missingRights(ctx, now.buffer, d.uses())
+	d.mu.Lock()
+	d.denied = denied
+	d.mu.Unlock()
+	switch {
+	case denied == before:
+	case denied != "":
+		d.log.Error("rights missing", "rights", denied)
+	default:
+		d.log.Info("no right missing any more")
+	}
+}
+
+// counts is the job that knows best whether there is anything to look after.
+func (d *daemon) counts() string {
+	if d.options.Jobs.Cleanup.Enabled {
+		return jobs.Cleanup
+	}
+	return jobs.Trim
+}
+
+// noteAbsence logs once where the buffer was looked for when there is none.
+func (d *daemon) noteAbsence(ctx context.Context, found bool) {
+	text := ""
+	if now := d.now.Load(); now != nil && !found {
+		text = now.buffer.Absence(ctx)
+	}
+	d.mu.Lock()
+	before := d.absence
+	d.absence = text
+	d.mu.Unlock()
+	if before == "" && text != "" {
+		d.log.Warn("nothing found", "reason", text)
+	}
+}
+
+// uses are what this daemon needs.
+func (d *daemon) uses() buffer.Uses {
+	if d.o.dryRun {
+		return uses(d.options).OnlyReading()
+	}
+	return uses(d.options)
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
@@ -108,7 +257,9 @@ func (d *daemon) onRun(o schedule.Outcome) {
 func (d *daemon) metricsHandler() http.Handler {
 	handler := d.meters.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		d.meters.ping(r.Context(), d.buffer)
+		if now := d.now.Load(); now != nil {
+			d.meters.ping(r.Context(), now.buffer)
+		}
 		handler.ServeHTTP(w, r)
 	})
 }

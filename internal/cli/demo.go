@@ -22,7 +22,7 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	var length time.Duration
+	var length days
 	var producersOnly, serve bool
 	var address string
 	c := &cobra.Command{
@@ -32,12 +32,12 @@ func (a *app) demoCommand() *cobra.Command {
 			"after it with short limits. With --producers it only fills the Redis at --redis-url. With --serve\n" +
 			"it keeps the embedded Redis open without producers, for the tests of real ones: let a producer\n" +
 			"write to it, and check what it wrote with streamkeeper doctor --session.",
-		Example: "  streamkeeper demo --for 20s\n  streamkeeper demo --serve --address 127.0.0.1:6390",
+		Example: "  streamkeeper demo\n  streamkeeper demo --for 20s\n  streamkeeper demo --producers --redis-url redis://localhost:6379/0\n  streamkeeper demo --serve --address 127.0.0.1:6390",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx := c.Context()
-			if length < 0 {
-				return usageError{fmt.Errorf("--for %s: want a duration such as 20s", length)}
+			if length.Duration < 0 {
+				return usageError{fmt.Errorf("--for %s: want a duration such as 20s", length.Duration)}
 			}
 			switch {
 			case serve && producersOnly:
@@ -45,18 +45,18 @@ func (a *app) demoCommand() *cobra.Command {
 			case c.Flags().Changed("address") && !serve:
 				return usageError{errors.New("--address goes with --serve")}
 			case serve && a.redisURL == "":
-				return a.demoServe(ctx, address, length)
+				return a.demoServe(ctx, address, length.Duration)
 			}
 			if producersOnly {
-				return a.demoProducers(ctx, length)
+				return a.demoProducers(ctx, length.Duration)
 			}
 			if a.redisURL != "" {
 				return usageError{errors.New("--redis-url goes with --producers: the demo itself runs on a Redis of its own")}
 			}
-			return a.demo(ctx, length)
+			return a.demo(ctx, length.Duration)
 		},
 	}
-	c.Flags().DurationVar(&length, "for", 0, "stop by itself after this long, with a summary")
+	c.Flags().Var(&length, "for", "stop by itself after this long, with a summary")
 	c.Flags().BoolVar(&producersOnly, "producers", false, "run the producers alone, against a real Redis")
 	c.Flags().BoolVar(&serve, "serve", false, "keep the embedded Redis open, without producers")
 	c.Flags().StringVar(&address, "address", demo.FreeAddress, "host and port of the Redis that --serve keeps open; port 0 is any free one")
@@ -91,6 +91,10 @@ func (a *app) demo(ctx context.Context, length time.Duration) error {
 	ctx, cancel := lasting(ctx, length)
 	defer cancel()
 	screen := a.live(a.Stdout)
+	fmt.Fprintln(screen, "The limits of this demo, far below the defaults:")
+	for _, limit := range config.Jobs.Limits() {
+		fmt.Fprintln(screen, "  "+limit)
+	}
 	story := demo.NewStory(screen)
 	screen.Start(story.Rows)
 	defer screen.Done()

@@ -22,7 +22,11 @@ type diagnosis struct {
 // examine takes a glance after a clean-up. What goes wrong with it is logged, and
 // the clean-up is done all the same.
 func (d *daemon) examine(ctx context.Context) {
-	r, err := doctor.New(d.buffer, doctorOptions(d.options)).Glance(ctx)
+	now := d.now.Load()
+	if now == nil {
+		return
+	}
+	r, err := doctor.New(now.buffer, doctorOptions(d.options)).Glance(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.log.Warn("cannot examine the buffer", "class", string(redisconn.ClassOf(err)), "error", err)
@@ -58,8 +62,8 @@ func (g diagnosis) status() web.Doctor {
 }
 
 // instance is this daemon and how its jobs fare.
-func (d *daemon) instance(name string) buffer.Instance {
-	scheduled := d.scheduler.Status()
+func (w *working) instance(name string) buffer.Instance {
+	scheduled := w.scheduler.Status()
 	i := buffer.Instance{Name: name, Leads: scheduled.Leader}
 	for _, j := range scheduled.Jobs {
 		i.Jobs = append(i.Jobs, buffer.JobOfInstance{Name: j.Name, LastSuccess: j.LastSuccess.UTC(), Overdue: j.Overdue})
@@ -71,19 +75,21 @@ func (d *daemon) instance(name string) buffer.Instance {
 // that the doctor sees two installations that share a state.
 func (d *daemon) noteInstance(ctx context.Context) {
 	name := fmt.Sprintf("%s/%d", hostname(), os.Getpid())
-	ticker := time.NewTicker(buffer.InstanceTTL / 3)
-	defer ticker.Stop()
 	failing := false
 	for {
-		err := d.buffer.NoteInstance(ctx, d.instance(name))
-		if err != nil && ctx.Err() == nil && !failing {
-			d.log.Warn("cannot note this instance", "class", string(redisconn.ClassOf(err)), "error", err)
+		pause := time.Second // until Redis was reached
+		if now := d.now.Load(); now != nil {
+			pause = buffer.InstanceTTL / 3
+			err := now.buffer.NoteInstance(ctx, now.instance(name))
+			if err != nil && ctx.Err() == nil && !failing {
+				d.log.Warn("cannot note this instance", "class", string(redisconn.ClassOf(err)), "error", err)
+			}
+			failing = err != nil
 		}
-		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-time.After(pause):
 		}
 	}
 }

@@ -69,7 +69,7 @@ func (a *app) follow(ctx context.Context, f inspect.Following, format report.For
 		return unlessInterrupted(ctx, err)
 	}
 	defer func() { _ = b.Close() }()
-	out := report.NewFollow(a.Stdout, format, len(f.Streams))
+	out := report.NewFollow(a.screen(), format, len(f.Streams))
 	found, err := inspect.New(b, options).Follow(ctx, f, func(messages []inspect.Message) error {
 		for i := range messages {
 			messages[i] = save.message(messages[i])

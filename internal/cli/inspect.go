@@ -38,6 +38,8 @@ func (a *app) inspectCommand() *cobra.Command {
 			"With --file it judges payloads that lie in files instead, without Redis.\n" +
 			"With --follow it goes on with each message that comes, until Ctrl-C.\n" +
 			"Exits with 4 if a message is invalid.",
+		Example:           "  streamkeeper inspect\n  streamkeeper inspect 'car 7' --count 20\n  streamkeeper inspect 'car 7' --follow --since 10m\n  streamkeeper inspect --file payload.bin",
+		ValidArgsFunction: a.completeStreams,
 		RunE: func(c *cobra.Command, streams []string) error {
 			format, err := a.inspectFormat(f.content)
 			if err != nil {
@@ -145,7 +147,7 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams []strin
 		return err
 	}
 	result.Finish(found)
-	if err := report.WriteInspection(a.Stdout, format, result); err != nil {
+	if err := report.WriteInspection(a.screen(), format, result); err != nil {
 		return err
 	}
 	switch {
@@ -162,12 +164,17 @@ func (a *app) inspect(ctx context.Context, format report.Format, streams []strin
 // inspectStreams samples the streams named, or all, or judges one message.
 func (a *app) inspectStreams(ctx context.Context, config Options, o inspect.Options, log *slog.Logger, streams []string, f inspectFlags,
 	visit func(inspect.Message),
-) (inspect.Report, error) {
+) (r inspect.Report, err error) {
 	b, err := a.openOnce(ctx, config, log, true, nil)
 	if err != nil {
-		return inspect.Report{}, err
+		return r, err
 	}
-	defer func() { _ = b.Close() }()
+	defer func() {
+		if err = withMissingRights(ctx, b, uses(config).OnlyReading(), err); err == nil && r.Messages == 0 && len(streams) == 0 {
+			log.Warn("nothing found", "reason", b.Absence(ctx))
+		}
+		_ = b.Close()
+	}()
 	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
 	defer progress.Done()
 	o.OnProgress = func(p inspect.Progress) { progress.Show(jobs.InspectProgress(p)) }

@@ -11,18 +11,23 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/secret"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
 func (a *app) onceCommand() *cobra.Command {
 	var o onceOptions
-	var gateway string
 	c := &cobra.Command{
-		Use:       "once [JOB…]",
-		Short:     fmt.Sprintf("Do each job, or those named (%s), one time and exit", strings.Join(jobs.OnDemand(), ", ")),
+		Use:   "once [JOB…]",
+		Short: fmt.Sprintf("Do each job, or those named (%s), one time and exit", strings.Join(jobs.OnDemand(), ", ")),
+		Long: "once does each enabled job, or those named, one time and exits: for a CronJob. Exits with 1 if a job\n" +
+			"failed, and with 3 if the mass-deletion guard stopped the clean-up.",
+		Example:   "  streamkeeper once\n  streamkeeper once trim cleanup --dry-run\n  streamkeeper once --metrics-file /var/lib/node_exporter/streamkeeper.prom",
 		ValidArgs: jobs.OnDemand(),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, name := range args {
@@ -31,13 +36,6 @@ func (a *app) onceCommand() *cobra.Command {
 				}
 			}
 			o.names = args
-			if gateway != "" {
-				g, err := metrics.ParseGateway(gateway)
-				if err != nil {
-					return usageError{fmt.Errorf("--push: %w", err)}
-				}
-				o.gateway = &g
-			}
 			return a.once(c.Context(), o)
 		},
 	}
@@ -45,21 +43,58 @@ func (a *app) onceCommand() *cobra.Command {
 	a.redisFlag(c)
 	a.dryRunFlag(c)
 	c.Flags().BoolVar(&o.force, "force", false, "override the mass-deletion guard")
-	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter's textfile collector, in a dry run too")
-	c.Flags().StringVar(&gateway, "push", "", "leave metrics at this Pushgateway (http://[user:password@]host:port), in a dry run too")
+	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter, in a dry run too; instead of METRICS_FILE")
+	c.Flags().StringVar(&o.push, "push", "", "leave metrics at this Pushgateway (http://host:port), in a dry run too; a URL with a password belongs in PUSH_URL or PUSH_URL_FILE")
 	return c
 }
 
 // onceOptions are the arguments and flags of once.
 type onceOptions struct {
-	names       []string
-	force       bool
-	metricsFile string
-	gateway     *metrics.Gateway
+	names []string
+	force bool
+	// metricsFile and push are flags.
+	metricsFile, push string
+	// file and gateway are where metrics are left.
+	file    string
+	gateway *metrics.Gateway
+}
+
+// overrides are the flags that are settings, too.
+func (o *onceOptions) overrides() []settings.Override {
+	return []settings.Override{
+		{Name: "METRICS_FILE", Text: o.metricsFile, Origin: "--metrics-file"},
+		{Name: "PUSH_URL", Text: o.push, Origin: "--push"},
+	}
+}
+
+// findOutlets finds out where metrics are left. What is wrong with a file is a
+// fault of the configuration, and does not repeat what stands in it.
+func (o *onceOptions) findOutlets(config Options) error {
+	o.file = config.MetricsFile
+	text, name := config.PushURL, "PUSH_URL"
+	if text == "" && config.PushURLFile != "" {
+		var err error
+		name = "PUSH_URL_FILE"
+		if text, err = secret.Read(config.PushURLFile); err != nil {
+			return settings.ConfigErrors{fmt.Sprintf("%s_%s=%q: %v", settings.Prefix, name, config.PushURLFile, err)}
+		}
+		if text = strings.TrimSpace(text); text == "" {
+			return settings.ConfigErrors{fmt.Sprintf("%s_%s=%q: the file is empty; allowed: one with the URL of a Pushgateway", settings.Prefix, name, config.PushURLFile)}
+		}
+	}
+	if text == "" {
+		return nil
+	}
+	g, err := metrics.ParseGateway(text)
+	if err != nil {
+		return settings.ConfigErrors{fmt.Sprintf("%s_%s: %v", settings.Prefix, name, err)}
+	}
+	o.gateway = &g
+	return nil
 }
 
 // keepsMetrics reports whether anybody asks for the metrics of the run.
-func (o *onceOptions) keepsMetrics() bool { return o.metricsFile != "" || o.gateway != nil }
+func (o *onceOptions) keepsMetrics() bool { return o.file != "" || o.gateway != nil }
 
 // chosen are the jobs that are asked for, or else enabled, in the order of the
 // list; and the one that reads figures, if somebody wants its metrics.
@@ -85,8 +120,11 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	config, log, err := a.load()
+	config, log, err := a.load(options.overrides()...)
 	if err != nil {
+		return err
+	}
+	if err := options.findOutlets(config); err != nil {
 		return err
 	}
 	config.Jobs.Cleanup.Force = options.force
@@ -119,8 +157,33 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 		m.ping(ctx, b)
 	}
 	screen.Done()
+	a.remark(ctx, b, log, chosenUses(config, names(results)), results)
 	out := report.Once{Version: a.Version, Redis: redisReport(b), DryRun: a.dryRun, Jobs: results}
-	return errors.Join(report.WriteOnce(a.Stdout, format, out), o.outcome)
+	return errors.Join(report.WriteOnce(a.screen(), format, out), o.outcome)
+}
+
+// remark logs what all results together say of the connection: that rights are
+// missing, or that nothing was found.
+func (a *app) remark(ctx context.Context, b *buffer.Buffer, log *slog.Logger, u buffer.Uses, results []jobs.Result) {
+	found, failed, denied := int64(0), false, false
+	for _, r := range results {
+		found += r.Found()
+		failed = failed || !r.Outcome().OK
+		denied = denied || r.Outcome().Class == redisconn.ClassAuth
+	}
+	if denied {
+		log.Error("rights missing", "rights", missingRights(ctx, b, u))
+	}
+	if found == 0 && !failed && len(results) > 0 {
+		log.Warn("nothing found", "reason", b.Absence(ctx))
+	}
+}
+
+func names(results []jobs.Result) (all []string) {
+	for _, r := range results {
+		all = append(all, r.Outcome().Job)
+	}
+	return all
 }
 
 // oneShot does jobs one time.
@@ -174,8 +237,8 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 // the run has failed, whatever else became of it; but it is done.
 func leaveMetrics(ctx context.Context, m meters, options onceOptions, log *slog.Logger, err error) error {
 	var inFile, pushed error
-	if options.metricsFile != "" {
-		if inFile = m.WriteFile(options.metricsFile); inFile != nil {
+	if options.file != "" {
+		if inFile = m.WriteFile(options.file); inFile != nil {
 			log.Error("cannot write metrics file", "error", inFile)
 		}
 	}

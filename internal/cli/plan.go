@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -15,21 +17,51 @@ import (
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
+// planOptions are the arguments and flags of plan.
+type planOptions struct {
+	all, detailed bool
+	// job is the one that is planned, "" for both.
+	job string
+	// patterns choose streams; nil chooses all.
+	patterns buffer.Patterns
+}
+
 func (a *app) planCommand() *cobra.Command {
-	var all bool
+	var o planOptions
 	c := &cobra.Command{
-		Use:   "plan",
+		Use:   "plan [PATTERN…]",
 		Short: "Print what once trim cleanup would do, and why; change nothing",
-		Args:  cobra.NoArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return a.plan(c.Context(), all) },
+		Long: "plan reads, decides, and prints what `once trim cleanup` would do and why. It sends no command that\n" +
+			"writes. Patterns choose streams: Redis globs, or quoted names such as '\"odd, name\"'.",
+		Example:           "  streamkeeper plan\n  streamkeeper plan 'rocket-*' --job trim\n  streamkeeper plan --detailed-exitcode -o json",
+		ValidArgsFunction: a.completeStreams,
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, text := range args {
+				p, err := buffer.ParsePattern(text)
+				if err != nil {
+					return usageError{err}
+				}
+				o.patterns = append(o.patterns, p)
+			}
+			if o.job != "" && !slices.Contains(planned, o.job) {
+				return usageError{fmt.Errorf("--job %q: want trim or cleanup", o.job)}
+			}
+			return a.plan(c.Context(), o)
+		},
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
-	c.Flags().BoolVar(&all, "all", false, "list every action, not only the first 1000 of each kind")
+	c.Flags().BoolVar(&o.all, "all", false, "list every action, not only the first 1000 of each kind")
+	c.Flags().StringVar(&o.job, "job", "", "plan trim or cleanup alone")
+	c.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit with 5 if there is something to do")
+	offer(c, "job", planned)
 	return c
 }
 
-func (a *app) plan(ctx context.Context, all bool) error {
+// planned are the jobs that a plan is made of.
+var planned = []string{jobs.Trim, jobs.Cleanup}
+
+func (a *app) plan(ctx context.Context, o planOptions) error {
 	format, err := a.format()
 	if err != nil {
 		return err
@@ -38,40 +70,88 @@ func (a *app) plan(ctx context.Context, all bool) error {
 	if err != nil {
 		return err
 	}
-	options := config.Jobs.Trim.Options
-	options.Log = log.With("job", jobs.Trim)
-	cleanupOptions := config.Jobs.Cleanup.Options
-	cleanupOptions.Log = log.With("job", jobs.Cleanup)
 	b, err := a.openOnce(ctx, config, log, true, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = b.Close() }()
-
-	plan := report.NewPlan(redisReport(b), all)
-	plan.Policies = options.Policies.Sentences()
-	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-	options.OnProgress = func(p sweep.Progress) { progress.Show(jobs.TrimProgress(p, progress.Took())) }
-	trimErr := planTrim(ctx, b, options, plan)
-	progress.Done()
-	cleanupErr := planCleanup(ctx, b, cleanupOptions, plan)
-	if err := report.WritePlan(a.Stdout, format, plan); err != nil {
+	plan := report.NewPlan(redisReport(b), o.all)
+	p := planner{buffer: b, plan: plan, options: o, log: log}
+	var failed error
+	if o.job != jobs.Cleanup {
+		plan.Policies = config.Jobs.Trim.Policies.Sentences()
+		progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
+		failed = p.trim(ctx, config.Jobs.Trim.Options, progress)
+		progress.Done()
+	}
+	if o.job != jobs.Trim {
+		failed = errors.Join(failed, p.cleanup(ctx, config.Jobs.Cleanup.Options))
+	}
+	if failed == nil {
+		plan.Absence = p.absence(ctx)
+	}
+	if err := report.WritePlan(a.screen(), format, plan); err != nil {
 		return err
 	}
-	return errors.Join(trimErr, cleanupErr)
+	if failed != nil {
+		return withMissingRights(ctx, b, uses(config).OnlyReading(), failed)
+	}
+	if o.detailed && plan.HasWork() {
+		return errWork
+	}
+	return nil
 }
 
-func planTrim(ctx context.Context, b *buffer.Buffer, o sweep.Options, plan *report.Plan) error {
+// planner fills a plan.
+type planner struct {
+	buffer  *buffer.Buffer
+	plan    *report.Plan
+	options planOptions
+	log     *slog.Logger
+	// waiting are trims whose bytes are not known yet.
+	waiting []trim.Cut
+}
+
+// absence says why nothing was found, "" if something was.
+func (p *planner) absence(ctx context.Context) string {
+	s := p.plan.Summary
+	switch {
+	case s.Streams == 0 && p.options.patterns != nil && p.options.job != jobs.Cleanup:
+		return "no stream matches the patterns"
+	case s.Streams == 0 && s.Sessions == 0:
+		return p.buffer.Absence(ctx)
+	}
+	return ""
+}
+
+// chosen reports whether a stream is asked for.
+func (p *planner) chosen(stream string) bool {
+	return p.options.patterns == nil || p.options.patterns.Match(stream)
+}
+
+func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Progress) error {
+	b, plan := p.buffer, p.plan
+	if p.options.patterns != nil {
+		b = b.Only(p.options.patterns)
+	}
+	o.Log = p.log.With("job", jobs.Trim)
+	o.OnProgress = func(at sweep.Progress) { progress.Show(jobs.TrimProgress(at, progress.Took())) }
+	var weighing error
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
-		if t.Entries > 0 {
-			plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Estimated: t.Estimated, Reason: t.Reason()})
+		for _, kept := range t.Protected {
+			plan.Protect(report.Protection{Stream: t.Stream, By: string(kept.By), Group: kept.Group, Entries: kept.Entries,
+				Estimated: t.Estimated, Reason: kept.Reason()})
 		}
-		for _, p := range t.Protected {
-			plan.Protect(report.Protection{
-				Stream: t.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Estimated: t.Estimated, Reason: p.Reason(),
-			})
+		if t.Entries == 0 {
+			return
+		}
+		if p.waiting = append(p.waiting, t); len(p.waiting) == weighedAtOnce {
+			weighing = errors.Join(weighing, p.weigh(ctx))
 		}
 	})
+	if failed := errors.Join(weighing, p.weigh(ctx)); err == nil {
+		err = failed
+	}
 	if err == nil && r.Errors > 0 {
 		err = fmt.Errorf("trim: %d streams could not be judged: %w", r.Errors, errors.Join(r.Examples...))
 	}
@@ -82,23 +162,62 @@ func planTrim(ctx context.Context, b *buffer.Buffer, o sweep.Options, plan *repo
 	return err
 }
 
-func planCleanup(ctx context.Context, b *buffer.Buffer, o cleanup.Options, plan *report.Plan) error {
-	r, err := cleanup.New(b, o).Plan(ctx, func(c cleanup.Action) {
+// weighedAtOnce is how many trims are weighed in one pipeline.
+const weighedAtOnce = 64
+
+// weigh adds the trims that wait to the plan, with what they would free.
+func (p *planner) weigh(ctx context.Context) error {
+	names := make([]string, len(p.waiting))
+	for i, t := range p.waiting {
+		names[i] = t.Stream
+	}
+	each := make([]float64, len(names))
+	var err error
+	if len(names) > 0 {
+		var known []float64
+		if known, err = p.buffer.OldestBytes(ctx, names); err == nil {
+			each = known
+		}
+	}
+	for i, t := range p.waiting {
+		bytes := int64(each[i] * float64(t.Entries))
+		p.plan.Summary.TrimBytes += bytes
+		p.plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Bytes: bytes, Estimated: t.Estimated, Reason: t.Reason()})
+	}
+	p.waiting = p.waiting[:0]
+	return err
+}
+
+func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
+	o.Log = p.log.With("job", jobs.Cleanup)
+	counts := make(map[cleanup.Kind]int64)
+	r, err := cleanup.New(p.buffer, o).Plan(ctx, func(c cleanup.Action) {
+		if !p.chosen(c.Stream) {
+			return
+		}
+		counts[c.Kind]++
 		action := report.Action{Action: string(c.Kind), Stream: c.Stream, Reason: c.Reason}
 		if c.Kind == cleanup.Expire || c.Kind == cleanup.Abandon {
 			action.Session = &c.Session
 		}
-		plan.Add(action)
+		p.plan.Add(action)
 	})
-	s := &plan.Summary
-	s.Streams, s.Sessions, s.Brake = max(s.Streams, r.Streams), r.Sessions, r.Brake
+	s := &p.plan.Summary
+	s.Sessions, s.Brake = r.Sessions, r.Brake
 	s.ExpireSessions, s.AbandonSessions = r.SessionsExpired, r.SessionsAbandoned
 	s.RetireStreams, s.RestoreStreams, s.DropNames = r.StreamsRetired, r.StreamsRestored, r.NamesDropped
+	if p.options.patterns != nil {
+		// The guard judges all; the counts are of what was asked for.
+		s.ExpireSessions, s.AbandonSessions = counts[cleanup.Expire], counts[cleanup.Abandon]
+		s.RetireStreams, s.RestoreStreams, s.DropNames = counts[cleanup.Retire], counts[cleanup.Restore], counts[cleanup.DropName]
+	} else {
+		s.Streams = max(s.Streams, r.Streams)
+	}
 	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
 	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
-	plan.Failed = append(plan.Failed, r.Failed...)
+	p.plan.Failed = append(p.plan.Failed, r.Failed...)
 	if err != nil {
-		plan.Failed = append(plan.Failed, err.Error())
+		p.plan.Failed = append(p.plan.Failed, err.Error())
 	} else if r.Errors > 0 {
 		err = fmt.Errorf("clean-up: %d items could not be judged", r.Errors)
 	}

@@ -18,7 +18,10 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run the daemon: every enabled job on its schedule, until SIGTERM or SIGINT",
-		Args:  cobra.NoArgs,
+		Long: "run does every enabled job on its schedule, and serves the status page, until SIGTERM or SIGINT.\n" +
+			"It goes on trying where Redis cannot be used, and says why in /health.",
+		Example: "  STREAMKEEPER_REDIS_URL=redis://redis:6379/0 streamkeeper run\n  streamkeeper run --dry-run",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			config, log, err := a.load()
 			if err != nil {
@@ -35,11 +38,7 @@ func (a *app) runCommand() *cobra.Command {
 // serve runs the daemon until ctx ends, and then stops gracefully.
 func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o daemonOptions) error {
 	a.patience.Store(int64(config.ShutdownGrace))
-	d, err := a.newDaemon(ctx, config, log, o)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.buffer.Close() }()
+	d := a.newDaemon(config, log, o)
 	group, ctx := errgroup.WithContext(ctx)
 	// HTTP outlives the jobs, so that /health can say that they are stopping.
 	httpCtx, stopHTTP := context.WithCancel(context.WithoutCancel(ctx))
@@ -58,7 +57,7 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		}
 		server := web.New(web.Options{
 			Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log,
-			Alive: d.scheduler.Alive, Patience: shareOf(config.ShutdownGrace),
+			Alive: d.alive, Patience: shareOf(config.ShutdownGrace),
 		})
 		group.Go(func() error { return server.Serve(httpCtx, listener) })
 	}
@@ -67,15 +66,15 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 	}
 	group.Go(func() error {
 		defer stopHTTP()
-		err := d.scheduler.Run(ctx)
+		err := d.work(ctx)
 		if errors.Is(err, schedule.ErrGraceExceeded) {
 			return fmt.Errorf("stopping: %w", err)
 		}
 		return err
 	})
-	log.Info("started", "version", a.Version, "redis", d.address, "redis_version", d.buffer.Server().Version,
-		"mode", d.buffer.Server().Mode, "jobs", config.Jobs.Enabled(), "dry_run", o.dryRun)
-	err = group.Wait()
+	log.Info("started", "version", a.Version, "redis", d.address, "jobs", config.Jobs.Enabled(),
+		"limits", config.Jobs.Limits(), "dry_run", o.dryRun)
+	err := group.Wait()
 	log.Info("stopped")
 	return err
 }

@@ -15,25 +15,30 @@ import (
 // status is what the page shows; it asks Redis for a sign of life.
 func (d *daemon) status(ctx context.Context) web.Status {
 	now := time.Now()
-	scheduled := d.scheduler.Status()
 	s := web.Status{
 		Version: d.app.Version, Revision: d.app.revision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
-		DryRun: d.o.dryRun, Stopping: scheduled.Stopping,
-		Leader:  web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)},
+		DryRun:  d.o.dryRun,
+		Redis:   web.Redis{Address: d.address},
+		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},
 		Streams: streamsStatus(d.meters.Snapshot()),
 	}
 	last, errs := d.news.all()
 	s.Errors, s.Doctor = errs, d.news.seen().status()
+	working := d.now.Load()
+	if working == nil {
+		s.Redis.Error = d.whyNot()
+		return s
+	}
+	scheduled := working.scheduler.Status()
+	s.Stopping = scheduled.Stopping
+	s.Leader = web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)}
 	if scheduled.LeaseError != nil {
 		s.Leader.Error = scheduled.LeaseError.Error()
 	}
-	server := d.buffer.Server()
-	s.Redis = web.Redis{Address: d.address, Version: server.Version, Mode: server.Mode}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	if err := d.buffer.Ping(ctx); err != nil {
-		s.Redis.Error = err.Error()
-	}
+	s.Redis = redisStatus(ctx, d.address, working.buffer)
+	d.mu.Lock()
+	s.Redis.Denied, s.Redis.Absence = d.denied, d.absence
+	d.mu.Unlock()
 	for _, j := range scheduled.Jobs {
 		last := last[j.Name]
 		job := jobStatus(j, d.summary(last.result))
@@ -49,6 +54,31 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		}
 	}
 	return s
+}
+
+// whyNot is why Redis was not reached yet.
+func (d *daemon) whyNot() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.trouble == nil {
+		return "not asked yet"
+	}
+	return d.trouble.Error()
+}
+
+// redisStatus asks Redis for a sign of life, and whether it is still the one to
+// work on.
+func redisStatus(ctx context.Context, address string, b *buffer.Buffer) web.Redis {
+	server := b.Server()
+	r := web.Redis{Address: address, Version: server.Version, Mode: server.Mode}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if err := b.Ping(ctx); err != nil {
+		r.Error = err.Error()
+	} else if err := b.Refusal(ctx); err != nil {
+		r.Refused = err.Error()
+	}
+	return r
 }
 
 // summary says in words what a run did; nothing if there was none.

@@ -9,7 +9,7 @@ import (
 )
 
 // redraws reports whether what was written can be written over: on a terminal
-// that is not a dumb one. NO_COLOR has nothing to say here, as there is none.
+// that is not a dumb one.
 func (a *app) redraws(w io.Writer) bool { return isTerminal(w) && !a.DumbTerminal }
 
 // live is a table in place on a terminal, and w as it is anywhere else.

@@ -10,14 +10,19 @@ import (
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print version, revision and Go version",
-		Args:  cobra.NoArgs,
+		Use:     "version",
+		Short:   "Print version, revision and Go version",
+		Example: "  streamkeeper version",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.Stdout, "streamkeeper %s (revision %s, %s)\n", a.Version, a.revision(), runtime.Version())
+			_, err := fmt.Fprintln(a.Stdout, a.versionText())
 			return err
 		},
 	}
+}
+
+func (a *app) versionText() string {
+	return fmt.Sprintf("streamkeeper %s (revision %s, %s)", a.Version, a.revision(), runtime.Version())
 }
 
 // revision is the commit that was built, as stamped or as Go noted it.

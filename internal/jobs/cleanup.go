@@ -109,6 +109,9 @@ func prepareCleanup(e Env) run {
 	cleaner := cleanup.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		result := new(CleanupResult)
+		if err := e.refusal(ctx); err != nil {
+			return result, err
+		}
 		once := cleaner.Run
 		if e.DryRun {
 			once = func(ctx context.Context) (cleanup.Report, error) {
@@ -227,6 +230,11 @@ func release(until time.Time) string {
 
 // Remark implements [Result].
 func (c *CleanupResult) Remark() string { return c.Lost }
+
+// Found implements [Result].
+func (c *CleanupResult) Found() int64 {
+	return c.Streams + c.Sessions + c.SessionsForeign + c.SessionsMalformed
+}
 
 // Failed implements [Result].
 func (c *CleanupResult) Failed() int64 { return c.Errors }

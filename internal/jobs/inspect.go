@@ -116,6 +116,9 @@ func (r *InspectResult) Sentence(bool) string {
 		human.Count(r.Valid), human.Count(r.Warn), human.Count(r.Invalid))
 }
 
+// Found implements [Result].
+func (r *InspectResult) Found() int64 { return r.Messages }
+
 // Failed implements [Result].
 func (r *InspectResult) Failed() int64 { return r.errors }
 

@@ -134,6 +134,15 @@ type Listener struct {
 // log is that of a job.
 func (e Env) log(job string) *slog.Logger { return e.Log.With("job", job) }
 
+// refusal is why what removes may not run now: on a replica it would change what
+// the master knows nothing of.
+func (e Env) refusal(ctx context.Context) error {
+	if e.DryRun {
+		return nil
+	}
+	return e.Buffer.Refusal(ctx)
+}
+
 // progress tells how far a job is.
 func (e Env) progress(job, doing string) {
 	if e.OnProgress != nil {

@@ -81,6 +81,9 @@ type MetricsResult struct {
 // Sentence implements [Result].
 func (*MetricsResult) Sentence(bool) string { return "" }
 
+// Found implements [Result].
+func (*MetricsResult) Found() int64 { return 0 }
+
 // Failed implements [Result].
 func (*MetricsResult) Failed() int64 { return 0 }
 

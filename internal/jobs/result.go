@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Result is what one run of a job did. As JSON it is what `once` prints.
@@ -18,6 +19,8 @@ type Result interface {
 	// Remark is what else there is to say, in a sentence of its own; "" for
 	// nothing.
 	Remark() string
+	// Found is how many streams, sessions and messages there were to look at.
+	Found() int64
 	// Failed is how many single items failed.
 	Failed() int64
 	// Stopped is why the mass-deletion guard stopped the run; "" if it did not.
@@ -36,6 +39,8 @@ type Head struct {
 	Seconds float64 `json:"seconds"`
 	// Error is why the run failed; "" if it did not.
 	Error string `json:"error"`
+	// Class is the kind of that error.
+	Class redisconn.Class `json:"-"`
 }
 
 // Outcome implements [Result].
@@ -55,7 +60,7 @@ func (h *Head) took() time.Duration { return time.Duration(h.Seconds * float64(t
 func (h *Head) finish(job string, took time.Duration, err error) {
 	h.Job, h.OK, h.Seconds = job, err == nil, took.Round(time.Microsecond).Seconds()
 	if err != nil {
-		h.Error = err.Error()
+		h.Error, h.Class = err.Error(), redisconn.ClassOf(err)
 	}
 }
 

@@ -142,6 +142,9 @@ func prepareTrim(e Env) run {
 	trimmer := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		started, lengths = time.Now(), e.Metrics.NewLengths()
+		if err := e.refusal(ctx); err != nil {
+			return new(TrimResult), err
+		}
 		e.Metrics.TrimStarted()
 		once := trimmer.Run
 		if e.DryRun {
@@ -210,6 +213,9 @@ func (r *TrimResult) Sentence(dryRun bool) string {
 
 // Remark implements [Result].
 func (r *TrimResult) Remark() string { return r.Pressure }
+
+// Found implements [Result].
+func (r *TrimResult) Found() int64 { return r.Streams }
 
 // Failed implements [Result].
 func (r *TrimResult) Failed() int64 { return r.Errors }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +29,9 @@ type (
 	Secret = Setting[string, secretSyntax]
 	// File is the path of a file that can be read.
 	File = Setting[string, fileSyntax]
+	// PromFile is the path of a file that is written for node_exporter's textfile
+	// collector.
+	PromFile = Setting[string, promFileSyntax]
 	// Bool is a switch.
 	Bool = Setting[bool, boolSyntax]
 	// Count is a whole number from 0.
@@ -97,6 +101,15 @@ func (fileSyntax) parse(text string) (string, error) {
 	}
 	if !info.Mode().IsRegular() {
 		return "", errors.New("is a pipe or a device; allowed: the path of a file")
+	}
+	return text, nil
+}
+
+type promFileSyntax struct{ plain[string] }
+
+func (promFileSyntax) parse(text string) (string, error) {
+	if filepath.Ext(text) != ".prom" || filepath.Base(text) == ".prom" {
+		return "", errors.New("node_exporter's textfile collector reads files *.prom alone; allowed: a path that ends in .prom")
 	}
 	return text, nil
 }

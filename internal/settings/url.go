@@ -27,6 +27,24 @@ func (redisURLSyntax) parse(text string) (string, error) {
 func (redisURLSyntax) format(value string) string { return maskURL(value) }
 func (redisURLSyntax) mask(text string) string    { return maskURL(text) }
 
+// WebURL is the URL of a service that speaks HTTP; its user part may hold a
+// password.
+type WebURL = Setting[string, webURLSyntax]
+
+type webURLSyntax struct{ plain[string] }
+
+func (webURLSyntax) parse(text string) (string, error) {
+	u, ok := readURL(text)
+	if !ok || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" {
+		return "", errors.New("not a URL; allowed: http://host:port or https://host:port, with a path; " +
+			"characters such as / ? # @ , in a user or password must be percent-encoded")
+	}
+	return text, nil
+}
+
+func (webURLSyntax) format(value string) string { return maskURL(value) }
+func (webURLSyntax) mask(text string) string    { return maskURL(text) }
+
 func checkRedisURL(text string) error {
 	const allowed = "; allowed: redis://host:6379/0, rediss://host:6379/0, unix:///path/redis.sock, " +
 		"with ?master_name=name&addr=host:port for Sentinel or ?addr=host:port for a cluster"
@@ -88,6 +106,8 @@ func maskURL(text string) string {
 		user, _, hasPassword := strings.Cut(rest[:at], ":")
 		if hasPassword {
 			rest = user + ":" + masked + rest[at:]
+		} else { // a password may stand in the user's place by mistake
+			rest = masked + rest[at:]
 		}
 	}
 	if before, query, found := strings.Cut(rest, "?"); found {

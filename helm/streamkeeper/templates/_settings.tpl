@@ -4,6 +4,7 @@ redis.url: REDIS_URL
 redis.username: REDIS_USERNAME
 redis.sentinel.username: REDIS_SENTINEL_USERNAME
 redis.timeout: REDIS_TIMEOUT
+redis.allowReplica: REDIS_ALLOW_REPLICA
 redis.tls.serverName: REDIS_TLS_SERVER_NAME
 buffer.streamsKey: STREAMS_KEY
 buffer.streamPrefix: STREAM_PREFIX
@@ -44,6 +45,8 @@ inspect.encoding: INSPECT_ENCODING
 inspect.maxBurst: INSPECT_MAX_BURST
 metrics.interval: METRICS_INTERVAL
 metrics.streams: METRICS_STREAMS
+metrics.file: METRICS_FILE
+metrics.push.url: PUSH_URL
 daemon.http.port: LISTEN
 lease.enabled: LEASE_ENABLED
 lease.ttl: LEASE_TTL
@@ -59,6 +62,7 @@ redis.secret.usernameKey: REDIS_USERNAME
 redis.secret.passwordKey: REDIS_PASSWORD_FILE
 redis.sentinel.secret.usernameKey: REDIS_SENTINEL_USERNAME
 redis.sentinel.secret.passwordKey: REDIS_SENTINEL_PASSWORD_FILE
+metrics.push.secret.urlKey: PUSH_URL_FILE
 redis.tls.secret.caKey: REDIS_TLS_CA_FILE
 redis.tls.secret.certKey: REDIS_TLS_CERT_FILE
 redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE

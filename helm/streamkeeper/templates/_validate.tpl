@@ -45,7 +45,7 @@
 
 {{- define "streamkeeper.validateSecrets" -}}
 {{- with .Values.redis -}}
-{{- range $name, $secret := dict "redis.secret" .secret "redis.sentinel.secret" .sentinel.secret "redis.tls.secret" .tls.secret -}}
+{{- range $name, $secret := dict "redis.secret" .secret "redis.sentinel.secret" .sentinel.secret "redis.tls.secret" .tls.secret "metrics.push.secret" $.Values.metrics.push.secret -}}
 {{- $keys := compact (values (omit $secret "name")) -}}
 {{- if and $keys (not $secret.name) -}}
 {{- fail (printf "%s has keys and no name: name the Secret that holds them" $name) -}}
@@ -57,6 +57,9 @@
 {{- if and $user.username $user.secret.usernameKey -}}
 {{- fail (printf "%s.username and %s.secret.usernameKey are both set: give one of them" $name $name) -}}
 {{- end -}}
+{{- end -}}
+{{- if and $.Values.metrics.push.url $.Values.metrics.push.secret.urlKey -}}
+{{- fail "metrics.push.url and metrics.push.secret.urlKey are both set: give one of them" -}}
 {{- end -}}
 {{- with .tls.secret -}}
 {{- if ne (empty .certKey) (empty .keyKey) -}}

@@ -1,0 +1,122 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Screen is a terminal that tables are fitted to.
+type Screen struct {
+	io.Writer
+	// Width is in characters, 0 for as wide as need be.
+	Width int
+	// Colour marks what went well, what needs a look, and what failed.
+	Colour bool
+}
+
+// gap stands between two columns.
+const gap = 2
+
+// leastWrapped is how narrow the last column may become.
+const leastWrapped = 20
+
+// colours of words that say how something went, where they are a whole cell.
+var colours = map[string]string{
+	"ok": "32", "warn": "33", "stopped": "33", "failed": "31", "invalid": "31",
+}
+
+// writeTable writes rows in columns, of which the first row is the heading. On a
+// screen the last column is wrapped at its edge.
+func writeTable(w io.Writer, rows [][]string) error {
+	screen, _ := w.(Screen)
+	widths := columnWidths(rows)
+	var b strings.Builder
+	for _, row := range rows {
+		screen.writeRow(&b, row, widths)
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil {
+		return fmt.Errorf("writing the table: %w", err)
+	}
+	return nil
+}
+
+// columnWidths are those of all columns but the last of each row, which may be as
+// long as it likes.
+func columnWidths(rows [][]string) []int {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row[:len(row)-1] {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+func (s Screen) writeRow(b *strings.Builder, row []string, widths []int) {
+	indent := 0
+	for i, cell := range row[:len(row)-1] {
+		s.writeCell(b, cell)
+		b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap))
+		indent += widths[i] + gap
+	}
+	last := row[len(row)-1]
+	room := s.Width - indent
+	if s.Width == 0 || utf8.RuneCountInString(last) <= room {
+		s.writeCell(b, last)
+		b.WriteByte('\n')
+		return
+	}
+	if room < leastWrapped {
+		b.WriteByte('\n')
+		indent = 4
+		b.WriteString(strings.Repeat(" ", indent))
+		room = max(leastWrapped, s.Width-indent)
+	}
+	for i, line := range wrap(last, room) {
+		if i > 0 {
+			b.WriteString(strings.Repeat(" ", indent))
+		}
+		b.WriteString(line + "\n")
+	}
+}
+
+func (s Screen) writeCell(b *strings.Builder, cell string) {
+	colour := colours[cell]
+	if !s.Colour || colour == "" {
+		b.WriteString(cell)
+		return
+	}
+	b.WriteString("\x1b[" + colour + "m" + cell + "\x1b[0m")
+}
+
+// wrap breaks a text at spaces into lines of at most so many characters, and words
+// that are longer anywhere.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		for utf8.RuneCountInString(word) > width {
+			if line != "" {
+				lines, line = append(lines, line), ""
+			}
+			runes := []rune(word)
+			lines, word = append(lines, string(runes[:width])), string(runes[width:])
+		}
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+			lines, line = append(lines, line), word
+		default:
+			line += " " + word
+		}
+	}
+	if line != "" || len(lines) == 0 {
+		lines = append(lines, line)
+	}
+	return lines
+}
