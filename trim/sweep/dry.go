@@ -67,19 +67,14 @@ func (d *dryStore) read(ctx context.Context, calls []buffer.Trim) error {
 	return nil
 }
 
-// What a plan counts one by one of a stream, and of how many streams; of those
-// beyond it counts less.
-const (
-	mostCountedOf    = 10_000
-	mostCountedBytes = 16 << 20
-	mostCounted      = 200
-)
+// mostCounted is of how many streams a plan counts many entries.
+const mostCounted = 200
 
 func (d *dryStore) most() buffer.CountLimit {
 	if len(d.streams) < mostCounted {
-		return buffer.CountLimit{Entries: mostCountedOf, Bytes: mostCountedBytes}
+		return countMany
 	}
-	return buffer.CountLimit{Entries: 2*fewEntries + 1, Bytes: 1 << 20}
+	return countFew
 }
 
 // describe adds to a cut what the store knows of the stream.
@@ -325,7 +320,9 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (re
 		return result, nil
 	}
 	result.Removed = s.remove(free, call)
-	if free < over && result.Removed < min(over, call.Limit) {
+	// Where so many may go and none did, it is the macro node that holds them.
+	large := !call.Exact && result.Removed == 0 && free >= min(call.Limit, fewEntries+1)
+	if free < over && result.Removed < min(over, call.Limit) && !large {
 		result.HeldBy = holder
 	}
 	return result, nil

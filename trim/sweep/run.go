@@ -27,8 +27,10 @@ type run struct {
 	// probes and looks are how many calls that remove little or nothing go
 	// into one pipeline.
 	probes, looks int
-	// examined is how many streams were examined one by one.
+	// examined is how many streams were examined one by one, and counted how many
+	// entries are counted in each.
 	examined int
+	counted  buffer.CountLimit
 	// settled is called with what came of each stream.
 	settled func(c *stream, cut trim.Cut)
 }
@@ -43,7 +45,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), probes: firstProbes, looks: firstLooks,
+		queue: newQueue(), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 

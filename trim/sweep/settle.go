@@ -133,7 +133,7 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) er
 		if count.below.IsZero() {
 			continue
 		}
-		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, fewCounted(info))
+		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, r.counted)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,9 @@ func countBelow(ctx context.Context, store Store, stream string, info buffer.Str
 	return min(info.Length-above, max(below, info.Length-trim.EstimateAbove(info, id))), true, nil
 }
 
-// fewCounted is how many entries a run counts to say what protects them.
-func fewCounted(info buffer.StreamInfo) buffer.CountLimit {
-	return buffer.CountLimit{Entries: 2*trim.NodeEntries(info) + 1, Bytes: 1 << 20}
-}
+// How many entries of a stream are counted one by one: few in a run, many in a
+// plan, of not too many streams.
+var (
+	countFew  = buffer.CountLimit{Entries: 2*fewEntries + 1, Bytes: 1 << 20}
+	countMany = buffer.CountLimit{Entries: 10_000, Bytes: 16 << 20}
+)
