@@ -143,6 +143,8 @@ type Cleaner struct {
 	// toldForeign: the log has said that there are foreign entries.
 	toldForeign bool
 	lookBounds  lookBounds
+	// turns are what the last run left to the next.
+	turns turns
 	// streams is how many names the last run left.
 	streams int64
 }

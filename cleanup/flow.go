@@ -62,6 +62,10 @@ type flows struct {
 	page          []registry.Session
 	bytes, memory int64
 	bounds        lookBounds
+	// turns says which streams' turn it is; short: the first scan could not read
+	// all of theirs.
+	turns turns
+	short bool
 	// second: it is the second scan; unsure: the first left it open for which of
 	// several sessions messages count.
 	second, unsure bool
@@ -79,10 +83,10 @@ type looker interface {
 	Spread(ctx context.Context, stream string, points []time.Time, before buffer.ID, bytes int64) (int, buffer.Arrived, error)
 }
 
-func newFlows(store looker, l Limits, bounds lookBounds, now time.Time) *flows {
+func newFlows(store looker, l Limits, bounds lookBounds, t turns, now time.Time) *flows {
 	return &flows{
 		store: store, limits: l, now: now, seed: maphash.MakeSeed(), looks: make(map[string]*look), silent: make(map[uint64]glance),
-		seen: newFilter(), bounds: bounds,
+		seen: newFilter(), bounds: bounds, turns: t,
 	}
 }
 
@@ -243,7 +247,7 @@ func (f *flows) start(ctx context.Context, sessions []registry.Session) error {
 	chosen := make(map[string]bool)
 	for i := range sessions {
 		s := &sessions[i]
-		if !asks(s) || chosen[s.Stream] || !f.due(s.Stream) {
+		if !asks(s) || chosen[s.Stream] || !f.turns.has(s.Stream) || !f.due(s.Stream) {
 			continue
 		}
 		chosen[s.Stream] = true
@@ -252,7 +256,7 @@ func (f *flows) start(ctx context.Context, sessions []registry.Session) error {
 	for len(wanted) > 0 {
 		batch := wanted[:min(len(wanted), startBatch)]
 		wanted = wanted[len(batch):]
-		if f.left() <= 0 {
+		if f.isSpent() {
 			return nil // not looked at is unknown
 		}
 		arrived, err := f.store.Arrivals(ctx, batch)
@@ -279,6 +283,17 @@ func (f *flows) left() int64 {
 	}
 	return most - f.bytes
 }
+
+// isSpent reports whether this scan may read no more, and keeps in mind that the
+// first could not read all.
+func (f *flows) isSpent() bool {
+	spent := f.left() <= 0
+	f.short = f.short || spent && !f.second
+	return spent
+}
+
+// nextTurns are for the next run.
+func (f *flows) nextTurns() turns { return f.turns.next(f.short, f.bytes < f.bounds.read/4) }
 
 // lastGlance is when a stream was last asked; false if it never was.
 func (f *flows) lastGlance(stream string) (g glance, known bool) {
@@ -447,7 +462,7 @@ func (f *flows) find(ctx context.Context, s *registry.Session, limit time.Durati
 	}
 	key := f.mark(s.ID)
 	for !f.answers(l, l.seen[key], limit, messages) {
-		if l.failed != nil || f.left() <= 0 {
+		if l.failed != nil || f.isSpent() {
 			return nil, false, nil //nolint:nilerr // as in refresh
 		}
 		more, err := f.advance(ctx, l, s.Stream, limit)
@@ -525,7 +540,7 @@ func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.D
 // lookAt looks at the first messages from some points in time on. It returns
 // what it found with the first call.
 func (f *flows) lookAt(ctx context.Context, l *look, stream string, points []time.Time) (first []buffer.Mark, err error) {
-	for len(points) > 0 && f.left() > 0 {
+	for len(points) > 0 && !f.isSpent() {
 		done, a, err := f.store.Spread(ctx, stream, points, l.next, f.left())
 		if redisconn.IsLost(err) {
 			return nil, err

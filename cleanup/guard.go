@@ -337,6 +337,7 @@ func (r *run) setLeft(ctx context.Context, sessions, streams int64) error {
 	if r.unreadable.Overflow() {
 		facts[leftOverflow] = r.overflowSince().UnixMilli()
 	}
+	r.flows.nextTurns().noteIn(facts)
 	if streams == 0 && r.guard.lost > 0 {
 		facts[leftLost] = r.guard.lost
 	}

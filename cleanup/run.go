@@ -59,6 +59,9 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 	if !redisconn.IsLost(err) {
 		err = errors.Join(err, r.restore(ctx))
 	}
+	if !r.dry() && r.flows != nil {
+		c.turns = r.flows.nextTurns()
+	}
 	r.record.summarize(r.report)
 	r.tellHoldsAll()
 	c.toldForeign = c.toldForeign || r.record.tellForeign()
@@ -82,7 +85,6 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	if r.now, err = store.Now(ctx); err != nil {
 		return r, err
 	}
-	r.flows = newFlows(store, c.o.Limits, c.lookBounds, r.now)
 	r.found.allLayouts = all || c.keysDue(r.now)
 	if err := r.warnUnusable(ctx); err != nil {
 		return r, err
@@ -90,6 +92,7 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	if err := r.readLeft(ctx); err != nil {
 		return r, err
 	}
+	r.flows = newFlows(store, c.o.Limits, c.lookBounds, r.turns(), r.now)
 	if r.streams.groups, err = store.GroupNotes(ctx); err != nil {
 		return r, err
 	}
