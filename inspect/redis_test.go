@@ -225,27 +225,3 @@ func TestACancelledRunEndsWithoutGoroutines(t *testing.T) {
 		t.Error("the run did not end")
 	}
 }
-
-func TestForeignEntriesAreNoSessions(t *testing.T) {
-	s := redistest.Start(t)
-	ctx := t.Context()
-	add(t, s.Client, "good", millis(0), "id", 1, "data", payload(t, burst.Frame, 64<<10))
-	s.Client.HSet(ctx, "sessions:one", "streamSessionId", 1, "streamName", "good", "lastUpdated", 1_700_000_000_000)
-	// What other programs keep there.
-	s.Client.HSet(ctx, "sessions:web", "user", "bob", "updated", "1700000000000", "json", "[]")
-	s.Client.Set(ctx, "sessions:lock", "x", 0)
-	s.Client.RPush(ctx, "sessions:list", "x")
-	s.Client.HSet(ctx, "sessions", "token", `{"user":"bob","updated":1}`, "raw", "\xff\x00{", "n:updated", "1", "a:b", "c", "", "")
-	for _, hash := range []string{"a Hash", "no Hash"} {
-		_, report := inspectAll(t, New(open(t, s.Addr), Options{Samples: 3, CrossCheck: true}))
-		for _, summary := range report.Summaries {
-			if summary.Stream != "good" || len(summary.Hints) > 0 || summary.Sessions != 1 {
-				t.Errorf("%s: %+v", hash, summary)
-			}
-		}
-		if len(report.Summaries) != 1 || len(report.Hints) > 0 {
-			t.Errorf("%s: %+v", hash, report)
-		}
-		s.Client.Set(ctx, "sessions", "taken", 0)
-	}
-}

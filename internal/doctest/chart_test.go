@@ -315,7 +315,7 @@ func loadRendered(t *testing.T, container map[string]string) []settings.Shown {
 	var environment []string
 	for name, value := range container {
 		switch {
-		case strings.HasSuffix(name, "_FILE"):
+		case strings.HasSuffix(name, "_FILE") && name != "METRICS_FILE":
 			value = file
 		case name == "REDIS_URL" && value == "":
 			value = "redis://redis:6379/0"
