@@ -31,7 +31,7 @@ demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
 # Prometheus is a lot to install for one check, so only CI insists on it.
 .PHONY: test
 test: ## everything with the race detector, on an embedded Redis and on real ones that the tests start
-	scripts/need cc redis-server $(if $(CI),promtool)
+	scripts/need cc redis-server $(if $(CI),promtool python3-prometheus-client)
 	go test -race ./...
 
 .PHONY: bench
@@ -73,6 +73,15 @@ helm-docs: $(BIN)/helm-docs ## the chart's README, from values.yaml
 rules: ## check and test the alert rules
 	scripts/need promtool
 	scripts/check-rules helm/streamkeeper/rules
+
+.PHONY: monitoring
+monitoring: ## test the mixin, and read the dashboard as strictly as Grafana's own types do
+	scripts/need promtool
+	cd tools/monitoring && go test ./...
+
+.PHONY: live-alerts
+live-alerts: ## judge the alerts with a real Prometheus, Pushgateway and node_exporter; five minutes
+	scripts/live-alerts
 
 .PHONY: kube
 kube: build $(BIN)/helm $(BIN)/etcd $(BIN)/kwok $(CLUSTER:%=$(BIN)/%) ## install, upgrade, test and uninstall the chart on a real Kubernetes API server; builds that first, ten minutes

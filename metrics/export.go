@@ -1,12 +1,13 @@
 package metrics
 
 import (
-	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Bounds of what scraping may cost.
@@ -17,20 +18,19 @@ const (
 
 // Handler serves all series, as OpenMetrics to those who ask for it.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(prometheus.Gatherers{m.ours, m.process}, promhttp.HandlerOpts{
+	return promhttp.HandlerFor(prometheus.Gatherers{m.ours, withoutClash(m.process)}, promhttp.HandlerOpts{
 		EnableOpenMetrics:   true,
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 	})
 }
 
-// WriteFile leaves the series in a file for node_exporter's textfile collector,
-// whose name must end in .prom. The file is replaced at once, never seen half
-// written. The series of the Go runtime are left out: node_exporter has its own
-// under the same names.
-func (m *Metrics) WriteFile(path string) error {
-	if err := prometheus.WriteToTextfile(path, m.ours); err != nil {
-		return fmt.Errorf("writing metrics to %s: %w", path, err)
-	}
-	return nil
+// withoutClash leaves out the counter go_memstats_alloc_bytes_total: in
+// OpenMetrics its family has the name of the gauge go_memstats_alloc_bytes, and
+// a strict parser refuses the whole page.
+func withoutClash(g prometheus.Gatherer) prometheus.Gatherer {
+	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		families, err := g.Gather()
+		return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes_total" }), err
+	})
 }

@@ -14,7 +14,7 @@ func TestAFileHoldsOurSeriesAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "streamkeeper.prom")
 	m := busy()
 	for range 2 { // the second time it replaces the first
-		if err := m.WriteFile(path); err != nil {
+		if err := m.WriteFile(path, Endings{"trim": Good}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -44,7 +44,7 @@ func TestAFileHoldsOurSeriesAlone(t *testing.T) {
 
 func TestAFileThatCannotBeWrittenIsAnError(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
-	if err := newMetrics(1).WriteFile(path); err == nil || !strings.Contains(err.Error(), path) {
+	if err := newMetrics(1).WriteFile(path, nil); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want one that names %s", err, path)
 	}
 }

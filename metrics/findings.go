@@ -11,7 +11,7 @@ type findingSeries struct {
 func newFindingSeries(f factory, checks, severities []string) findingSeries {
 	s := findingSeries{checks: checks, severities: severities}
 	s.vec = f.auto.NewGaugeVec(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "doctor_findings", Help: "What a glance after the last clean-up found, by check; 0 on a follower.",
+		Namespace: namespace, Name: f.noted("doctor_findings"), Help: "What a glance after the last clean-up found, by check; 0 on a follower.",
 	}, []string{"check", "severity"})
 	s.forget()
 	return s

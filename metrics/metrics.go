@@ -37,11 +37,22 @@ type Options struct {
 	Reasons []string
 	// Checks and Severities are the values of the labels of the doctor's findings.
 	Checks, Severities []string
-	// Limit is how many entries the policy lets a stream have, 0 for any number;
-	// nil if no stream has a limit.
-	Limit func(stream string) int64
+	// Periods are the times between two runs of each job; none where it is off or
+	// where nobody knows.
+	Periods map[string]time.Duration
+	// Limits are what the policy lets a stream have; nil if no stream has a limit.
+	Limits func(stream string) Limits
+	// DryRun says that nothing is removed, and OneShot that this process does its
+	// jobs once.
+	DryRun, OneShot bool
 	// Now is this machine's clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// Limits are what a policy lets a stream have; 0 for no limit.
+type Limits struct {
+	Entries int64
+	Age     time.Duration
 }
 
 // Metrics are all series. The methods may be called by several goroutines at
@@ -51,7 +62,9 @@ type Metrics struct {
 	// ours holds streamkeeper's own series, and process those of the Go runtime,
 	// which node_exporter has of itself under the same names.
 	ours, process *prometheus.Registry
-	now           func() time.Time
+	// owners say whose each family of ours is.
+	owners map[string]string
+	now    func() time.Time
 
 	redis   redisSeries
 	jobs    jobSeries
@@ -66,10 +79,16 @@ type Metrics struct {
 	// unread counts lines of the log.
 	unread prometheus.Counter
 
+	// reloaded and reloadedAt are of the configuration.
+	reloaded, reloadedAt prometheus.Gauge
+
 	// mu makes leading and what only a leader shows change together.
 	mu      sync.Mutex
 	leading bool
 	leader  prometheus.Gauge
+
+	// firstReading lets one of several jobs that begin at once read the figures.
+	firstReading sync.Mutex
 }
 
 // New makes the metrics, in registries of their own.
@@ -80,26 +99,33 @@ func New(o Options) *Metrics {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Limit == nil {
-		o.Limit = func(string) int64 { return 0 }
+	if o.Limits == nil {
+		o.Limits = func(string) Limits { return Limits{} }
 	}
-	m := &Metrics{ours: prometheus.NewRegistry(), process: prometheus.NewRegistry(), now: o.Now}
+	m := &Metrics{ours: prometheus.NewRegistry(), process: prometheus.NewRegistry(), owners: make(map[string]string), now: o.Now}
 	m.process.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	f := newFactory(m.ours)
+	f := newFactory(m.ours, m.owners)
 	f.build(o.Version, o.Revision, o.GoVersion)
+	f.gauge("dry_run", "1 where nothing is removed, only decided.").Set(number(o.DryRun))
+	f.gauge("one_shot", "1 where a run of once left this, 0 where a daemon says it.").Set(number(o.OneShot))
+	m.reloaded = f.gauge("config_last_reload_successful", "1 where the policies of the file, or of the start, count; 0 where the file is faulty.")
+	m.reloadedAt = f.gauge("config_last_reload_success_timestamp_seconds", "When the policies were last read.")
 	m.leader = f.gauge("leader", "1 where this replica leads, which is the one that works.")
-	m.count = f.gauge("streams", "Names in the set of streams, at the last reading; 0 on a follower.")
+	m.count = f.of(ownerFigures).gauge("streams", "Names in the set of streams, at the last reading; 0 on a follower.")
 	m.unread = f.counter("log_dropped_total", "Lines of the log that were dropped because nobody took them.")
 	m.redis = newRedisSeries(f)
-	m.jobs = newJobSeries(f, o.Jobs)
-	m.trims = newTrimSeries(f)
-	m.cleanup = newCleanupSeries(f, o.Jobs)
-	m.inspect = newInspectSeries(f, o.Reasons)
-	m.findings = newFindingSeries(f, o.Checks, o.Severities)
-	m.streams = newStreamTable(o.MaxStreams, o.Limit)
+	m.jobs = newJobSeries(f.of(ownerLabel), o.Jobs)
+	for job, period := range o.Periods {
+		m.jobs.period.WithLabelValues(job).Set(period.Seconds())
+	}
+	m.trims = newTrimSeries(f.of(ownerTrim))
+	m.cleanup = newCleanupSeries(f.of(ownerCleanup), o.Jobs)
+	m.inspect = newInspectSeries(f.of(ownerInspect), o.Reasons)
+	m.findings = newFindingSeries(f.of(ownerCleanup), o.Checks, o.Severities)
+	m.streams = newStreamTable(o.MaxStreams, o.Limits, newStreamDescs(f))
 	m.ours.MustRegister(m.streams)
 	return m
 }
@@ -118,6 +144,7 @@ func (m *Metrics) Leader(leads bool) {
 	}
 	m.count.Set(0)
 	m.redis.memory(0, 0)
+	m.jobs.forget()
 	m.cleanup.forget()
 	m.findings.forget()
 	m.streams.takeLearnt()
@@ -135,6 +162,15 @@ func (m *Metrics) whileLeading(show func()) {
 
 // LogDropped counts lines of the log that nobody took.
 func (m *Metrics) LogDropped(lines int64) { m.unread.Add(float64(lines)) }
+
+// ConfigReloaded notes whether the configuration could be read, at the start and
+// later.
+func (m *Metrics) ConfigReloaded(ok bool) {
+	m.reloaded.Set(number(ok))
+	if ok {
+		m.reloadedAt.Set(float64(m.now().UnixMilli()) / 1000)
+	}
+}
 
 // RedisUp notes whether Redis answers.
 func (m *Metrics) RedisUp(up bool) { m.redis.up.Set(number(up)) }
@@ -157,17 +193,33 @@ const (
 	ResultSkipped = "skipped"
 )
 
-// JobRun notes a run of a job that ended, or that was skipped and so took no
-// time.
-func (m *Metrics) JobRun(job, result string, took time.Duration) {
-	m.jobs.runs.WithLabelValues(job, result).Inc()
-	if result == ResultSkipped {
+// Run is a run of a job that ended, or that was skipped.
+type Run struct {
+	Job string
+	// Result is one of those above.
+	Result string
+	// Took is 0 where it was skipped.
+	Took time.Duration
+	// ClocksDisagree says that it failed for that.
+	ClocksDisagree bool
+}
+
+// JobRun notes a run.
+func (m *Metrics) JobRun(r Run) {
+	m.jobs.runs.WithLabelValues(r.Job, r.Result).Inc()
+	if r.Result == ResultSkipped {
 		return
 	}
-	m.jobs.duration.WithLabelValues(job).Observe(took.Seconds())
-	if result == ResultOK {
-		m.jobs.success.WithLabelValues(job).Set(float64(m.now().UnixMilli()) / 1000)
+	m.jobs.duration.WithLabelValues(r.Job).Observe(r.Took.Seconds())
+	now := float64(m.now().UnixMilli()) / 1000
+	if r.Result == ResultOK {
+		m.jobs.success.WithLabelValues(r.Job).Set(now)
 	}
+	m.whileLeading(func() {
+		m.jobs.lastRun.WithLabelValues(r.Job).Set(now)
+		m.jobs.lastOK.WithLabelValues(r.Job).Set(number(r.Result == ResultOK))
+		m.jobs.clocks.WithLabelValues(r.Job).Set(number(r.ClocksDisagree))
+	})
 }
 
 // Malformed counts something that is not as the protocol says; kind is one of
@@ -197,6 +249,12 @@ func (m *Metrics) Sessions(state cleanup.State, n int64) {
 	m.whileLeading(func() { m.cleanup.sessions.WithLabelValues(string(state)).Set(float64(n)) })
 }
 
+// RegistryLost notes whether the set of streams is empty although nobody emptied
+// it.
+func (m *Metrics) RegistryLost(lost bool) {
+	m.whileLeading(func() { m.cleanup.lost.Set(number(lost)) })
+}
+
 // Brake notes whether the mass-deletion guard stopped the last run of a job, and
 // when it releases; zero if it does not by itself.
 func (m *Metrics) Brake(job string, tripped bool, until time.Time) {
@@ -223,6 +281,10 @@ type Message struct {
 
 // InspectStarted tells that messages from now on belong to a new run.
 func (m *Metrics) InspectStarted() { m.streams.startInspection() }
+
+// InspectEnded tells that all messages of a run have been noted. A run that did
+// not come to its end says nothing of the streams that it did not reach.
+func (m *Metrics) InspectEnded(complete bool) { m.streams.endInspection(complete) }
 
 // Inspected notes one message.
 func (m *Metrics) Inspected(msg Message) {

@@ -97,6 +97,15 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"job_runs_total", dto.MetricType_COUNTER, jobResults()},
 		{"job_duration_seconds", dto.MetricType_HISTOGRAM, jobs},
 		{"job_last_success_timestamp_seconds", dto.MetricType_GAUGE, jobs},
+		{"job_period_seconds", dto.MetricType_GAUGE, jobs},
+		{"job_last_run_timestamp_seconds", dto.MetricType_GAUGE, jobs},
+		{"job_last_run_ok", dto.MetricType_GAUGE, jobs},
+		{"clocks_disagree", dto.MetricType_GAUGE, jobs},
+		{"config_last_reload_successful", dto.MetricType_GAUGE, []string{""}},
+		{"config_last_reload_success_timestamp_seconds", dto.MetricType_GAUGE, []string{""}},
+		{"dry_run", dto.MetricType_GAUGE, []string{""}},
+		{"one_shot", dto.MetricType_GAUGE, []string{""}},
+		{"registry_lost", dto.MetricType_GAUGE, []string{""}},
 		{"streams", dto.MetricType_GAUGE, []string{""}},
 		{"sessions", dto.MetricType_GAUGE, labelled("state", "live", "stale", "malformed", "flowing", "foreign")},
 		{"stream_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
@@ -104,8 +113,9 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"stream_protected_entries", dto.MetricType_GAUGE, []string{
 			`{by="age",stream="_other"}`, `{by="group",stream="_other"}`, `{by="pause",stream="_other"}`, `{by="node",stream="_other"}`,
 		}},
-		{"stream_coverage_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
-		{"stream_idle_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"stream_node_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"stream_limit_age_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"last_run_invalid_messages", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"trim_entries_removed_total", dto.MetricType_COUNTER, []string{
 			`{reason="length",stream="_other"}`, `{reason="age",stream="_other"}`, `{reason="pressure",stream="_other"}`,
 		}},
@@ -185,16 +195,56 @@ func jobResults() []string {
 
 func TestARunIsCountedWithItsResult(t *testing.T) {
 	m := newMetrics(1)
-	m.JobRun("trim", ResultOK, time.Second)
-	m.JobRun("trim", ResultError, time.Second)
-	m.JobRun("trim", ResultSkipped, 0)
-	m.JobRun("cleanup", ResultError, time.Second)
+	m.JobRun(Run{Job: "trim", Result: ResultOK, Took: time.Second})
+	m.JobRun(Run{Job: "trim", Result: ResultError, Took: time.Second})
+	m.JobRun(Run{Job: "trim", Result: ResultSkipped, Took: 0})
+	m.JobRun(Run{Job: "cleanup", Result: ResultError, Took: time.Second})
 	for _, result := range []string{"ok", "error", "skipped"} {
 		wantValue(t, m, `streamkeeper_job_runs_total{job="trim",result="`+result+`"}`, 1)
 	}
 	wantValue(t, m, `streamkeeper_job_duration_seconds{job="trim"}`, 2)
 	wantValue(t, m, `streamkeeper_job_last_success_timestamp_seconds{job="trim"}`, float64(testNow.Unix()))
 	wantValue(t, m, `streamkeeper_job_last_success_timestamp_seconds{job="cleanup"}`, 0)
+}
+
+func TestTheLastRunOfTheLeaderSaysWhenItWasAndHow(t *testing.T) {
+	m := newMetrics(1)
+	run := func(r Run) { m.JobRun(r) }
+	wantLast := func(at, ok, clocks float64) {
+		t.Helper()
+		wantValue(t, m, `streamkeeper_job_last_run_timestamp_seconds{job="cleanup"}`, at)
+		wantValue(t, m, `streamkeeper_job_last_run_ok{job="cleanup"}`, ok)
+		wantValue(t, m, `streamkeeper_clocks_disagree{job="cleanup"}`, clocks)
+	}
+	now := float64(testNow.Unix())
+	run(Run{Job: "cleanup", Result: ResultOK}) // ended after the lease was lost
+	wantLast(0, 0, 0)
+	m.Leader(true)
+	run(Run{Job: "cleanup", Result: ResultError, ClocksDisagree: true})
+	wantLast(now, 0, 1)
+	run(Run{Job: "cleanup", Result: ResultOK})
+	wantLast(now, 1, 0)
+	run(Run{Job: "cleanup", Result: ResultSkipped})
+	wantLast(now, 1, 0)
+	m.Leader(false)
+	wantLast(0, 0, 0)
+}
+
+func TestAReloadThatFailsLeavesWhenOneLastSucceeded(t *testing.T) {
+	m := newMetrics(1)
+	m.ConfigReloaded(true)
+	wantValue(t, m, `streamkeeper_config_last_reload_successful`, 1)
+	m.ConfigReloaded(false)
+	wantValue(t, m, `streamkeeper_config_last_reload_successful`, 0)
+	wantValue(t, m, `streamkeeper_config_last_reload_success_timestamp_seconds`, float64(testNow.Unix()))
+}
+
+func TestWhatTheProcessIsStandsInItsMetrics(t *testing.T) {
+	m := New(Options{Jobs: testJobs, Periods: map[string]time.Duration{"trim": 90 * time.Second}, DryRun: true, OneShot: true})
+	wantValue(t, m, `streamkeeper_dry_run`, 1)
+	wantValue(t, m, `streamkeeper_one_shot`, 1)
+	wantValue(t, m, `streamkeeper_job_period_seconds{job="trim"}`, 90)
+	wantValue(t, m, `streamkeeper_job_period_seconds{job="cleanup"}`, 0)
 }
 
 func TestEachActionOfCleanupHasItsCounter(t *testing.T) {
@@ -224,6 +274,7 @@ func TestAFollowerShowsNothingThatOnlyTheLeaderKnows(t *testing.T) {
 	show := func() {
 		m.Sessions(cleanup.Stale, 7)
 		m.Brake("cleanup", true, time.Unix(1_800_000_000, 0))
+		m.RegistryLost(true)
 		m.whileLeading(func() {
 			m.streams.show(reading{streams: 1, chosen: []chosen{{name: "a", figures: figures{entries: 9}}}})
 		})
@@ -238,6 +289,7 @@ func TestAFollowerShowsNothingThatOnlyTheLeaderKnows(t *testing.T) {
 	wantValue(t, m, `streamkeeper_brake_tripped{job="cleanup"}`, 1)
 	wantValue(t, m, `streamkeeper_brake_release_timestamp_seconds{job="cleanup"}`, 1_800_000_000)
 	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 9)
+	wantValue(t, m, `streamkeeper_registry_lost`, 1)
 	wantValue(t, m, `streamkeeper_leader`, 1)
 	m.Leader(false)
 	if got := values(t, m); !maps.Equal(got, atFirst) {
@@ -286,7 +338,7 @@ func busy() *Metrics {
 		m.TrimRemoved(name, trim.ByLength, 3)
 		m.Inspected(Message{Stream: name, Verdict: burst.OK, Size: 2, Compressed: 1})
 	}
-	m.JobRun("trim", ResultOK, time.Second)
+	m.JobRun(Run{Job: "trim", Result: ResultOK, Took: time.Second})
 	m.TrimCall(time.Millisecond)
 	return m
 }
@@ -345,6 +397,38 @@ func TestOpenMetricsIsServedToThoseWhoAskForIt(t *testing.T) {
 	}
 }
 
+// A strict parser refuses a page on which a gauge and a counter's family have
+// one name.
+func TestAStrictParserTakesTheWholeOpenMetricsPage(t *testing.T) {
+	page := scrape(t, busy(), "application/openmetrics-text; version=1.0.0").Body.String()
+	families := make(map[string]bool)
+	for line := range strings.Lines(page) {
+		fields := strings.Fields(line)
+		if len(fields) != 4 || fields[1] != "TYPE" {
+			continue
+		}
+		if families[fields[2]] {
+			t.Errorf("the page has the family %s twice", fields[2])
+		}
+		families[fields[2]] = true
+	}
+	if !families["go_goroutines"] || !families["streamkeeper_job_runs"] {
+		t.Errorf("families %v", slices.Sorted(maps.Keys(families)))
+	}
+	const script = "import sys; from prometheus_client.openmetrics import parser; list(parser.text_string_to_metric_families(sys.stdin.read()))"
+	if err := exec.CommandContext(t.Context(), "python3", "-c", "import prometheus_client").Run(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("prometheus_client is missing: install the package python3-prometheus-client")
+		}
+		t.Skip("prometheus_client is missing: install the package python3-prometheus-client")
+	}
+	check := exec.CommandContext(t.Context(), "python3", "-c", script)
+	check.Stdin = strings.NewReader(page)
+	if out, err := check.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
 func TestEverythingMayHappenAtOnce(t *testing.T) {
 	m := newMetrics(3)
 	var all sync.WaitGroup
@@ -357,6 +441,8 @@ func TestEverythingMayHappenAtOnce(t *testing.T) {
 				m.TrimRemoved(name, trim.ByLength, 1)
 				m.InspectStarted()
 				m.Inspected(Message{Stream: name, Verdict: burst.Warn})
+				m.InspectEnded(true)
+				m.JobRun(Run{Job: "trim", Result: ResultOK})
 				m.whileLeading(func() { m.streams.show(reading{streams: 7, chosen: []chosen{{name: name}}}) })
 				m.Snapshot()
 				m.Sessions(cleanup.Live, 1)

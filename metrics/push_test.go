@@ -3,9 +3,11 @@ package metrics
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,15 +21,18 @@ type gateway struct {
 	// method and path of the last push, and who it came from.
 	path, user, password string
 	families             map[string]*dto.MetricFamily
+	// groups are what the last push to each path had.
+	groups map[string]map[string]*dto.MetricFamily
 }
 
 func startGateway(t *testing.T) *gateway {
 	t.Helper()
-	g := &gateway{}
+	g := &gateway{groups: make(map[string]map[string]*dto.MetricFamily)}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.path = r.Method + " " + r.URL.EscapedPath()
 		g.user, g.password, _ = r.BasicAuth()
 		g.families = make(map[string]*dto.MetricFamily)
+		g.groups[g.path] = g.families
 		decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
 		for {
 			var family dto.MetricFamily
@@ -63,19 +68,25 @@ func mustParse(t *testing.T, address string) Gateway {
 func TestAPushgatewayGetsOurSeriesWithoutALabelThatIsItsOwn(t *testing.T) {
 	g := startGateway(t)
 	m := busy()
-	if err := m.Push(t.Context(), mustParse(t, with(g.Server, "me:secret@", "/"))); err != nil {
+	if err := m.Push(t.Context(), mustParse(t, with(g.Server, "me:secret@", "/")), Endings{"trim": Good, "metrics": Good}); err != nil {
 		t.Fatal(err)
 	}
 	if g.path != "PUT /metrics/job/streamkeeper" || g.user != "me" || g.password != "secret" {
 		t.Errorf("pushed by %s as %s with %s", g.path, g.user, g.password)
 	}
-	runs := g.families["streamkeeper_job_runs_total"]
-	if runs == nil {
-		t.Fatalf("%d families were pushed, and not the runs of the jobs", len(g.families))
+	of := g.groups["PUT /metrics/job/streamkeeper/exported_job/trim"]
+	runs := of["streamkeeper_job_runs_total"]
+	if runs == nil || of["streamkeeper_trim_entries_removed_total"] == nil || len(runs.GetMetric()) != 3 {
+		t.Fatalf("%d families were pushed, and not those of the job", len(of))
+	}
+	for _, whole := range []string{"streamkeeper_redis_up", "streamkeeper_stream_entries"} {
+		if of[whole] != nil || g.families[whole] == nil {
+			t.Errorf("%s is not in the group of all", whole)
+		}
 	}
 	for _, l := range runs.GetMetric()[0].GetLabel() {
-		if l.GetName() == "job" {
-			t.Error("the label job is the Pushgateway's own")
+		if l.GetName() == "job" || l.GetName() == "exported_job" {
+			t.Errorf("the label %s is the Pushgateway's own", l.GetName())
 		}
 	}
 	for name := range g.families {
@@ -84,6 +95,34 @@ func TestAPushgatewayGetsOurSeriesWithoutALabelThatIsItsOwn(t *testing.T) {
 		}
 	}
 	wantValue(t, m, `streamkeeper_job_runs_total{job="trim",result="ok"}`, 1)
+}
+
+// Prometheus keeps reading what a group has: a run that broke off leaves alone
+// what it knows nothing of.
+func TestARunThatBrokeOffTakesNothingFromItsGroup(t *testing.T) {
+	g := startGateway(t)
+	m := newMetrics(1)
+	m.Leader(true)
+	m.JobRun(Run{Job: "inspect", Result: ResultError})
+	m.JobRun(Run{Job: "cleanup", Result: ResultError})
+	err := m.Push(t.Context(), mustParse(t, g.URL), Endings{"inspect": Broken, "cleanup": Flawed, "metrics": Broken})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const group = "POST /metrics/job/streamkeeper"
+	for path, want := range map[string]struct{ has, hasNot string }{
+		group:                           {"streamkeeper_redis_up", "streamkeeper_stream_entries"},
+		group + "/exported_job/inspect": {"streamkeeper_job_last_run_ok", "streamkeeper_last_run_invalid_messages"},
+		group + "/exported_job/cleanup": {"streamkeeper_sessions", "streamkeeper_job_last_success_timestamp_seconds"},
+	} {
+		of := g.groups[path]
+		if of[want.has] == nil || of[want.hasNot] != nil {
+			t.Errorf("%s has %v", path, slices.Sorted(maps.Keys(of)))
+		}
+	}
+	if len(g.groups) != 3 {
+		t.Errorf("pushed to %v", slices.Sorted(maps.Keys(g.groups)))
+	}
 }
 
 func TestThePathNamesTheGroup(t *testing.T) {
@@ -97,7 +136,7 @@ func TestThePathNamesTheGroup(t *testing.T) {
 	} {
 		t.Run(c.path, func(t *testing.T) {
 			g := startGateway(t)
-			if err := newMetrics(1).Push(t.Context(), mustParse(t, with(g.Server, "", c.path))); err != nil {
+			if err := newMetrics(1).Push(t.Context(), mustParse(t, with(g.Server, "", c.path)), Endings{"metrics": Good}); err != nil {
 				t.Fatal(err)
 			}
 			if g.path != "PUT "+c.want {
@@ -120,6 +159,7 @@ func TestAURLThatIsNoPushgatewaysIsRefusedWithoutItsPassword(t *testing.T) {
 		"http://me:secret@host/metrics/job/a/instance",
 		"http://me:secret@host/metrics/jobs/a",
 		"http://me:secret@host/metrics/job@base64/!",
+		"http://me:secret@host/metrics/job/a/exported_job/secret",
 	} {
 		if g, err := ParseGateway(url); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %+v, error %v; want one without the password", url, g, err)
@@ -146,7 +186,7 @@ func TestAPushThatFailsSaysSoWithoutThePassword(t *testing.T) {
 		}), "502"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := newMetrics(1).Push(t.Context(), mustParse(t, c.url))
+			err := newMetrics(1).Push(t.Context(), mustParse(t, c.url), Endings{"metrics": Good})
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "secret") || len(err.Error()) > 2<<10 {
 				t.Errorf("error %.3000v, want one with %s and without the password", err, c.want)
 			}

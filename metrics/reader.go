@@ -78,6 +78,18 @@ func (r *Reader) Read(ctx context.Context) error {
 	return nil
 }
 
+// ReadFirst reads unless the figures have been read since this replica leads. A
+// job that counts by stream calls it before it begins: what it counts under
+// [Other], before the streams have labels, is lost to each of them for good.
+func (r *Reader) ReadFirst(ctx context.Context) error {
+	r.m.firstReading.Lock()
+	defer r.m.firstReading.Unlock()
+	if r.m.streams.read() {
+		return nil
+	}
+	return r.Read(ctx)
+}
+
 // measure asks for the length of every stream. A key of another type has none,
 // and is counted as the jobs come upon it.
 func (r *Reader) measure(ctx context.Context, longest *top) error {
@@ -117,6 +129,9 @@ func figuresOf(entries int64, info buffer.StreamInfo, now time.Time) figures {
 		return figures{entries: entries}
 	}
 	f := figures{entries: info.Length, timed: info.LastID.IsTime(now)}
+	if info.Nodes > 0 {
+		f.nodeEntries = (info.Length + info.Nodes - 1) / info.Nodes
+	}
 	if info.Length > 0 {
 		f.timed = f.timed && info.First.IsTime(now) && info.Newest.IsTime(now)
 	}

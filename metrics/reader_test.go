@@ -160,6 +160,26 @@ func TestAReadingThatFailsLeavesTheFigures(t *testing.T) {
 	}
 }
 
+// The first reading comes before whatever is counted by stream; later it is the
+// business of the job that reads.
+func TestTheFirstReadingIsTakenOnceWhileAReplicaLeads(t *testing.T) {
+	m := newMetrics(3)
+	first := func(lengths map[string]int64) {
+		t.Helper()
+		if err := NewReader(fakeStore{lengths: lengths}, m).ReadFirst(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.Leader(true)
+	first(map[string]int64{"a": 1})
+	first(map[string]int64{"a": 2})
+	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 1)
+	m.Leader(false)
+	m.Leader(true)
+	first(map[string]int64{"a": 3})
+	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 3)
+}
+
 func TestClocksThatDisagreeDoNotStopAReading(t *testing.T) {
 	m := newMetrics(3)
 	m.Leader(true)
@@ -186,6 +206,8 @@ func TestFiguresOfAStream(t *testing.T) {
 		{"ids that became times", buffer.StreamInfo{Type: "stream", Length: 2, First: counter, Newest: id(0), LastID: id(0)}, figures{entries: 2}},
 		{"a producer whose clock is ahead", buffer.StreamInfo{Type: "stream", Length: 1, First: id(-time.Hour), Newest: id(-time.Hour), LastID: id(-time.Hour)},
 			figures{entries: 1, timed: true}},
+		{"nodes that are not all full", buffer.StreamInfo{Type: "stream", Length: 201, Nodes: 3, First: counter, Newest: counter, LastID: counter},
+			figures{entries: 201, nodeEntries: 67}},
 		{"a key that is gone meanwhile", buffer.StreamInfo{Type: "none"}, figures{entries: 9}},
 		{"a stream that could not be asked", buffer.StreamInfo{Err: errors.New("no")}, figures{entries: 9}},
 	}

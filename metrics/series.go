@@ -13,16 +13,48 @@ import (
 const namespace = "streamkeeper"
 
 // factory makes and registers series that are there before anything happened.
-type factory struct{ auto promauto.Factory }
+type factory struct {
+	auto   promauto.Factory
+	owner  string
+	owners map[string]string
+}
 
-func newFactory(r prometheus.Registerer) factory { return factory{promauto.With(r)} }
+func newFactory(r prometheus.Registerer, owners map[string]string) factory {
+	return factory{auto: promauto.With(r), owners: owners}
+}
+
+// Whose a family is: the job whose runs alone say something in it. One of
+// nobody's is of the process as a whole.
+const (
+	ownerTrim    = "trim"
+	ownerCleanup = "cleanup"
+	ownerInspect = "inspect"
+	// ownerFigures is the job that reads the figures of the streams.
+	ownerFigures = "metrics"
+	// ownerLabel means that each series is of the job in its label job.
+	ownerLabel = "by label"
+)
+
+// of makes series of somebody's.
+func (f factory) of(owner string) factory {
+	f.owner = owner
+	return f
+}
+
+// noted is the name of a family, whose owner it notes.
+func (f factory) noted(name string) string {
+	if f.owner != "" {
+		f.owners[prometheus.BuildFQName(namespace, "", name)] = f.owner
+	}
+	return name
+}
 
 func (f factory) gauge(name, help string) prometheus.Gauge {
-	return f.auto.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
+	return f.auto.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: f.noted(name), Help: help})
 }
 
 func (f factory) gauges(name, help, label string, values []string) *prometheus.GaugeVec {
-	vec := f.auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+	vec := f.auto.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: f.noted(name), Help: help}, []string{label})
 	for _, value := range values {
 		vec.WithLabelValues(value)
 	}
@@ -30,11 +62,11 @@ func (f factory) gauges(name, help, label string, values []string) *prometheus.G
 }
 
 func (f factory) counter(name, help string) prometheus.Counter {
-	return f.auto.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
+	return f.auto.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: f.noted(name), Help: help})
 }
 
 func (f factory) counters(name, help, label string, values []string) *prometheus.CounterVec {
-	vec := f.auto.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, []string{label})
+	vec := f.auto.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: f.noted(name), Help: help}, []string{label})
 	for _, value := range values {
 		vec.WithLabelValues(value)
 	}
@@ -42,7 +74,7 @@ func (f factory) counters(name, help, label string, values []string) *prometheus
 }
 
 func (f factory) histogram(name, help string, buckets []float64) prometheus.Histogram {
-	return f.auto.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets})
+	return f.auto.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: f.noted(name), Help: help, Buckets: buckets})
 }
 
 func (f factory) build(version, revision, goVersion string) {
@@ -60,8 +92,8 @@ type redisSeries struct {
 func newRedisSeries(f factory) redisSeries {
 	return redisSeries{
 		up:         f.gauge("redis_up", "1 while Redis answers."),
-		memoryUsed: f.gauge("redis_memory_used_bytes", "What Redis's data take; 0 if not known."),
-		memoryMax:  f.gauge("redis_memory_max_bytes", "Redis's maxmemory; 0 for no limit, or if not known."),
+		memoryUsed: f.of(ownerFigures).gauge("redis_memory_used_bytes", "What Redis's data take; 0 if not known."),
+		memoryMax:  f.of(ownerFigures).gauge("redis_memory_max_bytes", "Redis's maxmemory; 0 for no limit, or if not known."),
 		errors: f.counters("redis_errors_total", "Errors of Redis and of the way to it.",
 			"class", texts(redisconn.Classes)),
 	}
@@ -73,9 +105,13 @@ func (s redisSeries) memory(used, limit int64) {
 }
 
 type jobSeries struct {
+	jobs     []string
 	runs     *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	success  *prometheus.GaugeVec
+	period   *prometheus.GaugeVec
+	// These are of the last run while this replica leads.
+	lastRun, lastOK, clocks *prometheus.GaugeVec
 }
 
 // jobBuckets reach from a pass that finds nothing to do, a tenth of a second for
@@ -85,13 +121,20 @@ var jobBuckets = []float64{.01, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 18
 
 func newJobSeries(f factory, jobs []string) jobSeries {
 	s := jobSeries{
+		jobs: jobs,
 		runs: f.auto.NewCounterVec(prometheus.CounterOpts{
-			Namespace: namespace, Name: "job_runs_total", Help: "Runs of each job, by how they ended.",
+			Namespace: namespace, Name: f.noted("job_runs_total"), Help: "Runs of each job, by how they ended.",
 		}, []string{"job", "result"}),
 		duration: f.auto.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: namespace, Name: "job_duration_seconds", Help: "How long a run took, skipped ones aside.", Buckets: jobBuckets,
+			Namespace: namespace, Name: f.noted("job_duration_seconds"), Help: "How long a run took, skipped ones aside.", Buckets: jobBuckets,
 		}, []string{"job"}),
 		success: f.gauges("job_last_success_timestamp_seconds", "When a run last went well here; 0 for never.", "job", jobs),
+		period: f.gauges("job_period_seconds",
+			"Time between two runs, the longest where it varies; 0 where the job is off, or where nobody knows.", "job", jobs),
+		lastRun: f.gauges("job_last_run_timestamp_seconds", "When the last run ended; 0 for never, and on a follower.", "job", jobs),
+		lastOK:  f.gauges("job_last_run_ok", "1 where the last run went well; 0 on a follower.", "job", jobs),
+		clocks: f.gauges("clocks_disagree",
+			"1 where the last run failed because the clocks of Redis and of this machine disagree.", "job", jobs),
 	}
 	for _, job := range jobs {
 		s.duration.WithLabelValues(job)
@@ -100,6 +143,15 @@ func newJobSeries(f factory, jobs []string) jobSeries {
 		}
 	}
 	return s
+}
+
+// forget sets to nothing what only a leader knows.
+func (s jobSeries) forget() {
+	for _, job := range s.jobs {
+		for _, gauge := range []*prometheus.GaugeVec{s.lastRun, s.lastOK, s.clocks} {
+			gauge.WithLabelValues(job).Set(0)
+		}
+	}
 }
 
 type trimSeries struct {
@@ -122,6 +174,7 @@ type cleanupSeries struct {
 	sessions  *prometheus.GaugeVec
 	brake     *prometheus.GaugeVec
 	release   *prometheus.GaugeVec
+	lost      prometheus.Gauge
 	malformed *prometheus.CounterVec
 }
 
@@ -137,10 +190,11 @@ func newCleanupSeries(f factory, jobs []string) cleanupSeries {
 		},
 		sessions: f.gauges("sessions", "Sessions by state, after the last clean-up; 0 on a follower.",
 			"state", texts(cleanup.States)),
-		brake: f.gauges("brake_tripped", "1 where the mass-deletion guard stopped the last run.", "job", jobs),
-		release: f.gauges("brake_release_timestamp_seconds",
+		lost:  f.gauge("registry_lost", "1 where the set of streams is empty although nobody emptied it; 0 on a follower."),
+		brake: f.of(ownerLabel).gauges("brake_tripped", "1 where the mass-deletion guard stopped the last run.", "job", jobs),
+		release: f.of(ownerLabel).gauges("brake_release_timestamp_seconds",
 			"When the mass-deletion guard releases by itself; 0 where it did not trip, or never does.", "job", jobs),
-		malformed: f.counters("malformed_total", "What is not as the protocol says, each time it is met; it is left alone.",
+		malformed: f.of("").counters("malformed_total", "What is not as the protocol says, each time it is met; it is left alone.",
 			"kind", cleanup.Kinds),
 	}
 }
@@ -150,6 +204,7 @@ func (s cleanupSeries) forget() {
 	for _, state := range cleanup.States {
 		s.sessions.WithLabelValues(string(state)).Set(0)
 	}
+	s.lost.Set(0)
 	for _, job := range s.jobs {
 		s.brake.WithLabelValues(job).Set(0)
 		s.release.WithLabelValues(job).Set(0)

@@ -66,7 +66,7 @@ func (t *streamTable) snapshot() Snapshot {
 
 func (s *series) public(label string) StreamFigures {
 	f := StreamFigures{
-		Label: label, Entries: s.entries, Limit: s.limit,
+		Label: label, Entries: s.entries, Limit: s.limits.Entries,
 		Timed: s.timed, Coverage: s.coverage, Idle: s.idle,
 		Trimmed: s.trimmed.at, Removed: s.trimmed.entries,
 		Inspected: s.inspected.at, Encoding: s.inspected.encoding,

@@ -14,8 +14,8 @@ import (
 )
 
 // Other is the label under which the streams without one of their own are
-// summed: entries, removals and verdicts. Their ids are not read, so coverage,
-// idle time and limit are always 0 there.
+// summed: entries, removals and verdicts. Their ids are not read, so it has
+// neither coverage nor idle time, and its limits are 0.
 const Other = "_other"
 
 // Label is the value of the label stream for a stream's name, which may be any
@@ -30,7 +30,11 @@ func Label(stream string) string {
 
 // figures are what a reading learns of a stream.
 type figures struct {
-	entries, limit int64
+	entries int64
+	// nodeEntries is how many entries a macro node has in the mean, rounded up;
+	// 0 if not known.
+	nodeEntries int64
+	limits      Limits
 	// timed reports that the ids are times, without which coverage and idle mean
 	// nothing.
 	timed          bool
@@ -49,7 +53,9 @@ type series struct {
 
 	trimmed   trimmed
 	inspected inspected
-	history   history
+	// invalid is how many messages the last inspection that ended found so.
+	invalid int64
+	history history
 }
 
 // trimmed is what the last run that took something from a stream took.
@@ -78,9 +84,9 @@ func newSeries() *series {
 // than a vector for each metric, so that a scrape sees the streams as one
 // reading left them: nothing is counted under its own label and under Other.
 type streamTable struct {
-	max   int
-	limit func(stream string) int64
-	descs streamDescs
+	max    int
+	limits func(stream string) Limits
+	descs  streamDescs
 
 	mu    sync.Mutex
 	last  reading
@@ -92,8 +98,15 @@ type streamTable struct {
 	trimRun, inspectRun int
 }
 
-func newStreamTable(most int, limit func(string) int64) *streamTable {
-	return &streamTable{max: most, limit: limit, descs: newStreamDescs(), own: make(map[string]*series), other: newSeries()}
+func newStreamTable(most int, limits func(string) Limits, descs streamDescs) *streamTable {
+	return &streamTable{max: most, limits: limits, descs: descs, own: make(map[string]*series), other: newSeries()}
+}
+
+// read reports whether the streams have been read since this replica leads.
+func (t *streamTable) read() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.last.at.IsZero()
 }
 
 // show gives labels to the streams of a reading and takes them from all others.
@@ -112,7 +125,7 @@ func (t *streamTable) show(r reading) {
 		if r.trimmed {
 			s.protected = c.protected
 		}
-		s.limit = t.limit(c.name)
+		s.limits = t.limits(c.name)
 		s.history.add(s.entries, s.removed)
 		own[c.name] = s
 	}
@@ -152,6 +165,25 @@ func (t *streamTable) startInspection() {
 	t.inspectRun++
 }
 
+// endInspection settles what the run found in each stream.
+func (t *streamTable) endInspection(complete bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.other.endInspection(t.inspectRun, complete)
+	for _, s := range t.own {
+		s.endInspection(t.inspectRun, complete)
+	}
+}
+
+func (s *series) endInspection(run int, complete bool) {
+	switch seen := s.inspected; {
+	case seen.verdicts != nil && seen.run == run:
+		s.invalid = seen.verdicts[burst.Invalid]
+	case complete:
+		s.invalid = 0
+	}
+}
+
 func (t *streamTable) removed(stream string, reason trim.Reason, entries int64, now time.Time) {
 	i := slices.Index(trim.Reasons, reason)
 	if i < 0 || entries <= 0 {
@@ -186,30 +218,37 @@ func (t *streamTable) inspected(msg Message, now time.Time) {
 }
 
 type streamDescs struct {
-	entries, limit, protected, coverage, idle, removed, verdicts *prometheus.Desc
+	entries, nodeEntries, limit, limitAge, protected, coverage, idle, removed, verdicts, invalid *prometheus.Desc
 }
 
-func newStreamDescs() streamDescs {
-	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, append([]string{"stream"}, labels...), nil)
+func newStreamDescs(f factory) streamDescs {
+	desc := func(owner, name, help string, labels ...string) *prometheus.Desc {
+		name = prometheus.BuildFQName(namespace, "", f.of(owner).noted(name))
+		return prometheus.NewDesc(name, help, append([]string{"stream"}, labels...), nil)
 	}
 	return streamDescs{
-		entries: desc("stream_entries", "Entries in the stream; _other is the sum of all without a label of their own."),
-		limit:   desc("stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
-		protected: desc("stream_protected_entries",
+		entries:     desc(ownerFigures, "stream_entries", "Entries in the stream; _other is the sum of all without a label of their own."),
+		nodeEntries: desc(ownerFigures, "stream_node_entries", "Entries of a macro node in the mean; 0 if not known, and for _other."),
+		limit:       desc(ownerFigures, "stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
+		limitAge:    desc(ownerFigures, "stream_limit_age_seconds", "How old the policy lets entries become; 0 for any age, and for _other."),
+		protected: desc(ownerFigures, "stream_protected_entries",
 			"Entries over a limit that stay, by what protects them; as the last trimming run found.", "by"),
-		coverage: desc("stream_coverage_seconds",
-			"Newest minus oldest entry's time: how much of the recent past can still be given; not read for _other, which is 0."),
-		idle:     desc("stream_idle_seconds", "Time since the newest entry; not read for _other, which is 0."),
-		removed:  desc("trim_entries_removed_total", "Entries removed from streams.", "reason"),
-		verdicts: desc("inspect_messages_total", "Sampled messages by what they were found to be.", "verdict"),
+		coverage: desc(ownerFigures, "stream_coverage_seconds",
+			"Newest minus oldest entry's time: how much of the recent past can still be given; not there for _other."),
+		idle:     desc(ownerFigures, "stream_idle_seconds", "Time since the newest entry; not there for _other."),
+		removed:  desc(ownerTrim, "trim_entries_removed_total", "Entries removed from streams.", "reason"),
+		verdicts: desc(ownerInspect, "inspect_messages_total", "Sampled messages by what they were found to be.", "verdict"),
+		invalid:  desc(ownerInspect, "last_run_invalid_messages", "Invalid messages among the samples of the last inspection."),
 	}
+}
+
+func (d streamDescs) all() []*prometheus.Desc {
+	return []*prometheus.Desc{d.entries, d.nodeEntries, d.limit, d.limitAge, d.protected, d.coverage, d.idle, d.removed, d.verdicts, d.invalid}
 }
 
 // Describe implements [prometheus.Collector].
 func (t *streamTable) Describe(to chan<- *prometheus.Desc) {
-	d := t.descs
-	for _, desc := range []*prometheus.Desc{d.entries, d.limit, d.protected, d.coverage, d.idle, d.removed, d.verdicts} {
+	for _, desc := range t.descs.all() {
 		to <- desc
 	}
 }
@@ -225,8 +264,8 @@ func (t *streamTable) Collect(to chan<- prometheus.Metric) {
 func (t *streamTable) metrics() []prometheus.Metric {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	perStream := 4 + len(trim.Protectors) + len(trim.Reasons) + len(burst.Verdicts())
-	all := t.append(make([]prometheus.Metric, 0, perStream*(1+len(t.own))), Other, t.other, true)
+	perStream := 7 + len(trim.Protectors) + len(trim.Reasons) + len(burst.Verdicts())
+	all := t.append(make([]prometheus.Metric, 0, perStream*(1+len(t.own))), Other, t.other, false)
 	for name, s := range t.own {
 		all = t.append(all, Label(name), s, s.timed)
 	}
@@ -238,7 +277,10 @@ func (t *streamTable) append(all []prometheus.Metric, label string, s *series, t
 		all = append(all, prometheus.MustNewConstMetric(desc, kind, value, append([]string{label}, labels...)...))
 	}
 	add(t.descs.entries, prometheus.GaugeValue, float64(s.entries))
-	add(t.descs.limit, prometheus.GaugeValue, float64(s.limit))
+	add(t.descs.nodeEntries, prometheus.GaugeValue, float64(s.nodeEntries))
+	add(t.descs.limit, prometheus.GaugeValue, float64(s.limits.Entries))
+	add(t.descs.limitAge, prometheus.GaugeValue, s.limits.Age.Seconds())
+	add(t.descs.invalid, prometheus.GaugeValue, float64(s.invalid))
 	if timed {
 		add(t.descs.coverage, prometheus.GaugeValue, s.coverage.Seconds())
 		add(t.descs.idle, prometheus.GaugeValue, s.idle.Seconds())

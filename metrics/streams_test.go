@@ -107,6 +107,55 @@ func TestAStreamNamedLikeTheOthersDoesNotClash(t *testing.T) {
 	wantValue(t, m, removedFrom(Other), 0)
 }
 
+func TestTheOthersHaveNeitherCoverageNorIdleTime(t *testing.T) {
+	m := newMetrics(1)
+	m.Leader(true)
+	shows(m, "a")
+	for series := range values(t, m) {
+		if strings.Contains(series, Other) && (strings.Contains(series, "coverage") || strings.Contains(series, "idle")) {
+			t.Errorf("there is %s, of streams whose ids nobody read", series)
+		}
+	}
+	wantValue(t, m, `streamkeeper_stream_coverage_seconds{stream="a"}`, 0)
+}
+
+func TestAStreamShowsItsLimitsAndItsNodes(t *testing.T) {
+	m := New(Options{MaxStreams: 1, Limits: func(string) Limits { return Limits{Entries: 7, Age: time.Minute} }})
+	m.streams.show(reading{streams: 1, chosen: []chosen{{name: "a", figures: figures{entries: 4, nodeEntries: 3}}}})
+	wantValue(t, m, `streamkeeper_stream_limit_entries{stream="a"}`, 7)
+	wantValue(t, m, `streamkeeper_stream_limit_age_seconds{stream="a"}`, 60)
+	wantValue(t, m, `streamkeeper_stream_node_entries{stream="a"}`, 3)
+}
+
+func TestTheLastInspectionSaysWhatIsInvalidNow(t *testing.T) {
+	m := newMetrics(2)
+	shows(m, "a", "b")
+	inspect := func(complete bool, found map[string]burst.Verdict) {
+		m.InspectStarted()
+		for name, verdict := range found {
+			m.Inspected(Message{Stream: name, Verdict: verdict})
+		}
+		m.InspectEnded(complete)
+	}
+	wantInvalid := func(label string, want float64) {
+		t.Helper()
+		wantValue(t, m, fmt.Sprintf(`streamkeeper_last_run_invalid_messages{stream=%q}`, label), want)
+	}
+	inspect(true, map[string]burst.Verdict{"a": burst.Invalid, "b": burst.OK, "without a label": burst.Invalid})
+	wantInvalid("a", 1)
+	wantInvalid("b", 0)
+	wantInvalid(Other, 1)
+	inspect(false, map[string]burst.Verdict{"b": burst.Invalid}) // it broke off before a
+	wantInvalid("a", 1)
+	wantInvalid("b", 1)
+	m.InspectStarted()
+	wantInvalid("b", 1) // until the run has ended
+	m.InspectEnded(true)
+	wantInvalid("a", 0)
+	wantInvalid("b", 0)
+	wantInvalid(Other, 0)
+}
+
 func TestCoverageOfIdsThatAreNoTimesIsAbsent(t *testing.T) {
 	m := newMetrics(1)
 	m.streams.show(reading{streams: 1, chosen: []chosen{{name: "a", figures: figures{entries: 4}}}})
@@ -123,7 +172,7 @@ func TestASnapshotTellsOfTheLastRun(t *testing.T) {
 	now := testNow
 	m := New(Options{
 		MaxStreams: 2, Now: func() time.Time { return now },
-		Limit: func(stream string) int64 { return int64(10 * len(stream)) },
+		Limits: func(stream string) Limits { return Limits{Entries: int64(10 * len(stream))} },
 	})
 	m.streams.show(reading{at: now, streams: 5, otherEntries: 6, chosen: []chosen{
 		{name: "a", figures: figures{entries: 3, timed: true, coverage: time.Minute, idle: time.Second}}, {name: "bb", figures: figures{entries: 7}},

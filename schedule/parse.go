@@ -77,4 +77,11 @@ const longestInterval = 366 * 24 * time.Hour
 // drops fractions and starts on whole seconds, together with everybody else.
 type interval time.Duration
 
+// IsInterval reports whether a schedule is "@every", whose runs are all as far
+// apart.
+func IsInterval(s cron.Schedule) bool {
+	_, ok := s.(interval)
+	return ok
+}
+
 func (i interval) Next(t time.Time) time.Time { return t.Add(time.Duration(i)) }

@@ -69,6 +69,14 @@ func (p Policy) LengthLimit() int64 {
 	return max(0, p.MaxLength)
 }
 
+// OldestAge is how old the policy lets an entry become, 0 for any age.
+func (p Policy) OldestAge() time.Duration {
+	if p.KeepAll {
+		return 0
+	}
+	return max(0, p.MaxAge)
+}
+
 // String is the policy as a sentence's end: "keep the newest 10000 entries …".
 func (p Policy) String() string {
 	if p.KeepsAll() {

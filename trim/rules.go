@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -78,6 +79,28 @@ func ParseRules(text string, base Policy) ([]Rule, error) {
 		}
 	}
 	return rules, errors.Join(faults...)
+}
+
+// RulesOfFile is what [ParseRules] reads, of a file with a rule a line. A comment
+// begins with # at the start of a line or after white space, outside quotes.
+func RulesOfFile(text string) string {
+	var rules []string
+	for line := range strings.Lines(text) {
+		rules = append(rules, strings.TrimSpace(withoutComment(line)))
+	}
+	return strings.Join(rules, ";")
+}
+
+func withoutComment(line string) string {
+	parts := buffer.SplitUnquoted(line, "#")
+	kept := parts[0]
+	for _, part := range parts[1:] {
+		if kept == "" || strings.TrimRightFunc(kept, unicode.IsSpace) != kept {
+			return kept
+		}
+		kept += "#" + part
+	}
+	return kept
 }
 
 // shadowing is the pattern of an earlier rule that takes in all names of r, nil

@@ -26,6 +26,8 @@ type daemonOptions struct {
 	// anyPort takes a free port if the one that is asked for is taken.
 	anyPort  bool
 	onListen func(net.Addr)
+	// reload asks for the policies to be read again; nil for never.
+	reload <-chan os.Signal
 	// listener is who else hears of what the jobs do.
 	listener jobs.Listener
 }
@@ -39,8 +41,9 @@ type daemon struct {
 	started time.Time
 	address string
 
-	meters meters
-	news   *news
+	meters   meters
+	policies *jobs.LivePolicies
+	news     *news
 	// now is the working part, nil until Redis was reached.
 	now atomic.Pointer[working]
 
@@ -62,8 +65,13 @@ type working struct {
 func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daemon {
 	d := &daemon{
 		app: a, options: config, o: o, log: log, started: time.Now(),
-		address: config.Buffer.Connection.Redacted(), meters: meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())},
+		address:  config.Buffer.Connection.Redacted(),
+		policies: jobs.NewLivePolicies(config.Jobs.Trim.Policies),
 	}
+	d.meters = meters{jobs.NewMetrics(config.Jobs, jobs.Process{
+		Version: a.Version, Revision: a.revision(), DryRun: o.dryRun, Policies: d.policies,
+	})}
+	d.meters.ConfigReloaded(true)
 	d.news = newNews(d.meters)
 	a.onDroppedLines(d.meters.LogDropped)
 	return d
@@ -161,7 +169,7 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 // jobs are the enabled jobs, all of which only the leader does.
 func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {
 	env := jobs.Env{
-		Options: d.options.Jobs, Buffer: b, Metrics: d.meters.Metrics,
+		Options: d.options.Jobs, Buffer: b, Metrics: d.meters.Metrics, Policies: d.policies,
 		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log,
 	}
 	for _, job := range jobs.All() {
@@ -251,6 +259,26 @@ func (d *daemon) onRun(o schedule.Outcome) {
 	if o.Err != nil {
 		d.news.failed(o.Job, o.Err)
 	}
+}
+
+// watchPolicies reads the file of the policies again when it changes.
+func (d *daemon) watchPolicies(ctx context.Context) {
+	f := &policyFile{
+		path: d.options.Jobs.Trim.PoliciesFile, live: d.policies, log: d.log,
+		load: func() (Options, error) {
+			o, _, err := d.app.load()
+			return o, err
+		},
+		onReload: func(err error) {
+			d.meters.ConfigReloaded(err == nil)
+			if err != nil {
+				d.news.failed("policies", err)
+			}
+		},
+	}
+	ticker := time.NewTicker(reloadEvery)
+	defer ticker.Stop()
+	f.watch(ctx, ticker.C, d.o.reload)
 }
 
 // metricsHandler asks Redis for a sign of life at each scrape.

@@ -15,9 +15,10 @@ type meters struct{ *metrics.Metrics }
 // ran notes a run that ended. That the clocks disagree is found out by us, not
 // said by Redis, so it is counted here.
 func (m meters) ran(job, result string, took time.Duration, err error) {
-	m.JobRun(job, result, took)
-	if class := redisconn.ClassOf(err); class == redisconn.ClassClock {
-		m.RedisError(class)
+	clocks := redisconn.ClassOf(err) == redisconn.ClassClock
+	m.JobRun(metrics.Run{Job: job, Result: result, Took: took, ClocksDisagree: clocks})
+	if clocks {
+		m.RedisError(redisconn.ClassClock)
 	}
 }
 

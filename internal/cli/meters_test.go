@@ -37,7 +37,7 @@ func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := meters{jobs.NewMetrics(jobs.Options{}, "1", "")}
+			m := meters{jobs.NewMetrics(jobs.Options{}, jobs.Process{Version: "1"})}
 			test.happens(m)
 			if page := scrapeMeters(t, m); !strings.Contains(page, "\n"+test.want+"\n") {
 				t.Errorf("the page has no line %s", test.want)

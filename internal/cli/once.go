@@ -128,33 +128,32 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 		return err
 	}
 	config.Jobs.Cleanup.Force = options.force
-	m := meters{jobs.NewMetrics(config.Jobs, a.Version, a.revision())}
-	a.onDroppedLines(m.LogDropped)
+	chosen := options.chosen(config.Jobs.Enabled())
+	process := jobs.Process{Version: a.Version, Revision: a.revision(), DryRun: a.dryRun, Once: chosen}
+	o := oneShot{meters: meters{jobs.NewMetrics(config.Jobs, process)}, endings: make(metrics.Endings)}
+	o.meters.ConfigReloaded(true)
+	a.onDroppedLines(o.meters.LogDropped)
 	// That Redis is away is worth knowing too.
-	defer func() { err = leaveMetrics(ctx, m, options, log, err) }()
+	defer func() { err = o.leaveMetrics(ctx, options, log, err) }()
 	screen := a.live(a.Stderr)
 	defer screen.Done()
 	log = a.logger(config, screen)
 	// The one that works.
-	m.Leader(true)
-	chosen := options.chosen(config.Jobs.Enabled())
-	b, err := a.openOnce(ctx, config, log, a.dryRun, m.RedisError)
+	o.meters.Leader(true)
+	b, err := a.openOnce(ctx, config, log, a.dryRun, o.meters.RedisError)
 	if err != nil {
 		for _, job := range chosen {
-			if !job.Background {
-				m.ran(job.Name, metrics.ResultError, 0, err)
-			}
+			o.ended(job, metrics.Broken, 0, err)
 		}
 		return err
 	}
 	defer func() { _ = b.Close() }()
-	o := oneShot{
-		env:    jobs.Env{Options: config.Jobs, Buffer: b, Metrics: m.Metrics, DryRun: a.dryRun, Log: log},
-		meters: m,
+	o.env = jobs.Env{
+		Options: config.Jobs, Buffer: b, Metrics: o.meters.Metrics, DryRun: a.dryRun, Unwatched: !options.keepsMetrics(), Log: log,
 	}
 	results := o.doAll(ctx, chosen, screen)
 	if options.keepsMetrics() {
-		m.ping(ctx, b)
+		o.meters.ping(ctx, b)
 	}
 	screen.Done()
 	a.remark(ctx, b, log, chosenUses(config, names(results)), results)
@@ -190,6 +189,8 @@ func names(results []jobs.Result) (all []string) {
 type oneShot struct {
 	env    jobs.Env
 	meters meters
+	// endings are how the runs ended.
+	endings metrics.Endings
 	// outcome decides the exit code: errFailed outranks errBrake.
 	outcome error
 }
@@ -221,30 +222,43 @@ func (o *oneShot) doAll(ctx context.Context, chosen []jobs.Job, screen *report.L
 func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 	started := time.Now()
 	result, err := jobs.NewRunner(o.env, job).Run(ctx)
-	outcome := metrics.ResultOK
+	ending := metrics.Good
 	switch {
 	case err != nil:
-		outcome, o.outcome = metrics.ResultError, errFailed
+		ending, o.outcome = metrics.Broken, errFailed
+		if result.Failed() > 0 {
+			ending = metrics.Flawed
+		}
 		o.env.Log.Error("job failed", "job", job.Name, "class", string(redisconn.ClassOf(err)), "error", err)
 	case result.Stopped() != "" && !o.env.DryRun && o.outcome == nil:
 		o.outcome = errBrake
 	}
-	o.meters.ran(job.Name, outcome, time.Since(started), err)
+	o.ended(job, ending, time.Since(started), err)
 	return result
+}
+
+// ended notes how a run ended.
+func (o *oneShot) ended(job jobs.Job, ending metrics.Ending, took time.Duration, err error) {
+	o.endings[job.Name] = ending
+	outcome := metrics.ResultError
+	if ending == metrics.Good {
+		outcome = metrics.ResultOK
+	}
+	o.meters.ran(job.Name, outcome, took, err)
 }
 
 // leaveMetrics hands the metrics over where they are asked for. If that fails
 // the run has failed, whatever else became of it; but it is done.
-func leaveMetrics(ctx context.Context, m meters, options onceOptions, log *slog.Logger, err error) error {
+func (o *oneShot) leaveMetrics(ctx context.Context, options onceOptions, log *slog.Logger, err error) error {
 	var inFile, pushed error
 	if options.file != "" {
-		if inFile = m.WriteFile(options.file); inFile != nil {
+		if inFile = o.meters.WriteFile(options.file, o.endings); inFile != nil {
 			log.Error("cannot write metrics file", "error", inFile)
 		}
 	}
 	if options.gateway != nil {
 		// A run that was told to stop tells of it, too.
-		if pushed = m.Push(context.WithoutCancel(ctx), *options.gateway); pushed != nil {
+		if pushed = o.meters.Push(context.WithoutCancel(ctx), *options.gateway, o.endings); pushed != nil {
 			log.Error("cannot push metrics", "error", pushed)
 		}
 	}

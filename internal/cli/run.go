@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,7 +22,7 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run",
 		Short: "Run the daemon: every enabled job on its schedule, until SIGTERM or SIGINT",
 		Long: "run does every enabled job on its schedule, and serves the status page, until SIGTERM or SIGINT.\n" +
-			"It goes on trying where Redis cannot be used, and says why in /health.",
+			"It goes on trying where Redis cannot be used, and says why in /health. SIGHUP reads the policy file again.",
 		Example: "  STREAMKEEPER_REDIS_URL=redis://redis:6379/0 streamkeeper run\n  streamkeeper run --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -27,7 +30,10 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.serve(c.Context(), config, log, daemonOptions{dryRun: a.dryRun, spread: true})
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
+			return a.serve(c.Context(), config, log, daemonOptions{dryRun: a.dryRun, spread: true, reload: reload})
 		},
 	}
 	a.redisFlag(c)
@@ -71,6 +77,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			return fmt.Errorf("stopping: %w", err)
 		}
 		return err
+	})
+	group.Go(func() error {
+		d.watchPolicies(ctx)
+		return nil
 	})
 	log.Info("started", "version", a.Version, "redis", d.address, "jobs", config.Jobs.Enabled(),
 		"limits", config.Jobs.Limits(), "dry_run", o.dryRun)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
 // The chart's values and the program's settings are the same thing said twice.
@@ -98,6 +99,7 @@ func notInChart() map[string]string {
 	return map[string]string{
 		"REDIS_PASSWORD":          "everybody who may read Pods would read it: a Secret is mounted as REDIS_PASSWORD_FILE",
 		"REDIS_SENTINEL_PASSWORD": "as REDIS_PASSWORD",
+		"TRIM_POLICIES":           "a file can change without a restart: TRIM_POLICIES_FILE",
 	}
 }
 
@@ -217,7 +219,8 @@ func TestSchemaKnowsExactlyTheValuesThereAre(t *testing.T) {
 	values := chartValues(t)
 	var walk func(path string, n schemaNode)
 	walk = func(path string, n schemaNode) {
-		if n.Properties != nil && string(n.AdditionalProperties) != "false" {
+		// Of global, other charts have more.
+		if n.Properties != nil && path != "global" && string(n.AdditionalProperties) != "false" {
 			t.Errorf("%s: a misspelt key would go unnoticed: want additionalProperties false", path)
 		}
 		prefix := strings.TrimPrefix(path+".", ".")
@@ -227,7 +230,7 @@ func TestSchemaKnowsExactlyTheValuesThereAre(t *testing.T) {
 		if n.Properties != nil {
 			return
 		}
-		if path != "global" && !hasValue(values, path) {
+		if !hasValue(values, path) {
 			t.Errorf("the schema has %s, and values.yaml has not", path)
 		}
 	}
@@ -264,6 +267,51 @@ func hasValue(values map[string]chartValue, path string) bool {
 		}
 	}
 	return false
+}
+
+// schedulePattern is what the schema demands of a schedule.
+func schedulePattern(t *testing.T, definition string) *regexp.Regexp {
+	t.Helper()
+	type node struct {
+		Pattern string
+		AnyOf   []struct{ Pattern string } `json:"anyOf"`
+	}
+	var schema struct {
+		Definitions map[string]struct {
+			If struct{ Not node }
+		}
+	}
+	mustDo(t, json.Unmarshal([]byte(readChart(t, "values.schema.json")), &schema))
+	demanded := schema.Definitions[definition].If.Not
+	for _, one := range demanded.AnyOf {
+		demanded.Pattern += one.Pattern
+	}
+	pattern, err := regexp.Compile(demanded.Pattern)
+	mustDo(t, err)
+	return pattern
+}
+
+func TestTheSchemaChecksSchedulesAsTheProgramDoes(t *testing.T) {
+	t.Parallel()
+	for spec, right := range map[string]bool{
+		"* * * * *": true, "*/5 * * * *": true, "5/15 * * * *": true, "1,2,3-5/2,* * * * *": true, "? 0 ? * ?": true, "0  4 1 * *": true,
+		"0 0 * JAN-mar MON,fri": true, "59 23 31 12 6": true, "05 04 01 09 0": true, "0 0 0 1 1 *": true, "30 0 4 * * *": true,
+		"@hourly": true, "@daily": true, "@midnight": true, "@weekly": true, "@monthly": true, "@yearly": true, "@annually": true,
+		"@every 30s": true, "@every 1h30m": true, "@every 1.5h": true, "@every 7d": true, "@every 1d12h": true, "@every  5m ": true,
+		"60 * * * *": false, "* 24 * * *": false, "* * 0 * *": false, "* * 32 * *": false, "* * * 0 *": false, "* * * 13 *": false, "* * * * 7": false,
+		"*/0 * * * *": false, "*/x * * * *": false, "a * * * *": false, "* * * MAY1 *": false, "1- * * * *": false, ", * * * *": false, "* * * *": false,
+		"* * * * * * *": false, "@reboot": false, "@every 30": false, "@every": false, "@every ": false, "@every 1d1d": false, "@every often": false,
+		"TZ=UTC * * * * *": false, "CRON_TZ=UTC * * * * *": false, "often": false, "-1 * * * *": false, "1.5 * * * *": false,
+	} {
+		_, err := schedule.ParseSchedule(spec)
+		if program, schema := err == nil, schedulePattern(t, "schedule").MatchString(spec); program != right || schema != right {
+			t.Errorf("%q: the program takes it: %t, the schema: %t; want %t", spec, program, schema, right)
+		}
+		ofKubernetes := right && !strings.HasPrefix(spec, "@every") && (strings.HasPrefix(spec, "@") || len(strings.Fields(spec)) == 5)
+		if schedulePattern(t, "cronSchedule").MatchString(spec) != ofKubernetes {
+			t.Errorf("%q: the schema takes it for a CronJob: %t", spec, !ofKubernetes)
+		}
+	}
 }
 
 // chartHelm is the helm that the chart's own checks have built.
@@ -307,14 +355,18 @@ func renderedSettings(t *testing.T, manifests string) (all []map[string]string) 
 }
 
 // loadRendered has the program read a container's variables; what comes from
-// Secrets is made up.
-func loadRendered(t *testing.T, container map[string]string) []settings.Shown {
+// Secrets is made up, and policies are what is in their file.
+func loadRendered(t *testing.T, container map[string]string, policies string) []settings.Shown {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "secret")
 	mustDo(t, os.WriteFile(file, []byte("secret"), 0o600))
+	policyFile := filepath.Join(t.TempDir(), "policies")
+	mustDo(t, os.WriteFile(policyFile, []byte(policies), 0o600))
 	var environment []string
 	for name, value := range container {
 		switch {
+		case name == "TRIM_POLICIES_FILE":
+			value = policyFile
 		case strings.HasSuffix(name, "_FILE") && name != "METRICS_FILE":
 			value = file
 		case name == "REDIS_URL" && value == "":
@@ -325,6 +377,15 @@ func loadRendered(t *testing.T, container map[string]string) []settings.Shown {
 		environment = append(environment, settings.Prefix+"_"+name+"="+value)
 	}
 	return effective(t, environment...)
+}
+
+// renderedPolicies is the file of the policies in rendered manifests.
+func renderedPolicies(t *testing.T, manifests string) (text string) {
+	t.Helper()
+	if m := regexp.MustCompile(`(?m)^  policies: (".*")$`).FindStringSubmatch(manifests); m != nil {
+		mustDo(t, json.Unmarshal([]byte(m[1]), &text))
+	}
+	return text
 }
 
 func TestProgramAcceptsWhatTheChartRenders(t *testing.T) {
@@ -347,7 +408,7 @@ func TestProgramAcceptsWhatTheChartRenders(t *testing.T) {
 				t.Fatal("no container with settings")
 			}
 			for _, container := range containers {
-				rows := loadRendered(t, container)
+				rows := loadRendered(t, container, renderedPolicies(t, string(out)))
 				for name := range container {
 					seen[name] = true
 					if source := valueOf(t, rows, name).Source; source != settings.OriginEnvironment {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -79,13 +81,17 @@ func (d dashboard) queries() (all []query) {
 	return all
 }
 
-// metricsPage is what a daemon says that has nothing to do.
+// metricsPage is what a daemon says that has next to nothing to do. It has a
+// stream, without which there is no coverage.
 func metricsPage(t *testing.T) (page string) {
 	t.Helper()
-	instance := program.Start(t, redistest.Start(t).URL(), nil)
-	program.Eventually(t, 20*time.Second, "the daemon listens", func() bool {
+	server := redistest.Start(t)
+	mustDo(t, server.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:s", Values: []any{"id", 1}}).Err())
+	mustDo(t, server.Client.SAdd(t.Context(), "streams", "s").Err())
+	instance := program.Start(t, server.URL(), nil)
+	program.Eventually(t, 20*time.Second, "the daemon has read the stream", func() bool {
 		_, page = instance.Get("/metrics")
-		return page != ""
+		return strings.Contains(page, "streaminstance_stream_coverage_seconds{")
 	})
 	return page
 }

@@ -18,7 +18,7 @@ var elsewhere = []struct {
 	file, evidence string
 }{
 	// By hand only: they take minutes, or print what is there.
-	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate)\b`), "Makefile", "\n$1: "},
+	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate|live-alerts)\b`), "Makefile", "\n$1: "},
 	{regexp.MustCompile(`^scripts/(soak)\b`), "Makefile", "scripts/$1"},
 	{regexp.MustCompile(`^go run (\./bench)\b`), "Makefile", "go run $1"},
 	{regexp.MustCompile(`^helm test$`), "tools/kube/trial.go", "$0"},
@@ -91,6 +91,7 @@ func checkKubectl(t *testing.T, path string, s shown) {
 		`port-forward service/streamkeeper 8080|` +
 		`scale deployment/streamkeeper --replicas 0|` +
 		`logs deployment/streamkeeper( --follow| --previous)?|` +
+		`get cronjobs,jobs|` +
 		`get pods -l app\.kubernetes\.io/name=streamkeeper|` +
 		`create job now --from=cronjob/streamkeeper|` +
 		`create secret generic redis --from-(file|literal)=\S+)$`)

@@ -25,16 +25,30 @@ import (
 // reason why. Of a rule, every series that it names must have data all the same.
 func mayBeEmpty() map[string]string {
 	return map[string]string{
-		"StreamkeeperAbsent":           "it is there",
-		"StreamkeeperNoLeader":         "there is one",
-		"StreamkeeperRedisUnreachable": "Redis answers",
-		"StreamkeeperNoSuccessfulRun":  "all jobs succeed",
-		"StreamkeeperJobFailing":       "all jobs succeed",
-		"StreamkeeperBrakeTripped":     "so few sessions do not trip it",
-		"Mass-deletion guard B":        "so few sessions do not trip it",
-		"StreamkeeperStreamOverLimit":  "they are trimmed every second",
-		"StreamkeeperRedisMemoryHigh":  "the limit is far away",
-		"StreamkeeperClocksDisagree":   "there is one clock",
+		"StreamkeeperAbsent":            "it is there",
+		"StreamkeeperNoLeader":          "there is one",
+		"StreamkeeperRedisUnreachable":  "Redis answers",
+		"StreamkeeperSeveralLeaders":    "there is one",
+		"StreamkeeperNoSuccessfulRun":   "all jobs succeed",
+		"StreamkeeperOnceOverdue":       "it is a daemon",
+		"StreamkeeperJobFailing":        "all jobs succeed",
+		"StreamkeeperBrakeTripped":      "so few sessions do not trip it",
+		"Errors a minute B":             "the log is read",
+		"Mass-deletion guard B":         "so few sessions do not trip it",
+		"StreamkeeperRegistryLost":      "the registry is there",
+		"StreamkeeperStreamOverLimit":   "they are trimmed every second",
+		"StreamkeeperStreamOverAge":     "they are trimmed every second",
+		"StreamkeeperMalformedSessions": "it takes a day",
+		"StreamkeeperRedisMemoryHigh":   "the limit is far away",
+		"StreamkeeperClocksDisagree":    "there is one clock",
+		"How the last run ended B":      "it is no dry run",
+		"How the last run ended C":      "the registry is there",
+		"How the last run ended D":      "there is one clock",
+		"How the last run ended E":      "the policies are right",
+		"StreamkeeperPoliciesFaulty":    "the policies are right",
+		"What once removed A":           "it is a daemon",
+		"What once removed B":           "it is a daemon",
+		"What once removed C":           "it is a daemon",
 	}
 }
 
@@ -154,7 +168,7 @@ func (p *prometheusServer) rules() []ruleState {
 func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 	t.Helper()
 	server := redistest.Start(t, "--maxmemory", "500mb")
-	settings := map[string]string{"TRIM_MAX_LENGTH": "100"}
+	settings := map[string]string{"TRIM_MAX_LENGTH": "100", "TRIM_MAX_AGE": "1h"}
 	for _, s := range demo.Limits() {
 		settings[s.Name] = s.Value
 	}
@@ -191,7 +205,7 @@ func TestARealPrometheusAnswersEveryQuery(t *testing.T) {
 			all = append(all, query{"a series of " + r.Name, series})
 		}
 	}
-	variables := strings.NewReplacer("$__rate_interval", "15s", "$namespace", ".*", "$job", ".*", "$instance", ".*", "$stream", ".*")
+	variables := strings.NewReplacer("$__rate_interval", "15s", "$cluster", ".*", "$namespace", ".*", "$job", ".*", "$instance", ".*", "$stream", ".*")
 	reasons := mayBeEmpty()
 	deadline := time.Now().Add(time.Minute)
 	for _, q := range all {

@@ -75,7 +75,7 @@ func (s *CleanupSettings) abandonPrecedesExpiry() error {
 
 func (s *CleanupSettings) options(encoding burst.Encoding, groupIdleAfter time.Duration) CleanupOptions {
 	return CleanupOptions{
-		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		When: whenOf(&s.Enabled, &s.Schedule),
 		Options: cleanup.Options{
 			Limits: cleanup.Limits{
 				ExpireAfter: s.ExpireAfter.Value, AbandonAfter: s.AbandonAfter.Value, RetireAfter: s.RetireAfter.Value,
@@ -130,6 +130,7 @@ func prepareCleanup(e Env) run {
 		}
 		e.Metrics.Brake(Cleanup, r.Brake != "", r.BrakeUntil)
 		if err == nil {
+			e.Metrics.RegistryLost(r.Lost != "")
 			e.Metrics.Sessions(cleanup.Live, r.SessionsLive)
 			e.Metrics.Sessions(cleanup.Stale, result.Stale)
 			e.Metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)

@@ -50,7 +50,7 @@ func (s *InspectSettings) table() settings.Table {
 
 func (s *InspectSettings) options() InspectOptions {
 	return InspectOptions{
-		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		When: whenOf(&s.Enabled, &s.Schedule),
 		Options: inspect.Options{
 			Samples: int(s.Samples.Value), MaxBytes: s.MaxBytes.Value, MaxBurst: int(s.MaxBurst.Value), Encoding: s.Encoding.Value,
 		},
@@ -58,7 +58,7 @@ func (s *InspectSettings) options() InspectOptions {
 }
 
 func inspectJob() Job {
-	return Job{Name: Inspect, when: func(o Options) When { return o.Inspect.When }, prepare: prepareInspect}
+	return Job{Name: Inspect, byStream: true, when: func(o Options) When { return o.Inspect.When }, prepare: prepareInspect}
 }
 
 func prepareInspect(e Env) run {
@@ -79,6 +79,7 @@ func prepareInspect(e Env) run {
 	return func(ctx context.Context) (Result, error) {
 		e.Metrics.InspectStarted()
 		r, err := inspector.Run(ctx, func(inspect.Message) {})
+		e.Metrics.InspectEnded(err == nil)
 		return &InspectResult{Messages: r.Messages, Valid: r.OK, Warn: r.Warn, Invalid: r.Invalid, Bytes: r.Bytes, errors: r.Errors}, err
 	}
 }

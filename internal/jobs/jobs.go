@@ -24,7 +24,10 @@ type Job struct {
 	// Background says that the daemon alone does it, and nobody asks for it by
 	// name.
 	Background bool
-	when       func(Options) When
+	// byStream says that it counts what it does by stream, so that the streams
+	// have to have their labels before it begins.
+	byStream bool
+	when     func(Options) When
 	// prepare makes what runs it; that may remember things from run to run.
 	prepare func(Env) run
 }
@@ -94,6 +97,13 @@ type When struct {
 	Enabled bool
 	// Schedule is what [schedule.ParseSchedule] reads.
 	Schedule string
+	// Given says that somebody set the schedule.
+	Given bool
+}
+
+// whenOf reads the settings of a job.
+func whenOf(enabled *settings.Bool, schedule *settings.Schedule) When {
+	return When{Enabled: enabled.Value, Schedule: schedule.Value, Given: schedule.Origin() == settings.OriginEnvironment}
 }
 
 // When says whether and when the options have a job run.
@@ -114,9 +124,13 @@ type Env struct {
 	Options Options
 	Buffer  *buffer.Buffer
 	Metrics *metrics.Metrics
+	// Policies are what streams may keep; nil for those of the options.
+	Policies *LivePolicies
 	// DryRun decides and reports, and changes nothing.
-	DryRun   bool
-	Listener Listener
+	DryRun bool
+	// Unwatched says that nobody will read the metrics.
+	Unwatched bool
+	Listener  Listener
 	// OnProgress hears in words how far a job is; nil for nobody.
 	OnProgress func(job, doing string)
 	Log        *slog.Logger
@@ -155,15 +169,25 @@ type Runner struct {
 	env Env
 	job Job
 	run run
+	// figures gives the streams their labels.
+	figures *metrics.Reader
 }
 
 // NewRunner prepares a job.
-func NewRunner(e Env, j Job) *Runner { return &Runner{env: e, job: j, run: j.prepare(e)} }
+func NewRunner(e Env, j Job) *Runner {
+	return &Runner{env: e, job: j, run: j.prepare(e), figures: metrics.NewReader(e.Buffer, e.Metrics)}
+}
 
 // Run does the job once. A run in which single items failed has failed; the
 // error is in the result too.
 func (r *Runner) Run(ctx context.Context) (Result, error) {
 	started := time.Now()
+	if r.job.byStream && !r.env.Unwatched {
+		if err := r.figures.ReadFirst(ctx); err != nil {
+			// The job says itself what is wrong, if it is still so.
+			r.env.log(r.job.Name).Debug("cannot read figures", "error", err)
+		}
+	}
 	result, err := r.run(ctx)
 	if n := result.Failed(); err == nil && n > 0 {
 		err = fmt.Errorf("%d items failed", n)

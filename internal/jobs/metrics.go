@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/doctor"
@@ -90,8 +91,18 @@ func (*MetricsResult) Failed() int64 { return 0 }
 // LogTo implements [Result]. Figures are read so often that they are no news.
 func (*MetricsResult) LogTo(*slog.Logger, bool) {}
 
+// Process is what the metrics say of the process itself.
+type Process struct {
+	Version, Revision string
+	DryRun            bool
+	// Policies are what streams may keep; nil for those of the options.
+	Policies *LivePolicies
+	// Once are the jobs that it does one time; none for a daemon.
+	Once []Job
+}
+
 // NewMetrics makes the metrics of all jobs.
-func NewMetrics(o Options, version, revision string) *metrics.Metrics {
+func NewMetrics(o Options, p Process) *metrics.Metrics {
 	var names []string
 	for _, j := range All() {
 		names = append(names, j.Name)
@@ -100,9 +111,29 @@ func NewMetrics(o Options, version, revision string) *metrics.Metrics {
 	for _, s := range doctor.Severities() {
 		severities = append(severities, string(s))
 	}
+	policies := Env{Options: o, Policies: p.Policies}.policies()
 	return metrics.New(metrics.Options{
-		Version: version, Revision: revision, MaxStreams: o.Metrics.MaxStreams,
+		Version: p.Version, Revision: p.Revision, MaxStreams: o.Metrics.MaxStreams,
 		Jobs: names, Reasons: ReasonNames(inspect.AllReasons()), Checks: doctor.Glances(), Severities: severities,
-		Limit: func(stream string) int64 { return o.Trim.Policies.For(stream).LengthLimit() },
+		Periods: p.periods(o),
+		DryRun:  p.DryRun, OneShot: len(p.Once) > 0,
+		Limits: func(stream string) metrics.Limits {
+			policy := policies.Now().For(stream)
+			return metrics.Limits{Entries: policy.LengthLimit(), Age: policy.OldestAge()}
+		},
 	})
+}
+
+// periods are those that are known. Somebody else starts a process that does its
+// jobs once: how often is known only if the schedule was set to say so.
+func (p Process) periods(o Options) map[string]time.Duration {
+	periods := make(map[string]time.Duration)
+	for _, j := range All() {
+		when := j.when(o)
+		once := slices.ContainsFunc(p.Once, func(c Job) bool { return c.Name == j.Name })
+		if when.Enabled && len(p.Once) == 0 || once && when.Given {
+			periods[j.Name] = longestPeriod(when.Schedule, time.Now())
+		}
+	}
+	return periods
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -25,6 +26,8 @@ const DefaultTrimSchedule = "@every 30s"
 type TrimOptions struct {
 	When
 	sweep.Options
+	// PoliciesFile is the file that the rules come from; empty if there is none.
+	PoliciesFile string
 }
 
 // TrimSettings say what streams may keep.
@@ -35,6 +38,7 @@ type TrimSettings struct {
 	MaxAge         settings.Duration `split_words:"true"`
 	Exact          settings.Bool     `split_words:"true"`
 	Policies       settings.Text     `split_words:"true"`
+	PoliciesFile   settings.File     `split_words:"true"`
 	AllowTiny      settings.Bool     `split_words:"true"`
 	MaxStall       settings.Duration `split_words:"true"`
 	MinAge         settings.Duration `split_words:"true"`
@@ -53,6 +57,8 @@ func (s *TrimSettings) table() settings.Table {
 			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny), settings.AtMost(&s.MaxAge, settings.Longest)),
 		settings.New("TRIM_EXACT", &s.Exact, false, "keep not one entry more; else up to one macro node more stays"),
 		settings.New("TRIM_POLICIES", &s.Policies, "", "limits of streams by name", s.policiesMakeSense),
+		settings.New("TRIM_POLICIES_FILE", &s.PoliciesFile, "", "file that holds the limits of streams by name, a rule a line, read again when it changes",
+			s.policiesFileMakesSense),
 		settings.New("TRIM_ALLOW_TINY", &s.AllowTiny, false, "allow limits so low that they are more likely typos"),
 		settings.New("TRIM_MAX_STALL", &s.MaxStall, sweep.DefaultMaxStall, "how long one of our commands may block Redis",
 			settings.AtLeast(&s.MaxStall, time.Microsecond), settings.AtMost(&s.MaxStall, time.Second)),
@@ -86,13 +92,39 @@ func (s *TrimSettings) policies() (trim.Policies, error) {
 		MinAge:    s.MinAge.Value,
 		Exact:     s.Exact.Value,
 	}
-	rules, err := trim.ParseRules(s.Policies.Value, global)
+	text := s.Policies.Value
+	if s.PoliciesFile.Value != "" {
+		content, err := os.ReadFile(s.PoliciesFile.Value)
+		if err != nil {
+			return trim.Policies{Default: global}, err
+		}
+		text = trim.RulesOfFile(string(content))
+	}
+	rules, err := trim.ParseRules(text, global)
 	return trim.Policies{Default: global, Rules: rules}, err
 }
 
-// policiesMakeSense judges the overrides. Where the global limits are at fault,
-// what is made of them is not.
+// policiesFileMakesSense judges the overrides in a file as those beside it.
+func (s *TrimSettings) policiesFileMakesSense() error {
+	switch {
+	case s.PoliciesFile.Value == "":
+		return nil
+	case s.Policies.Origin() != settings.OriginDefault:
+		return fmt.Errorf("%s_TRIM_POLICIES is set too; allowed: one of them", settings.Prefix)
+	}
+	return s.rulesMakeSense()
+}
+
 func (s *TrimSettings) policiesMakeSense() error {
+	if s.PoliciesFile.Value != "" {
+		return nil // that is judged there
+	}
+	return s.rulesMakeSense()
+}
+
+// rulesMakeSense judges the overrides. Where the global limits are at fault,
+// what is made of them is not.
+func (s *TrimSettings) rulesMakeSense() error {
 	tiny := settings.Allowed(&s.AllowTiny)
 	policies, err := s.policies()
 	if err != nil || policies.Default.Validate(tiny) != nil {
@@ -110,16 +142,17 @@ func (s *TrimSettings) policiesMakeSense() error {
 func (s *TrimSettings) options() (TrimOptions, error) {
 	policies, err := s.policies()
 	return TrimOptions{
-		When: When{Enabled: s.Enabled.Value, Schedule: s.Schedule.Value},
+		When: whenOf(&s.Enabled, &s.Schedule),
 		Options: sweep.Options{
 			Policies: policies, Pressure: s.Pressure.Value, MaxStall: s.MaxStall.Value,
 			RespectGroups: s.RespectGroups.Value, GroupIdleAfter: s.GroupIdleAfter.Value,
 		},
+		PoliciesFile: s.PoliciesFile.Value,
 	}, err
 }
 
 func trimJob() Job {
-	return Job{Name: Trim, when: func(o Options) When { return o.Trim.When }, prepare: prepareTrim}
+	return Job{Name: Trim, byStream: true, when: func(o Options) When { return o.Trim.When }, prepare: prepareTrim}
 }
 
 func prepareTrim(e Env) run {
@@ -139,8 +172,16 @@ func prepareTrim(e Env) run {
 	o.OnProgress = func(p sweep.Progress) { e.progress(Trim, TrimProgress(p, time.Since(started))) }
 	var lengths *metrics.Lengths
 	o.OnStream = func(l sweep.Learnt) { lengths.Add(l.Stream, l.Entries, l.Protected) }
+	policies := e.policies()
+	used := policies.Now()
+	o.Policies = *used
 	trimmer := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
+		if now := policies.Now(); now != used {
+			// What the one before remembers is of other limits.
+			used, o.Policies = now, *now
+			trimmer = sweep.New(e.Buffer, o)
+		}
 		started, lengths = time.Now(), e.Metrics.NewLengths()
 		if err := e.refusal(ctx); err != nil {
 			return new(TrimResult), err

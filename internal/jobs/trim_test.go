@@ -34,7 +34,7 @@ func TestFiguresSayWhatTheLastTrimmingRunFoundProtected(t *testing.T) {
 	defer func() { _ = b.Close() }()
 	o := Options{Trim: TrimOptions{Options: sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 920}}}}}
 	o.Metrics.MaxStreams = 1
-	m := NewMetrics(o, "", "")
+	m := NewMetrics(o, Process{})
 	m.Leader(true)
 	env := Env{Options: o, Buffer: b, Metrics: m, Log: slog.New(slog.DiscardHandler)}
 	figures := func() string {

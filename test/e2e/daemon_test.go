@@ -126,6 +126,39 @@ func TestALeaderThatWakesAfterItsLeaseStandsByAndDoesNoHarm(t *testing.T) {
 	f.oneLeads(t, f.replicas)
 }
 
+// The first run of each job may come before the first reading of the figures;
+// what it does is counted by stream all the same.
+func TestTheFirstRunsOfADaemonCountByStream(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	keeper := program.Start(t, w.server.URL(), map[string]string{
+		"TRIM_MAX_LENGTH": "100", "TRIM_EXACT": "true", "CLEANUP_ENABLED": "false",
+		"TRIM_SCHEDULE": "@every 1h", "INSPECT_SCHEDULE": "@every 1h", "METRICS_INTERVAL": "1h",
+	})
+	var page string
+	program.Eventually(t, 30*time.Second, "each job has run once", func() bool {
+		if keeper.Runs(jobs.Trim) < 1 || keeper.Runs(jobs.Inspect) < 1 {
+			return false
+		}
+		_, page = keeper.Get("/metrics")
+		return true
+	})
+	for _, none := range []string{
+		`streamkeeper_trim_entries_removed_total{reason="length",stream="_other"} 0`,
+		`streamkeeper_inspect_messages_total{stream="_other",verdict="ok"} 0`,
+		`streamkeeper_inspect_messages_total{stream="_other",verdict="warn"} 0`,
+		`streamkeeper_inspect_messages_total{stream="_other",verdict="invalid"} 0`,
+	} {
+		if !strings.Contains(page, "\n"+none+"\n") {
+			t.Errorf("the page has no %s", none)
+		}
+	}
+	if !strings.Contains(page, `streamkeeper_trim_entries_removed_total{reason="length",stream="busy"}`) ||
+		strings.Contains(page, `streamkeeper_trim_entries_removed_total{reason="length",stream="busy"} 0`) {
+		t.Error("what was trimmed is not counted")
+	}
+}
+
 // oneLeads checks that of the replicas one leads, and that all are healthy.
 func (f *fleet) oneLeads(t *testing.T, replicas []*program.Instance) {
 	t.Helper()

@@ -54,6 +54,54 @@ func TestOnceLeavesWhatItDidInAFile(t *testing.T) {
 	)
 }
 
+// What is counted before the streams have labels of their own is lost to them.
+func TestOnceCountsByStream(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	page := metricsOfOnce(t, w.env, cli.ExitOK, "trim", "inspect")
+	wantLines(t, page, `streamkeeper_trim_entries_removed_total{reason="length",stream="_other"} 0`, `streamkeeper_one_shot 1`, `streamkeeper_dry_run 0`)
+	if !strings.Contains(page, `streamkeeper_trim_entries_removed_total{reason="length",stream="busy"}`) ||
+		strings.Contains(page, `streamkeeper_trim_entries_removed_total{reason="length",stream="busy"} 0`) ||
+		!strings.Contains(page, `streamkeeper_inspect_messages_total{stream="busy"`) {
+		t.Errorf("what was trimmed and inspected is not counted by stream:\n%s", page)
+	}
+}
+
+func TestAFileKeepsWhatARunThatReachedRedisFound(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	path := filepath.Join(t.TempDir(), "streamkeeper.prom")
+	leave := func(want int, args ...string) string {
+		t.Helper()
+		if code, _, errs := w.env.Run(t, append([]string{"once", "--metrics-file", path}, args...)...); code != want {
+			t.Fatalf("exit %d, want %d\n%s", code, want, errs)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	success := func(page string) string {
+		_, rest, _ := strings.Cut(page, `streamkeeper_job_last_success_timestamp_seconds{job="trim"} `)
+		at, _, _ := strings.Cut(rest, "\n")
+		return at
+	}
+	good := success(leave(cli.ExitOK, "trim"))
+	leave(cli.ExitOK, "cleanup")
+	page := leave(cli.ExitFailure, "--redis-url", "redis://127.0.0.1:1", "trim")
+	wantLines(t, page,
+		`streamkeeper_redis_up 0`,
+		`streamkeeper_job_last_run_ok{job="trim"} 0`,
+		`streamkeeper_job_last_run_ok{job="cleanup"} 1`,
+		`streamkeeper_sessions{state="live"} 2`,
+		`streamkeeper_stream_entries{stream="busy"} 1000`,
+	)
+	if at := success(page); at == "0" || at != good {
+		t.Errorf("the last good run was at %s, and the file says %s", good, at)
+	}
+}
+
 func TestOnceSaysInTheFileThatRedisIsAway(t *testing.T) {
 	t.Parallel()
 	env := program.Env{}

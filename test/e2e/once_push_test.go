@@ -20,32 +20,38 @@ import (
 )
 
 // pushgateway is an HTTP server that reads what is pushed as a Pushgateway
-// does. It keeps what the last push had.
+// does. It keeps what the last push to each group had.
 type pushgateway struct {
 	*httptest.Server
-	mu   sync.Mutex
-	last push
+	mu     sync.Mutex
+	groups map[string]push // by path
 }
 
 // push is what came in one request.
 type push struct {
-	path, user string
+	user string
 	// values of gauges and counters, by name and sorted labels.
 	values map[string]float64
 }
 
-// pushed is the last push that came in whole.
-func (g *pushgateway) pushed() push {
+// pushed is the last push to a group that came in whole.
+func (g *pushgateway) pushed(path string) push {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.last
+	return g.groups[path]
 }
+
+const (
+	groupOfAll     = "/metrics/job/streamkeeper"
+	groupOfTrim    = groupOfAll + "/exported_job/trim"
+	groupOfCleanup = groupOfAll + "/exported_job/cleanup"
+)
 
 func startGateway(t *testing.T) *pushgateway {
 	t.Helper()
-	g := &pushgateway{}
+	g := &pushgateway{groups: make(map[string]push)}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p := push{path: r.URL.Path, values: make(map[string]float64)}
+		p := push{values: make(map[string]float64)}
 		p.user, _, _ = r.BasicAuth()
 		decoder := expfmt.NewDecoder(r.Body, expfmt.ResponseFormat(r.Header))
 		for {
@@ -53,7 +59,7 @@ func startGateway(t *testing.T) *pushgateway {
 			err := decoder.Decode(&family)
 			if errors.Is(err, io.EOF) {
 				g.mu.Lock()
-				g.last = p
+				g.groups[r.URL.Path] = p
 				g.mu.Unlock()
 				return
 			}
@@ -90,21 +96,27 @@ func TestOncePushesWhatItDid(t *testing.T) {
 	w := startFixture(t, "object")
 	gateway := startGateway(t)
 	w.env.MustRun(t, "once", "--push", gateway.url(""), "--dry-run", "cleanup")
-	if n := gateway.pushed().values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
+	if n := gateway.pushed(groupOfCleanup).values[`streamkeeper_sessions{state="stale"}`]; n != 2 {
 		t.Errorf("a dry run pushed %v stale sessions, want 2", n)
 	}
 	file := t.TempDir() + "/streamkeeper.prom"
 	out := w.env.MustRun(t, "once", "--push", gateway.url("me:hush@"), "--metrics-file", file, "trim", "cleanup")
-	if !strings.Contains(out, "trimmed") || gateway.pushed().path != "/metrics/job/streamkeeper" || gateway.pushed().user != "me" {
-		t.Errorf("pushed to %s by %s\n%s", gateway.pushed().path, gateway.pushed().user, out)
+	if user := gateway.pushed(groupOfAll).user; !strings.Contains(out, "trimmed") || user != "me" {
+		t.Errorf("pushed by %q\n%s", user, out)
 	}
-	for family, want := range map[string]float64{
-		`streamkeeper_redis_up{}`:                                      1,
-		`streamkeeper_job_runs_total{exported_job="trim",result="ok"}`: 1,
-		`streamkeeper_stream_entries{stream="busy"}`:                   1000,
+	for _, want := range []struct {
+		group, series string
+		value         float64
+	}{
+		{groupOfAll, `streamkeeper_redis_up{}`, 1},
+		{groupOfAll, `streamkeeper_stream_entries{stream="busy"}`, 1000},
+		{groupOfTrim, `streamkeeper_job_runs_total{result="ok"}`, 1},
+		{groupOfTrim, `streamkeeper_job_last_run_ok{}`, 1},
+		{groupOfCleanup, `streamkeeper_job_runs_total{result="ok"}`, 1},
+		{groupOfCleanup, `streamkeeper_sessions{state="live"}`, 2},
 	} {
-		if got, ok := gateway.pushed().values[family]; !ok || got != want {
-			t.Errorf("%s is %v, %v; want %v", family, got, ok, want)
+		if got, ok := gateway.pushed(want.group).values[want.series]; !ok || got != want.value {
+			t.Errorf("%s: %s is %v, %v; want %v", want.group, want.series, got, ok, want.value)
 		}
 	}
 	if text, err := os.ReadFile(file); err != nil || !bytes.Contains(text, []byte("streamkeeper_redis_up 1")) {

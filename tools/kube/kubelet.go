@@ -163,6 +163,16 @@ func (k *kubelet) runDaemon(ctx context.Context, p *pod) (*daemon, error) {
 	return d, nil
 }
 
+// isOver reports whether the command has ended.
+func (d *daemon) isOver() bool {
+	select {
+	case <-d.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // listenOn puts our address for the container's port, and says whether there was one.
 func (d *daemon) listenOn(port int) bool {
 	for i, variable := range d.cmd.Env {

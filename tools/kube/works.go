@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,8 +105,14 @@ func (t *trial) report() error {
 	return failed
 }
 
-// daemonWorks runs the command of one of the Deployment's Pods, until it has
-// trimmed, and ends it.
+// replica is a Pod of the Deployment, and its command.
+type replica struct {
+	*daemon
+	pod *pod
+}
+
+// daemonWorks runs the commands of all the Deployment's Pods at once, until they
+// have trimmed, and ends them.
 func (t *trial) daemonWorks(ctx context.Context) error {
 	if err := t.kubectl(ctx, "wait", "deployment", "--namespace", t.set.name, "--selector", instance, "--for=condition=Available", "--timeout=60s"); err != nil {
 		return err
@@ -114,23 +121,123 @@ func (t *trial) daemonWorks(ctx context.Context) error {
 	if err := t.get(ctx, "/api/v1/namespaces/"+t.set.name+"/pods?fieldSelector=status.phase%3DRunning&labelSelector="+strings.ReplaceAll(instance, "=", "%3D"), &pods); err != nil {
 		return err
 	}
-	if len(pods.Items) == 0 {
-		return errors.New("no Pod of the Deployment runs")
+	var replicas []replica
+	var failed error
+	for _, p := range pods.Items {
+		d, err := t.kubelet.runDaemon(ctx, p)
+		if err != nil {
+			failed = err
+			break
+		}
+		t.say("Pod %s runs: streamkeeper %s", p.Metadata.Name, strings.Join(d.cmd.Args[1:], " "))
+		replicas = append(replicas, replica{d, p})
 	}
-	p := pods.Items[0]
-	d, err := t.kubelet.runDaemon(ctx, p)
-	if err != nil {
-		return err
+	if len(replicas) == 0 {
+		return errors.Join(failed, errors.New("no Pod of the Deployment runs"))
 	}
-	t.say("Pod %s runs: streamkeeper %s", p.Metadata.Name, strings.Join(d.cmd.Args[1:], " "))
-	failed := t.answers(ctx, d, &p.Spec.Containers[0])
 	if failed == nil {
-		failed = t.trimmed(ctx, time.Minute)
+		failed = t.together(ctx, replicas)
 	}
-	if failed = errors.Join(failed, t.end(d)); failed != nil {
-		t.quote(d.output.String())
+	for _, r := range replicas {
+		if r.isOver() {
+			continue
+		}
+		failed = errors.Join(failed, t.end(r.daemon))
+	}
+	if failed != nil {
+		for _, r := range replicas {
+			t.quote(r.output.String())
+		}
 	}
 	return failed
+}
+
+// together judges replicas that run at once: all answer their probes, again and
+// again, one leads, and another does when that one ends.
+func (t *trial) together(ctx context.Context, replicas []replica) error {
+	for _, r := range replicas {
+		if err := t.answers(ctx, r.daemon, &r.pod.Spec.Containers[0]); err != nil {
+			return err
+		}
+	}
+	if err := t.trimmed(ctx, time.Minute); err != nil {
+		return err
+	}
+	if err := t.probeAgain(ctx, replicas); err != nil {
+		return err
+	}
+	leader, err := t.leaderOf(ctx, replicas)
+	if err != nil || leader == nil {
+		return err
+	}
+	t.say("Pod %s leads, of %d that run", leader.pod.Metadata.Name, len(replicas))
+	if len(replicas) == 1 {
+		return nil
+	}
+	if err := t.end(leader.daemon); err != nil {
+		return err
+	}
+	left := slices.DeleteFunc(slices.Clone(replicas), func(r replica) bool { return r.daemon == leader.daemon })
+	next, err := t.leaderOf(ctx, left)
+	if err == nil {
+		t.say("Pod %s leads now", next.pod.Metadata.Name)
+	}
+	return err
+}
+
+// Probes are asked so often once they have succeeded, and may not fail again.
+const (
+	probesAgain = 20
+	probePeriod = 500 * time.Millisecond
+)
+
+func (t *trial) probeAgain(ctx context.Context, replicas []replica) error {
+	for range probesAgain {
+		for _, r := range replicas {
+			c := &r.pod.Spec.Containers[0]
+			for _, p := range []*probe{c.LivenessProbe, c.ReadinessProbe} {
+				if p == nil {
+					continue
+				}
+				if _, err := r.fetch(ctx, p.HTTPGet.Path); err != nil {
+					return fmt.Errorf("pod %s was well, and its probe then fails: %w", r.pod.Metadata.Name, err)
+				}
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(probePeriod):
+		}
+	}
+	t.say("%d replicas answered their probes %d times", len(replicas), probesAgain)
+	return nil
+}
+
+// leaderOf waits until one of the replicas leads, and no other; nil where they
+// have no lease, and all lead.
+func (t *trial) leaderOf(ctx context.Context, replicas []replica) (leader *replica, err error) {
+	if slices.Contains(replicas[0].cmd.Env, "STREAMKEEPER_LEASE_ENABLED=false") {
+		return nil, nil
+	}
+	err = until(ctx, time.Minute, "waiting for a leader", func() error {
+		leaders := 0
+		for i, r := range replicas {
+			page, err := r.fetch(ctx, "/metrics")
+			if err != nil {
+				return err
+			}
+			if strings.Contains(page, "\nstreamkeeper_leader 1\n") {
+				leader = &replicas[i]
+				leaders++
+			}
+		}
+		if leaders != 1 {
+			return fmt.Errorf("%d replicas lead", leaders)
+		}
+		return nil
+	})
+	return leader, err
 }
 
 // end ends the daemon as the kubelet does.

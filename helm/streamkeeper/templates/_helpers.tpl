@@ -17,10 +17,14 @@
 {{- $name -}}
 {{- end }}
 
+{{- define "streamkeeper.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end }}
+
 {{/* What finds all our Pods. */}}
 {{- define "streamkeeper.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "streamkeeper.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "streamkeeper.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{/* What finds the Pods that serve HTTP. */}}
@@ -34,16 +38,16 @@ app.kubernetes.io/component: daemon
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- merge $own .Values.commonLabels | toYaml -}}
+{{- merge $own (.Values.commonLabels | default dict) | toYaml -}}
 {{- end }}
 
 {{/* The metadata of an object. Takes root, and perhaps suffix, namespace, labels and annotations. */}}
 {{- define "streamkeeper.metadata" -}}
-name: {{ include "streamkeeper.suffixed" . }}
-namespace: {{ .namespace | default .root.Release.Namespace }}
+name: {{ include "streamkeeper.suffixed" . | quote }}
+namespace: {{ .namespace | default (include "streamkeeper.namespace" .root) | quote }}
 labels:
   {{- merge (dict) (.labels | default dict) (include "streamkeeper.labels" .root | fromYaml) | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -53,22 +57,35 @@ annotations:
 {{- .Values.serviceAccount.name | default (ternary (include "streamkeeper.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end }}
 
+{{/* Another registry takes the place of the one that the repository begins with. */}}
 {{- define "streamkeeper.image" -}}
+{{- $registry := (.Values.global | default dict).imageRegistry | default .Values.image.registry -}}
 {{- with .Values.image -}}
+{{- $repository := .repository -}}
+{{- with $registry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") }}{{ end -}}
 {{- if .digest -}}
-{{ .repository }}@{{ .digest }}
+{{ $repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ $repository }}:{{ .tag | default $.Chart.AppVersion }}
 {{- end -}}
 {{- end -}}
 {{- end }}
 
+{{/* The Secrets for the registry, as a list: those of all charts may be names alone. */}}
+{{- define "streamkeeper.pullSecrets" -}}
+{{- $all := list -}}
+{{- range concat ((.Values.global | default dict).imagePullSecrets | default list) (.Values.imagePullSecrets | default list) -}}
+{{- $all = append $all (kindIs "map" . | ternary . (dict "name" .)) -}}
+{{- end -}}
+{{- $all | uniq | toYaml -}}
+{{- end }}
+
 {{/* The CronJobs as YAML: one for all jobs, or one for each. What each has is that of .Values.cronjob, and suffix. */}}
 {{- define "streamkeeper.cronJobs" -}}
-{{- range $job, $own := .Values.cronjob.perJob }}
+{{- range $job, $own := .Values.cronjob.perJob | default dict }}
 {{- $all := merge (dict "suffix" $job "jobs" (list $job)) $own }}
 {{- range $key, $value := $.Values.cronjob }}
-{{- if not (hasKey $all $key) }}{{ $_ := set $all $key $value }}{{ end }}
+{{- if or (not (hasKey $all $key)) (kindIs "invalid" (get $all $key)) }}{{ $_ := set $all $key $value }}{{ end }}
 {{- end }}
 {{ $job }}: {{ omit $all "perJob" | toJson }}
 {{- else }}

@@ -1,4 +1,4 @@
-{{/* The template of the Pods of both modes. Takes root, component, args and restartPolicy. */}}
+{{/* The template of the Pods of both modes. Takes root, component, args and restartPolicy; and of a CronJob its schedule and resources. */}}
 {{- define "streamkeeper.podTemplate" -}}
 metadata:
   labels:
@@ -13,13 +13,13 @@ spec:
 
 {{- define "streamkeeper.podLabels" -}}
 {{- $own := include "streamkeeper.labels" .root | fromYaml | merge (dict "app.kubernetes.io/component" .component) -}}
-{{- merge (dict) $own .root.Values.podLabels | toYaml -}}
+{{- merge (dict) $own (.root.Values.podLabels | default dict) | toYaml -}}
 {{- end }}
 
 {{- define "streamkeeper.podSpec" -}}
 {{- include "streamkeeper.validate" .root -}}
 {{- with .root.Values -}}
-serviceAccountName: {{ include "streamkeeper.serviceAccountName" $.root }}
+serviceAccountName: {{ include "streamkeeper.serviceAccountName" $.root | quote }}
 automountServiceAccountToken: false
 # A Service named streamkeeper would give us variables that look like settings.
 enableServiceLinks: false
@@ -28,8 +28,10 @@ terminationGracePeriodSeconds: {{ include "streamkeeper.terminationGrace" $.root
 {{- with $.activeDeadlineSeconds }}
 activeDeadlineSeconds: {{ int64 . }}
 {{- end }}
+{{- with .podSecurityContext }}
 securityContext:
-  {{- toYaml .podSecurityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .initContainers }}
 initContainers:
   {{- toYaml . | nindent 2 }}
@@ -55,7 +57,7 @@ name: streamkeeper
 image: {{ include "streamkeeper.image" $.root | quote }}
 imagePullPolicy: {{ .image.pullPolicy }}
 args: {{ toJson $.args }}
-{{- with include "streamkeeper.env" $.root | trim }}
+{{- with include "streamkeeper.env" $ | trim }}
 env:
   {{- . | nindent 2 }}
 {{- end }}
@@ -66,16 +68,26 @@ envFrom:
 {{- if eq $.component "daemon" }}
 {{- include "streamkeeper.http" .daemon }}
 {{- end }}
+{{- with include "streamkeeper.resources" $ | fromYaml }}
 resources:
-  {{- toYaml .resources | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .securityContext }}
 securityContext:
-  {{- toYaml .securityContext | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- $files := contains `"file":"r` (include "streamkeeper.secrets" $.root) }}
-{{- if or $files .extraVolumeMounts }}
+{{- if or $files .trim.policies .extraVolumeMounts }}
 volumeMounts:
   {{- if $files }}
   - name: secrets
     mountPath: /etc/streamkeeper
+    readOnly: true
+  {{- end }}
+  {{- if .trim.policies }}
+  # A folder, not a file by subPath: only so a change of the ConfigMap arrives.
+  - name: policies
+    mountPath: /etc/streamkeeper-policies
     readOnly: true
   {{- end }}
   {{- with .extraVolumeMounts }}
@@ -89,30 +101,45 @@ volumeMounts:
 {{- define "streamkeeper.http" }}
 ports:
   - name: http
-    containerPort: {{ .http.port }}
+    containerPort: {{ int64 .http.port }}
 startupProbe:
-  {{- merge (dict "httpGet" (dict "path" "/" "port" "http")) .startupProbe | toYaml | nindent 2 }}
+  {{- include "streamkeeper.probe" (dict "path" "/" "probe" .startupProbe) | nindent 2 }}
 livenessProbe:
-  {{- merge (dict "httpGet" (dict "path" "/" "port" "http")) .livenessProbe | toYaml | nindent 2 }}
+  {{- include "streamkeeper.probe" (dict "path" "/" "probe" .livenessProbe) | nindent 2 }}
 readinessProbe:
-  {{- merge (dict "httpGet" (dict "path" "/health" "port" "http")) .readinessProbe | toYaml | nindent 2 }}
+  {{- include "streamkeeper.probe" (dict "path" "/health" "probe" .readinessProbe) | nindent 2 }}
 {{- with .lifecycle }}
 lifecycle:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
+{{/* A probe asks a path of ours unless it says what else to do. Takes path and probe. */}}
+{{- define "streamkeeper.probe" -}}
+{{- $probe := .probe | default dict -}}
+{{- $asks := false -}}
+{{- range list "httpGet" "exec" "tcpSocket" "grpc" }}{{ if hasKey $probe . }}{{ $asks = true }}{{ end }}{{ end -}}
+{{- if not $asks }}{{ $probe = merge (dict "httpGet" (dict "path" .path "port" "http")) $probe }}{{ end -}}
+{{- toYaml $probe -}}
+{{- end }}
+
+{{/* The resources of a container: a CronJob may have its own. */}}
+{{- define "streamkeeper.resources" -}}
+{{- .resources | default .root.Values.resources | default dict | toYaml -}}
+{{- end }}
+
 {{- define "streamkeeper.env" -}}
 {{- $given := dict -}}
-{{- range .Values.extraEnv }}{{ $_ := set $given .name true }}{{ end -}}
+{{- range .root.Values.extraEnv }}{{ $_ := set $given .name true }}{{ end -}}
 {{- if not (hasKey $given "GOMEMLIMIT") }}
-{{- with include "streamkeeper.goMemLimit" (.Values.resources.limits | default dict) }}
+{{- with include "streamkeeper.goMemLimit" ((include "streamkeeper.resources" . | fromYaml).limits | default dict) }}
 - name: GOMEMLIMIT
   value: {{ . | quote }}
 {{- end }}
 {{- end }}
-{{- include "streamkeeper.settingsEnv" . }}
-{{- with .Values.extraEnv }}
+{{- include "streamkeeper.settingsEnv" .root }}
+{{- include "streamkeeper.scheduleEnv" . }}
+{{- with .root.Values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
@@ -152,6 +179,11 @@ lifecycle:
     sources:
       {{- toYaml . | nindent 6 }}
 {{- end }}
+{{- if .Values.trim.policies }}
+- name: policies
+  configMap:
+    name: {{ include "streamkeeper.suffixed" (dict "root" . "suffix" "policies") | quote }}
+{{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -159,7 +191,10 @@ lifecycle:
 
 {{/* Where the Pod runs, and how it finds others. */}}
 {{- define "streamkeeper.scheduling" -}}
-{{- range $key := list "imagePullSecrets" "priorityClassName" "runtimeClassName" "schedulerName" "nodeSelector" "affinity" "tolerations" "dnsPolicy" "dnsConfig" "hostAliases" }}
+{{- with include "streamkeeper.pullSecrets" .root | fromYamlArray }}
+{{ dict "imagePullSecrets" . | toYaml }}
+{{- end }}
+{{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "nodeSelector" "affinity" "tolerations" "dnsPolicy" "dnsConfig" "hostAliases" }}
 {{- with get $.root.Values $key }}
 {{ dict $key . | toYaml }}
 {{- end }}

@@ -19,7 +19,7 @@ trim.schedule: TRIM_SCHEDULE
 trim.maxLength: TRIM_MAX_LENGTH
 trim.maxAge: TRIM_MAX_AGE
 trim.exact: TRIM_EXACT
-trim.policies: TRIM_POLICIES
+trim.policies: TRIM_POLICIES_FILE
 trim.allowTiny: TRIM_ALLOW_TINY
 trim.maxStall: TRIM_MAX_STALL
 trim.minAge: TRIM_MIN_AGE
@@ -83,9 +83,20 @@ redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
   {{- else }}
   valueFrom:
     secretKeyRef:
-      name: {{ .name }}
-      key: {{ .key }}
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
   {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A CronJob's schedule is that of its jobs, so that the program knows how often it is run: how long a trim may take, and when a job is
+overdue. Takes schedule. */}}
+{{- define "streamkeeper.scheduleEnv" -}}
+{{- with .schedule }}
+{{- range list "TRIM" "CLEANUP" "INSPECT" }}
+- name: STREAMKEEPER_{{ . }}_SCHEDULE
+  value: {{ $.schedule | quote }}
+{{- end }}
 {{- end }}
 {{- end }}
 
@@ -105,11 +116,11 @@ redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
 {{- if eq .path "redis.url" -}}
 {{- include "streamkeeper.redisURL" .root -}}
 {{- else if eq .path "trim.policies" -}}
-{{- range $i, $policy := .root.Values.trim.policies }}{{ if $i }}; {{ end }}{{ include "streamkeeper.policy" . }}{{ end -}}
-{{- else if ne .path "daemon.http.port" -}}
+{{- if .root.Values.trim.policies }}/etc/streamkeeper-policies/policies{{ end -}}
+{{- else if not (has .path (list "daemon.http.port" "trim.schedule" "cleanup.schedule" "inspect.schedule")) -}}
 {{- include "streamkeeper.value" . -}}
 {{- else if eq .root.Values.mode "daemon" -}}
-:{{ include "streamkeeper.value" . }}
+{{ if eq .path "daemon.http.port" }}:{{ end }}{{ include "streamkeeper.value" . }}
 {{- end -}}
 {{- end }}
 
@@ -134,7 +145,7 @@ redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
 {{/* Where Redis is: as given, or made of its parts. */}}
 {{- define "streamkeeper.redisURL" -}}
 {{- with .Values.redis -}}
-{{- $addresses := concat .sentinel.addresses .cluster.addresses -}}
+{{- $addresses := concat (.sentinel.addresses | default list) (.cluster.addresses | default list) -}}
 {{- with .host }}{{ $addresses = list (printf "%s:%d" (ternary (printf "[%s]" .) . (contains ":" .)) (int64 ($.Values.redis.port | default 6379))) }}{{ end -}}
 {{- $query := list -}}
 {{- with .sentinel.masterName }}{{ $query = append $query (printf "master_name=%s" (urlquery .)) }}{{ end -}}
@@ -142,9 +153,16 @@ redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
 {{- if .url -}}
 {{- .url -}}
 {{- else if $addresses -}}
-{{ ternary "rediss" "redis" .tls.enabled }}://{{ first $addresses }}/{{ int64 (.database | default 0) }}{{ with $query }}?{{ join "&" . }}{{ end }}
+{{ ternary "rediss" "redis" (.tls.enabled | default false) }}://{{ first $addresses }}/{{ int64 (.database | default 0) }}{{ with $query }}?{{ join "&" . }}{{ end }}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* The file of the policies: one a line. */}}
+{{- define "streamkeeper.policies" -}}
+{{- range .Values.trim.policies }}
+{{ include "streamkeeper.policy" . }}
+{{- end }}
 {{- end }}
 
 {{/* One policy: pattern, colon, limits. */}}
@@ -161,7 +179,7 @@ redis.tls.secret.keyKey: REDIS_TLS_KEY_FILE
 
 {{/* The seconds of a duration. */}}
 {{- define "streamkeeper.seconds" -}}
-{{- $units := dict "ns" 1e-9 "us" 1e-6 "µs" 1e-6 "ms" 1e-3 "s" 1.0 "m" 60.0 "h" 3600.0 -}}
+{{- $units := dict "ns" 1e-9 "us" 1e-6 "µs" 1e-6 "ms" 1e-3 "s" 1.0 "m" 60.0 "h" 3600.0 "d" 86400.0 -}}
 {{- $sum := 0.0 -}}
 {{- range regexFindAll "[0-9.]+[a-zµ]+" (toString .) -1 -}}
 {{- $unit := regexFind "[a-zµ]+$" . -}}

@@ -107,7 +107,7 @@
 {{- if and .jobs .perJob -}}
 {{- fail "cronjob.jobs and cronjob.perJob are both set: one CronJob runs jobs, or each of perJob has its own" -}}
 {{- end -}}
-{{- range concat .jobs (keys .perJob) -}}
+{{- range concat (.jobs | default list) (keys (.perJob | default dict)) -}}
 {{- if eq (get (get $.Values .) "enabled" | toString) "false" -}}
 {{- fail (printf "cronjob is to run the job %s, and %s.enabled is false" . .) -}}
 {{- end -}}
@@ -120,6 +120,9 @@
 {{- define "streamkeeper.validateEnv" -}}
 {{- $taken := dict -}}
 {{- range include "streamkeeper.settingsEnv" . | fromYamlArray }}{{ $_ := set $taken .name true }}{{ end -}}
+{{- if eq .Values.mode "cronjob" -}}
+{{- range include "streamkeeper.scheduleEnv" (dict "schedule" "any") | fromYamlArray }}{{ $_ := set $taken .name true }}{{ end -}}
+{{- end -}}
 {{- range .Values.extraEnv -}}
 {{- if hasKey $taken .name -}}
 {{- fail (printf "extraEnv has %s, which is there already, from the value of this chart" .name) -}}
