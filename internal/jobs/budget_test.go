@@ -47,7 +47,7 @@ func TestARunOfTrimEndsAfterOnePeriodOfItsSchedule(t *testing.T) {
 			When:    When{Enabled: true, Schedule: schedule},
 			Options: sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 100}}},
 		}}
-		runner := NewRunner(Env{Options: options, Buffer: b, Metrics: NewMetrics(options, "", ""), Log: slog.New(slog.DiscardHandler)}, trimJob())
+		runner := NewRunner(Env{Options: options, Buffer: b, Metrics: NewMetrics(options, Process{}), Log: slog.New(slog.DiscardHandler)}, trimJob())
 		result, err := runner.Run(ctx)
 		if err != nil {
 			t.Fatal(err)

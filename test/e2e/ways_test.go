@@ -332,7 +332,7 @@ func TestMetricsAreLeftWhereSettingsSay(t *testing.T) {
 	mustDo(t, os.WriteFile(file, []byte(gateway.url("me:hush@")+"\n"), 0o600))
 	w.env["PUSH_URL_FILE"], w.env["METRICS_FILE"] = file, filepath.Join(dir, "sk.prom")
 	w.env.MustRun(t, "once", "trim")
-	if p := gateway.pushed(); p.user != "me" || p.path != "/metrics/job/streamkeeper" {
+	if p := gateway.pushed(groupOfTrim); p.user != "me" || p.path != groupOfTrim {
 		t.Errorf("pushed to %s by %s", p.path, p.user)
 	}
 	if _, err := os.Stat(w.env["METRICS_FILE"]); err != nil {
@@ -340,7 +340,7 @@ func TestMetricsAreLeftWhereSettingsSay(t *testing.T) {
 	}
 	other := startGateway(t)
 	w.env.MustRun(t, "once", "trim", "--push", other.url("you:hush@"))
-	if p := other.pushed(); p.user != "you" {
+	if p := other.pushed(groupOfTrim); p.user != "you" {
 		t.Errorf("the flag does not outrank the file: %+v", p)
 	}
 	delete(w.env, "PUSH_URL_FILE")

@@ -5,6 +5,8 @@
 {{- with .Values.monitoring -}}
 {{- if .selector -}}
 {{- .selector | trimSuffix "," -}}
+{{- else if and (eq $.Values.mode "cronjob") $.Values.metrics.push.url (not (contains "/metrics/job" $.Values.metrics.push.url)) -}}
+namespace="{{ $namespace }}", job="{{ $name }}"
 {{- else if eq $.Values.mode "cronjob" -}}
 {{- /* Nobody but who scrapes them knows what the series of a CronJob are called. */ -}}
 {{- else if eq (.scrape.kind | default "") "PodMonitor" -}}

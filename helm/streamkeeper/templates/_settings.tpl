@@ -117,6 +117,8 @@ overdue. Takes schedule. */}}
 {{- include "streamkeeper.redisURL" .root -}}
 {{- else if eq .path "trim.policies" -}}
 {{- if .root.Values.trim.policies }}/etc/streamkeeper-policies/policies{{ end -}}
+{{- else if eq .path "metrics.push.url" -}}
+{{- include "streamkeeper.pushURL" .root -}}
 {{- else if not (has .path (list "daemon.http.port" "trim.schedule" "cleanup.schedule" "inspect.schedule")) -}}
 {{- include "streamkeeper.value" . -}}
 {{- else if eq .root.Values.mode "daemon" -}}
@@ -155,6 +157,14 @@ overdue. Takes schedule. */}}
 {{- else if $addresses -}}
 {{ ternary "rediss" "redis" (.tls.enabled | default false) }}://{{ first $addresses }}/{{ int64 (.database | default 0) }}{{ with $query }}?{{ join "&" . }}{{ end }}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where metrics are pushed to, with a group of this release unless the URL has one. */}}
+{{- define "streamkeeper.pushURL" -}}
+{{- with .Values.metrics.push.url -}}
+{{- trimSuffix "/" . -}}
+{{- if not (contains "/metrics/job" .) }}/metrics/job/{{ include "streamkeeper.fullname" $ }}/namespace/{{ include "streamkeeper.namespace" $ }}{{ end -}}
 {{- end -}}
 {{- end }}
 
