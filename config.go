@@ -98,7 +98,7 @@ const (
 // table lists every setting in the order of the documentation: its name, its
 // default, what it is for, and what has to hold beyond its syntax.
 func (c *Config) table() settings.Table {
-	return slices.Concat(c.redisTable(), c.bufferTable(), c.Settings.Table(), c.daemonTable())
+	return slices.Concat(c.redisTable(), c.bufferTable(), c.Table(), c.daemonTable())
 }
 
 func (c *Config) redisTable() settings.Table {
@@ -204,7 +204,7 @@ func loadConfig(overrides ...settings.Override) (*Config, error) {
 
 // options hand each room its own.
 func (c *Config) options() (cli.Options, error) {
-	ofJobs, err := c.Settings.Options()
+	ofJobs, err := c.Options()
 	if err != nil {
 		return cli.Options{}, err
 	}

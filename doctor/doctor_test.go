@@ -2,8 +2,8 @@ package doctor
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,9 +48,7 @@ type breaking struct {
 func breakings() map[string]breaking {
 	all := make(map[string]breaking)
 	for _, part := range []map[string]breaking{serverBreakings(), sessionBreakings(), streamBreakings(), messageBreakings(), settingsBreakings()} {
-		for name, b := range part {
-			all[name] = b
-		}
+		maps.Copy(all, part)
 	}
 	return all
 }
@@ -508,7 +506,7 @@ func TestASessionIsCheckedFromItsFirstMessageToItsLast(t *testing.T) {
 
 func TestNothingIsWritten(t *testing.T) {
 	f := newFixture(t, registry.Keys).proper()
-	ctx := context.Background()
+	ctx := t.Context()
 	before := must(f.rdb.InfoMap(ctx, "persistence").Result())["Persistence"]["rdb_changes_since_last_save"]
 	f.examine()
 	f.examineSession("car 2: race")

@@ -151,7 +151,7 @@ func (e *examination) lookAt(ctx context.Context, stream string) (*buffer.Arrive
 		}
 		f := found[0]
 		if f.Err != nil {
-			return &f, nil
+			return &f, nil //nolint:nilerr // it is part of what was found
 		}
 		all.Marks, all.Messages, all.End = append(all.Marks, f.Marks...), all.Messages+f.Messages, f.End
 		if !f.Oldest.IsZero() {

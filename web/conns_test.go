@@ -35,7 +35,7 @@ func TestHalfSentRequestsStaySmallAndKeepNobodyOut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close() }()
+		t.Cleanup(func() { _ = conn.Close() })
 		if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nX: "); err != nil {
 			continue // it had to make place already
 		}

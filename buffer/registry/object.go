@@ -157,8 +157,8 @@ func (object) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Sess
 func (object) jsons(_ context.Context, _ *Registry, sessions []Session) ([]string, error) {
 	jsons := make([]string, len(sessions))
 	for i, s := range sessions {
-		if json := entryJSON(s.value); len(json) <= MaxSessionJSON {
-			jsons[i] = json
+		if text := entryJSON(s.value); len(text) <= MaxSessionJSON {
+			jsons[i] = text
 		}
 	}
 	return jsons, nil

@@ -157,9 +157,9 @@ func (r *Registry) withoutProperties(ctx context.Context, page []Session) ([]Ses
 	if err != nil {
 		return nil, err
 	}
-	for k := len(places) - 1; k >= 0; k-- {
+	for k, place := range slices.Backward(places) {
 		if fieldsSession(identities[k], all[k]).marked {
-			page = slices.Delete(page, places[k], places[k]+1)
+			page = slices.Delete(page, place, place+1)
 		}
 	}
 	return page, nil

@@ -121,7 +121,7 @@ func (d *daemon) noteTrouble(err error) {
 func (d *daemon) work(ctx context.Context) error {
 	b, err := d.reach(ctx)
 	if ctx.Err() != nil && err != nil { // told to stop
-		return nil //nolint:nilerr // that is no fault
+		return nil
 	}
 	if err != nil {
 		return err

@@ -382,7 +382,7 @@ func loadRendered(t *testing.T, container map[string]string, policies string) []
 // renderedPolicies is the file of the policies in rendered manifests.
 func renderedPolicies(t *testing.T, manifests string) (text string) {
 	t.Helper()
-	if m := regexp.MustCompile(`(?m)^  policies: (".*")$`).FindStringSubmatch(manifests); m != nil {
+	if m := regexp.MustCompile(`(?m)^ {2}policies: (".*")$`).FindStringSubmatch(manifests); m != nil {
 		mustDo(t, json.Unmarshal([]byte(m[1]), &text))
 	}
 	return text

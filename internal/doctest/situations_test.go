@@ -120,7 +120,8 @@ func failover() situation {
 		}
 	}
 	for series, values := range b.series {
-		name := strings.TrimPrefix(series[:strings.Index(series, "{")], "streamkeeper_")
+		metric, _, _ := strings.Cut(series, "{")
+		name := strings.TrimPrefix(metric, "streamkeeper_")
 		switch {
 		case strings.Contains(series, "stream="):
 			b.series[series] = "_x31 " + strings.Replace(values, "x90", "x58", 1)

@@ -29,11 +29,11 @@ func aclRule(t *testing.T, env program.Env) (words []string, remarks string) {
 }
 
 // everyNeed adds to a fixture what makes each command necessary.
-func (r *fixture) everyNeed(t *testing.T) {
+func (f *fixture) everyNeed(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
-	day := float64(r.now.Add(-25 * time.Hour).UnixMilli())
-	pipe := r.client.Pipeline()
+	day := float64(f.now.Add(-25 * time.Hour).UnixMilli())
+	pipe := f.client.Pipeline()
 	// A retired stream that came back, names that had no entry a day ago and
 	// then or still, and a stream that nobody lists.
 	pipe.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: day, Member: "returned"})
@@ -50,13 +50,13 @@ func (r *fixture) everyNeed(t *testing.T) {
 	// Sessions that are to be marked as abandoned, and what their stream holds.
 	data, err := burst.PackSessionJSON(burst.Frame, []byte(`{"identity":"quiet","state":"open"}`))
 	mustDo(t, err)
-	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:quiet", ID: fmt.Sprintf("%d-1", r.now.Add(-3*time.Hour).UnixMilli()), Values: []any{"id", 9, "data", data}})
+	pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:quiet", ID: fmt.Sprintf("%d-1", f.now.Add(-3*time.Hour).UnixMilli()), Values: []any{"id", 9, "data", data}})
 	for _, layout := range allLayouts() {
-		r.session(t, layout, "quiet "+layout, "quiet", 2*time.Hour)
-		r.describe(t, layout, "quiet "+layout, `{"identity":"quiet","state":"open"}`)
+		f.session(t, layout, "quiet "+layout, "quiet", 2*time.Hour)
+		f.describe(t, layout, "quiet "+layout, `{"identity":"quiet","state":"open"}`)
 	}
 	// An object session whose identity ends like a property of another.
-	r.session(t, "object", "other:json", "dead", 26*time.Hour)
+	f.session(t, "object", "other:json", "dead", 26*time.Hour)
 	// Sessions whose first property comes late.
 	pipe.HSet(ctx, "sessions", "late:tStart", "1", "late:streamSessionId", "7")
 	_, err = pipe.Exec(ctx)
@@ -64,17 +64,17 @@ func (r *fixture) everyNeed(t *testing.T) {
 }
 
 // describe gives a session of a fixture another Session JSON.
-func (r *fixture) describe(t *testing.T, layout, identity, sessionJSON string) {
+func (f *fixture) describe(t *testing.T, layout, identity, sessionJSON string) {
 	t.Helper()
 	ctx := t.Context()
 	switch layout {
 	case "keys":
-		mustDo(t, r.client.HSet(ctx, "sessions:"+identity, "json", sessionJSON).Err())
+		mustDo(t, f.client.HSet(ctx, "sessions:"+identity, "json", sessionJSON).Err())
 	case "fields":
-		mustDo(t, r.client.HSet(ctx, "sessions", identity+":json", sessionJSON).Err())
+		mustDo(t, f.client.HSet(ctx, "sessions", identity+":json", sessionJSON).Err())
 	default:
-		value := r.client.HGet(ctx, "sessions", identity).Val()
-		mustDo(t, r.client.HSet(ctx, "sessions", identity, strings.Replace(value, `{"identity":"x"}`, sessionJSON, 1)).Err())
+		value := f.client.HGet(ctx, "sessions", identity).Val()
+		mustDo(t, f.client.HSet(ctx, "sessions", identity, strings.Replace(value, `{"identity":"x"}`, sessionJSON, 1)).Err())
 	}
 }
 
@@ -199,20 +199,20 @@ func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 }
 
 // isNeeded checks that something is denied where a word is missing in the rule.
-func (r *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word string, others []string) {
+func (f *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word string, others []string) {
 	t.Helper()
 	if slices.Contains(clusterOnly, word) || slices.Contains(forNaming, word) {
 		t.Skip("a single server does not need it, or only where another is missing")
 	}
 	layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
 	keeperUnder(t, s, others)
-	r.fill(t, layouts...)
-	r.everyNeed(t)
+	f.fill(t, layouts...)
+	f.everyNeed(t)
 	switch {
 	case !slices.Contains(daemonOnly, word):
-		r.env.Run(t, "once")
+		f.env.Run(t, "once")
 	case layout == "auto":
-		serveUntil(t, r.env, 15*time.Second, func(ctx context.Context) bool {
+		serveUntil(t, f.env, 15*time.Second, func(ctx context.Context) bool {
 			entries, err := s.Client.ACLLog(ctx, 10).Result()
 			return err == nil && slices.ContainsFunc(entries, func(e *redis.ACLLogEntry) bool { return e.Object != "client|no-touch" })
 		})
@@ -220,8 +220,8 @@ func (r *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word strin
 		t.Skip("the daemon needs the same in all layouts")
 	}
 	if got := denied(t, s); len(got) == 0 {
-		r.env.Run(t, "plan")
-		r.env.Run(t, "inspect")
+		f.env.Run(t, "plan")
+		f.env.Run(t, "inspect")
 	}
 	if got := denied(t, s); len(got) == 0 {
 		t.Errorf("nothing is denied")

@@ -164,10 +164,11 @@ func (c *chaos) start() *chaosReplica {
 func (c *chaos) once(ctx context.Context) {
 	metrics := filepath.Join(c.dir, "once.prom")
 	for n := 0; ctx.Err() == nil; n++ {
-		if n%4 == 3 { // a disk that takes no file is one whose name is taken by a folder
+		switch n % 4 {
+		case 3: // a disk that takes no file is one whose name is taken by a folder
 			_ = os.RemoveAll(metrics)
 			_ = os.MkdirAll(filepath.Join(metrics, "full"), 0o700)
-		} else if n%4 == 0 {
+		case 0:
 			_ = os.RemoveAll(metrics)
 		}
 		at := time.Now()

@@ -132,16 +132,16 @@ func TestUnderEachFaultNothingIsLostAndTheNextRunGoesOn(t *testing.T) {
 
 // tidyLater is tidy after a fault that may have left a name without a key in
 // the set, which a run takes out a day later.
-func (r *fixture) tidyLater(t *testing.T) {
+func (f *fixture) tidyLater(t *testing.T) {
 	t.Helper()
 	ctx := t.Context()
 	for _, name := range []string{"dead", "orphan\xff"} {
-		if r.client.ZScore(ctx, "streamkeeper:sighted", name).Err() == nil {
-			r.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: float64(r.now.Add(-25 * time.Hour).UnixMilli()), Member: name})
-			r.env.MustRun(t, "once", "cleanup")
+		if f.client.ZScore(ctx, "streamkeeper:sighted", name).Err() == nil {
+			f.client.ZAdd(ctx, "streamkeeper:sighted", redis.Z{Score: float64(f.now.Add(-25 * time.Hour).UnixMilli()), Member: name})
+			f.env.MustRun(t, "once", "cleanup")
 		}
 	}
-	r.tidy(t, allLayouts()...)
+	f.tidy(t, allLayouts()...)
 }
 
 func TestARestartInTheMiddleOfARun(t *testing.T) {

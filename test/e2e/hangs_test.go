@@ -130,9 +130,7 @@ func TestALeaderThatDoesNothingGivesTheLeaseUp(t *testing.T) {
 	fillStream(t, s)
 	proxy := redistest.StartProxy(t, s.Addr)
 	patient := map[string]string{"REDIS_TIMEOUT": "90s", "SHUTDOWN_GRACE": "3s"}
-	for name, value := range fleetSettings {
-		patient[name] = value
-	}
+	maps.Copy(patient, fleetSettings)
 	stuck := program.Start(t, proxy.URL(), patient)
 	program.Eventually(t, 15*time.Second, "it works", func() bool { return stuck.Leads() && stuck.Runs(jobs.Trim) > 0 })
 	other := program.Start(t, s.URL(), fleetSettings)
@@ -355,12 +353,12 @@ func hasSocket(t *testing.T, pid int) {
 
 func TestADemoThatIsInterruptedAtItsStartExitsAsLater(t *testing.T) {
 	t.Parallel()
-	for _, pause := range []time.Duration{0, 3, 10, 30, 100, 300, 1000} {
-		t.Run(fmt.Sprintf("after %d ms", pause), func(t *testing.T) {
+	for _, ms := range []int{0, 3, 10, 30, 100, 300, 1000} {
+		t.Run(fmt.Sprintf("after %d ms", ms), func(t *testing.T) {
 			t.Parallel()
 			cmd, errs := begun(t, program.Env{"LISTEN": "127.0.0.1:0"}, nil, "demo")
 			hasSocket(t, cmd.Process.Pid)
-			time.Sleep(pause * time.Millisecond)
+			time.Sleep(time.Duration(ms) * time.Millisecond)
 			if code := endsAtOnce(t, cmd, 5*time.Second); code != cli.ExitOK {
 				t.Errorf("exit %d\n%s", code, errs)
 			}

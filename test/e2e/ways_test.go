@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -253,9 +254,7 @@ func TestTheReadOnlyRuleSufficesForWhatReadsAndHasNoWordThatWrites(t *testing.T)
 		}
 		keeperUnder(t, s, words)
 		env := program.Env{}
-		for name, value := range r.env {
-			env[name] = value
-		}
+		maps.Copy(env, r.env)
 		env["REDIS_URL"] = "redis://keeper:secret@" + s.Addr
 		for _, args := range [][]string{{"plan"}, {"inspect"}, {"inspect", "busy"}, {"once", "--dry-run"}} {
 			code, out, errs := env.Run(t, args...)
@@ -364,9 +363,7 @@ func TestMetricsAreLeftWhereSettingsSay(t *testing.T) {
 		{program.Env{"PUSH_URL_FILE": os.DevNull}, nil, "is a pipe or a device"},
 	} {
 		env := program.Env{"REDIS_URL": w.server.URL()}
-		for name, value := range c.env {
-			env[name] = value
-		}
+		maps.Copy(env, c.env)
 		code, out, errs := env.Run(t, append([]string{"once", "trim"}, c.args...)...)
 		if code != cli.ExitUsage || !strings.Contains(errs, c.says) || strings.Contains(out+errs, "hush") {
 			t.Errorf("%v %v: exit %d\n%s%s", c.env, c.args, code, out, errs)

@@ -206,7 +206,7 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	}
 	if heads[0].Err != nil {
 		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.Trimmed{Err: heads[0].Err}))
-		return true, nil
+		return true, nil //nolint:nilerr // it is the stream's own
 	}
 	b.stream.probed(heads[0])
 	old := heads[0].Old
