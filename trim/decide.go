@@ -241,8 +241,9 @@ func wholeNodes(s StreamStats, cut Cut) int64 {
 // trimming is approximate, as they share their macro node with ones that stay:
 // that node alone is larger than what the limit leaves, or than the server makes
 // them. Over is how many of the stream's length are over the limit, and nodeLimit
-// the most that the server puts into a node; all are numbers of entries.
+// the most that the server puts into a node; all are numbers of entries. Nodes as
+// Redis makes them by default are small enough to wait for.
 func GoesExact(over, length, nodeLimit int64) bool {
-	leaves := length - over
-	return over > 0 && (over >= leaves || nodeLimit > leaves || nodeLimit > 0 && over >= 2*nodeLimit)
+	leaves, usual := length-over, 2*buffer.DefaultNodeLimits.Entries
+	return over > 0 && (over >= leaves || nodeLimit > max(leaves, usual) || nodeLimit > 0 && over >= max(2*nodeLimit, usual))
 }

@@ -91,7 +91,7 @@ func metricsPage(t *testing.T) (page string) {
 	instance := program.Start(t, server.URL(), nil)
 	program.Eventually(t, 20*time.Second, "the daemon has read the stream", func() bool {
 		_, page = instance.Get("/metrics")
-		return strings.Contains(page, "streaminstance_stream_coverage_seconds{")
+		return strings.Contains(page, "streamkeeper_stream_coverage_seconds{")
 	})
 	return page
 }

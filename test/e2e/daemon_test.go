@@ -344,7 +344,9 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		}
 	}
 	wrong := program.Start(t, url, nil)
-	if code := wrong.Ends(10 * time.Second); code != cli.ExitFailure || strings.Contains(wrong.Log.String(), inURL) {
+	program.Eventually(t, 20*time.Second, "it says that Redis refuses it", func() bool { return strings.Contains(wrong.Log.String(), "cannot use Redis") })
+	wrong.Stop()
+	if code := wrong.Ends(10 * time.Second); code != cli.ExitOK || strings.Contains(wrong.Log.String(), inURL) {
 		t.Errorf("with a wrong password: exit %d, and it says\n%s", code, wrong.Log)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 type doctorJSON struct {
 	Version string
-	Redis   map[string]string
+	Redis   map[string]any
 	Session string
 	Summary map[string]int64
 	Checks  []doctor.Finding

@@ -226,7 +226,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such flag", []string{"once", "--frce"}, nil, cli.ExitUsage, "--frce"},
 		{"no such job", []string{"once", "prune"}, nil, cli.ExitUsage, `unknown job "prune"`},
 		{"no such format", []string{"plan", "-o", "yaml"}, nil, cli.ExitUsage, "table or json"},
-		{"an argument too many", []string{"plan", "x"}, nil, cli.ExitUsage, "x"},
+		{"an argument too many", []string{"config", "x"}, nil, cli.ExitUsage, "x"},
 		{"a bad setting", []string{"config"}, map[string]string{"TRIM_MAX_LENGTH": "lots"}, cli.ExitUsage, `STREAMKEEPER_TRIM_MAX_LENGTH="lots"`},
 		{"an unknown setting", []string{"once"}, map[string]string{"TRIM_MAX_LENGHT": "1000"}, cli.ExitUsage, "STREAMKEEPER_TRIM_MAX_LENGTH"},
 		{"two faults at once", []string{"once"}, map[string]string{"TRIM_MAX_AGE": "x", "LISTEN": "y"}, cli.ExitUsage, "STREAMKEEPER_LISTEN"},
