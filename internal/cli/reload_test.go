@@ -18,7 +18,8 @@ func TestPoliciesAreReadAgainWhenTheirFileChanges(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "policies")
 	write := func(text string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		// As a whole, as a ConfigMap changes: the step before may still be reading.
+		if err := errors.Join(os.WriteFile(path+"~", []byte(text), 0o600), os.Rename(path+"~", path)); err != nil {
 			t.Fatal(err)
 		}
 	}
