@@ -38,10 +38,15 @@ func (f *policyFile) watch(ctx context.Context, tick <-chan time.Time, asked <-c
 		case <-tick:
 			f.compare()
 		case <-asked:
-			f.judged = ""
-			f.compare()
+			f.reread()
 		}
 	}
+}
+
+// reread reads the file even if it is as it was.
+func (f *policyFile) reread() {
+	f.judged = ""
+	f.compare()
 }
 
 // compare reads the file again if it is not as it was.
