@@ -123,7 +123,7 @@ func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
 	var plain []int
 	var scripted []int
 	for i, t := range calls {
-		if !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero()) {
+		if !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil) {
 			// The exact way counts the entries, and does without MINID.
 			calls[i].Exact, t.Exact = true, true
 		}
