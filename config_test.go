@@ -368,7 +368,7 @@ func TestBadValuesAreRefusedWithTheExactMessage(t *testing.T) {
 		{`REDIS_URL=localhost:6379`, `="localhost:6379": not a URL` + urlForms},
 		{`REDIS_URL=http://host`, `="http://host": unknown scheme` + urlForms},
 		{`REDIS_URL=redis://u:a/b@host`, `="redis://***": ` + notEncoded},
-		{`REDIS_URL=redis://h?db=0&speed=9`, `="redis://h?db=0&speed=9": unknown parameter "speed"; allowed: addr, conn_max_idle_time, conn_max_lifetime, db, master_name, max_retries, pool_size, pool_timeout, skip_verify`},
+		{`REDIS_URL=redis://h?db=0&speed=9`, `="redis://h?db=0&speed=***": unknown parameter "speed"; allowed: addr, conn_max_idle_time, conn_max_lifetime, db, master_name, max_retries, pool_size, pool_timeout, skip_verify`},
 		{`REDIS_URL=redis://h/2?addr=i:6379`, `="redis://h/2?addr=i:6379": several addresses are a cluster, which has database 0 only`},
 		{`REDIS_TIMEOUT=0`, `="0": too small; allowed: 1ms or more`},
 		{`REDIS_TIMEOUT=300000h`, `="300000h": too large; allowed: 10m or less`},

@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,8 @@ type member struct {
 	*replica
 	link *link
 	ran  journal
+	// stuck, if set, is what a run waits for first.
+	stuck atomic.Pointer[chan struct{}]
 }
 
 // kill ends it as SIGKILL does: no call of it reaches the store any more.
@@ -48,6 +51,9 @@ func (f *fleet) join(work func(context.Context) error) *member {
 	m.replica = start(f.t, Options{
 		Lease: m.link, LeaseTTL: ttl, Grace: grace,
 		Jobs: []Job{{Name: "trim", Schedule: "@every 1s", Leader: true, Run: func(ctx context.Context) error {
+			if release := m.stuck.Load(); release != nil {
+				<-*release // whatever its context says
+			}
 			m.ran.run(ctx)
 			if work != nil {
 				return work(ctx)

@@ -13,9 +13,8 @@ func TestALeaderWhoseRunHangsGivesTheLeaseUp(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		leader := f.members[0]
 		release := make(chan struct{})
-		stuck := func(ctx context.Context) error { <-release; return leader.ran.run(ctx) } // whatever its context says
 		wait(10 * time.Second)
-		leader.jobs[0].Run = stuck
+		leader.stuck.Store(&release)
 		// Three periods, the TTL, and what the elector rests between.
 		f.expectWorkers("until the run is taken for one that hangs", 10*time.Second)
 		if workers := f.worked(2 * ttl); len(workers) != 1 || workers[0] == 0 {

@@ -126,13 +126,18 @@ func schemeOrMask(scheme string) string {
 	return scheme
 }
 
-// maskQuery hides the values of parameters that are about passwords.
+// maskQuery hides the values of parameters that are not ours: they may be tokens,
+// or passwords under any name.
 func maskQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
-		key, _, _ := strings.Cut(pair, "=")
-		if strings.Contains(strings.ToLower(key), "pass") {
+		key, _, hasValue := strings.Cut(pair, "=")
+		switch {
+		case slices.Contains(redisconn.ParameterNames(), key):
+		case hasValue:
 			pairs[i] = key + "=" + masked
+		default:
+			pairs[i] = masked
 		}
 	}
 	return strings.Join(pairs, "&")
