@@ -326,7 +326,7 @@ func (fault *serverFault) pass(t *testing.T) {
 	d.whole()
 	d.write()
 	// One period, after what a command in flight and the lease may take.
-	took := program.Eventually(t, 5*time.Second, "the stream is trimmed again", d.trimmed)
+	took := program.Eventually(t, 12*time.Second, "the stream is trimmed again", d.trimmed)
 	t.Logf("after %s", took.Round(10*time.Millisecond))
 	d.whole()
 	program.Eventually(t, 15*time.Second, "/health says 200", func() bool { code, _ := r.Get("/health"); return code == 200 })
