@@ -289,6 +289,10 @@ func parseCount(reply []any) (count, bytes int64, last string) {
 // NodeLimits is when Redis begins a new macro node of a stream.
 type NodeLimits struct{ Bytes, Entries int64 }
 
+// FewEntries are so few that they are waited for: two macro nodes as Redis makes
+// them by default.
+const FewEntries = 200
+
 // DefaultNodeLimits are Redis's own.
 var DefaultNodeLimits = NodeLimits{Bytes: 4096, Entries: 100}
 

@@ -81,13 +81,13 @@ else
   holder = ''
 end
 
--- Where nothing went although so many entries may go, or more than two usual macro
--- nodes, it was not the group that held them back: the first macro node is larger
+-- Of so many entries some stayed. Where all of the rest, or more than a few, may go
+-- all the same, it is not the group that holds them back: their macro node is larger
 -- than that, or than the limit.
 local function held(removed, below, most)
-  if removed > 0 or holder == '' then return holder end
-  most = math.min(most, 201)
-  if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', most) >= most then return '' end
+  local rest = math.min(most - removed, ` + strconv.Itoa(FewEntries+1) + `)
+  if rest <= 0 or holder == '' then return '' end
+  if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', rest) >= rest then return '' end
   return holder
 end
 
@@ -99,7 +99,6 @@ if not exact then
   if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, limitID, needer} end
   local n = math.min(surplus, limit)
   local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
-  if removed > 0 then holder = '' end
   return {removed, held(removed, floor, n), consumerless, limitID, needer}
 end
 

@@ -23,25 +23,25 @@ const (
 var Reasons = []Reason{ByLength, ByAge, ByPressure}
 
 // StreamStats are what a decision about one stream is based on. What is not
-// known is left zero; the decision is then what goes at most.
+// known is left zero: a limit is then not exceeded, and nothing protects. A run
+// knows the length and, by [Policy.Needs], what is too old; the rest it reads only
+// of streams that have lost what they could.
 type StreamStats struct {
 	Stream string
 	// Info is the stream as Redis knows it.
 	Info buffer.StreamInfo
-	// OldEntries is the number of entries below the policy's age limit, and
-	// YoungEntries of those that its MinAge protects; estimated if so marked.
+	// OldEntries is the number of entries below the policy's age limit, as far as
+	// they were counted, and YoungEntries of those that its MinAge protects.
 	OldEntries, YoungEntries int64
-	Estimated                bool
 	// Bytes is roughly what the stream takes in memory, if [Policy.Needs] asks
 	// for it.
 	Bytes int64
 	// HoldsYoung: the last id is no time, but that of an entry is, and the
 	// policy's MinAge protects it.
 	HoldsYoung bool
-	// NodeEntries is how many entries the macro nodes hold, and NodeLimit the
-	// most that the server puts into one now.
-	NodeEntries, NodeLimit int64
-	// HeldBy is the consumer group that needs the oldest entry, empty if no group
+	// NodeLimit is the most entries that the server puts into a macro node now.
+	NodeLimit int64
+	// HeldBy, which only [Left] gets to know, is the consumer group that needs the oldest entry, empty if no group
 	// protects entries, and NeededEntries how many of the newest entries it needs.
 	HeldBy        string
 	NeededEntries int64
@@ -49,7 +49,8 @@ type StreamStats struct {
 
 // Needs is what a decision must know of a stream beside its length.
 type Needs struct {
-	// Before, unless it is 0-0, is the id below which entries are too old.
+	// Before, unless it is 0-0, is the id below which entries are too old; it is
+	// that of the age limit, and counts as OldEntries.
 	Before buffer.ID
 	// Bytes: what the stream takes in memory.
 	Bytes bool
@@ -143,18 +144,15 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 		return Cut{}, false
 	}
 	cut := Cut{Stream: s.Stream}
-	byAge := false
 	for _, limit := range limits {
 		if step, over := limit(p, s, now); over {
 			cut.Steps = append(cut.Steps, step)
 			cut.Entries = max(cut.Entries, step.Over)
-			byAge = byAge || step.By == ByAge
 		}
 	}
 	if len(cut.Steps) == 0 {
 		return Cut{}, false
 	}
-	cut.Estimated = s.Estimated && (byAge || p.MinAge > 0 || s.HeldBy != "")
 	length := s.Info.Length
 	if p.MinAge > 0 && (s.Info.LastID.IsTime(now) || s.HoldsYoung) {
 		cut.protect(length-s.YoungEntries, Protection{By: ProtectedByAge, Stay: s.YoungEntries, Age: p.MinAge})
@@ -162,34 +160,18 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	if s.HeldBy != "" {
 		cut.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy, Stay: s.NeededEntries})
 	}
-	if !p.Exact && cut.Entries < length && s.sharesNodes() {
-		// How many entries each node holds is only known on the average.
-		cut.Estimated = true
-		cut.protect(wholeNodes(s, cut), Protection{By: ProtectedByNode, Stay: s.NodeEntries})
-	}
 	return cut, true
 }
 
 // Left says what protects the entries over a limit that a run has left in a
-// stream. Exact trimming leaves only what came since.
+// stream: what no age and no group protects shares a macro node with entries that
+// stay. Exact trimming leaves only what came since.
 func Left(p Policy, s StreamStats, now time.Time) []Protection {
 	cut, _ := Decide(p, s, now)
 	if p.Exact || cut.Entries == 0 {
 		return cut.Protected
 	}
-	for i := range cut.Protected {
-		if cut.Protected[i].By == ProtectedByNode {
-			cut.Protected[i].Entries += cut.Entries
-			return cut.Protected
-		}
-	}
-	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries, Stay: s.NodeEntries})
-}
-
-// sharesNodes reports whether any two entries share a macro node. The average
-// may be one all the same.
-func (s StreamStats) sharesNodes() bool {
-	return s.NodeEntries > 1 || s.NodeEntries == 1 && s.Info.Nodes < s.Info.Length
+	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries})
 }
 
 // Reason says in words why entries go, and why others stay.
@@ -215,28 +197,6 @@ func (c *Cut) protect(most int64, p Protection) {
 	}
 }
 
-// wholeNodes is how many of the entries approximate trimming removes: whole
-// macro nodes, unless a limit leaves less than the rest of one.
-func wholeNodes(s StreamStats, cut Cut) int64 {
-	whole, over := cut.Entries-cut.Entries%s.NodeEntries, int64(0)
-	for _, step := range cut.Steps {
-		over = max(over, step.Over)
-	}
-	if s.HeldBy != "" && cut.Entries == s.Info.Length-s.NeededEntries && cut.Entries < over {
-		if cut.Entries-whole > 2*buffer.DefaultNodeLimits.Entries {
-			return cut.Entries // the node is too large to wait for the group
-		}
-		return whole
-	}
-	for _, step := range cut.Steps {
-		rest := step.Over - step.Over%s.NodeEntries
-		if step.Over >= cut.Entries && GoesExact(step.Over-rest, s.Info.Length-rest, s.NodeLimit) {
-			return cut.Entries
-		}
-	}
-	return whole
-}
-
 // GoesExact reports whether entries that are over a limit go one by one though
 // trimming is approximate, as they share their macro node with ones that stay:
 // that node alone is larger than what the limit leaves, or than the server makes
@@ -244,6 +204,6 @@ func wholeNodes(s StreamStats, cut Cut) int64 {
 // the most that the server puts into a node; all are numbers of entries. Nodes as
 // Redis makes them by default are small enough to wait for.
 func GoesExact(over, length, nodeLimit int64) bool {
-	leaves, usual := length-over, 2*buffer.DefaultNodeLimits.Entries
-	return over > 0 && (over >= leaves || nodeLimit > max(leaves, usual) || nodeLimit > 0 && over >= max(2*nodeLimit, usual))
+	leaves := length - over
+	return over > 0 && (over >= leaves || nodeLimit > max(leaves, buffer.FewEntries) || nodeLimit > 0 && over >= max(2*nodeLimit, buffer.FewEntries))
 }

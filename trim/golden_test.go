@@ -70,18 +70,16 @@ func facts() []named[StreamStats] {
 		{"no key", StreamStats{Info: buffer.StreamInfo{Type: "none"}}},
 		{"a hash", StreamStats{Info: buffer.StreamInfo{Type: "hash"}}},
 		{"empty", StreamStats{Info: buffer.StreamInfo{Type: "stream", LastID: at(time.Hour)}}},
-		{"within the limit", StreamStats{Info: info(1000, 10, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"less than a node too much", StreamStats{Info: info(1099, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"a node too much", StreamStats{Info: info(1100, 11, at(30*time.Minute), at(0)), NodeEntries: 100}},
-		{"long, half of it old", StreamStats{Info: long, OldEntries: 2525, Estimated: true, YoungEntries: 420, NodeEntries: 100}},
-		{"long, five old ones counted", StreamStats{Info: long, OldEntries: 5, YoungEntries: 420, NodeEntries: 100}},
-		{"long, one entry a node", StreamStats{Info: info(5050, 5050, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
-		{"two entries in one node", StreamStats{Info: info(5050, 5049, at(2*time.Hour), at(0)), OldEntries: 5, YoungEntries: 420, NodeEntries: 1}},
-		{"long, all young", StreamStats{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050, NodeEntries: 100}},
-		{"all old", StreamStats{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250, NodeEntries: 100}},
-		{"ids are counters", StreamStats{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050, NodeEntries: 100}},
-		{"held by a group that read half", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "storage", NeededEntries: 2600}},
-		{"held by a group that read nothing", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NodeEntries: 100, HeldBy: "gro\xffup", NeededEntries: 5050}},
+		{"within the limit", StreamStats{Info: info(1000, 10, at(30*time.Minute), at(0))}},
+		{"99 too many", StreamStats{Info: info(1099, 11, at(30*time.Minute), at(0))}},
+		{"100 too many", StreamStats{Info: info(1100, 11, at(30*time.Minute), at(0))}},
+		{"long, half of it old", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420}},
+		{"long, five old ones counted", StreamStats{Info: long, OldEntries: 5, YoungEntries: 420}},
+		{"long, all young", StreamStats{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050}},
+		{"all old", StreamStats{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250}},
+		{"ids are counters", StreamStats{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050}},
+		{"held by a group that read half", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, HeldBy: "storage", NeededEntries: 2600}},
+		{"held by a group that read nothing", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, HeldBy: "gro\xffup", NeededEntries: 5050}},
 	}
 }
 
@@ -98,9 +96,6 @@ func TestDecideSaysWhatGoesAndWhy(t *testing.T) {
 			}
 			if ok && action.Entries > 0 {
 				outcome = fmt.Sprintf("%d entries go: %s", action.Entries, action.Reason())
-				if action.Estimated {
-					outcome = "about " + outcome
-				}
 			}
 			for _, protection := range action.Protected {
 				outcome += fmt.Sprintf("; %d stay by %s", protection.Entries, protection.By)

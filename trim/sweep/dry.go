@@ -284,7 +284,7 @@ func (s *dryStream) countBelow(ctx context.Context, store Store, id buffer.ID) (
 	return max(0, n-s.gone), nil
 }
 
-// trim answers a call as Redis would.
+// trim answers a call as Redis would: see trimScript in package buffer.
 func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (result buffer.Trimmed, err error) {
 	switch {
 	case s.info.Err != nil:
@@ -307,22 +307,23 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (re
 			return result, err
 		}
 	}
-	free := over
+	below := over
 	if !floor.IsZero() {
 		result.Floor, result.FloorGroup = floor, holder
-		below, err := s.countBelow(ctx, store, floor)
-		if err != nil {
+		if below, err = s.countBelow(ctx, store, floor); err != nil {
 			return result, err
 		}
-		free = min(over, below)
 	}
 	if over <= 0 {
 		return result, nil
 	}
+	free := min(over, below)
 	result.Removed = s.remove(free, call)
-	// Where so many may go and none did, it is the macro node that holds them.
-	large := !call.Exact && result.Removed == 0 && free >= min(call.Limit, fewEntries+1)
-	if free < over && result.Removed < min(over, call.Limit) && !large {
+	rest := min(over, call.Limit) - result.Removed
+	if !call.Exact {
+		rest = min(rest, buffer.FewEntries+1)
+	}
+	if free < over && rest > 0 && below-result.Removed < rest {
 		result.HeldBy = holder
 	}
 	return result, nil

@@ -8,9 +8,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
-// fewEntries is how many entries a call may always take: two macro nodes as
-// Redis makes them by default.
-const fewEntries = 200
+// fewEntries is how many entries a call may always take.
+const fewEntries = buffer.FewEntries
 
 // nodeEntries is how many entries of a size, in bytes, a macro node holds by the
 // server's present limits. A stream may have larger nodes, from other limits or

@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
@@ -264,4 +265,27 @@ func TestAGroupThatFindsAConsumerCountsAnew(t *testing.T) {
 	if n := w.length("car"); n != 1000 {
 		t.Errorf("%d entries stayed, want 1000", n)
 	}
+}
+
+// What a group needs may begin inside a later macro node: whole ones in front go,
+// and the rest of that one waits for the group, as a plan says.
+func TestWhatAGroupNeedsMayBeginInsideALaterMacroNode(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		for _, p := range []trim.Policy{{MaxLength: 1000}, {MaxAge: time.Hour}} {
+			w.rdb.FlushDB(t.Context())
+			ids := times(time.Now().Add(-2*time.Hour), 5050)
+			w.fill("car", 10, ids...)
+			w.group("storage", ids[2449])
+			w.rdb.XGroupCreateConsumer(t.Context(), "stream:car", "storage", "c")
+			tr := w.trimmer(p, func(o *Options) { o.RespectGroups = true })
+			planned := w.plan(tr)
+			w.run(tr)
+			if n := w.length("car"); n != 2650 || planned.Entries != 5050-n {
+				t.Errorf("%s: %d entries stayed, want 2650; planned %+v", p, n, planned)
+			}
+		}
+	})
 }
