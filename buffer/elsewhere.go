@@ -40,10 +40,8 @@ func (b *Buffer) Absence(ctx context.Context) string {
 // ownKeys counts the keys that streamkeeper keeps for itself.
 func (b *Buffer) ownKeys(ctx context.Context) int64 {
 	var keys []string
-	for _, name := range []string{
-		statePolicy, stateGroups, stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake, stateLease,
-	} {
-		keys = append(keys, b.stateKey(name))
+	for _, k := range StateKeys() {
+		keys = append(keys, b.stateKey(k.Name))
 	}
 	// Where it may not be asked, none are left out.
 	n, _ := b.rdb.Exists(ctx, keys...).Result()

@@ -25,6 +25,9 @@ type Plan struct {
 
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
+	// Refused is why nothing may be changed here, so that a run would fail; "" if
+	// it may.
+	Refused string `json:"refused,omitempty"`
 	// Absence says where the buffer was looked for if nothing was found.
 	Absence string `json:"absence,omitempty"`
 	all     bool
@@ -136,7 +139,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	if len(p.Actions) == 0 {
 		switch {
 		case p.Absence != "":
-			pw.line("Nothing found: %s.", p.Absence)
+			pw.line("Nothing found: %s", human.Sentence(p.Absence))
 		case len(p.Failed) == 0 && p.protected == 0:
 			pw.line("Nothing to do.")
 		}
@@ -227,9 +230,12 @@ func (p *Plan) writeNotes(pw *printer) {
 	if len(p.Failed) > 0 {
 		pw.line("This plan is incomplete.")
 	}
+	if p.Refused != "" {
+		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
+	}
 	s := p.Summary
 	if s.Lost != "" {
-		pw.line("Attention: %s.", s.Lost)
+		pw.line("Attention: %s", human.Sentence(s.Lost))
 	}
 	if s.FlowingSessions > 0 {
 		pw.line("%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"))

@@ -87,16 +87,16 @@ func attention(s Status) []string {
 		}
 	}
 	if s.Redis.Error != "" && s.Redis.Version == "" {
-		all = append(all, "Redis could not be used since the start: "+s.Redis.Error+".")
+		all = append(all, human.Sentence("Redis could not be used since the start: "+s.Redis.Error))
 	}
 	if s.Redis.Refused != "" {
-		all = append(all, "Nothing is removed: "+s.Redis.Refused+".")
+		all = append(all, human.Sentence("Nothing is removed: "+s.Redis.Refused))
 	}
 	if s.Redis.Absence != "" {
-		all = append(all, "Nothing to look after: "+s.Redis.Absence+".")
+		all = append(all, human.Sentence("Nothing to look after: "+s.Redis.Absence))
 	}
 	if s.Redis.Denied != "" {
-		all = append(all, "The Redis user lacks rights: "+s.Redis.Denied+".")
+		all = append(all, human.Sentence("The Redis user lacks rights: "+s.Redis.Denied))
 	}
 	if s.NextCleanup.Brake != "" {
 		text := "The mass-deletion guard holds the clean-up back"
@@ -106,7 +106,7 @@ func attention(s Status) []string {
 		all = append(all, text+".")
 	}
 	if s.NextCleanup.Lost != "" {
-		all = append(all, capital(s.NextCleanup.Lost)+".")
+		all = append(all, human.Sentence(capital(s.NextCleanup.Lost)))
 	}
 	switch {
 	case s.Leader.Lease == "unwritable":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/http"
 	"regexp"
@@ -52,7 +53,7 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 	}
 	if !wantsHTML(r.Header.Values("Accept")) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = w.Write([]byte(s.o.Version + "\n"))
+		_, _ = fmt.Fprintln(w, "streamkeeper", s.o.Version)
 		return
 	}
 	s.page.serve(w, r, s.status(r))

@@ -52,7 +52,7 @@ func ask(t *testing.T, s *Server, method, target, accept string) *httptest.Respo
 
 const browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
-func TestTheRootIsAPageForBrowsersAndTheVersionForOthers(t *testing.T) {
+func TestTheRootIsAPageForBrowsersAndNameAndVersionForOthers(t *testing.T) {
 	tests := []struct {
 		accept string
 		page   bool
@@ -76,7 +76,7 @@ func TestTheRootIsAPageForBrowsersAndTheVersionForOthers(t *testing.T) {
 				t.Errorf("Accept %q: status %d", tt.accept, answer.Code)
 			}
 			kind := answer.Header().Get("Content-Type")
-			if tt.page != strings.HasPrefix(kind, "text/html") || !tt.page && answer.Body.String() != "v1.2.3\n" {
+			if tt.page != strings.HasPrefix(kind, "text/html") || !tt.page && answer.Body.String() != "streamkeeper v1.2.3\n" {
 				t.Errorf("Accept %q: %s %.40q", tt.accept, kind, answer.Body)
 			}
 		}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/trim"
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
@@ -37,7 +39,7 @@ func (a *app) planCommand() *cobra.Command {
 		ValidArgsFunction: a.completeStreams,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, text := range args {
-				p, err := buffer.ParsePattern(text)
+				p, err := buffer.ParsePattern(escape.Bytes(text))
 				if err != nil {
 					return usageError{err}
 				}
@@ -76,6 +78,9 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	}
 	defer func() { _ = b.Close() }()
 	plan := report.NewPlan(redisReport(b), o.all)
+	if b.Server().IsReplica() && !config.Buffer.AllowReplica {
+		plan.Refused = redisconn.ErrReplica.Error()
+	}
 	p := planner{buffer: b, plan: plan, options: o, log: log}
 	var failed error
 	if o.job != jobs.Cleanup {
@@ -116,7 +121,7 @@ type planner struct {
 func (p *planner) absence(ctx context.Context) string {
 	s := p.plan.Summary
 	switch {
-	case s.Streams == 0 && p.options.patterns != nil && p.options.job != jobs.Cleanup:
+	case s.Streams == 0 && p.options.patterns != nil:
 		return "no stream matches the patterns"
 	case s.Streams == 0 && s.Sessions == 0:
 		return p.buffer.Absence(ctx)
@@ -210,6 +215,9 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		// The guard judges all; the counts are of what was asked for.
 		s.ExpireSessions, s.AbandonSessions = counts[cleanup.Expire], counts[cleanup.Abandon]
 		s.RetireStreams, s.RestoreStreams, s.DropNames = counts[cleanup.Retire], counts[cleanup.Restore], counts[cleanup.DropName]
+		if p.options.job == jobs.Cleanup && err == nil {
+			s.Streams, err = p.countChosen(ctx)
+		}
 	} else {
 		s.Streams = max(s.Streams, r.Streams)
 	}
@@ -222,4 +230,13 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		err = fmt.Errorf("clean-up: %d items could not be judged", r.Errors)
 	}
 	return err
+}
+
+// countChosen counts the listed streams that are asked for.
+func (p *planner) countChosen(ctx context.Context) (streams int64, err error) {
+	err = p.buffer.Only(p.options.patterns).WalkStreams(ctx, func(names []string) error {
+		streams += int64(len(names))
+		return nil
+	})
+	return streams, err
 }

@@ -84,6 +84,29 @@ func Parse(text string) (string, error) {
 	return b.String(), nil
 }
 
+// Bytes puts a byte in the place of each \xNN, and leaves other backslashes to
+// whom they mean something: in a pattern they take a special character as it is.
+func Bytes(text string) string {
+	if strings.HasPrefix(text, `"`) {
+		return text // a quoted name has its own way to say it
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		var c byte
+		switch {
+		case text[i] != '\\' || i+1 == len(text):
+			b.WriteByte(text[i])
+		case text[i+1] == 'x' && i+4 <= len(text) && parseHex(text[i+2:i+4], &c):
+			b.WriteByte(c)
+			i += 3
+		default:
+			b.WriteString(text[i : i+2])
+			i++
+		}
+	}
+	return b.String()
+}
+
 func parseHex(s string, c *byte) bool {
 	n, err := fmt.Sscanf(s, "%02x", c)
 	return n == 1 && err == nil

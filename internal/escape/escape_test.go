@@ -39,6 +39,17 @@ func TestUnescapeRefusesOtherBackslashes(t *testing.T) {
 	}
 }
 
+func TestInAPatternBytesAreReadAndOtherBackslashesStay(t *testing.T) {
+	for text, want := range map[string]string{
+		`bad\xff\xfe`: "bad\xff\xfe", `bad\xff*`: "bad\xff*", `a\*b`: `a\*b`, `a\\b`: `a\\b`, `a\\xff`: `a\\xff`,
+		`"a\xff"`: `"a\xff"`, `\xzz`: `\xzz`, `\x1`: `\x1`, `\`: `\`, "": "",
+	} {
+		if got := Bytes(text); got != want {
+			t.Errorf("Bytes(%s) = %q, want %q", text, got, want)
+		}
+	}
+}
+
 func FuzzName(f *testing.F) {
 	f.Add("plain")
 	f.Add("\xff\\x41\x00")

@@ -69,6 +69,14 @@ func Bytes(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, units[unit])
 }
 
+// Sentence ends a text as a sentence ends, unless it does so already.
+func Sentence(text string) string {
+	if strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") || strings.HasSuffix(text, "!") {
+		return text
+	}
+	return text + "."
+}
+
 // Plural writes a number with a noun: "3 sessions", "1 entry", "2 entries".
 func Plural[T ~int | ~int64](n T, noun string) string {
 	if n != 1 {

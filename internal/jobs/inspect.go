@@ -125,6 +125,7 @@ func (r *InspectResult) Failed() int64 { return r.errors }
 
 // LogTo implements [Result].
 func (r *InspectResult) LogTo(log *slog.Logger, _ bool) {
-	log.Info("inspected", "messages", r.Messages, "ok", r.Valid, "warn", r.Warn, "invalid", r.Invalid,
-		"bytes", r.Bytes, "errors", r.errors, "duration", r.took())
+	r.logFigures(log, "inspected", []any{
+		"messages", r.Messages, "ok", r.Valid, "warn", r.Warn, "invalid", r.Invalid, "bytes", r.Bytes, "errors", r.errors, "duration", r.took(),
+	})
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -34,10 +35,18 @@ func TestTheLogSaysWhatADryRunWouldDo(t *testing.T) {
 	t.Parallel()
 	for _, r := range []Result{new(TrimResult), new(CleanupResult)} {
 		for _, dryRun := range []bool{false, true} {
-			var out strings.Builder
-			r.LogTo(slog.New(slog.NewTextHandler(&out, nil)), dryRun)
-			if strings.Contains(out.String(), `msg="would `) != dryRun {
-				t.Errorf("%T, dry run %t: %s", r, dryRun, out.String())
+			said := func() string {
+				var out strings.Builder
+				r.LogTo(slog.New(slog.NewTextHandler(&out, nil)), dryRun)
+				return out.String()
+			}
+			r.head().finish("x", 0, nil)
+			if got := said(); strings.Contains(got, `msg="would `) != dryRun || strings.Contains(got, "incomplete") {
+				t.Errorf("%T, dry run %t: %s", r, dryRun, got)
+			}
+			r.head().finish("x", 0, errors.New("no answer"))
+			if got := said(); !strings.Contains(got, `level=WARN msg="run incomplete"`) {
+				t.Errorf("%T, dry run %t, failed: %s", r, dryRun, got)
 			}
 		}
 	}

@@ -82,3 +82,12 @@ func plural(n int64, noun string) string {
 	}
 	return human.Count(n) + " " + noun
 }
+
+// logFigures says what a run did in a text that only holds where all was done.
+func (h *Head) logFigures(log *slog.Logger, text string, figures []any) {
+	if !h.OK {
+		log.Warn("run incomplete", figures...)
+		return
+	}
+	log.Info(text, figures...)
+}

@@ -267,9 +267,9 @@ func (r *TrimResult) LogTo(log *slog.Logger, dryRun bool) {
 		"streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
 		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took(),
 	}
+	text := "trimmed"
 	if dryRun {
-		log.Info("would trim", figures...)
-		return
+		text = "would trim"
 	}
-	log.Info("trimmed", figures...)
+	r.logFigures(log, text, figures)
 }

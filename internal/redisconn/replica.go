@@ -84,7 +84,7 @@ func (g *masterOnly) check(ctx context.Context, ask redis.ProcessHook) error {
 		}
 		g.last, g.asked = serverOf(cmd.Val()), now
 	}
-	if g.last.isReplica() && g.last.Mode != modeCluster {
+	if g.last.IsReplica() && g.last.Mode != modeCluster {
 		return ErrReplica
 	}
 	return nil

@@ -50,8 +50,8 @@ const (
 	modeSentinel = "sentinel"
 )
 
-// isReplica reports whether the server follows a master; old ones said "slave".
-func (s Server) isReplica() bool { return s.Role == "replica" || s.Role == "slave" }
+// IsReplica reports whether the server follows a master; old ones said "slave".
+func (s Server) IsReplica() bool { return s.Role == "replica" || s.Role == "slave" }
 
 func helloCmd(ctx context.Context) *redis.Cmd { return redis.NewCmd(ctx, "HELLO", "2") }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -44,7 +46,7 @@ func TestOnAReplicaEverythingThatRemovesIsRefused(t *testing.T) {
 			if n := w.client.Exists(t.Context(), "streamkeeper:policy", "streamkeeper:brake", "streamkeeper:sighted").Val(); n != 0 {
 				t.Errorf("%d keys of our own were written", n)
 			}
-			if out := w.env.MustRun(t, "plan"); !strings.Contains(out, "a replica") {
+			if out := w.env.MustRun(t, "plan"); !strings.Contains(out, "a replica") || !strings.Contains(out, "once would change nothing: this Redis is a replica") {
 				t.Errorf("plan does not say what it looked at:\n%s", out)
 			}
 			w.env.MustRun(t, "once", "--dry-run")
@@ -283,7 +285,7 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 		Summary map[string]any `json:"summary"`
 		Actions []map[string]any
 	}](t, w.env.MustRun(t, "plan", "-o", "json", `"dead"`, "--job", "cleanup"))
-	if len(plan.Actions) == 0 || plan.Summary["expire_sessions"] != 1.0 {
+	if len(plan.Actions) == 0 || plan.Summary["expire_sessions"] != 1.0 || plan.Summary["streams"] != 1.0 {
 		t.Errorf("of the dead stream: %v", plan)
 	}
 	for _, a := range plan.Actions {
@@ -316,6 +318,16 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 	}
 	if code, _, _ := w.env.Run(t, "plan", "--detailed-exitcode", "idle", "--job", "trim"); code != cli.ExitOK {
 		t.Errorf("without work: exit %d", code)
+	}
+	// As tables write it, so may an argument.
+	mustDo(t, w.client.SAdd(t.Context(), "streams", "bad\xff").Err())
+	for range 700 {
+		mustDo(t, w.client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:bad\xff", Values: []any{"id", 1, "data", "x"}}).Err())
+	}
+	for _, pattern := range []string{`bad\xff`, `b*\xff`} {
+		if out := w.env.MustRun(t, "plan", pattern, "--job", "trim"); !strings.Contains(out, "1 stream, 0 sessions") {
+			t.Errorf("plan %s\n%s", pattern, out)
+		}
 	}
 	if code, _, errs := w.env.Run(t, "plan", "--job", "inspect"); code != cli.ExitUsage || !strings.Contains(errs, "want trim or cleanup") {
 		t.Errorf("another job: exit %d, %s", code, errs)
