@@ -42,19 +42,23 @@ type Head struct {
 //
 // KEYS streams
 // ARGV[2i-1] for KEYS[i] the end of the range in which entries are old, ARGV[2i]
-// how many are counted
-// returns for each key an error; or its length; or, if the oldest entry is old,
-// {length, number of old entries, bytes an entry, id of the oldest}
+// how many are counted; the last ARGV how many bytes of entries a call reads
+// before it leaves the other streams to another
+// returns for each key, as far as it came, an error; or its length; or, if the
+// oldest entry is old, {length, number of old entries, bytes an entry, id of the
+// oldest}
 var headScript = redisconn.NewScript(`
-local call = redis.call
+local call, copied, room = redis.call, 0, tonumber(ARGV[2 * #KEYS + 1])
 local function bytes(key, entry, length)
   local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
   for _, text in ipairs(entry[2]) do size = size + #text end
+  copied = copied + size
   if type(all) ~= 'number' then return size end
   return math.max(size, math.floor(all / length))
 end
 local heads = {}
 for i, key in ipairs(KEYS) do
+  if copied > room then break end
   local old = redis.pcall('XRANGE', key, '-', ARGV[2 * i - 1], 'COUNT', ARGV[2 * i])
   if old.err then
     heads[i] = old
@@ -67,45 +71,69 @@ end
 return heads
 `)
 
-// headsPerCall is how many streams one call of headScript looks at: enough to
-// share the cost of a call, few enough that 1 MiB messages stall nobody.
-const headsPerCall = 32
+// One call of headScript looks at so many streams at most, enough to share the
+// cost of a call, and reads about so many bytes of their entries.
+const (
+	headsPerCall = 32
+	headsBytes   = 256 << 10
+)
 
-// Heads looks at the old end of streams, in one pipeline. An error means that
-// the connection broke.
+// Heads looks at the old end of streams, in one pipeline unless their entries are
+// large. An error means that the connection broke.
 func (b *Buffer) Heads(ctx context.Context, looks []Look) ([]Head, error) {
+	heads := make([]Head, len(looks))
+	todo := make([]int, len(looks))
+	for i := range looks {
+		todo[i] = i
+	}
+	for len(todo) > 0 {
+		var err error
+		if todo, err = b.heads(ctx, looks, todo, heads); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+// heads looks at the streams whose numbers are given, and returns the numbers of
+// those that a call left to another: each call looks at one at least.
+func (b *Buffer) heads(ctx context.Context, looks []Look, todo []int, heads []Head) (left []int, err error) {
 	perCall := headsPerCall
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
 	}
 	var calls []redisconn.Call
-	for part := range slices.Chunk(looks, perCall) {
+	parts := slices.Collect(slices.Chunk(todo, perCall))
+	for _, part := range parts {
 		var call redisconn.Call
-		for _, l := range part {
-			call.Keys = append(call.Keys, b.names.StreamKey(l.Stream))
-			call.Args = append(call.Args, "("+l.Before.String(), max(1, l.Count))
+		for _, i := range part {
+			call.Keys = append(call.Keys, b.names.StreamKey(looks[i].Stream))
+			call.Args = append(call.Args, "("+looks[i].Before.String(), max(1, looks[i].Count))
 		}
+		call.Args = append(call.Args, headsBytes)
 		calls = append(calls, call)
 	}
-	heads := make([]Head, 0, len(looks))
-	for i, cmd := range b.conn.EvalRead(ctx, headScript, calls) {
+	for n, cmd := range b.conn.EvalRead(ctx, headScript, calls) {
+		part := parts[n]
 		replies, err := cmd.Slice()
 		if redisconn.IsLost(err) {
-			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[i*perCall].Stream), err)
+			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[part[0]].Stream), err)
 		}
-		asked := min(perCall, len(looks)-i*perCall)
-		if err == nil && len(replies) != asked {
-			err = fmt.Errorf("%w: %d heads of %d streams", redisconn.ErrIncomplete, len(replies), asked)
+		if err == nil && (len(replies) == 0 || len(replies) > len(part)) {
+			err = fmt.Errorf("%w: %d heads of %d streams", redisconn.ErrIncomplete, len(replies), len(part))
 		}
-		for n := range asked {
-			if err != nil {
-				heads = append(heads, Head{Err: err})
-				continue
+		for k, i := range part {
+			switch {
+			case err != nil:
+				heads[i] = Head{Err: err}
+			case k < len(replies):
+				heads[i] = parseHead(replies[k])
+			default:
+				left = append(left, i)
 			}
-			heads = append(heads, parseHead(replies[n]))
 		}
 	}
-	return heads, nil
+	return left, nil
 }
 
 func parseHead(reply any) (h Head) {
@@ -237,53 +265,54 @@ func (b *Buffer) HaveEntries(ctx context.Context, ranges []Range) ([]bool, error
 // CountLimit is where a count of entries ends.
 type CountLimit struct{ Entries, Bytes int64 }
 
-// countScript counts entries without sending them.
+// countScript counts entries without sending them. It reads one at a time: the
+// server copies each, and only so a large one is not followed by another.
 //
-// KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most
-// returns {count, bytes of their values, id of the last one}
+// KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most entries, ARGV[4]
+// most bytes of their values
+// returns {1 if there are no more, count, bytes, id of the last one}
 var countScript = redisconn.NewScript(`
-local entries, bytes = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', ARGV[3]), 0
-for _, entry in ipairs(entries) do
+local from, most, room, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
+local last = ''
+while count < most and bytes < room do
+  local entry = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', 1)[1]
+  if not entry then return {1, count, bytes, last} end
   for _, text in ipairs(entry[2]) do bytes = bytes + #text end
+  count, last = count + 1, entry[1]
+  from = '(' .. last
 end
-return {#entries, bytes, #entries > 0 and entries[#entries][1] or ''}
+return {0, count, bytes, last}
 `)
 
-// Sizes of a page of entries that are counted: the server copies them.
+// A call counts so many entries, and reads so many bytes of them, at most.
 const (
-	firstCounted = 32
-	mostCounted  = 2000
-	countedBytes = 256 << 10
+	countedEntries = 250
+	countedBytes   = 128 << 10
 )
 
-// CountRange counts the entries of a range, in pages that the server reads
+// CountRange counts the entries of a range, in calls that the server answers
 // quickly. It reports whether it counted all, or ended at the limit.
 func (b *Buffer) CountRange(ctx context.Context, r Range, limit CountLimit) (entries int64, all bool, err error) {
-	from, bytes, page := r.From.String(), int64(0), int64(firstCounted)
+	from, bytes := r.From.String(), int64(0)
 	for entries < limit.Entries && bytes < limit.Bytes {
-		page = min(page, limit.Entries-entries)
-		reply, err := b.conn.EvalRead(ctx, countScript, []redisconn.Call{redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), page)})[0].Slice()
+		call := redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), min(countedEntries, limit.Entries-entries), min(countedBytes, limit.Bytes-bytes))
+		reply, err := b.conn.EvalRead(ctx, countScript, []redisconn.Call{call})[0].Slice()
+		if err == nil && len(reply) != 4 {
+			err = fmt.Errorf("%w: a count has %d values instead of 4", redisconn.ErrIncomplete, len(reply))
+		}
 		if err != nil {
 			return entries, false, fmt.Errorf("counting entries of stream %s: %w", Quote(r.Stream), err)
 		}
-		count, size, last := parseCount(reply)
-		entries, bytes = entries+count, bytes+size
-		if count < page {
+		ended, _ := reply[0].(int64)
+		count, _ := reply[1].(int64)
+		size, _ := reply[2].(int64)
+		last, _ := reply[3].(string)
+		entries, bytes, from = entries+count, bytes+size, "("+last
+		if ended == 1 {
 			return entries, true, nil
 		}
-		from = "(" + last
-		page = max(1, min(mostCounted, 2*page, countedBytes*count/max(1, size)))
 	}
 	return entries, false, nil
-}
-
-func parseCount(reply []any) (count, bytes int64, last string) {
-	if len(reply) == 3 {
-		count, _ = reply[0].(int64)
-		bytes, _ = reply[1].(int64)
-		last, _ = reply[2].(string)
-	}
-	return count, bytes, last
 }
 
 // NodeLimits is when Redis begins a new macro node of a stream.

@@ -31,6 +31,59 @@ func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client, b *Buffer))
 	}
 }
 
+// No call reads a large entry after it has read enough.
+func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := openAs(t, redisconn.Connection{URL: s.URL()})
+	const n = 12
+	payload := strings.Repeat("x", 1<<20)
+	looks := make([]Look, n)
+	for i := range looks {
+		looks[i] = Look{Stream: fmt.Sprint("s", i), Before: TimeID(time.Now()), Count: 1}
+		for _, stream := range []string{fmt.Sprint("stream:s", i), "stream:one"} {
+			if err := s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, ID: fmt.Sprintf("%d-0", i+1), Values: []string{"d", payload}}).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	scripts := func() (calls int64) {
+		stats := s.Client.Info(t.Context(), "commandstats").Val()
+		for line := range strings.Lines(stats) {
+			name, values, _ := strings.Cut(line, ":")
+			if strings.HasPrefix(name, "cmdstat_eval") {
+				var k int64
+				_, _ = fmt.Sscanf(values, "calls=%d", &k)
+				calls += k
+			}
+		}
+		return calls
+	}
+	before := scripts()
+	heads, err := b.Heads(t.Context(), looks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, h := range heads {
+		if h.Err != nil || h.Old != 1 || h.EntryBytes < 1<<20 || h.First != (ID{Ms: uint64(i + 1)}) {
+			t.Errorf("stream %d: %+v", i, h)
+		}
+	}
+	if calls := scripts() - before; calls < n {
+		t.Errorf("%d calls for %d streams", calls, n)
+	}
+	before = scripts()
+	for most, want := range map[int64]int64{n + 5: n, 5: 5} {
+		count, all, err := b.CountRange(t.Context(), Range{Stream: "one"}, CountLimit{Entries: most, Bytes: 1 << 30})
+		if err != nil || count != want || all != (most > n) {
+			t.Errorf("%d entries, all %t, %v; want %d", count, all, err, want)
+		}
+	}
+	if calls := scripts() - before; calls < n+5 {
+		t.Errorf("%d calls for %d entries", calls, n+5)
+	}
+}
+
 func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {

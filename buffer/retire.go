@@ -166,7 +166,10 @@ func (b *Buffer) unlist(ctx context.Context, stream string) (Retirement, error) 
 		// On an error the name is remembered: a later run restores it.
 		return Retired, err
 	}
-	return CameBack, b.Restore(ctx, stream)
+	if err := b.Restore(ctx, stream); err != nil {
+		return Retired, err // its name is remembered too
+	}
+	return CameBack, nil
 }
 
 func (b *Buffer) keyType(ctx context.Context, stream string) (string, error) {

@@ -45,10 +45,10 @@ type Trimmed struct {
 	// it was not looked for.
 	Floor      ID
 	FloorGroup string
-	// Lonely are the groups without consumers, if groups were looked at:
+	// WithoutConsumers are the groups without consumers, if groups were looked at:
 	// Redis does not know since when they have been so.
-	Lonely []string
-	Err    error
+	WithoutConsumers []string
+	Err              error
 }
 
 // trimScript trims where the answer depends on more than XTRIM can look at:
@@ -114,6 +114,13 @@ if want <= 0 then return {0, holder, consumerless, limitID, needer} end
 return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumerless, limitID, needer}
 `)
 
+// AsSent is a call as it is sent to the server at hand: exact where it may not be
+// trusted with MINID. The exact way counts the entries, and does without.
+func (b *Buffer) AsSent(t Trim) Trim {
+	t.Exact = t.Exact || !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil)
+	return t
+}
+
 // Trims carries the calls out in one pipeline, in order. An error means that
 // the connection broke, and the outcomes are unknown.
 func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
@@ -122,10 +129,8 @@ func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
 	var plain []int
 	var scripted []int
 	for i, t := range calls {
-		if !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil) {
-			// The exact way counts the entries, and does without MINID.
-			calls[i].Exact, t.Exact = true, true
-		}
+		t = b.AsSent(t)
+		calls[i] = t
 		if t.Exact || !t.Floor.IsZero() || t.Groups != nil {
 			scripted = append(scripted, i)
 		} else {
@@ -188,7 +193,7 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 		if err == nil {
 			into.Removed, _ = reply[0].(int64)
 			into.HeldBy, _ = reply[1].(string)
-			into.Lonely = texts(reply[2])
+			into.WithoutConsumers = texts(reply[2])
 			if floor, _ := reply[3].(string); floor != "" {
 				into.Floor, into.Err = ParseID(floor)
 				into.FloorGroup, _ = reply[4].(string)

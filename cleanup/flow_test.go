@@ -506,6 +506,42 @@ func TestEveryStreamHasItsTurn(t *testing.T) {
 	}
 }
 
+// Where only a part of the sessions could be judged, the guard goes by that part,
+// and what it holds back keeps its turn until it may go.
+func TestTheGuardJudgesTheSessionsWhoseTurnItIs(t *testing.T) {
+	t.Parallel()
+	const streams = 12
+	w := newWorld(t)
+	payload := strings.Repeat("x", 16<<10)
+	for i := range streams {
+		stream := fmt.Sprint("s", i)
+		for k := range 10 {
+			w.described(registry.Object, fmt.Sprint(stream, "-", k), stream, 8, old, stated(`"open"`))
+		}
+		for range 4 {
+			w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, Values: []any{"id", 7, "data", payload}}).Err())
+		}
+	}
+	b := w.open(w.URL(), nil)
+	cleaner := cleanup.New(b, w.options(withBrake))
+	cleaner.BoundLooks(500<<10, 1<<20)
+	for run := range 4 {
+		report, err := cleaner.Run(t.Context())
+		if err != nil || report.Brake == "" || report.SessionsPostponed == 0 || report.SessionsExpired != 0 {
+			t.Fatalf("run %d: %+v, %v", run, report, err)
+		}
+	}
+	since := w.Client.HGet(t.Context(), "streamkeeper:brake", "since_ms").Val()
+	if since == "" {
+		t.Fatal("the decision is not noted")
+	}
+	w.heldFor(2 * time.Hour)
+	report, err := cleaner.Run(t.Context())
+	if err != nil || report.Brake != "" || report.SessionsExpired == 0 {
+		t.Errorf("what stood for two hours does not go: %+v, %v", report, err)
+	}
+}
+
 // Streams that were silent in the first scan flow by the second, which cannot ask
 // all of them again.
 func TestWhatTheSecondScanCannotAskStays(t *testing.T) {

@@ -58,7 +58,10 @@ func (r *run) decideSessions(ctx context.Context, page []registry.Session) error
 		r.own(s, v.state)
 	}
 	for i := range page {
-		if s := &page[i]; r.ours(s) {
+		s := &page[i]
+		// What cannot be read may own one of our streams, whichever it seems to name.
+		r.unreadable.Add(*s)
+		if r.ours(s) {
 			r.found.sessions.all++
 			switch {
 			case isLasting(*s):
@@ -139,7 +142,7 @@ const maxOpenLook = 1000
 // sessions may be stale. Where there are more, the guard goes by their share.
 func (r *run) lookForOpen(ctx context.Context, stale []registry.Session) error {
 	n := &r.found.sessions
-	if n.open || n.stale < n.all || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
+	if n.open || n.stale < n.all-r.report.SessionsPostponed || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
 		return nil
 	}
 	open, err := r.anyOpen(ctx, stale)

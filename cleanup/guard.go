@@ -30,6 +30,9 @@ var DefaultBrake = Brake{Share: 0.5, Min: 20, Hold: time.Hour}
 // Counts are what the guard judges.
 type Counts struct {
 	Sessions, Expire int64
+	// Postponed are those of the sessions of which this run does not know
+	// whether they are to expire: they say nothing for the others.
+	Postponed int64
 	// Open: one of those to be removed is not closed by its Session JSON.
 	Open            bool
 	Streams, Retire int64 // Retire takes in names to be dropped
@@ -72,10 +75,11 @@ func (b Brake) Judge(c Counts) string {
 		return ""
 	}
 	var why []string
+	judged := c.Sessions - c.Postponed
 	switch {
-	case b.tooMany(c.Expire, c.Sessions):
-		why = append(why, fmt.Sprintf("%s of %s sessions would expire", human.Count(c.Expire), human.Count(c.Sessions)))
-	case c.Expire >= all && c.Expire == c.Sessions && c.Open:
+	case b.tooMany(c.Expire, judged):
+		why = append(why, fmt.Sprintf("%s of %s sessions would expire", human.Count(c.Expire), human.Count(judged)))
+	case c.Expire >= all && c.Expire == judged && c.Open:
 		why = append(why, fmt.Sprintf("all %s sessions would expire, and not all of them are closed", human.Count(c.Expire)))
 	}
 	switch {
@@ -158,7 +162,7 @@ type guard struct {
 func (r *run) counts() Counts {
 	n := r.found.sessions
 	c := Counts{
-		Sessions: n.all, Expire: n.stale, Open: n.open,
+		Sessions: n.all, Postponed: r.report.SessionsPostponed, Expire: n.stale, Open: n.open,
 		Streams: r.report.Streams, Retire: r.found.retire + r.found.drop,
 		Lasting: n.lasting, LastingExpire: n.lastingStale,
 		LeftSessions: r.guard.left[leftSessions], LeftStreams: r.guard.left[leftStreams], names: r.found.names,

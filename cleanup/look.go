@@ -24,15 +24,17 @@ func (f *flows) find(ctx context.Context, s *registry.Session, limit time.Durati
 	}
 	key := f.mark(s.ID)
 	for !f.answers(l, l.seen[key], limit, messages) {
-		if l.failed != nil || f.isSpent() {
+		if l.failed != nil {
 			return nil, false, nil //nolint:nilerr // as in refresh
 		}
-		more, err := f.advance(ctx, l, s.Stream, limit)
-		if err != nil {
-			return nil, false, err
-		}
-		if !more {
+		if l.isOver(limit) {
 			break
+		}
+		if f.isSpent() {
+			return nil, false, nil
+		}
+		if err := f.advance(ctx, l, s.Stream, limit); err != nil {
+			return nil, false, err
 		}
 	}
 	a = l.seen[key]
@@ -47,19 +49,23 @@ func (f *flows) answers(l *look, a *arrival, limit time.Duration, messages int) 
 	return !l.next.IsZero() && !f.isFresh(l.next, limit)
 }
 
-// advance looks at a few more messages of a stream; false if there are none to
-// look at.
-func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.Duration) (more bool, err error) {
+// isOver reports whether there is no more to look at for a limit.
+func (l *look) isOver(limit time.Duration) bool {
+	return l.ended && (l.all || slices.Contains(l.spread, limit))
+}
+
+// advance looks at a few more messages of a stream.
+func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.Duration) error {
 	if !l.ended {
 		arrived, err := f.store.Arrivals(ctx, []buffer.Arrivals{{
 			Stream: stream, Before: l.next, Since: f.now.Add(-f.longest()), Messages: lookMessages - l.messages, Bytes: lookBytes - l.bytes,
 		}})
 		if err != nil {
-			return false, err
+			return err
 		}
 		a := arrived[0]
 		if l.failed = a.Err; l.failed != nil {
-			return true, nil //nolint:nilerr // as in refresh
+			return nil //nolint:nilerr // as in refresh
 		}
 		f.bytes += a.Bytes
 		l.messages, l.bytes = l.messages+a.Messages, l.bytes+a.Bytes
@@ -68,16 +74,10 @@ func (f *flows) advance(ctx context.Context, l *look, stream string, limit time.
 		}
 		l.finish(a)
 		f.merge(l, stream, a)
-		return true, nil
-	}
-	if l.all {
-		return false, nil
-	}
-	if slices.Contains(l.spread, limit) {
-		return false, nil
+		return nil
 	}
 	l.spread = append(l.spread, limit)
-	return true, f.spread(ctx, l, stream, limit)
+	return f.spread(ctx, l, stream, limit)
 }
 
 // spread looks at messages between the limit and where the part without gaps

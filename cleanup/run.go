@@ -59,7 +59,8 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 	if !redisconn.IsLost(err) {
 		err = errors.Join(err, r.restore(ctx))
 	}
-	if !r.dry() && r.flows != nil {
+	// A decision that the guard holds back has to stand: it keeps its turn.
+	if !r.dry() && r.flows != nil && !r.guard.stopped {
 		c.turns = r.flows.nextTurns()
 	}
 	r.record.summarize(r.report)

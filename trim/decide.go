@@ -122,8 +122,11 @@ func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
 		return Step{}, false
 	}
 	step := Step{By: ByLength, MaxLen: p.MaxLength, Over: length - p.MaxLength, Why: Why{Entries: length, MaxLen: p.MaxLength}}
-	if s.Info.LastID.IsTime(now) || s.HoldsYoung {
-		step.Floor = p.Floor(now)
+	// Only ids that lie ahead are not protected. A floor above all ids changes
+	// nothing, and holds where ids become times while the step waits.
+	floor := p.Floor(now)
+	if s.Info.LastID.IsTime(now) || s.Info.LastID.Less(floor) || s.HoldsYoung {
+		step.Floor = floor
 	}
 	return step, true
 }

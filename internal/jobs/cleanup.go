@@ -251,9 +251,11 @@ func (c *CleanupResult) LogTo(log *slog.Logger, dryRun bool) {
 		"streams", c.Streams, "streams_retired", c.StreamsRetired, "streams_restored", c.StreamsRestored,
 		"names_dropped", c.NamesDropped, "errors", c.Errors, "brake", c.Brake, "duration", c.took(),
 	}
-	text := "cleaned up"
-	if dryRun {
-		text = "would clean up"
+	switch {
+	case c.logIncomplete(log, figures):
+	case dryRun:
+		log.Info("would clean up", figures...)
+	default:
+		log.Info("cleaned up", figures...)
 	}
-	c.logFigures(log, text, figures)
 }

@@ -125,7 +125,10 @@ func (r *InspectResult) Failed() int64 { return r.errors }
 
 // LogTo implements [Result].
 func (r *InspectResult) LogTo(log *slog.Logger, _ bool) {
-	r.logFigures(log, "inspected", []any{
+	figures := []any{
 		"messages", r.Messages, "ok", r.Valid, "warn", r.Warn, "invalid", r.Invalid, "bytes", r.Bytes, "errors", r.errors, "duration", r.took(),
-	})
+	}
+	if !r.logIncomplete(log, figures) {
+		log.Info("inspected", figures...)
+	}
 }

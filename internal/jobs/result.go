@@ -83,11 +83,11 @@ func plural(n int64, noun string) string {
 	return human.Count(n) + " " + noun
 }
 
-// logFigures says what a run did in a text that only holds where all was done.
-func (h *Head) logFigures(log *slog.Logger, text string, figures []any) {
+// logIncomplete says of a run that failed what it did, and whether it failed: only
+// of another may be said that all was done.
+func (h *Head) logIncomplete(log *slog.Logger, figures []any) bool {
 	if !h.OK {
 		log.Warn("run incomplete", figures...)
-		return
 	}
-	log.Info(text, figures...)
+	return !h.OK
 }

@@ -267,9 +267,11 @@ func (r *TrimResult) LogTo(log *slog.Logger, dryRun bool) {
 		"streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
 		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took(),
 	}
-	text := "trimmed"
-	if dryRun {
-		text = "would trim"
+	switch {
+	case r.logIncomplete(log, figures):
+	case dryRun:
+		log.Info("would trim", figures...)
+	default:
+		log.Info("trimmed", figures...)
 	}
-	r.logFigures(log, text, figures)
 }

@@ -36,10 +36,10 @@ func (d *dryStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Tri
 	results := make([]buffer.Trimmed, len(calls))
 	for i, call := range calls {
 		var err error
-		if results[i], err = d.streams[call.Stream].trim(ctx, d.Store, call); err != nil {
+		if results[i], err = d.streams[call.Stream].trim(ctx, d.Store, d.AsSent(call)); err != nil {
 			return nil, err
 		}
-		results[i].Lonely = d.without[call.Stream]
+		results[i].WithoutConsumers = d.without[call.Stream]
 	}
 	return results, nil
 }

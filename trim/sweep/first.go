@@ -239,7 +239,7 @@ func (r *run) take(o outcome) {
 	}
 	r.tally.removed(o)
 	if r.s.o.RespectGroups {
-		r.groups.see(o.stream, o.result.Lonely, r.now)
+		r.groups.see(o.stream, o.result.WithoutConsumers, r.now)
 		r.tally.hold(o.stream, o.result.HeldBy)
 	}
 }

@@ -142,7 +142,7 @@ func TestAMacroNodeLargerThanWhatAGroupLeaves(t *testing.T) {
 				if n := w.length("car"); n != c.want {
 					t.Errorf("%d entries are left, want %d", n, c.want)
 				}
-				if gone := int64(c.entries) - c.want; planned.Entries != gone && !planned.Estimated {
+				if gone := int64(c.entries) - c.want; planned.Entries != gone {
 					t.Errorf("planned %+v, %d went", planned, gone)
 				}
 			})
@@ -290,5 +290,36 @@ func TestWhatABudgetLeavesIsCounted(t *testing.T) {
 	tr.o.Budget = 0
 	if r := w.run(tr); r.Left != 0 || r.Backlog != 0 || w.length("length") != 100 || w.length("age") != 0 {
 		t.Errorf("without a budget: %+v", r)
+	}
+}
+
+// exactByID is a store whose server may not be trusted with MINID.
+type exactByID struct{ *watched }
+
+func (s exactByID) AsSent(t buffer.Trim) buffer.Trim {
+	t.Exact = t.Exact || !t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil
+	return t
+}
+
+func (s exactByID) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+	sent := make([]buffer.Trim, len(calls))
+	for i, t := range calls {
+		sent[i] = s.AsSent(t)
+	}
+	return s.watched.Trims(ctx, sent)
+}
+
+func TestAPlanKnowsWhereACallIsSentAsAnExactOne(t *testing.T) {
+	t.Parallel()
+	w := realFixture(t)
+	for _, old := range []int{50, 150} {
+		w.rdb.FlushDB(t.Context())
+		w.fill("car", 10, append(times(time.Now().Add(-2*time.Hour), old), times(time.Now().Add(-time.Minute), 850)...)...)
+		tr := New(exactByID{w.store}, Options{Policies: trim.Policies{Default: trim.Policy{MaxAge: time.Hour}}})
+		planned := w.plan(tr)
+		r := w.run(tr)
+		if planned.Entries != int64(old) || r.EntriesRemoved != planned.Entries || len(planned.Protected) != 0 {
+			t.Errorf("%d are old: planned %+v, %d went", old, planned, r.EntriesRemoved)
+		}
 	}
 }

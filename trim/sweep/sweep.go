@@ -38,6 +38,7 @@ type Store interface {
 	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error
 	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
 	Memories(context.Context) ([]buffer.NodeMemory, error)
+	AsSent(buffer.Trim) buffer.Trim
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
 	SetTrimPolicy(context.Context, buffer.Facts) error
