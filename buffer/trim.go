@@ -81,11 +81,11 @@ else
   holder = ''
 end
 
--- Of so many entries some stayed. Where all of the rest, or more than a few, may go
--- all the same, it is not the group that holds them back: their macro node is larger
+-- Of so many entries some stayed. Where all of the rest, or more than a macro node
+-- usually has, may go all the same, it is not the group that holds them back: their macro node is larger
 -- than that, or than the limit.
 local function held(removed, below, most)
-  local rest = math.min(most - removed, ` + strconv.Itoa(FewEntries+1) + `)
+  local rest = math.min(most - removed, ` + strconv.FormatInt(DefaultNodeLimits.Entries+1, 10) + `)
   if rest <= 0 or holder == '' then return '' end
   if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', rest) >= rest then return '' end
   return holder

@@ -205,8 +205,8 @@ func (c *Cut) protect(most int64, p Protection) {
 // that node alone is larger than what the limit leaves, or than the server makes
 // them. Over is how many of the stream's length are over the limit, and nodeLimit
 // the most that the server puts into a node; all are numbers of entries. Nodes as
-// Redis makes them by default are small enough to wait for.
+// Redis makes them by default, or now, are small enough to wait for.
 func GoesExact(over, length, nodeLimit int64) bool {
 	leaves := length - over
-	return over > 0 && (over >= leaves || nodeLimit > max(leaves, buffer.FewEntries) || nodeLimit > 0 && over >= max(2*nodeLimit, buffer.FewEntries))
+	return over > 0 && (over >= leaves || nodeLimit > max(leaves, buffer.FewEntries) || nodeLimit > 0 && over > max(nodeLimit, buffer.DefaultNodeLimits.Entries))
 }

@@ -321,7 +321,7 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.Trim) (re
 	result.Removed = s.remove(free, call)
 	rest := min(over, call.Limit) - result.Removed
 	if !call.Exact {
-		rest = min(rest, buffer.FewEntries+1)
+		rest = min(rest, buffer.DefaultNodeLimits.Entries+1)
 	}
 	if free < over && rest > 0 && below-result.Removed < rest {
 		result.HeldBy = holder

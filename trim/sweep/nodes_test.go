@@ -124,6 +124,10 @@ func TestAMacroNodeLargerThanWhatAGroupLeaves(t *testing.T) {
 			{trim.Policy{MaxLength: 100}, 2950, 3000, 3000, 100}, // less than a macro node too many
 			{trim.Policy{MaxAge: time.Hour}, 1499, 1499, 3000, 0},
 			{trim.Policy{MaxAge: time.Hour}, 2500, 2500, 3000, 100},
+			{trim.Policy{MaxLength: 100}, 2893, 2893, 3000, 100}, // a little more than a node as Redis makes it
+			{trim.Policy{MaxAge: time.Hour}, 2893, 2893, 3000, 100},
+			{trim.Policy{MaxLength: 300, MaxAge: time.Hour, Exact: true}, 20, 20, 373, 100},
+			{trim.Policy{MaxAge: time.Hour, Exact: true}, 2990, 2990, 3000, 100},
 		} {
 			t.Run(fmt.Sprintf("%s, the group needs %d of %d, nodes now %d", c.policy, c.needs, c.entries, c.nodeNow), func(t *testing.T) {
 				w.rdb.FlushDB(t.Context())

@@ -190,8 +190,10 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	s := &b.steps[0]
 	most := max(fewEntries, 2*w.pace.slice/max(1, b.stream.entryBytes))
 	switch {
-	case s.exact, held:
+	case s.exact:
 		return true, nil
+	case held:
+		return w.isFinished(b, false), nil
 	case s.left > 0 && limit >= s.left:
 		return w.isFinished(b, trim.GoesExact(s.left, s.call.MaxLen+s.left, w.nodes.MostEntries())), nil
 	case limit < most:

@@ -91,8 +91,10 @@ func entriesOf(k *key, p policy, respectGroups bool, now uint64) kept {
 	if !p.exact {
 		out.may = nodeFloor(k, must)
 		// Where a macro node alone is larger than what the limits leave,
-		// approximate trimming becomes exact.
-		if !out.protected && nodeSize(k, limit) > max(n-limit, 0) && nodeSize(k, limit) > 2*usualNode {
+		// approximate trimming becomes exact. No more than a usual node are waited
+		// for, as long as others are more.
+		waits := limit <= usualNode && limit < n-limit
+		if !out.protected && !waits && nodeSize(k, limit) > max(n-limit, 0) && nodeSize(k, limit) > 2*usualNode {
 			out.may = must
 		}
 	}

@@ -59,7 +59,7 @@ func sessionsIn(d dump, s settings) []*session {
 	for _, field := range slices.Sorted(maps.Keys(hash.hash)) {
 		value := hash.hash[field]
 		identity, name, ok := cutKnown(field)
-		if whole := object(value); !ok || has(whole, "streamName") && alone(hash.hash, identity) {
+		if whole := object(value); !ok || isEntry(whole) && alone(hash.hash, identity) {
 			add(&session{layout: "object", identity: field, values: whole, raw: value, unsure: ok})
 			continue
 		}
@@ -75,6 +75,12 @@ func sessionsIn(d dump, s settings) []*session {
 		add(flat[identity])
 	}
 	return all
+}
+
+// isEntry says whether an object that lies where a property of a session would is
+// more likely an entry of its own: a Session JSON has neither of these.
+func isEntry(members map[string]string) bool {
+	return has(members, "streamName") || has(members, "lastUpdated") || has(members, "updated")
 }
 
 // alone says whether no more than one known field has an identity in front.
@@ -284,7 +290,7 @@ func (s *session) owns(name string) fate {
 	switch {
 	case s.fate == goes:
 		return goes
-	case s.hidden:
+	case s.hidden, s.fate == either:
 		if s.stream() == name {
 			return either
 		}
