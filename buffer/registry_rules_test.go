@@ -367,7 +367,7 @@ func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
 	s.Client.Set(ctx, "sessions", "no Hash", 0)
 	writeSession(ctx, s.Client, registry.Keys, "a", "s", five)
 	b := open(t, s.URL(), nil)
-	var u registry.UnreadableOwners
+	var u registry.MalformedOwners
 	for _, session := range readAll(t, b) {
 		u.Add(session)
 	}

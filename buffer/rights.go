@@ -112,7 +112,7 @@ var probeArgs = map[string][]any{
 	"+xrange": {onStream, "-", "+"}, "+xrevrange": {onStream, "+", "-"}, "+xtrim": {onStream, "MAXLEN", "1000000000"},
 	"+xpending": {onStream, nobody}, "+xadd": {onStream, "NOMKSTREAM", "*", "f", "v"},
 	"+scard": {onStreams}, "+smismember": {onStreams, nobody}, "+sadd": {onStreams, nobody}, "+srem": {onStreams, nobody}, "+sscan": {onStreams, 0},
-	"+hscan": {onSessions, 0}, "+hmget": {onSessions, nobody}, "+hget": {onSessions, nobody}, "+hexists": {onSessions, nobody}, "+hdel": {onSessions, nobody},
+	"+hscan": {onSessions, 0}, "+hmget": {onSessions, nobody}, "+getrange": {onSessions, 0, 0}, "+hget": {onSessions, nobody}, "+hexists": {onSessions, nobody}, "+hdel": {onSessions, nobody},
 	"+zadd": {onSorted, 0, nobody}, "+zrem": {onSorted, nobody}, "+zscore": {onSorted, nobody}, "+zmscore": {onSorted, nobody},
 	"+zremrangebyrank": {onSorted, 0, 0}, "+zremrangebyscore": {onSorted, 0, 0}, "+zscan": {onSorted, 0},
 	"+hgetall": {onNote}, "+hset": {onNote, "f", "v"},

@@ -100,6 +100,54 @@ func TestTooMuchThatCannotBeReadHoldsRetirementBackForAWhile(t *testing.T) {
 	}
 }
 
+// A malformed session owns each stream that its bytes name, wherever they lie and
+// whichever it seems to name.
+func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	others, err := buffer.ParsePatterns("theirs")
+	w.noError(err)
+	for name, write := range map[string][]any{
+		"no time, in each layout":           {"HSET", "sessions", "a", `{"streamSessionId":3,"json":"{\"streamName\":\"car\"}"}`},
+		"a name that is JSON":               {"HSET", "sessions:a", "lastUpdated", "soon", "streamName", `"car"`},
+		"a name in the Session JSON":        {"HSET", "sessions:a", "json", `{"streamName":"car"}`, "tStart", 1},
+		"a name in the Session JSON, flat":  {"HSET", "sessions", "a:json", `{"streamName":"car"}`, "a:tStart", 1},
+		"another name beside it":            {"HSET", "sessions", "a", `{"streamName":"other","note":"car"}`},
+		"a text instead of a Hash":          {"SET", "sessions:a", `{"lastUpdated":1763874856000,"streamName":"car"}`},
+		"a stream of others that it names":  {"HSET", "sessions", "a", `{"streamName":"theirs","tStart":NaN,"x":"car"}`},
+		"a stream of others, in the layout": {"HSET", "sessions:a", "lastUpdated", "soon", "streamName", "theirs", "json", `{"x":"car"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{Server: w.Server, t: t, now: w.now}
+			w.Client.FlushDB(t.Context())
+			w.stream("car", older)
+			w.stream("dead", older)
+			w.noError(w.Client.Do(t.Context(), write...).Err())
+			b := w.open(w.URL(), func(o *buffer.Options) { o.Exclude = others })
+			report, err := cleanup.New(b, w.options(nil)).Run(t.Context())
+			if err != nil || report.StreamsRetired != 1 {
+				t.Errorf("%+v, %v", report, err)
+			}
+			w.expect("streams", w.listed(), "car")
+			if n := w.Client.Exists(t.Context(), "sessions", "sessions:a").Val(); n != 1 {
+				t.Error("the session went")
+			}
+		})
+	}
+}
+
+// A text where a session would lie, and nothing of which is RTA's, is none.
+func TestATextOfOthersIsNoSession(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.stream("car", older)
+	w.noError(w.Client.Set(t.Context(), "sessions:web", `{"user":"bob","car":1}`, 0).Err())
+	w.noError(w.Client.RPush(t.Context(), "sessions:list", "streamName", "car").Err())
+	if report := w.run(nil); report.Sessions != 0 || report.SessionsMalformed != 0 || report.StreamsRetired != 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		w := &world{Server: start(t), t: t, now: time.Now()}

@@ -23,7 +23,7 @@ type run struct {
 	// What is known of streams, of messages, and of how messages are framed.
 	streams *streamTable
 	// unreadable are the streams that sessions which cannot be read may own.
-	unreadable registry.UnreadableOwners
+	unreadable registry.MalformedOwners
 	flows      *flows
 	encodings  encodings
 

@@ -128,11 +128,8 @@ func (e *examination) noteStream(s *Stream) {
 	if s.Info.Type == "none" && s.Behind != "stream" && len(e.streams.empty) < maxNames {
 		e.streams.empty = append(e.streams.empty, strings.Clone(s.Name))
 	}
-	for i, rule := range e.o.Policies.Rules {
-		if rule.Pattern.Match(s.Name) {
-			e.whole.Used[i] = true
-			break
-		}
+	if i, ok := e.o.Policies.RuleOf(s.Name); ok {
+		e.whole.Used[i] = true
 	}
 	e.whole.Totals.add(s)
 }

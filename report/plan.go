@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -25,6 +26,8 @@ type Plan struct {
 
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
+	// UnusedRules are the patterns of rules of the policies that no stream matches.
+	UnusedRules []string `json:"unused_rules,omitempty"`
 	// Refused is why nothing may be changed here, so that a run would fail; "" if
 	// it may.
 	Refused string `json:"refused,omitempty"`
@@ -134,6 +137,9 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
 	for _, sentence := range p.Policies {
 		pw.line("%s", sentence)
+	}
+	if len(p.UnusedRules) > 0 {
+		pw.line("No stream matches the rule for %s.", strings.Join(p.UnusedRules, ", "))
 	}
 	p.writeNotes(pw)
 	if len(p.Actions) == 0 {

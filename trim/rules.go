@@ -28,12 +28,16 @@ type Policies struct {
 
 // For is the policy of the stream with that name.
 func (ps Policies) For(stream string) Policy {
-	for _, r := range ps.Rules {
-		if r.Pattern.Match(stream) {
-			return r.Policy
-		}
+	if i, ok := ps.RuleOf(stream); ok {
+		return ps.Rules[i].Policy
 	}
 	return ps.Default
+}
+
+// RuleOf is the index of the rule that counts for a stream, if one does.
+func (ps Policies) RuleOf(stream string) (i int, ok bool) {
+	i = slices.IndexFunc(ps.Rules, func(r Rule) bool { return r.Pattern.Match(stream) })
+	return i, i >= 0
 }
 
 // Reduced is the policy of a stream that is to keep less: never an entry less

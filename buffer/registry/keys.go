@@ -20,16 +20,15 @@ type keys struct{}
 func (keys) name() Layout { return Keys }
 
 func (keys) rights(u Use) []string {
-	words := []string{"+scan", "+hmget", "+exists", "+smismember"}
+	words := []string{"+scan", "+hmget", "+getrange", "+exists", "+smismember"}
 	if u.Remove {
 		words = append(words, "+unlink")
 	}
 	return words
 }
 
-// read reads the sessions of one page of keys; one that has expired meanwhile,
-// or is no Hash any more, is left out. In a cluster a key may have left the
-// node where it was found.
+// read reads the sessions of one page of keys; one that has expired meanwhile is
+// left out. In a cluster a key may have left the node where it was found.
 func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, error) {
 	pipe := r.conn.Client().Pipeline()
 	cmds := make([]*redis.SliceCmd, len(found))
@@ -43,6 +42,7 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 	// Every command holds its own error.
 	_, _ = pipe.Exec(ctx)
 	page := make([]Session, 0, len(found))
+	var others []string
 	for i, key := range found {
 		values, err := cmds[i].Result()
 		if err == nil && !slices.ContainsFunc(values, func(v any) bool { return v != nil }) {
@@ -52,6 +52,7 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 			}
 		}
 		if isWrongType(err) {
+			others = append(others, key)
 			continue
 		}
 		if err != nil {
@@ -61,7 +62,11 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 		s.SelfExpiring = true
 		page = append(page, s)
 	}
-	return page, r.markForeign(ctx, page)
+	if err := r.describe(ctx, page); err != nil {
+		return nil, err
+	}
+	unread, err := r.readOthers(ctx, others)
+	return append(page, unread...), err
 }
 
 // expireKeyScript removes the key of one session that is still as it was judged.

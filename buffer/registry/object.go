@@ -79,10 +79,11 @@ func objectSession(identity, value string) Session {
 	case err != nil:
 		// What was read before the fault may not be what the producer meant,
 		// except the stream: it counts as owned all the same.
-		s.Malformed, s.owns, s.marked = notJSON(value), ownsMentioned, mentionsMark(value)
+		s.Malformed, s.marked = notJSON(value), mentionsMark(value)
 	case !named:
-		s.Malformed, s.owns = ErrNoName, ownsMentioned
+		s.Malformed = ErrNoName
 	}
+	s.bytes, s.isNamed = value, err == nil && named && s.HasStream
 	return s
 }
 

@@ -73,7 +73,7 @@ func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error
 	for _, l := range layouts {
 		if l, ok := l.(keyLayout); ok && r.looksFor(l) {
 			read := func(ctx context.Context, keys []string) ([]Session, error) { return l.read(ctx, r, keys) }
-			if err := redisconn.WalkKeyspace(ctx, r.conn, r.prefix(), "hash", read, visit); err != nil {
+			if err := redisconn.WalkKeyspace(ctx, r.conn, r.prefix(), "", read, visit); err != nil {
 				return err
 			}
 		}
@@ -137,16 +137,25 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 		if page, err = r.withoutProperties(ctx, page); err != nil || len(page) == 0 {
 			return err
 		}
-		if err := r.markForeign(ctx, page); err != nil {
+		if err := r.describe(ctx, page); err != nil {
 			return err
 		}
 		return visit(page)
 	})
 	if isWrongType(err) {
 		// Nothing can be said of what a key of another type stands for.
-		return visit([]Session{{Identity: r.o.Key, Layout: Object, Malformed: ErrNoHash, marked: true, owns: ownsAny}})
+		return visit([]Session{{Identity: r.o.Key, Layout: Object, Malformed: ErrNoHash, marked: true, blind: true}})
 	}
 	return err
+}
+
+// describe reads what else must be known of the sessions of a page: whether they
+// are RTA's, and what the malformed ones may own.
+func (r *Registry) describe(ctx context.Context, page []Session) error {
+	if err := r.markForeign(ctx, page); err != nil {
+		return err
+	}
+	return r.readMentions(ctx, page)
 }
 
 // fetchHash reads the shared Hash page by page.

@@ -66,21 +66,13 @@ type Session struct {
 	position, start, end optional
 	// marked: a field marks it as RTA's.
 	marked bool
-	// owns says what streams it may name beside Stream.
-	owns ownership
+	// bytes are those in which names of streams are looked for if it is malformed,
+	// and isNamed says that a name stands where it belongs.
+	bytes   string
+	isNamed bool
+	// blind: nothing is known of what it owns.
+	blind bool
 }
-
-// ownership is what a session that cannot be read may own.
-type ownership int
-
-const (
-	// ownsNamed: the stream that it names, if any.
-	ownsNamed ownership = iota
-	// ownsMentioned: each stream whose name occurs in its value.
-	ownsMentioned
-	// ownsAny: all; nothing is known of it.
-	ownsAny
-)
 
 // Forget returns the session without what it was read from, so that many fit in
 // memory: it can be looked for, but no longer be removed.

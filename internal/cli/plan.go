@@ -163,6 +163,9 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	if err != nil {
 		plan.Failed = append(plan.Failed, err.Error())
 	}
+	if p.options.patterns == nil {
+		plan.UnusedRules = r.UnusedRules
+	}
 	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
 	return err
 }

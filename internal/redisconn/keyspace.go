@@ -23,8 +23,8 @@ const (
 	maxRounds = 4
 )
 
-// WalkKeyspace visits all keys of a type with a prefix, a page at a time, on
-// every master; read makes of the keys what is visited, on several masters at
+// WalkKeyspace visits all keys of a type, or of any if that is empty, with a
+// prefix, a page at a time, on every master; read makes of the keys what is visited, on several masters at
 // once, and visit is called for one page at a time.
 //
 // In a cluster a key may be on its way to another master, and then be missed on
@@ -96,7 +96,11 @@ func (w *keyspaceWalk[T]) round(ctx context.Context, c *Conn) error {
 // node scans one master.
 func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
 	fetch := func(ctx context.Context, cursor uint64) ([]T, uint64, error) {
-		keys, next, err := node.ScanType(ctx, cursor, w.match, keyPage, w.kind).Result()
+		scan := node.Scan(ctx, cursor, w.match, keyPage)
+		if w.kind != "" {
+			scan = node.ScanType(ctx, cursor, w.match, keyPage, w.kind)
+		}
+		keys, next, err := scan.Result()
 		if err != nil {
 			return nil, 0, fmt.Errorf("looking for keys %q: %w", w.match, err)
 		}

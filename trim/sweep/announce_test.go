@@ -3,12 +3,39 @@ package sweep
 import (
 	"bytes"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/trim"
 )
+
+func TestARuleThatMatchesNoStreamIsSaidOnce(t *testing.T) {
+	w := realFixture(t)
+	rules, err := trim.ParseRules(`nomatch-*: max_length=50; "car": keep=all; ca*: max_length=20`, trim.Policy{MaxLength: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	tr := New(w.store, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10}, Rules: rules}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if r := w.run(tr); len(r.UnusedRules) > 0 {
+		t.Errorf("without a stream: %q", r.UnusedRules)
+	}
+	w.list("car", "bus")
+	want := []string{"nomatch-*", "ca*"}
+	for range 2 {
+		if r := w.run(tr); !slices.Equal(r.UnusedRules, want) {
+			t.Errorf("run: %q", r.UnusedRules)
+		}
+		if r, err := tr.Plan(t.Context(), func(trim.Cut) {}); err != nil || !slices.Equal(r.UnusedRules, want) {
+			t.Errorf("plan: %q, %v", r.UnusedRules, err)
+		}
+	}
+	if n := strings.Count(log.String(), "match no stream"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, log.String())
+	}
+}
 
 func TestTheFirstRunUnderAStricterPolicySaysWhatItRemoves(t *testing.T) {
 	w := realFixture(t)

@@ -20,6 +20,7 @@ func (s *Sweeper) Plan(ctx context.Context, visit func(trim.Cut)) (Report, error
 	o.OnRemoved, o.OnCall, o.OnStream = func(string, trim.Reason, int64) {}, func(time.Duration) {}, func(Learnt) {}
 	planner := New(store, o)
 	planner.nodes, planner.reducer = s.nodes, s.reducer.ForPlan()
+	planner.toldUnused = true // the report has them
 	if s.relieves() {
 		// Where it cannot be asked, the run will say so.
 		planner.before, _ = s.store.Memories(ctx)

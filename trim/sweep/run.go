@@ -24,6 +24,8 @@ type run struct {
 	// groups are the consumer groups without consumers.
 	groups *groupNotes
 	queue  *queue
+	// used are the rules of the policies that a stream has.
+	used []bool
 	// probes and looks are how many calls that remove little or nothing go
 	// into one pipeline.
 	probes, looks int
@@ -45,7 +47,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), probes: firstProbes, looks: firstLooks, counted: countFew,
+		queue: newQueue(), used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 
@@ -110,7 +112,25 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	r.groups.forgetUnlisted()
+	r.tellUnused()
 	return nil
+}
+
+// tellUnused says which rules no stream has, as far as there are streams.
+func (r *run) tellUnused() {
+	report := &r.tally.report
+	if report.Streams == 0 {
+		return
+	}
+	for i, used := range r.used {
+		if !used {
+			report.UnusedRules = append(report.UnusedRules, r.s.o.Policies.Rules[i].Pattern.String())
+		}
+	}
+	if len(report.UnusedRules) > 0 && !r.s.toldUnused {
+		r.s.toldUnused = true
+		r.s.o.Log.Warn("rules of TRIM_POLICIES match no stream", "rules", report.UnusedRules)
+	}
 }
 
 // streams are those of a page of names.
@@ -118,7 +138,7 @@ func (r *run) streams(page []stream, names []string) []stream {
 	for _, name := range names {
 		r.tally.report.Streams++
 		r.groups.meet(name)
-		c := stream{name: name, policy: r.s.o.Policies.For(name), stats: trim.StreamStats{NodeLimit: r.s.nodes.MostEntries()}}
+		c := stream{name: name, policy: r.policyOf(name), stats: trim.StreamStats{NodeLimit: r.s.nodes.MostEntries()}}
 		if !r.clock {
 			c.policy = c.policy.WithoutClock()
 		}
@@ -126,6 +146,17 @@ func (r *run) streams(page []stream, names []string) []stream {
 		page = append(page, c)
 	}
 	return page
+}
+
+// policyOf is the policy of a stream, whose rule is noted as used.
+func (r *run) policyOf(stream string) trim.Policy {
+	policies := &r.s.o.Policies
+	i, ok := policies.RuleOf(stream)
+	if !ok {
+		return policies.Default
+	}
+	r.used[i] = true
+	return policies.Rules[i].Policy
 }
 
 // page looks at one page of streams, and trims first what is over a limit.

@@ -111,6 +111,9 @@ type Report struct {
 	// Pressure says in words that streams keep less because Redis is near its
 	// maxmemory; empty if they do not.
 	Pressure string
+	// UnusedRules are the patterns of the policies' rules that no stream matches,
+	// where there are streams.
+	UnusedRules []string
 }
 
 // Sweeper trims all streams, run after run. It is not safe for concurrent use.
@@ -127,8 +130,9 @@ type Sweeper struct {
 	before []buffer.NodeMemory
 	// carriedOver are the streams whose backlog the last run did not finish.
 	carriedOver map[string]bool
-	// announced: what a stricter policy removes was said.
-	announced bool
+	// announced: what a stricter policy removes was said; toldUnused: which rules
+	// match no stream.
+	announced, toldUnused bool
 }
 
 // New makes a sweeper over a store.

@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// UnreadableOwners are the streams that entries own whose values cannot be
-// read: each whose name, raw or escaped as in JSON, occurs in such a value. The
-// zero value holds none. It is not safe for concurrent use.
-type UnreadableOwners struct {
+// MalformedOwners are the streams that malformed entries own: each whose name,
+// raw or escaped as in JSON, occurs in such a value. The zero value holds none. It
+// is not safe for concurrent use.
+type MalformedOwners struct {
 	kept  map[string]bool
 	bytes int
 	over  bool
@@ -17,54 +17,59 @@ type UnreadableOwners struct {
 	index *suffixarray.Index
 }
 
-// maxUnreadable is how many bytes of values are kept.
-const maxUnreadable = 1 << 20
+// maxKept is how many bytes of values are kept, and maxNamed of those that name
+// a stream where it belongs, beside which they hardly mean another.
+const (
+	maxKept  = 1 << 20
+	maxNamed = maxKept / 2
+)
 
-// Add takes in a session, which is of interest only where it cannot be read. It
-// may be added again.
-func (u *UnreadableOwners) Add(s Session) {
-	switch {
-	case s.owns == ownsAny:
-		u.blind = true
-	case s.owns == ownsNamed, !strings.Contains(s.value, propStream), u.kept[s.value]:
+// Add takes in a session, which is of interest only if it is malformed. It may
+// be added again.
+func (m *MalformedOwners) Add(s Session) {
+	switch size := m.bytes + len(s.bytes); {
+	case s.blind:
+		m.blind = true
+	case s.Malformed == nil, s.Foreign, !strings.Contains(s.bytes, propStream), m.kept[s.bytes]:
 		// A value without these bytes owns nothing.
-	case u.bytes+len(s.value) > maxUnreadable:
-		u.over = true
+	case s.isNamed && size > maxNamed:
+	case size > maxKept:
+		m.over = true
 	default:
-		if u.kept == nil {
-			u.kept = make(map[string]bool)
+		if m.kept == nil {
+			m.kept = make(map[string]bool)
 		}
-		u.kept[strings.Clone(s.value)] = true
-		u.bytes += len(s.value)
-		u.index = nil
+		m.kept[strings.Clone(s.bytes)] = true
+		m.bytes = size
+		m.index = nil
 	}
 }
 
 // Overflow reports whether values could not be kept: any stream may be owned.
-func (u *UnreadableOwners) Overflow() bool { return u.over }
+func (m *MalformedOwners) Overflow() bool { return m.over }
 
 // Blind reports whether nothing could be read where sessions lie.
-func (u *UnreadableOwners) Blind() bool { return u.blind }
+func (m *MalformedOwners) Blind() bool { return m.blind }
 
 // MayOwn reports whether one of the values that were kept may own a stream.
 // What they cost does not depend on how many streams are asked for.
-func (u *UnreadableOwners) MayOwn(stream string) bool {
-	if len(u.kept) == 0 {
+func (m *MalformedOwners) MayOwn(stream string) bool {
+	if len(m.kept) == 0 {
 		return false
 	}
 	if stream == "" {
 		return true
 	}
-	if u.index == nil {
+	if m.index == nil {
 		var all []byte
-		for value := range u.kept {
+		for value := range m.kept {
 			for _, reading := range readings(value) {
 				all = append(append(all, reading...), 0)
 			}
 		}
-		u.index = suffixarray.New(all)
+		m.index = suffixarray.New(all)
 	}
-	return len(u.index.Lookup([]byte(stream), 1)) > 0
+	return len(m.index.Lookup([]byte(stream), 1)) > 0
 }
 
 // maxReadings is how often the escapes of a value are read: it may be encoded

@@ -31,13 +31,15 @@ func TestAnUnreadableValueOwnsEachStreamThatItMentions(t *testing.T) {
 		"bytes that are not UTF-8":      {`{` + time + "\"streamName\":\"\xff\xfe\",}", "\xff\xfe"},
 		"a name that is empty":          {`{` + time + `"streamName":"",}`, ""},
 		"the name before what is wrong": {`{"streamName":"car",` + time + `"x":nan}`, "car"},
+		"no time":                       {`{"streamName":"other","note":"car"}`, "car"},
+		"no time, and no name":          {`{"streamSessionId":3,"json":"{\"streamName\":\"car\"}"}`, "car"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := objectSession("i", tt.value)
 			if s.Malformed == nil || !s.marked {
 				t.Errorf("read as %+v", s)
 			}
-			var u UnreadableOwners
+			var u MalformedOwners
 			if u.MayOwn(tt.stream) {
 				t.Error("owned before anything was added")
 			}
@@ -54,18 +56,17 @@ func TestAnUnreadableValueOwnsEachStreamThatItMentions(t *testing.T) {
 }
 
 func TestWhatIsNoOwnerIsNotKept(t *testing.T) {
-	var u UnreadableOwners
-	for _, value := range []string{`{"tStart":NaN,"car":1}`, `hello car`, `{"lastUpdated":1763874856000,"streamName":"other","note":"car"}`, `{"streamName":"other","note":"car"}`} {
+	var u MalformedOwners
+	for _, value := range []string{`{"tStart":NaN,"car":1}`, `hello car`, `{"lastUpdated":1763874856000,"streamName":"other","note":"car"}`} {
 		u.Add(objectSession("i", value))
 	}
-	u.Add(sessionOf("i", Fields, []any{"other", "soon", nil, nil}))
 	if u.MayOwn("car") || u.MayOwn("") || u.Overflow() || u.bytes != 0 {
 		t.Errorf("%d bytes are kept", u.bytes)
 	}
 }
 
 func TestUnreadableValuesAreKeptUpToAMebibyte(t *testing.T) {
-	var u UnreadableOwners
+	var u MalformedOwners
 	value := func(i int) Session {
 		return objectSession("i", fmt.Sprintf(`{"tStart":NaN,"streamName":"car %d","x":"%s"}`, i, strings.Repeat("x", 100<<10)))
 	}
@@ -73,19 +74,19 @@ func TestUnreadableValuesAreKeptUpToAMebibyte(t *testing.T) {
 		u.Add(value(i))
 		u.Add(value(i))
 	}
-	if !u.Overflow() || u.bytes > maxUnreadable || !u.MayOwn("car 9") || u.MayOwn("car 11") {
+	if !u.Overflow() || u.bytes > maxKept || !u.MayOwn("car 9") || u.MayOwn("car 11") {
 		t.Errorf("overflow %v with %d bytes", u.Overflow(), u.bytes)
 	}
-	var small UnreadableOwners
+	var small MalformedOwners
 	small.Add(objectSession("i", `{"x":"`+strings.Repeat("y", 2<<20)+`","z":NaN}`))
 	if small.Overflow() {
 		t.Error("a big value that mentions no stream holds back all")
 	}
 }
 
-// FuzzUnreadableOwners holds the test against encoding/json: a stream's name in
+// FuzzMalformedOwners holds the test against encoding/json: a stream's name in
 // a value that json can write is found however it is escaped.
-func FuzzUnreadableOwners(f *testing.F) {
+func FuzzMalformedOwners(f *testing.F) {
 	f.Add("car", "x")
 	f.Add("é\"\\/<&>", "\u2028")
 	f.Add("\xff", "")
@@ -97,11 +98,11 @@ func FuzzUnreadableOwners(f *testing.F) {
 			}
 			twice, _ := json.Marshal(string(value))
 			for _, text := range []string{string(value) + "x", string(twice)} {
-				var u UnreadableOwners
+				var u MalformedOwners
 				s := objectSession("i", text)
 				u.Add(s)
 				read, _ := jsonString(quoted(t, stream))
-				if s.owns == ownsMentioned && len(text) < maxUnreadable && !u.MayOwn(read) {
+				if len(text) < maxKept && !u.MayOwn(read) {
 					t.Fatalf("%q is not found in %q", read, text)
 				}
 			}
