@@ -269,16 +269,15 @@ type CountLimit struct{ Entries, Bytes int64 }
 // server copies each, and only so a large one is not followed by another.
 //
 // KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most entries, ARGV[4]
-// most bytes of their values
+// most bytes of them
 // returns {1 if there are no more, count, bytes, id of the last one}
-var countScript = redisconn.NewScript(`
+var countScript = redisconn.NewScript(sizeLua + `
 local from, most, room, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
 local last = ''
 while count < most and bytes < room do
   local entry = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', 1)[1]
   if not entry then return {1, count, bytes, last} end
-  for _, text in ipairs(entry[2]) do bytes = bytes + #text end
-  count, last = count + 1, entry[1]
+  count, bytes, last = count + 1, bytes + sizeOf(entry), entry[1]
   from = '(' .. last
 end
 return {0, count, bytes, last}

@@ -53,6 +53,7 @@ type Options struct {
 type Limits struct {
 	Entries int64
 	Age     time.Duration
+	Bytes   int64
 }
 
 // Metrics are all series. The methods may be called by several goroutines at

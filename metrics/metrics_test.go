@@ -114,10 +114,12 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 			`{by="age",stream="_other"}`, `{by="group",stream="_other"}`, `{by="pause",stream="_other"}`, `{by="node",stream="_other"}`,
 		}},
 		{"stream_node_entries", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"stream_bytes", dto.MetricType_GAUGE, labelled("stream", "_other")},
+		{"stream_limit_bytes", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"stream_limit_age_seconds", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"last_run_invalid_messages", dto.MetricType_GAUGE, labelled("stream", "_other")},
 		{"trim_entries_removed_total", dto.MetricType_COUNTER, []string{
-			`{reason="length",stream="_other"}`, `{reason="age",stream="_other"}`, `{reason="pressure",stream="_other"}`,
+			`{reason="length",stream="_other"}`, `{reason="age",stream="_other"}`, `{reason="bytes",stream="_other"}`, `{reason="pressure",stream="_other"}`,
 		}},
 		{"trim_call_seconds", dto.MetricType_HISTOGRAM, []string{""}},
 		{"sessions_expired_total", dto.MetricType_COUNTER, []string{""}},

@@ -15,6 +15,7 @@ type Store interface {
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+	Weights(ctx context.Context, names []string) ([]buffer.Weight, error)
 }
 
 // Reader reads the figures of the streams: the length of each, unless a trimming
@@ -105,7 +106,7 @@ func (r *Reader) measure(ctx context.Context, longest *top) error {
 	})
 }
 
-// look asks for the ids of the chosen streams.
+// look asks for the ids and the weights of the chosen streams.
 func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]chosen, error) {
 	names := make([]string, len(longest))
 	for i, l := range longest {
@@ -115,9 +116,16 @@ func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]ch
 	if err != nil {
 		return nil, err
 	}
+	weights, err := r.store.Weights(ctx, names)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]chosen, len(longest))
 	for i, l := range longest {
 		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now), l.protected}
+		if weights[i].Err == nil {
+			all[i].bytes = weights[i].Bytes
+		}
 	}
 	return all, nil
 }

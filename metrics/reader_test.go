@@ -87,8 +87,8 @@ func TestAReadingLearnsLengthsOfAllAndIDsOfTheLongest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if calls["xlen"] != streams+3 || calls["xinfo|stream"] != 2 {
-		t.Errorf("calls %v, want one XLEN for each of %d streams and XINFO STREAM for the 2 longest", calls, streams+3)
+	if calls["xlen"] != streams+3+2 || calls["xinfo|stream"] != 2 || calls["memory|usage"] != 2 {
+		t.Errorf("calls %v, want one XLEN for each of %d streams, and XINFO STREAM, MEMORY USAGE and another XLEN for the 2 longest", calls, streams+3)
 	}
 }
 
@@ -135,6 +135,14 @@ func (s fakeStore) Infos(_ context.Context, names []string) ([]buffer.StreamInfo
 	var all []buffer.StreamInfo
 	for _, name := range names {
 		all = append(all, buffer.StreamInfo{Type: "stream", Length: s.lengths[name]})
+	}
+	return all, nil
+}
+
+func (s fakeStore) Weights(_ context.Context, names []string) ([]buffer.Weight, error) {
+	var all []buffer.Weight
+	for _, name := range names {
+		all = append(all, buffer.Weight{Length: s.lengths[name], Bytes: 100 * s.lengths[name]})
 	}
 	return all, nil
 }

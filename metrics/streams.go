@@ -34,7 +34,9 @@ type figures struct {
 	// nodeEntries is how many entries a macro node has in the mean, rounded up;
 	// 0 if not known.
 	nodeEntries int64
-	limits      Limits
+	// bytes is what the entries take in memory, 0 if not known.
+	bytes  int64
+	limits Limits
 	// timed reports that the ids are times, without which coverage and idle mean
 	// nothing.
 	timed          bool
@@ -218,7 +220,7 @@ func (t *streamTable) inspected(msg Message, now time.Time) {
 }
 
 type streamDescs struct {
-	entries, nodeEntries, limit, limitAge, protected, coverage, idle, removed, verdicts, invalid *prometheus.Desc
+	entries, nodeEntries, limit, limitAge, bytes, limitBytes, protected, coverage, idle, removed, verdicts, invalid *prometheus.Desc
 }
 
 func newStreamDescs(f factory) streamDescs {
@@ -231,6 +233,8 @@ func newStreamDescs(f factory) streamDescs {
 		nodeEntries: desc(ownerFigures, "stream_node_entries", "Entries of a macro node in the mean; 0 if not known, and for _other."),
 		limit:       desc(ownerFigures, "stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
 		limitAge:    desc(ownerFigures, "stream_limit_age_seconds", "How old the policy lets entries become; 0 for any age, and for _other."),
+		bytes:       desc(ownerFigures, "stream_bytes", "What the entries take in Redis's memory; 0 if not known, and for _other."),
+		limitBytes:  desc(ownerFigures, "stream_limit_bytes", "Memory that the policy lets the entries take; 0 for any, and for _other."),
 		protected: desc(ownerFigures, "stream_protected_entries",
 			"Entries over a limit that stay, by what protects them; as the last trimming run found.", "by"),
 		coverage: desc(ownerFigures, "stream_coverage_seconds",
@@ -243,7 +247,7 @@ func newStreamDescs(f factory) streamDescs {
 }
 
 func (d streamDescs) all() []*prometheus.Desc {
-	return []*prometheus.Desc{d.entries, d.nodeEntries, d.limit, d.limitAge, d.protected, d.coverage, d.idle, d.removed, d.verdicts, d.invalid}
+	return []*prometheus.Desc{d.entries, d.nodeEntries, d.limit, d.limitAge, d.bytes, d.limitBytes, d.protected, d.coverage, d.idle, d.removed, d.verdicts, d.invalid}
 }
 
 // Describe implements [prometheus.Collector].
@@ -264,7 +268,7 @@ func (t *streamTable) Collect(to chan<- prometheus.Metric) {
 func (t *streamTable) metrics() []prometheus.Metric {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	perStream := 7 + len(trim.Protectors) + len(trim.Reasons) + len(burst.Verdicts())
+	perStream := 9 + len(trim.Protectors) + len(trim.Reasons) + len(burst.Verdicts())
 	all := t.append(make([]prometheus.Metric, 0, perStream*(1+len(t.own))), Other, t.other, false)
 	for name, s := range t.own {
 		all = t.append(all, Label(name), s, s.timed)
@@ -280,6 +284,8 @@ func (t *streamTable) append(all []prometheus.Metric, label string, s *series, t
 	add(t.descs.nodeEntries, prometheus.GaugeValue, float64(s.nodeEntries))
 	add(t.descs.limit, prometheus.GaugeValue, float64(s.limits.Entries))
 	add(t.descs.limitAge, prometheus.GaugeValue, s.limits.Age.Seconds())
+	add(t.descs.bytes, prometheus.GaugeValue, float64(s.bytes))
+	add(t.descs.limitBytes, prometheus.GaugeValue, float64(s.limits.Bytes))
 	add(t.descs.invalid, prometheus.GaugeValue, float64(s.invalid))
 	if timed {
 		add(t.descs.coverage, prometheus.GaugeValue, s.coverage.Seconds())

@@ -16,15 +16,16 @@ type Reason string
 const (
 	ByLength   Reason = "length"
 	ByAge      Reason = "age"
+	ByBytes    Reason = "bytes"
 	ByPressure Reason = "pressure"
 )
 
 // Reasons lists every reason, for metrics that start at 0.
-var Reasons = []Reason{ByLength, ByAge, ByPressure}
+var Reasons = []Reason{ByLength, ByAge, ByBytes, ByPressure}
 
 // StreamStats are what a decision about one stream is based on. What is not
 // known is left zero: a limit is then not exceeded, and nothing protects. A run
-// knows the length and, by [Policy.Needs], what is too old; the rest it reads only
+// knows the length and what is too old; the rest it reads only
 // of streams that have lost what they could.
 type StreamStats struct {
 	Stream string
@@ -33,9 +34,10 @@ type StreamStats struct {
 	// OldEntries is the number of entries below the policy's age limit, as far as
 	// they were counted, and YoungEntries of those that its MinAge protects.
 	OldEntries, YoungEntries int64
-	// Bytes is roughly what the stream takes in memory, if [Policy.Needs] asks
-	// for it.
-	Bytes int64
+	// Bytes is what the entries take in memory, and HeavyEntries how many of the
+	// oldest go until that is within the policy's limit. They are read of few
+	// streams.
+	Bytes, HeavyEntries int64
 	// HoldsYoung: the last id is no time, but that of an entry is, and the
 	// policy's MinAge protects it.
 	HoldsYoung bool
@@ -45,20 +47,6 @@ type StreamStats struct {
 	// protects entries, and NeededEntries how many of the newest entries it needs.
 	HeldBy        string
 	NeededEntries int64
-}
-
-// Needs is what a decision must know of a stream beside its length.
-type Needs struct {
-	// Before, unless it is 0-0, is the id below which entries are too old; it is
-	// that of the age limit, and counts as OldEntries.
-	Before buffer.ID
-	// Bytes: what the stream takes in memory.
-	Bytes bool
-}
-
-// Needs says what [Decide] must know to judge a stream by the policy.
-func (p Policy) Needs(now time.Time) Needs {
-	return Needs{Before: p.AgeLimit(now)}
 }
 
 // Cut is the decision about one stream that is over a limit.
@@ -100,6 +88,8 @@ type Why struct {
 	Entries, MaxLen int64
 	// Age is that of the oldest entry, which is compared with MaxAge.
 	Age, MaxAge time.Duration
+	// Bytes are compared with MaxBytes.
+	Bytes, MaxBytes int64
 }
 
 // String says it: "5 050 entries (limit 1 000)".
@@ -109,26 +99,47 @@ func (w Why) String() string {
 		return w.Text
 	case w.MaxAge > 0:
 		return fmt.Sprintf("oldest entry %s old (limit %s)", human.Duration(w.Age), human.Duration(w.MaxAge))
+	case w.MaxBytes > 0:
+		return fmt.Sprintf("%s in memory (limit %s)", human.Bytes(w.Bytes), human.Bytes(w.MaxBytes))
 	}
 	return fmt.Sprintf("%s entries (limit %s)", human.Count(w.Entries), human.Count(w.MaxLen))
 }
 
 // limits are what a stream may be over, in the order in which that is removed.
-var limits = []func(p Policy, s StreamStats, now time.Time) (Step, bool){overLength, overAge}
+var limits = []func(p Policy, s StreamStats, now time.Time) (Step, bool){overLength, overAge, OverBytes}
 
 func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
 	length := s.Info.Length
 	if p.MaxLength <= 0 || length <= p.MaxLength {
 		return Step{}, false
 	}
-	step := Step{By: ByLength, MaxLen: p.MaxLength, Over: length - p.MaxLength, Why: Why{Entries: length, MaxLen: p.MaxLength}}
-	// Only ids that lie ahead are not protected. A floor above all ids changes
-	// nothing, and holds where ids become times while the step waits.
+	return Step{
+		By: ByLength, MaxLen: p.MaxLength, Floor: floorOf(p, s, now), Over: length - p.MaxLength,
+		Why: Why{Entries: length, MaxLen: p.MaxLength},
+	}, true
+}
+
+// floorOf is the id from which on an entry is too young to go. Only ids that lie
+// ahead are not protected. A floor above all ids changes nothing, and holds where
+// ids become times while a step waits.
+func floorOf(p Policy, s StreamStats, now time.Time) buffer.ID {
 	floor := p.Floor(now)
 	if s.Info.LastID.IsTime(now) || s.Info.LastID.Less(floor) || s.HoldsYoung {
-		step.Floor = floor
+		return floor
 	}
-	return step, true
+	return buffer.ID{}
+}
+
+// OverBytes removes what takes more memory than the policy allows, in whole macro
+// nodes only: nothing else frees memory.
+func OverBytes(p Policy, s StreamStats, now time.Time) (Step, bool) {
+	if p.MaxBytes <= 0 || s.HeavyEntries <= 0 {
+		return Step{}, false
+	}
+	return Step{
+		By: ByBytes, MaxLen: s.Info.Length - s.HeavyEntries, Floor: floorOf(p, s, now), Over: s.HeavyEntries,
+		Why: Why{Bytes: s.Bytes, MaxBytes: p.MaxBytes},
+	}, true
 }
 
 func overAge(p Policy, s StreamStats, now time.Time) (Step, bool) {
@@ -168,10 +179,10 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 
 // Left says what protects the entries over a limit that a run has left in a
 // stream: what no age and no group protects shares a macro node with entries that
-// stay. Exact trimming leaves only what came since.
+// stay. Exact trimming leaves only what came since, but for a limit of bytes.
 func Left(p Policy, s StreamStats, now time.Time) []Protection {
 	cut, _ := Decide(p, s, now)
-	if p.Exact || cut.Entries == 0 {
+	if p.Exact && s.HeavyEntries == 0 || cut.Entries == 0 {
 		return cut.Protected
 	}
 	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries})

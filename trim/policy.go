@@ -21,6 +21,8 @@ type Policy struct {
 	MaxLength int64
 	// MaxAge is how old an entry may become; 0 means any age.
 	MaxAge time.Duration
+	// MaxBytes is how much memory the entries may take in Redis; 0 means any.
+	MaxBytes int64
 	// MinAge is the age below which an entry stays, whatever MaxLength says.
 	MinAge time.Duration
 	// Exact keeps not one entry more; otherwise up to one macro node more may
@@ -31,7 +33,9 @@ type Policy struct {
 }
 
 // KeepsAll reports whether the policy never removes anything.
-func (p Policy) KeepsAll() bool { return p.KeepAll || p.MaxLength <= 0 && p.MaxAge <= 0 }
+func (p Policy) KeepsAll() bool {
+	return p.KeepAll || p.MaxLength <= 0 && p.MaxAge <= 0 && p.MaxBytes <= 0
+}
 
 // WithoutClock is what is left of the policy where the server's clock cannot be
 // trusted: no age removes anything, and as no age protects anything either, a
@@ -57,6 +61,7 @@ func (p Policy) measures() []measure {
 	return []measure{
 		{name: "max_length", value: p.MaxLength},
 		{name: "max_age_ms", value: p.MaxAge.Milliseconds()},
+		{name: "max_bytes", value: p.MaxBytes},
 		{name: "min_age_ms", value: p.MinAge.Milliseconds(), protects: true},
 	}
 }
@@ -77,6 +82,14 @@ func (p Policy) OldestAge() time.Duration {
 	return max(0, p.MaxAge)
 }
 
+// BytesLimit is how much memory the policy allows, in bytes, 0 for any.
+func (p Policy) BytesLimit() int64 {
+	if p.KeepAll {
+		return 0
+	}
+	return max(0, p.MaxBytes)
+}
+
 // String is the policy as a sentence's end: "keep the newest 10000 entries …".
 func (p Policy) String() string {
 	if p.KeepsAll() {
@@ -91,6 +104,13 @@ func (p Policy) String() string {
 			parts = append(parts, "that are not older than "+human.Duration(p.MaxAge))
 		} else {
 			parts = append(parts, "the entries that are not older than "+human.Duration(p.MaxAge))
+		}
+	}
+	if p.MaxBytes > 0 {
+		if len(parts) > 0 {
+			parts = append(parts, "and within "+human.Bytes(p.MaxBytes)+" of memory")
+		} else {
+			parts = append(parts, "the newest entries within "+human.Bytes(p.MaxBytes)+" of memory")
 		}
 	}
 	if p.MinAge > 0 {

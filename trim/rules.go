@@ -164,6 +164,7 @@ func keys() []key {
 	return []key{
 		{"max_length", "max_length", setMaxLength},
 		{"max_age", "max_age", func(p *Policy, value string) error { return setAge(&p.MaxAge, "max_age", value) }},
+		{"max_bytes", "max_bytes", setMaxBytes},
 		{"min_age", "min_age", func(p *Policy, value string) error { return setAge(&p.MinAge, "min_age", value) }},
 		{"exact", "exact", setExact},
 		{"keep", "keep=all", setKeep},
@@ -200,6 +201,13 @@ func setMaxLength(p *Policy, value string) (err error) {
 	return nil
 }
 
+func setMaxBytes(p *Policy, value string) (err error) {
+	if p.MaxBytes, err = human.ParseSize(value); err != nil {
+		return fmt.Errorf("max_bytes=%s: want a size such as 512MiB, 0 for no limit", value)
+	}
+	return nil
+}
+
 func setAge(into *time.Duration, name, value string) (err error) {
 	if *into, err = human.ParseDuration(value); err != nil || *into < 0 {
 		return fmt.Errorf("%s=%s: want a duration such as 10m, 0 for none", name, value)
@@ -228,8 +236,9 @@ const DefaultMaxLength = 10_000
 // The smallest limits that are taken for a wish rather than a slip, unless
 // tiny ones are allowed.
 const (
-	MinLength = 10
-	MinMaxAge = time.Minute
+	MinLength   = 10
+	MinMaxAge   = time.Minute
+	MinMaxBytes = 1 << 20
 )
 
 // Validate reports what makes no sense in a policy; tiny allows limits so
@@ -241,6 +250,10 @@ func (p Policy) Validate(tiny bool) error {
 	}
 	if !tiny && p.MaxAge > 0 && p.MaxAge < MinMaxAge {
 		faults = append(faults, fmt.Errorf("max_age=%s keeps next to nothing: want 0 for no limit, at least %s, or TRIM_ALLOW_TINY=true", p.MaxAge, MinMaxAge))
+	}
+	if !tiny && p.MaxBytes > 0 && p.MaxBytes < MinMaxBytes {
+		faults = append(faults, fmt.Errorf("max_bytes=%d keeps next to nothing: want 0 for no limit, at least %s, or TRIM_ALLOW_TINY=true",
+			p.MaxBytes, human.FormatSize(MinMaxBytes)))
 	}
 	if p.MaxAge > 0 && p.MinAge > p.MaxAge {
 		faults = append(faults, fmt.Errorf("min_age=%s is more than max_age=%s: an entry cannot have to stay and have to go", p.MinAge, p.MaxAge))

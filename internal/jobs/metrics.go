@@ -119,7 +119,7 @@ func NewMetrics(o Options, p Process) *metrics.Metrics {
 		DryRun:  p.DryRun, OneShot: len(p.Once) > 0,
 		Limits: func(stream string) metrics.Limits {
 			policy := policies.Now().For(stream)
-			return metrics.Limits{Entries: policy.LengthLimit(), Age: policy.OldestAge()}
+			return metrics.Limits{Entries: policy.LengthLimit(), Age: policy.OldestAge(), Bytes: policy.BytesLimit()}
 		},
 	})
 }

@@ -36,6 +36,7 @@ type TrimSettings struct {
 	Schedule       settings.Schedule `split_words:"true"`
 	MaxLength      settings.Count    `split_words:"true"`
 	MaxAge         settings.Duration `split_words:"true"`
+	MaxBytes       settings.Size     `split_words:"true"`
 	Exact          settings.Bool     `split_words:"true"`
 	Policies       settings.Text     `split_words:"true"`
 	PoliciesFile   settings.File     `split_words:"true"`
@@ -55,6 +56,8 @@ func (s *TrimSettings) table() settings.Table {
 			settings.NotTiny(&s.MaxLength, trim.MinLength, "few are", "TRIM_ALLOW_TINY", &s.AllowTiny)),
 		settings.New("TRIM_MAX_AGE", &s.MaxAge, 0, "age past which entries go; 0 for no limit",
 			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny), settings.AtMost(&s.MaxAge, settings.Longest)),
+		settings.New("TRIM_MAX_BYTES", &s.MaxBytes, 0, "memory that the entries of a stream may take in Redis; 0 for no limit",
+			settings.NotTiny(&s.MaxBytes, trim.MinMaxBytes, "little is", "TRIM_ALLOW_TINY", &s.AllowTiny)),
 		settings.New("TRIM_EXACT", &s.Exact, false, "keep not one entry more; else up to one macro node more stays"),
 		settings.New("TRIM_POLICIES", &s.Policies, "", "limits of streams by name", s.policiesMakeSense),
 		settings.New("TRIM_POLICIES_FILE", &s.PoliciesFile, "", "file that holds the limits of streams by name, a rule a line, read again when it changes",
@@ -89,6 +92,7 @@ func (s *TrimSettings) policies() (trim.Policies, error) {
 	global := trim.Policy{
 		MaxLength: s.MaxLength.Value,
 		MaxAge:    s.MaxAge.Value,
+		MaxBytes:  s.MaxBytes.Value,
 		MinAge:    s.MinAge.Value,
 		Exact:     s.Exact.Value,
 	}

@@ -121,6 +121,40 @@ func (d *dryStore) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	return sizes, err
 }
 
+// Weights implements [Store].
+func (d *dryStore) Weights(ctx context.Context, names []string) ([]buffer.Weight, error) {
+	weights, err := d.Store.Weights(ctx, names)
+	for i := range weights {
+		w, s := &weights[i], d.of(names[i])
+		if s.gone > 0 {
+			w.Bytes -= s.freedOf(w.Bytes)
+			w.Length = max(0, w.Length-s.gone)
+		}
+	}
+	return weights, err
+}
+
+// OldestWithin implements [Store].
+func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.read(ctx, []buffer.Trim{{Stream: stream}}); err != nil {
+		return 0, err
+	}
+	s := d.streams[stream]
+	if s.freed == 0 && s.gone > 0 {
+		weights, err := d.Store.Weights(ctx, []string{stream})
+		if err != nil {
+			return 0, err
+		}
+		s.freed = s.share(weights[0].Bytes)
+	}
+	entries, err := d.Store.OldestWithin(ctx, stream, bytes+s.freed)
+	entries = max(0, entries-s.gone)
+	s.entryBytes = bytes / max(1, entries)
+	return entries, err
+}
+
 // Heads implements [Store].
 func (d *dryStore) Heads(ctx context.Context, looks []buffer.Look) ([]buffer.Head, error) {
 	heads, err := d.Store.Heads(ctx, looks)
@@ -220,6 +254,9 @@ type dryStream struct {
 	name string
 	info buffer.StreamInfo
 	gone int64
+	// freed is how many bytes they took, as far as it was asked, and entryBytes
+	// what an entry at the old end takes.
+	freed, entryBytes int64
 	// below is how many entries lay below an id when it was read.
 	below map[buffer.ID]int64
 	// needed is the first id that a consumer group needs, and group its name.
@@ -231,6 +268,14 @@ type dryStream struct {
 	most buffer.CountLimit
 	// estimated: an answer was an estimate.
 	estimated bool
+}
+
+// freedOf is how many of a stream's bytes the removed entries took.
+func (s *dryStream) freedOf(bytes int64) int64 {
+	if s.freed > 0 {
+		return min(bytes, s.freed)
+	}
+	return s.share(bytes)
 }
 
 func (s *dryStream) left() int64 { return max(0, s.info.Length-s.gone) }
@@ -345,5 +390,6 @@ func (s *dryStream) remove(entries int64, call buffer.Trim) int64 {
 		}
 	}
 	s.gone += removed
+	s.freed += removed * s.entryBytes
 	return removed
 }

@@ -12,8 +12,9 @@ import (
 type stream struct {
 	name   string
 	policy trim.Policy
-	needs  trim.Needs
-	stats  trim.StreamStats
+	// ageLimit is the id below which entries are too old.
+	ageLimit buffer.ID
+	stats    trim.StreamStats
 	// entryBytes is roughly what an entry takes, 0 if not known.
 	entryBytes int64
 	cut        trim.Cut
@@ -42,7 +43,7 @@ func (c *stream) measured(length int64) {
 // fetchLengths asks for the lengths of the streams whose oldest entries are not
 // looked at, which tells the length anyway.
 func (r *run) fetchLengths(ctx context.Context, page []stream) error {
-	wanted := pick(page, func(c *stream) bool { return c.needs.Before.IsZero() })
+	wanted := pick(page, func(c *stream) bool { return c.ageLimit.IsZero() })
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -67,10 +68,7 @@ func (r *run) fetchLengths(ctx context.Context, page []stream) error {
 // whose ids are no times: age never removes anything from them, and protects
 // nothing in them.
 func (r *run) fetchAges(ctx context.Context, page []stream) error {
-	if err := r.probeOldest(ctx, pick(page, func(c *stream) bool { return !c.failed && !c.needs.Before.IsZero() }), 1); err != nil {
-		return err
-	}
-	if err := r.fetchBytes(ctx, pick(page, func(c *stream) bool { return !c.failed && c.needs.Bytes })); err != nil {
+	if err := r.probeOldest(ctx, pick(page, func(c *stream) bool { return !c.failed && !c.ageLimit.IsZero() }), 1); err != nil {
 		return err
 	}
 	return r.fetchLastIDs(ctx, pick(page, func(c *stream) bool {
@@ -91,7 +89,7 @@ func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) e
 		streams = streams[len(part):]
 		looks := make([]buffer.Look, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.needs.Before, Count: count}
+			looks[i] = buffer.Look{Stream: c.name, Before: c.ageLimit, Count: count}
 		}
 		started := time.Now()
 		heads, err := r.s.store.Heads(ctx, looks)
@@ -170,7 +168,7 @@ func (r *run) fetchYoung(ctx context.Context, ahead []*stream) error {
 func (r *run) fetchBytes(ctx context.Context, streams []*stream) error {
 	var wanted []*stream
 	for _, c := range streams {
-		if c.stats.Bytes == 0 && (c.entryBytes == 0 || c.needs.Bytes) {
+		if c.entryBytes == 0 {
 			wanted = append(wanted, c)
 		}
 	}
@@ -182,7 +180,6 @@ func (r *run) fetchBytes(ctx context.Context, streams []*stream) error {
 		return err
 	}
 	for i, c := range wanted {
-		c.stats.Bytes = sizes[i]
 		c.entryBytes = max(1, sizes[i]/max(1, c.length()))
 	}
 	return nil

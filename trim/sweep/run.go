@@ -33,6 +33,12 @@ type run struct {
 	// entries are counted in each.
 	examined int
 	counted  buffer.CountLimit
+	// heavy are streams that take too much memory, and weighed those that were
+	// found so; weighing is how long that took since the run began.
+	heavy    []*heavy
+	weighed  map[string]bool
+	weighing time.Duration
+	began    time.Time
 	// settled is called with what came of each stream.
 	settled func(c *stream, cut trim.Cut)
 }
@@ -47,7 +53,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
+		queue: newQueue(), weighed: make(map[string]bool), began: time.Now(), used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 
@@ -71,6 +77,9 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	}
 	if drainErr := r.drainAndSettle(ctx); err == nil {
 		err = drainErr
+	}
+	if err == nil {
+		err = r.lighten(ctx)
 	}
 	left := r.queue.take(r.s.carriedOver)
 	if err == nil && r.s.relieves() && r.clock {
@@ -112,6 +121,8 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	r.groups.forgetUnlisted()
+	r.s.scales.forget(r.now)
+	r.s.scales.ran = true
 	r.tellUnused()
 	return nil
 }
@@ -142,7 +153,7 @@ func (r *run) streams(page []stream, names []string) []stream {
 		if !r.clock {
 			c.policy = c.policy.WithoutClock()
 		}
-		c.stats.Stream, c.needs = name, c.policy.Needs(r.now)
+		c.stats.Stream, c.ageLimit = name, c.policy.AgeLimit(r.now)
 		page = append(page, c)
 	}
 	return page
@@ -225,7 +236,7 @@ func (r *run) backlog(ctx context.Context, left []backlog) (entries int64, err e
 			entries += most.left
 		case len(aged) < maxMeasured:
 			aged = append(aged, b.stream.name)
-			limits[b.stream.name] = b.stream.needs.Before
+			limits[b.stream.name] = b.stream.ageLimit
 		}
 	}
 	infos, err := r.s.store.Infos(ctx, aged)

@@ -12,8 +12,12 @@ import (
 const maxExamined = 1000
 
 // settle finds out what protects the entries over a limit that stay in streams,
-// and hands the streams over.
+// and hands the streams over, unless their entries take too much memory.
 func (r *run) settle(ctx context.Context, done []*stream) error {
+	done, err := r.weigh(ctx, done)
+	if err != nil {
+		return err
+	}
 	var young, grouped []*stream
 	for _, c := range done {
 		left := c.left()
@@ -37,10 +41,13 @@ func (r *run) settle(ctx context.Context, done []*stream) error {
 
 // left is how many entries over a limit stay, as far as the run knows.
 func (c *stream) left() (entries int64) {
+	entries = c.stats.HeavyEntries
 	for _, s := range c.cut.Steps {
-		if s.AtLeast {
+		switch {
+		case s.By == trim.ByBytes:
+		case s.AtLeast:
 			entries = max(entries, c.stats.OldEntries-c.since)
-		} else {
+		default:
 			entries = max(entries, s.Over-c.removed)
 		}
 	}

@@ -219,10 +219,10 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 }
 
 // isFinished goes over to single entries if the policy wants it, or if the macro
-// node is too large. Pressure does not: it would free nothing.
+// node is too large. Where memory counts it does not: it would free nothing.
 func (w *worker) isFinished(b *backlog, tooLarge bool) bool {
 	s := &b.steps[0]
-	if s.exact || !b.stream.policy.Exact && (!tooLarge || s.by == trim.ByPressure) {
+	if s.exact || s.by == trim.ByBytes || !b.stream.policy.Exact && (!tooLarge || s.by == trim.ByPressure) {
 		return true
 	}
 	s.toExact()

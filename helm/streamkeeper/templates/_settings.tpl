@@ -18,6 +18,7 @@ trim.enabled: TRIM_ENABLED
 trim.schedule: TRIM_SCHEDULE
 trim.maxLength: TRIM_MAX_LENGTH
 trim.maxAge: TRIM_MAX_AGE
+trim.maxBytes: TRIM_MAX_BYTES
 trim.exact: TRIM_EXACT
 trim.policies: TRIM_POLICIES_FILE
 trim.allowTiny: TRIM_ALLOW_TINY
@@ -178,7 +179,7 @@ overdue. Takes schedule. */}}
 {{/* One policy: pattern, colon, limits. */}}
 {{- define "streamkeeper.policy" -}}
 {{- $limits := list -}}
-{{- range $key, $name := dict "maxLength" "max_length" "maxAge" "max_age" "minAge" "min_age" "exact" "exact" -}}
+{{- range $key, $name := dict "maxLength" "max_length" "maxAge" "max_age" "maxBytes" "max_bytes" "minAge" "min_age" "exact" "exact" -}}
 {{- if hasKey $ $key -}}
 {{- $limits = append $limits (printf "%s=%s" $name (include "streamkeeper.text" (dict "value" (get $ $key)))) -}}
 {{- end -}}

@@ -1,0 +1,155 @@
+package sweep
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// add appends entries of the given sizes to a stream, one a millisecond.
+func (w *fixture) add(name string, since time.Time, sizes []int) {
+	w.t.Helper()
+	w.list(name)
+	pipe := w.rdb.Pipeline()
+	for i, size := range sizes {
+		pipe.XAdd(w.t.Context(), &redis.XAddArgs{
+			Stream: "stream:" + name, ID: fmt.Sprintf("%d-0", since.UnixMilli()+int64(i)), Values: []any{"id", 7, "data", strings.Repeat("x", size)},
+		})
+		if pipe.Len() > 500 || i == len(sizes)-1 {
+			if _, err := pipe.Exec(w.t.Context()); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// bytes is what a stream takes in memory.
+func (w *fixture) bytes(name string) int64 {
+	w.t.Helper()
+	n, err := w.rdb.MemoryUsage(w.t.Context(), "stream:"+name, 0).Result()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// shapes are the sizes of entries of streams.
+func shapes() map[string][]int {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	of := func(n int, size func(i int) int) (sizes []int) {
+		for i := range n {
+			sizes = append(sizes, size(i))
+		}
+		return sizes
+	}
+	return map[string][]int{
+		"small":             of(60_000, func(int) int { return 100 }),
+		"middle":            of(6000, func(int) int { return 2000 }),
+		"large":             of(300, func(int) int { return 64 << 10 }),
+		"mixed":             of(3000, func(int) int { return 1 << (7 + rnd.IntN(10)) }),
+		"few large, mixed":  of(3000, func(int) int { return 2000 + 100_000*(rnd.IntN(10)/9) }),
+		"large, then mixed": of(3000, func(i int) int { return 1000 + max(0, 40-i)*10_000 }),
+		"mixed, then large": of(3000, func(i int) int { return 1000 + max(0, i-2970)*10_000 }),
+	}
+}
+
+const limitOfBytes = 4 << 20
+
+// TestStreamsComeDownToTheirLimitOfBytes holds streams of all shapes to a limit of
+// memory: those of even sizes at once, others after two runs.
+func TestStreamsComeDownToTheirLimitOfBytes(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		for name, sizes := range shapes() {
+			w.add(name, time.Now().Add(-time.Hour), sizes)
+		}
+		for _, p := range []trim.Policy{{MaxBytes: limitOfBytes}, {MaxBytes: limitOfBytes, Exact: true, MaxLength: 50_000}} {
+			tr := w.trimmer(p)
+			planned := make(map[string]trim.Cut)
+			if _, err := tr.Plan(t.Context(), func(c trim.Cut) { planned[c.Stream] = c }); err != nil {
+				t.Fatal(err)
+			}
+			before := make(map[string]int64)
+			for name := range shapes() {
+				before[name] = w.length(name)
+			}
+			for run := range 3 {
+				w.run(tr)
+				for name := range shapes() {
+					share := float64(w.bytes(name)) / limitOfBytes
+					if most := 1.15; share < 0.85 || share > most || run == 0 && !strings.Contains(name, "mixed") && share > 1.05 {
+						t.Errorf("%s, run %d: %.1f %% of the limit", name, run, 100*share)
+					}
+					gone, c := before[name]-w.length(name), planned[name]
+					if diff := c.Entries - gone; run == 0 && (diff*diff > max(400, gone*gone/25) || gone > 0 && !c.Estimated) {
+						t.Errorf("%s: %d went, planned %+v", name, gone, c)
+					}
+				}
+			}
+		}
+	})
+}
+
+// What protects entries from other limits protects them from this one, and it
+// never cuts inside a macro node.
+func TestWhatIsProtectedStaysWhateverItTakes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		policy  trim.Policy
+		nodes   string
+		group   int // how many of the newest entries it needs
+		young   int
+		length  int64
+		protect trim.Protector
+	}{
+		"one macro node":        {trim.Policy{MaxBytes: 1 << 20}, "0", 0, 0, 3000, trim.ProtectedByNode},
+		"one macro node, exact": {trim.Policy{MaxBytes: 1 << 20, Exact: true}, "0", 0, 0, 3000, trim.ProtectedByNode},
+		"a group":               {trim.Policy{MaxBytes: 1 << 20}, "100", 2000, 0, 2000, trim.ProtectedByGroup},
+		"the least age":         {trim.Policy{MaxBytes: 1 << 20, MinAge: time.Minute}, "100", 0, 2000, 2000, trim.ProtectedByAge},
+		"nothing":               {trim.Policy{MaxBytes: 1 << 20}, "100", 100, 0, 1000, ""},
+		"a length that is less": {trim.Policy{MaxBytes: 1 << 20, MaxLength: 100}, "100", 0, 0, 100, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := realFixture(t)
+			w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", "0")
+			w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", c.nodes)
+			sizes := make([]int, 3000)
+			for i := range sizes {
+				sizes[i] = 1000
+			}
+			w.add("car", time.Now().Add(-time.Hour), sizes[c.young:])
+			w.add("car", time.Now().Add(-30*time.Second), sizes[:c.young])
+			if c.group > 0 {
+				w.group("g", "0")
+				w.read("g", int64(3000-c.group), 0)
+			}
+			tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = true })
+			var planned trim.Cut
+			if _, err := tr.Plan(t.Context(), func(c trim.Cut) { planned = c }); err != nil {
+				t.Fatal(err)
+			}
+			w.run(tr)
+			if n := w.length("car"); n < c.length || n > c.length+300 {
+				t.Errorf("%d entries are left, want %d; planned %+v", n, c.length, planned)
+			}
+			w.run(tr)
+			if n := w.length("car"); n < c.length*7/10 {
+				t.Errorf("%d entries are left after two runs, want %d", n, c.length)
+			}
+			if c.protect != "" && !slices.ContainsFunc(planned.Protected, func(p trim.Protection) bool { return p.By == c.protect }) {
+				t.Errorf("planned %+v, want entries protected by %s", planned, c.protect)
+			}
+		})
+	}
+}
