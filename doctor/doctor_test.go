@@ -55,12 +55,16 @@ func breakings() map[string]breaking {
 
 func serverBreakings() map[string]breaking {
 	return map[string]breaking{
-		"another database holds the buffer": {check: "database", severity: Warning, says: []string{"in [3]"}, empty: true, do: func(f *fixture) {
+		"another database holds the buffer": {check: "database", severity: Warning, says: []string{"there are keys in database 3 (1 key)", "database 0 of "}, empty: true, do: func(f *fixture) {
 			conn := f.rdb.Conn()
 			defer func() { _ = conn.Close() }()
 			_ = must(conn.Select(f.ctx(), 3).Result())
 			_ = must(conn.SAdd(f.ctx(), "streams", "car-1").Result())
 			_ = must(conn.Select(f.ctx(), 0).Result())
+		}},
+		"the server is empty": {check: "database", severity: Warning, says: []string{"is it the right server?"}, empty: true},
+		"the keys have other names": {check: "database", severity: Warning, says: []string{"which holds 1 key: are STREAMS_KEY"}, empty: true, do: func(f *fixture) {
+			f.do("SADD", "our streams", "car-1")
 		}},
 		"the server is a replica": {check: "role", severity: Error, says: []string{"is a "}, do: func(f *fixture) {
 			host, port, _ := strings.Cut(f.server.Addr, ":")
@@ -71,6 +75,9 @@ func serverBreakings() map[string]breaking {
 				}
 			}
 			f.buffer.Connection.URL = replica.URL()
+		}},
+		"rights are missing": {check: "rights", severity: Error, says: []string{"lacks 2 rights: +xtrim +srem"}, do: func(f *fixture) {
+			f.under("allkeys", "+@all", "-xtrim", "-srem")
 		}},
 		"nothing is encrypted on a network": {check: "encryption", severity: Advice, says: []string{"without TLS"}, do: func(f *fixture) {
 			_, port, _ := strings.Cut(f.server.Addr, ":")

@@ -46,11 +46,17 @@ func newFixture(t *testing.T, layout registry.Layout, args ...string) *fixture {
 	if args == nil {
 		args = properServer()
 	}
-	f := &fixture{t: t, server: redistest.Start(t, args...), layout: layout}
+	return newFixtureOn(t, redistest.Start(t, args...), layout)
+}
+
+func newFixtureOn(t *testing.T, server *redistest.Server, layout registry.Layout) *fixture {
+	t.Helper()
+	f := &fixture{t: t, server: server, layout: layout}
 	f.rdb = f.server.Client
 	f.now = must(f.rdb.Time(f.ctx()).Result())
 	f.buffer = buffer.Options{Connection: redisconn.Connection{URL: f.server.URL()}, ReadOnly: true}
 	f.doctor = Options{
+		Uses:     buffer.Uses{Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: buffer.DefaultNames},
 		Policies: trim.Policies{Default: trim.Policy{MaxLength: trim.DefaultMaxLength}},
 		Limits:   cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
 	}

@@ -112,8 +112,12 @@ func (e *examination) find(ctx context.Context, identity string) (*Recording, er
 		return nil, err
 	}
 	s.JSON = jsons[0]
-	if lasting, err := e.registry.Lasting(ctx, []registry.Session{*found}); err == nil {
+	lasting, err := e.registry.Lasting(ctx, []registry.Session{*found})
+	switch {
+	case err == nil:
 		s.Lasting = lasting[0]
+	case !e.unread.note(factExpiry, err):
+		return nil, err
 	}
 	r := &Recording{Session: s, Stream: Stream{Name: s.Stream, Prefix: s.Prefix, Now: e.now, Policy: e.o.Policies.For(s.Stream)}}
 	if !s.HasStream {

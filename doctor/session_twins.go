@@ -9,6 +9,7 @@ import (
 func sessionTwins() Check {
 	return Check{
 		ID: "session-twins", Group: Sessions,
+		needs:  []fact{factStreams, factSessions},
 		Rule:   "On a stream each session has a stream session id of its own: by it readers tell whose a message is.",
 		Source: fromStreaming,
 		Remedy: "Take ids from the counter (INCRBY lastStreamSessionId 1), in every producer, and never set it.",
