@@ -96,7 +96,7 @@ func Checks() []Check {
 		// connection
 		database(), version(), role(), rights(), encryption(), clock(), roundTrip(),
 		// Redis
-		maxMemory(), eviction(), memory(), nodeSize(), persistence(),
+		maxMemory(), eviction(), memory(), nodeSize(), persistence(), otherTrimmers(),
 		// protocol: sessions
 		sessionValue(), sessionForeign(), sessionFields(), sessionTime(), sessionTimeName(), sessionID(),
 		sessionStream(), sessionPrefix(), sessionPosition(), sessionRange(),

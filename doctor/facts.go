@@ -66,6 +66,9 @@ type Stream struct {
 	// Bytes that its key takes, 0 if Redis does not say.
 	Bytes  int64
 	Policy trim.Policy
+	// Trims: streams are trimmed here. Relieved: they may keep less than their
+	// policy where memory is short.
+	Trims, Relieved bool
 	// Floor is what a consumer group needs, where that was asked.
 	Floor buffer.GroupFloor
 }
@@ -176,6 +179,9 @@ type Totals struct {
 	// Least is the stream that covers the least time.
 	Least         string
 	LeastCoverage time.Duration
+	// Uncounted are streams of which Redis does not say how many entries have gone,
+	// and LimitedByMore those whose length alone does not say who removed them.
+	Uncounted, LimitedByMore int64
 }
 
 // Shared is a stream and how many live sessions name it.

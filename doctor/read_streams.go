@@ -93,6 +93,7 @@ func (e *examination) streamPage(ctx context.Context, names []string) error {
 	for i, name := range names {
 		s := Stream{
 			Name: name, Prefix: e.b.Names().StreamPrefix, Now: e.now, Info: infos[i], Bytes: sizes[i], Policy: e.o.Policies.For(name),
+			Trims: e.o.Uses.Trim, Relieved: e.o.Uses.Pressure,
 		}
 		if err := e.askFurther(ctx, &s); err != nil {
 			return err
@@ -151,6 +152,12 @@ func (t *Totals) add(s *Stream) {
 	t.Streams++
 	t.Entries += s.Info.Length
 	t.Bytes += float64(s.Bytes)
+	if s.Info.Exists() && s.Info.Added < 0 {
+		t.Uncounted++
+	}
+	if !s.Policy.KeepsAll() && s.limitedByMore() {
+		t.LimitedByMore++
+	}
 	rate := 0.0
 	if s.Flows(flowing) {
 		rate = s.Rate()

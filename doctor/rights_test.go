@@ -116,7 +116,7 @@ func TestNothingIsWellBecauseARightIsMissing(t *testing.T) {
 func TestTheDoctorsRuleSufficesAndTheDaemonsForAGlance(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		for _, layout := range registry.Layouts() {
-			f := newFixtureOn(t, start(t, properServer()...), layout).respecting().proper()
+			f := newFixtureOn(t, start, layout).respecting().proper()
 			f.do("XGROUP", "CREATE", "stream:car-1", "archive", "$")
 			f.doctor.Uses.Layouts = []registry.Layout{layout}
 			f.buffer.Layouts = f.doctor.Uses.Layouts
