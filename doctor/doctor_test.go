@@ -551,6 +551,16 @@ func recordings() map[string]breaking {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, nil)
 		}},
+		"another session with its id": {check: "session-twins", severity: Error, says: []string{`"aside" and "tested"`}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+			f.entry("aside", "car-2", "closed", 9, nil)
+		}},
+		"a state that nobody knows": {check: "message-advice", severity: Warning, says: []string{"session_state_unknown"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "running", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
 		"the time in seconds": {check: "session-time", severity: Error, do: func(f *fixture) {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, map[string]any{"lastUpdated": f.now.Unix()})

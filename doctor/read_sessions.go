@@ -236,6 +236,33 @@ func (p *pairs) repeated() map[uint64]bool {
 	return found
 }
 
+// twinsOf finds the sessions that share the stream and the id of one, itself among
+// them.
+func (e *examination) twinsOf(ctx context.Context, one *Session) (Twins, error) {
+	id, ok := sessionNumber(one.ID)
+	twins := Twins{Stream: one.Stream, ID: strconv.FormatUint(id, 10)}
+	if !ok || !one.HasStream || one.Foreign {
+		return twins, nil
+	}
+	err := e.registry.WalkSessions(ctx, func(page []registry.Session) error {
+		for _, s := range page {
+			if other, ok := sessionNumber(s.ID); ok && other == id && s.HasStream && s.Stream == one.Stream && !s.Foreign {
+				twins.add(s.Identity)
+			}
+		}
+		return nil
+	})
+	slices.Sort(twins.Identities)
+	return twins, err
+}
+
+// add notes one session more, the first few.
+func (t *Twins) add(identity string) {
+	if len(t.Identities) < maxExamples && !slices.Contains(t.Identities, identity) {
+		t.Identities = append(t.Identities, strings.Clone(identity))
+	}
+}
+
 // readTwins finds, in a second scan, which sessions share a stream and an id. A
 // scan may come upon a session twice, so most often there are none.
 func (e *examination) readTwins(ctx context.Context) error {
@@ -259,9 +286,7 @@ func (e *examination) readTwins(ctx context.Context) error {
 				t = &Twins{Stream: strings.Clone(s.Stream), ID: strconv.FormatUint(id, 10)}
 				found[hash] = t
 			}
-			if len(t.Identities) < maxExamples && !slices.Contains(t.Identities, s.Identity) {
-				t.Identities = append(t.Identities, strings.Clone(s.Identity))
-			}
+			t.add(s.Identity)
 		}
 		return nil
 	})

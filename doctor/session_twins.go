@@ -16,12 +16,21 @@ func sessionTwins() Check {
 		Noun:   "id", Found: "that several sessions of one stream have", Good: "each session has an id of its own",
 		buffer: func(b *Buffer, o *outcome) {
 			for _, t := range b.Twins {
-				names := make([]string, len(t.Identities))
-				for i, identity := range t.Identities {
-					names[i] = strconv.Quote(shortened(identity))
-				}
-				o.found(Error, t.Stream+" "+t.ID, "sessions "+strings.Join(names, " and "))
+				t.isFound(o)
+			}
+		},
+		recording: func(r *Recording, o *outcome) {
+			if len(r.Twins.Identities) > 1 {
+				r.Twins.isFound(o)
 			}
 		},
 	}
+}
+
+func (t Twins) isFound(o *outcome) {
+	names := make([]string, len(t.Identities))
+	for i, identity := range t.Identities {
+		names[i] = strconv.Quote(shortened(identity))
+	}
+	o.found(Error, t.Stream+" "+t.ID, "sessions "+strings.Join(names, " and "))
 }
