@@ -82,7 +82,7 @@ func (e *examination) streamPage(ctx context.Context, names []string) error {
 	}
 	sizes := make([]int64, len(names))
 	if e.unread[factSizes] == nil {
-		found, err := e.b.Sizes(ctx, names)
+		found, err := e.b.StreamMemory(ctx, names, infos)
 		switch {
 		case err == nil:
 			sizes = found
