@@ -39,9 +39,10 @@ type Uses struct {
 }
 
 // OnlyReading is what plan, explain, history, doctor and inspect use: whatever the
-// jobs look at, whether they are enabled or not.
+// jobs look at, whether they are enabled or not, and for the doctor the counter
+// and what daemons note of themselves.
 func (u Uses) OnlyReading() Uses {
-	u.ReadOnly, u.Serve, u.Lease = true, false, false
+	u.ReadOnly, u.Serve = true, false
 	u.Trim, u.Cleanup, u.Inspect = true, true, true
 	return u
 }
@@ -65,10 +66,12 @@ func (u Uses) leads() bool     { return u.Serve && u.Lease }
 func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
+func (u Uses) examines() bool  { return u.ReadOnly }
+func (u Uses) holds() bool     { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
 func (u Uses) sessions() registry.Needs {
-	return registry.NeedsOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup})
+	return registry.NeedsOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup && !u.ReadOnly})
 }
 
 // rights are all that is needed beside the registry's, in words that Redis 6.2 takes. EVAL_RO is
@@ -80,7 +83,7 @@ var rights = []right{
 	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
 	{"+asking", func(u Uses) bool { return u.Cluster }},
 	{"+ping", func(u Uses) bool { return u.Serve }},
-	{"+info", func(u Uses) bool { return u.Serve || u.presses() || u.marks() }},
+	{"+info", func(u Uses) bool { return u.Serve || u.presses() || u.marks() || u.examines() }},
 	{"+config|get", Uses.trims},
 	{"+time", Uses.anyJob},
 	{"+eval", Uses.evals},
@@ -97,9 +100,11 @@ var rights = []right{
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
 	{"+xadd", Uses.marks},
-	{"+scan", Uses.scans},
+	{"+scan", func(u Uses) bool { return u.scans() || u.examines() }},
 	{"+exists", Uses.cleans},
 	{"+unlink", Uses.cleans},
+	// A plan of more than a million expired sessions asks which are there.
+	{"+hexists", func(u Uses) bool { return u.examines() && u.sessions().Hash }},
 	{"+scard", Uses.cleans},
 	{"+smismember", Uses.cleans},
 	{"+sadd", Uses.cleans},
@@ -115,15 +120,15 @@ var rights = []right{
 	{"+hset", func(u Uses) bool { return u.notes() || u.serves() }},
 	{"+hdel", Uses.serves},
 	{"+set", Uses.leads},
-	{"+get", Uses.leads},
-	{"+pttl", Uses.leads},
+	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
+	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys }},
 	{"+pexpire", func(u Uses) bool { return u.serves() || u.notes() }},
 	{"+del", Uses.leads},
 }
 
-// writes are the words that change something.
+// writes are the words that change something, or are used by what does.
 var writes = []string{
-	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel",
+	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore",
 }
 
 // Rule is the least rule under which all of that works, as the words of ACL
@@ -184,6 +189,9 @@ func (u Uses) infoRemark() string {
 	if u.cleans() {
 		uses = append(uses, "for clean-up to know whether fields of Hashes expire by themselves")
 	}
+	if u.examines() {
+		uses = append(uses, "for doctor to see memory, saving and other databases")
+	}
 	return "+info is " + strings.Join(uses, "; and ")
 }
 
@@ -214,11 +222,14 @@ func (u Uses) patterns() []string {
 	if u.Cleanup {
 		state(stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake)
 	}
-	if u.leads() {
+	if u.holds() {
 		state(stateLease)
 	}
-	if u.serves() {
+	if u.serves() || u.examines() {
 		state(stateInstances)
+	}
+	if u.examines() {
+		all = append(all, redisconn.EscapeGlob(CounterKey))
 	}
 	return all
 }

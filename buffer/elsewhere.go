@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -22,7 +24,7 @@ func (b *Buffer) Absence(ctx context.Context) string {
 	if keys == nil {
 		return text
 	}
-	own := keys[b.database] - b.ownKeys(ctx)
+	own := keys[b.database] - b.CountOwnKeys(ctx)
 	delete(keys, b.database)
 	switch {
 	case own > 0 && len(keys) == 0:
@@ -37,14 +39,19 @@ func (b *Buffer) Absence(ctx context.Context) string {
 	return text + "; there are keys in database " + strings.Join(others, ", ") + ": the URL names the database, as /" + strings.Fields(others[0])[0]
 }
 
-// ownKeys counts the keys that streamkeeper keeps for itself.
-func (b *Buffer) ownKeys(ctx context.Context) int64 {
-	var keys []string
-	for _, k := range StateKeys() {
-		keys = append(keys, b.stateKey(k.Name))
+// CountOwnKeys counts the keys that streamkeeper keeps for itself.
+func (b *Buffer) CountOwnKeys(ctx context.Context) int64 {
+	pipe := b.rdb.Pipeline()
+	var there []*redis.IntCmd
+	for _, key := range StateKeys() {
+		there = append(there, pipe.Exists(ctx, b.stateKey(key.Name)))
 	}
-	// Where it may not be asked, none are left out.
-	n, _ := b.rdb.Exists(ctx, keys...).Result()
+	// Those that may not be asked for are not counted.
+	_, _ = pipe.Exec(ctx)
+	n := int64(0)
+	for _, cmd := range there {
+		n += cmd.Val()
+	}
 	return n
 }
 

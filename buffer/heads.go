@@ -327,17 +327,23 @@ var DefaultNodeLimits = NodeLimits{Bytes: 4096, Entries: 100}
 // NodeLimits asks Redis for its limits; where it may not be asked, Redis's
 // defaults are assumed.
 func (b *Buffer) NodeLimits(ctx context.Context) NodeLimits {
+	limits, _ := b.AskNodeLimits(ctx)
+	return limits
+}
+
+// AskNodeLimits is [Buffer.NodeLimits] that says why Redis did not tell.
+func (b *Buffer) AskNodeLimits(ctx context.Context) (NodeLimits, error) {
 	limits := DefaultNodeLimits
 	config, err := b.rdb.ConfigGet(ctx, "stream-node-max-*").Result()
 	if err != nil {
-		return limits
+		return limits, fmt.Errorf("asking for the limits of macro nodes: %w", err)
 	}
 	for name, into := range map[string]*int64{"stream-node-max-bytes": &limits.Bytes, "stream-node-max-entries": &limits.Entries} {
 		if n, err := strconv.ParseInt(config[name], 10, 64); err == nil {
 			*into = n
 		}
 	}
-	return limits
+	return limits, nil
 }
 
 // EntriesPerNode is the most entries of the given size that a macro node

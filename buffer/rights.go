@@ -95,6 +95,8 @@ const (
 	onSorted
 	onNote
 	onLease
+	onString
+	onEnding
 	theDatabase
 )
 
@@ -116,7 +118,7 @@ var probeArgs = map[string][]any{
 	"+zadd": {onSorted, 0, nobody}, "+zrem": {onSorted, nobody}, "+zscore": {onSorted, nobody}, "+zmscore": {onSorted, nobody},
 	"+zremrangebyrank": {onSorted, 0, 0}, "+zremrangebyscore": {onSorted, 0, 0}, "+zscan": {onSorted, 0},
 	"+hgetall": {onNote}, "+hset": {onNote, "f", "v"},
-	"+get": {onLease}, "+pttl": {onLease}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onLease, 1},
+	"+get": {onString}, "+pttl": {onEnding}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onLease, 1},
 }
 
 // probeOf is the command that a word allows, on a key that it is used on.
@@ -159,6 +161,16 @@ func (u Uses) keyAt(at place) string {
 	case onNote:
 		return u.noteKey()
 	case onLease:
+		return u.Names.StatePrefix + stateLease
+	case onString:
+		if u.examines() {
+			return CounterKey
+		}
+		return u.Names.StatePrefix + stateLease
+	case onEnding:
+		if !u.holds() {
+			return u.Names.SessionPrefix() + nobody
+		}
 		return u.Names.StatePrefix + stateLease
 	}
 	return u.Names.StreamKey(nobody)

@@ -114,6 +114,12 @@ type StreamInfo struct {
 	First, Newest ID
 	// Nodes is the number of macro nodes, 0 if the server does not say.
 	Nodes int64
+	// Added is how many entries were ever added, negative if the server does not
+	// say, as before Redis 7.0.
+	Added int64
+	// Deleted is the largest id that was deleted by itself (XDEL), 0-0 if none was
+	// or the server does not say. Trimming does not move it.
+	Deleted ID
 	// ActiveAgo is how long ago a consumer of any group was active, in
 	// whole milliseconds; negative if no group has a consumer.
 	ActiveAgo time.Duration
@@ -126,6 +132,9 @@ type StreamInfo struct {
 	// Err is why the stream could not be asked.
 	Err error
 }
+
+// Gone is how many entries have gone, by whomever; 0 if that is not known.
+func (i StreamInfo) Gone() int64 { return max(0, i.Added-i.Length) }
 
 // Exists reports whether there is a key and it is a stream.
 func (i StreamInfo) Exists() bool { return i.Type == "stream" }
@@ -161,13 +170,14 @@ end
 // KEYS[1] stream
 // returns {type} unless it is a stream, else
 // {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1,
-// ms since a group got its last entry that has entries pending or 0, {groups without consumers}}
+// ms since a group got its last entry that has entries pending or 0, {groups without consumers},
+// entries ever added or -1, largest id that was deleted}
 var infoScript = redisconn.NewScript(`
 local key = KEYS[1]
 local kind = redis.call('TYPE', key)
 kind = kind.ok or kind
 if kind ~= 'stream' then return {kind} end
-local length, last, first, newest, nodes = 0, '0-0', '0-0', '0-0', 0
+local length, last, first, newest, nodes, added, deleted = 0, '0-0', '0-0', '0-0', 0, -1, '0-0'
 local info = redis.call('XINFO', 'STREAM', key)
 local seen = false
 for i = 1, #info, 2 do
@@ -175,6 +185,8 @@ for i = 1, #info, 2 do
   if k == 'length' then length = v
   elseif k == 'last-generated-id' then last = v
   elseif k == 'radix-tree-keys' then nodes = v
+  elseif k == 'entries-added' then added = v
+  elseif k == 'max-deleted-entry-id' and v ~= '' then deleted = v
   elseif k == 'first-entry' then seen = true; if type(v) == 'table' and v[1] then first = v[1] end
   elseif k == 'last-entry' then if type(v) == 'table' and v[1] then newest = v[1] end
   end
@@ -185,7 +197,7 @@ if not seen and length > 0 then
 end
 if last == '' then last = '0-0' end
 ` + groupsLua + activeLua + `
-return {'stream', length, last, first, newest, nodes, active, pending, without}
+return {'stream', length, last, first, newest, nodes, active, pending, without, added, deleted}
 `)
 
 // Infos asks for each stream's state, in small pipelines: the server touches
@@ -225,18 +237,19 @@ func parseInfo(reply []any, err error) StreamInfo {
 	if kind, ok := only(reply).(string); ok && kind != "stream" {
 		return StreamInfo{Type: kind}
 	}
-	if len(reply) != 9 {
-		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 9", redisconn.ErrIncomplete, len(reply))}
+	if len(reply) != 11 {
+		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 11", redisconn.ErrIncomplete, len(reply))}
 	}
 	info := StreamInfo{Type: "stream"}
 	info.Length, _ = reply[1].(int64)
-	for i, into := range []*ID{&info.LastID, &info.First, &info.Newest} {
-		text, _ := reply[2+i].(string)
+	for at, into := range map[int]*ID{2: &info.LastID, 3: &info.First, 4: &info.Newest, 10: &info.Deleted} {
+		text, _ := reply[at].(string)
 		if *into, err = ParseID(text); err != nil {
 			return StreamInfo{Err: fmt.Errorf("reading XINFO STREAM: %w", err)}
 		}
 	}
 	info.Nodes, _ = reply[5].(int64)
+	info.Added, _ = reply[9].(int64)
 	ms, _ := reply[6].(int64)
 	info.ActiveAgo = time.Duration(ms) * time.Millisecond
 	ms, _ = reply[7].(int64)

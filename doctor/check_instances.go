@@ -6,15 +6,12 @@ import "github.com/streamkeeper/streamkeeper/internal/human"
 func instances() Check {
 	return Check{
 		ID: "instances", Group: Ourselves, Glance: true,
+		needs:  []fact{factInstances},
 		Rule:   "Instances that share a STATE_PREFIX work on the same keys, patterns and database.",
 		Source: fromOurs,
 		Noun:   "instance", Found: "with one STATE_PREFIX and different work",
 		Remedy: "Give each installation a STATE_PREFIX of its own, or the same STREAMS_INCLUDE, STREAMS_EXCLUDE and key names.",
 		server: func(s *Server, o *outcome) {
-			if s.InstancesError != nil {
-				o.unknown(s.InstancesError)
-				return
-			}
 			works := make(map[string]string)
 			for _, i := range s.Instances {
 				works[i.Work] = i.Name

@@ -15,6 +15,7 @@ const wrongClock = 10 * time.Second
 func clock() Check {
 	return Check{
 		ID: "clock", Group: Connection, Glance: true,
+		needs:  []fact{factTime},
 		Rule:   "The clocks of Redis, of the ingest processes and of this machine agree: ids and lastUpdated are times.",
 		Source: fromStreaming,
 		Remedy: "Synchronize the clocks (NTP). Past an hour nothing is removed by age.",

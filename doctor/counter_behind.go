@@ -11,6 +11,7 @@ import (
 func counterBehind() Check {
 	return Check{
 		ID: "counter-behind", Group: Counter,
+		needs:  []fact{factCounter, factSessions},
 		Rule:   buffer.CounterKey + " is not below the largest streamSessionId in use: the next session would get an id that is taken.",
 		Source: fromStreaming,
 		Remedy: "Raise it by INCRBY, by the difference and some more. It falls behind when Redis loses its last writes, or when a producer makes ids of its own.",
@@ -18,7 +19,7 @@ func counterBehind() Check {
 		buffer: func(b *Buffer, o *outcome) {
 			counter, err := strconv.ParseInt(b.Counter, 10, 64)
 			switch {
-			case b.CounterError != nil || b.HasCounter && err != nil || !b.HasID:
+			case b.CounterIsOther || b.HasCounter && err != nil || !b.HasID: // counter-number says so
 			case !b.HasCounter:
 				o.says(Error, "%s is missing, and session %s has the id %d: the next session gets 1", buffer.CounterKey, escape.Quote(shortened(b.LargestOf)), b.LargestID)
 			case counter < 0 || uint64(counter) < b.LargestID:

@@ -4,23 +4,21 @@ import (
 	"strconv"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // counterNumber asks whether producers can count on.
 func counterNumber() Check {
 	return Check{
 		ID: "counter-number", Group: Counter,
+		needs:  []fact{factCounter},
 		Rule:   buffer.CounterKey + " is a String with a whole number: producers INCRBY it for the id of a session.",
 		Source: fromStreaming,
 		Remedy: "Set it by hand to the largest streamSessionId in use, at a time when no session begins: SET " + buffer.CounterKey + " <number>.",
 		buffer: func(b *Buffer, o *outcome) {
 			_, err := strconv.ParseInt(b.Counter, 10, 64)
 			switch {
-			case b.CounterError != nil && redisconn.ClassOf(b.CounterError) == redisconn.ClassWrongType:
+			case b.CounterIsOther:
 				o.says(Error, "%s is no String", buffer.CounterKey)
-			case b.CounterError != nil:
-				o.unknown(b.CounterError)
 			case !b.HasCounter:
 				o.says(OK, "there is no counter yet")
 			case err != nil:

@@ -78,6 +78,10 @@ type Check struct {
 	// Glance: it costs next to nothing, and the daemon does it after each clean-up.
 	Glance bool
 
+	// needs are the facts without which it says nothing, beside those that its
+	// functions look at.
+	needs []fact
+
 	server    func(*Server, *outcome)
 	stream    func(*Stream, *outcome)
 	session   func(*Session, *outcome)
@@ -90,9 +94,9 @@ type Check struct {
 func Checks() []Check {
 	return []Check{
 		// connection
-		database(), version(), role(), encryption(), clock(), roundTrip(),
+		database(), version(), role(), rights(), encryption(), clock(), roundTrip(),
 		// Redis
-		maxMemory(), eviction(), memory(), nodeSize(), persistence(),
+		maxMemory(), eviction(), memory(), nodeSize(), persistence(), otherTrimmers(),
 		// protocol: sessions
 		sessionValue(), sessionForeign(), sessionFields(), sessionTime(), sessionTimeName(), sessionID(),
 		sessionStream(), sessionPrefix(), sessionPosition(), sessionRange(),

@@ -23,7 +23,7 @@ func TestABufferAsTheProtocolWantsItHasNoFindingInAnyLayout(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		for _, layout := range registry.Layouts() {
 			t.Run(string(layout), func(t *testing.T) {
-				f := newFixture(t, layout)
+				f := newFixtureOn(t, start, layout)
 				if found := f.proper().examine(); len(found) > 0 {
 					t.Errorf("findings:%s", texts(found))
 				}
@@ -42,7 +42,11 @@ type breaking struct {
 	// args are those of the server, if it is not a proper one; empty seeds nothing.
 	args  []string
 	empty bool
-	do    func(f *fixture)
+	// counted: it is seen where Redis counts the entries that have gone.
+	counted bool
+	// expires: it takes a server whose fields of Hashes can expire.
+	expires bool
+	do      func(f *fixture)
 }
 
 func breakings() map[string]breaking {
@@ -55,22 +59,30 @@ func breakings() map[string]breaking {
 
 func serverBreakings() map[string]breaking {
 	return map[string]breaking{
-		"another database holds the buffer": {check: "database", severity: Warning, says: []string{"in [3]"}, empty: true, do: func(f *fixture) {
+		"another database holds the buffer": {check: "database", severity: Warning, says: []string{"there are keys in database 3 (1 key)", "database 0 of "}, empty: true, do: func(f *fixture) {
 			conn := f.rdb.Conn()
 			defer func() { _ = conn.Close() }()
 			_ = must(conn.Select(f.ctx(), 3).Result())
 			_ = must(conn.SAdd(f.ctx(), "streams", "car-1").Result())
 			_ = must(conn.Select(f.ctx(), 0).Result())
 		}},
+		"the server is empty": {check: "database", severity: Warning, says: []string{"is it the right server?"}, empty: true},
+		"the keys have other names": {check: "database", severity: Warning, says: []string{"which holds 1 key: are STREAMS_KEY"}, empty: true, do: func(f *fixture) {
+			f.do("SADD", "our streams", "car-1")
+		}},
 		"the server is a replica": {check: "role", severity: Error, says: []string{"is a "}, do: func(f *fixture) {
 			host, port, _ := strings.Cut(f.server.Addr, ":")
-			replica := redistest.Start(f.t, append(properServer(), "--replicaof", host+" "+port)...)
+			replica := f.starts(f.t, properServer()...)
+			_ = must(replica.Client.Do(f.ctx(), "REPLICAOF", host, port).Result())
 			for deadline := time.Now().Add(20 * time.Second); replica.Client.Exists(f.ctx(), buffer.CounterKey).Val() == 0; {
 				if time.Now().After(deadline) {
 					f.t.Fatal("the replica has no data")
 				}
 			}
 			f.buffer.Connection.URL = replica.URL()
+		}},
+		"rights are missing": {check: "rights", severity: Error, says: []string{"lacks 2 rights: +xtrim +srem"}, do: func(f *fixture) {
+			f.under("allkeys", "+@all", "-xtrim", "-srem")
 		}},
 		"nothing is encrypted on a network": {check: "encryption", severity: Advice, says: []string{"without TLS"}, do: func(f *fixture) {
 			_, port, _ := strings.Cut(f.server.Addr, ":")
@@ -106,9 +118,8 @@ func serverBreakings() map[string]breaking {
 			f.do("CONFIG", "SET", "stream-node-max-entries", 0)
 			f.do("CONFIG", "SET", "stream-node-max-bytes", 0)
 		}},
-		"Redis cannot save": {check: "persistence", severity: Error, says: []string{"the last snapshot"}, args: append(properServer(), "--enable-protected-configs", "yes"), do: func(f *fixture) {
-			f.do("CONFIG", "SET", "dbfilename", "taken")
-			if err := os.MkdirAll(filepath.Join(f.server.Dir(), "taken", "in the way"), 0o700); err != nil {
+		"Redis cannot save": {check: "persistence", severity: Error, says: []string{"the last snapshot"}, do: func(f *fixture) {
+			if err := os.MkdirAll(filepath.Join(f.server.Dir(), "dump.rdb", "in the way"), 0o700); err != nil {
 				f.t.Fatal(err)
 			}
 			f.do("BGSAVE")
@@ -121,6 +132,18 @@ func serverBreakings() map[string]breaking {
 					f.t.Fatal("saving did not fail")
 				}
 			}
+		}},
+		"another trimmer is at work": {check: "other-trimmers", counted: true, severity: Warning, says: []string{"[car-1: 10 of 10 000, and 11 have gone]"}, do: func(f *fixture) {
+			f.do("XTRIM", "stream:car-1", "MAXLEN", "10")
+		}},
+		"a stream that is kept whole is trimmed": {check: "other-trimmers", counted: true, severity: Warning, says: []string{"[car-2: 20 entries, and 1 has gone]"}, do: func(f *fixture) {
+			f.doctor.Policies.Rules = must(trim.ParseRules("car-2: keep=all", f.doctor.Policies.Default))
+			f.do("XTRIM", "stream:car-2", "MAXLEN", "20")
+			f.do("CONFIG", "SET", "maxmemory", "1000gb") // it grows
+		}},
+		"entries are deleted by themselves": {check: "other-trimmers", counted: true, severity: Advice, says: []string{"some of them by XDEL"}, do: func(f *fixture) {
+			first := must(f.rdb.XRangeN(f.ctx(), "stream:car-1", "-", "+", 1).Result())
+			f.do("XDEL", "stream:car-1", first[0].ID)
 		}},
 		"two installations share a state": {check: "instances", severity: Error, says: []string{"2 instances with one STATE_PREFIX", "[north: ", "[south: "}, do: func(f *fixture) {
 			f.note(buffer.Instance{Name: "north"}, "n-*")
@@ -178,10 +201,14 @@ func sessionBreakings() map[string]breaking {
 	return map[string]breaking{
 		"NaN in the value": {check: "session-value", severity: Error, layout: registry.Object, says: []string{"car 1: race", "NaN, which is no JSON"}, do: func(f *fixture) {
 			f.do("HSET", "sessions", "car 1: race", fmt.Sprintf(`{"streamSessionId":1,"streamName":"car-1","streamPosition":"0-0","lastUpdated":%d,"tStart":NaN}`, f.now.UnixMilli()))
+			f.expireField("car 1: race")
 		}},
 		"streamName is a list": {check: "session-value", severity: Error, layout: registry.Object, says: []string{"not a text"}, do: func(f *fixture) { f.again(map[string]any{"streamName": []string{"car-1"}}) }},
 		"a web application's session": {check: "session-foreign", severity: Advice, says: []string{"0c1f"}, do: func(f *fixture) {
 			f.do("HSET", "sessions:0c1f", "user", "ada", "updated", f.now.Unix())
+		}},
+		"a web application's Hash": {check: "session-foreign", severity: Advice, layout: registry.Object, says: []string{"0c1f"}, do: func(f *fixture) {
+			f.do("HSET", "sessions", "0c1f", `{"user":"ada","updated":1700000000}`)
 		}},
 		"no streamPosition":   {check: "session-fields", severity: Error, says: []string{"lacks streamPosition"}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": nil}) }},
 		"no time at all":      {check: "session-fields", severity: Error, says: []string{"lacks lastUpdated"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": nil}) }},
@@ -190,6 +217,8 @@ func sessionBreakings() map[string]breaking {
 			f.again(map[string]any{"lastUpdated": int64(621_355_968_000_000_000) + f.now.UnixNano()/100})
 		}},
 		"the time as text":      {check: "session-time", severity: Error, says: []string{"2026-05-31T14:00:00Z", "not a time in milliseconds"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": "2026-05-31T14:00:00Z"}) }},
+		"no time, but a zero":   {check: "session-time", severity: Error, says: []string{`"0"`}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": 0}) }},
+		"the time in ns":        {check: "session-time", severity: Error, says: []string{"looks like nanoseconds"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": f.now.UnixNano()}) }},
 		"NaN as the time":       {check: "session-time", severity: Error, says: []string{"nan"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": "nan"}) }},
 		"the time's other name": {check: "session-time-name", severity: Advice, says: []string{"updated"}, do: func(f *fixture) { f.again(map[string]any{"lastUpdated": nil, "updated": f.now.UnixMilli()}) }},
 		"an id that is a text": {check: "session-id", severity: Error, says: []string{`"car-1"`}, do: func(f *fixture) {
@@ -203,13 +232,20 @@ func sessionBreakings() map[string]breaking {
 		"a streamName with the prefix": {check: "session-prefix", severity: Error, says: []string{`"stream:car-1"`}, do: func(f *fixture) { f.again(map[string]any{"streamName": "stream:car-1"}) }},
 		"a position that is none":      {check: "session-position", severity: Error, says: []string{"$"}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": "$"}) }},
 		"tEnd without tStart":          {check: "session-range", severity: Error, says: []string{"tEnd without tStart"}, do: func(f *fixture) { f.again(map[string]any{"tStart": nil}) }},
+		"NaN as tStart":                {check: "session-range", severity: Error, says: []string{`tStart "NaN" is no whole number`}, do: func(f *fixture) { f.again(map[string]any{"tStart": "NaN"}) }},
 		"tStart in milliseconds":       {check: "session-range", severity: Error, says: []string{"looks like milliseconds"}, do: func(f *fixture) { f.again(map[string]any{"tStart": f.start().UnixMilli()}) }},
 		"tEnd before tStart":           {check: "session-range", severity: Error, says: []string{"is before tStart"}, do: func(f *fixture) { f.again(map[string]any{"tEnd": f.start().Add(-time.Hour).UnixNano()}) }},
 		"no Session JSON":              {check: "session-json", severity: Warning, do: func(f *fixture) { f.again(map[string]any{"json": nil}) }},
 		"Session JSON cut off":         {check: "session-json-valid", severity: Error, do: func(f *fixture) { f.again(map[string]any{"json": `{"identity":"car 1`}) }},
 		"another identity":             {check: "session-identity", severity: Error, says: []string{`"car 7"`}, do: func(f *fixture) { f.again(map[string]any{"json": sessionText("car 7", "open")}) }},
 		"an unknown state":             {check: "session-state", severity: Error, says: []string{"running"}, do: func(f *fixture) { f.again(map[string]any{"json": sessionText("car 1: race", "running")}) }},
-		"no time to live":              {check: "session-expiry", severity: Advice, do: func(f *fixture) { f.do("PERSIST", "sessions:car 1: race") }},
+		"fields without an end": {check: "session-expiry", expires: true, severity: Advice, layout: registry.Object, says: []string{"2 sessions that would stay for ever"}, do: func(f *fixture) {
+			f.lasting = true
+			f.do("DEL", "sessions")
+			f.entry("car 1: race", "car-1", "open", 1, nil)
+			f.entry("car 2: race", "car-2", "closed", 2, nil)
+		}},
+		"no time to live": {check: "session-expiry", severity: Advice, do: func(f *fixture) { f.do("PERSIST", "sessions:car 1: race") }},
 		"updated once, at the start": {check: "session-updated", severity: Warning, says: []string{"last update 13h ago"}, do: func(f *fixture) {
 			f.again(map[string]any{"lastUpdated": f.now.Add(-13 * time.Hour).UnixMilli()})
 		}},
@@ -349,32 +385,54 @@ func settingsBreakings() map[string]breaking {
 }
 
 func TestEachFaultIsFoundByItsCheckAlone(t *testing.T) {
-	for name, b := range breakings() {
-		t.Run(b.check+": "+name, func(t *testing.T) {
-			t.Parallel()
-			if b.layout == "" {
-				b.layout = registry.Keys
-			}
-			f := newFixture(t, b.layout, b.args...)
-			if !b.empty {
-				f.proper()
-			}
-			if b.do != nil {
-				b.do(f)
-			}
-			found := f.examine()
-			if len(found) != 1 || found[0].Check != b.check || found[0].Severity != b.severity {
-				t.Fatalf("want %s of %s alone, got:%s", b.severity, b.check, texts(found))
-			}
-			for _, part := range b.says {
-				if !strings.Contains(text(found[0]), part) {
-					t.Errorf("%q lacks %q", text(found[0]), part)
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		for name, b := range breakings() {
+			t.Run(b.check+": "+name, func(t *testing.T) {
+				t.Parallel()
+				if b.layout == "" {
+					b.layout = registry.Keys
 				}
-			}
-			if found[0].Rule == "" || found[0].Source == "" || found[0].Remedy == "" {
-				t.Errorf("not all is said: %+v", found[0])
-			}
-		})
+				b.isFound(t, newFixtureOn(t, start, b.layout, b.args...))
+			})
+		}
+	})
+}
+
+// isFound breaks the buffer, and checks that this alone is found.
+func (b breaking) isFound(t *testing.T, f *fixture) {
+	t.Helper()
+	if b.expires && f.rdb.Do(f.ctx(), "HPERSIST", "none", "FIELDS", 1, "f").Err() != nil {
+		t.Skip("fields do not expire on this server")
+	}
+	if !b.empty {
+		f.proper()
+	}
+	if b.do != nil {
+		b.do(f)
+	}
+	found := f.examine()
+	if b.counted && !f.counts() {
+		if len(found) > 0 {
+			t.Errorf("what is not counted cannot be found:%s", texts(found))
+		}
+		return
+	}
+	b.isTheOne(t, found)
+	if found[0].Rule == "" || found[0].Source == "" || found[0].Remedy == "" {
+		t.Errorf("not all is said: %+v", found[0])
+	}
+}
+
+// isTheOne checks that nothing else was found.
+func (b breaking) isTheOne(t *testing.T, found []Finding) {
+	t.Helper()
+	if len(found) != 1 || found[0].Check != b.check || found[0].Severity != b.severity {
+		t.Fatalf("want %s of %s alone, got:%s", b.severity, b.check, texts(found))
+	}
+	for _, part := range b.says {
+		if !strings.Contains(text(found[0]), part) {
+			t.Errorf("%q lacks %q", text(found[0]), part)
+		}
 	}
 }
 
@@ -414,6 +472,38 @@ func TestAnOldServerIsAnError(t *testing.T) {
 }
 
 func versionCheck() Check { return version() }
+
+// TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed: what our own trimming can
+// leave is no finding, and what is not known is said.
+func TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed(t *testing.T) {
+	length := trim.Policy{MaxLength: 100}
+	gone := Stream{Trims: true, Policy: length, Info: buffer.StreamInfo{Type: "stream", Length: 50, Added: 90}}
+	for name, c := range map[string]struct {
+		change func(*Stream)
+		want   Severity
+		says   string
+	}{
+		"shorter than the limit":         {func(*Stream) {}, Warning, ""},
+		"at the limit":                   {func(s *Stream) { s.Info.Length = 100; s.Info.Added = 900 }, OK, "no other trimmer is seen"},
+		"nothing has gone":               {func(s *Stream) { s.Info.Added = 50 }, OK, "no other trimmer is seen"},
+		"limited by age too":             {func(s *Stream) { s.Policy.MaxAge = time.Hour }, OK, "not known of 1 stream"},
+		"memory was short":               {func(s *Stream) { s.Relieved = true }, OK, "not known of 1 stream"},
+		"trimming is off":                {func(s *Stream) { s.Trims = false }, OK, "trimming is off here"},
+		"kept whole, whatever the limit": {func(s *Stream) { s.Policy.KeepAll, s.Relieved = true, true }, Warning, ""},
+		"Redis does not count":           {func(s *Stream) { s.Info.Added = -1 }, OK, "not known: this Redis does not count"},
+	} {
+		check, s := otherTrimmers(), gone
+		c.change(&s)
+		o := &outcome{check: &check, severity: OK}
+		b := Buffer{Server: &Server{Trims: s.Trims}}
+		b.Totals.add(&s)
+		check.stream(&s, o)
+		check.buffer(&b, o)
+		if f := o.finding(); f.Severity != c.want || !strings.Contains(f.Text, c.says) {
+			t.Errorf("%s: %s", name, text(f))
+		}
+	}
+}
 
 func recordings() map[string]breaking {
 	return map[string]breaking{
@@ -461,6 +551,16 @@ func recordings() map[string]breaking {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, nil)
 		}},
+		"another session with its id": {check: "session-twins", severity: Error, says: []string{`"aside" and "tested"`}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+			f.entry("aside", "car-2", "closed", 9, nil)
+		}},
+		"a state that nobody knows": {check: "message-advice", severity: Warning, says: []string{"session_state_unknown"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "running", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
 		"the time in seconds": {check: "session-time", severity: Error, do: func(f *fixture) {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, map[string]any{"lastUpdated": f.now.Unix()})
@@ -477,31 +577,25 @@ func bulk(at time.Time) (data []*pb.StreamData) {
 }
 
 func TestASessionIsCheckedFromItsFirstMessageToItsLast(t *testing.T) {
-	for name, b := range recordings() {
-		t.Run(b.check+": "+name, func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t, registry.Keys).proper()
-			b.do(f)
-			found := f.examineSession("tested")
-			if len(found) != 1 || found[0].Check != b.check || found[0].Severity != b.severity {
-				t.Fatalf("want %s of %s alone, got:%s", b.severity, b.check, texts(found))
-			}
-			for _, part := range b.says {
-				if !strings.Contains(text(found[0]), part) {
-					t.Errorf("%q lacks %q", text(found[0]), part)
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		for name, b := range recordings() {
+			t.Run(b.check+": "+name, func(t *testing.T) {
+				t.Parallel()
+				f := newFixtureOn(t, start, registry.Keys).proper()
+				b.do(f)
+				b.isTheOne(t, f.examineSession("tested"))
+			})
+		}
+		for _, layout := range registry.Layouts() {
+			t.Run("a proper one, "+string(layout), func(t *testing.T) {
+				t.Parallel()
+				f := newFixtureOn(t, start, layout).proper()
+				if found := f.examineSession("car 2: race"); len(found) > 0 {
+					t.Errorf("findings:%s", texts(found))
 				}
-			}
-		})
-	}
-	for _, layout := range registry.Layouts() {
-		t.Run("a proper one, "+string(layout), func(t *testing.T) {
-			t.Parallel()
-			f := newFixture(t, layout).proper()
-			if found := f.examineSession("car 2: race"); len(found) > 0 {
-				t.Errorf("findings:%s", texts(found))
-			}
-		})
-	}
+			})
+		}
+	})
 }
 
 func TestNothingIsWritten(t *testing.T) {

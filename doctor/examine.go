@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 type Options struct {
 	// Connection is the way to Redis, of which nothing secret is shown.
 	Connection redisconn.Connection
+	// Uses are what is enabled, for the rights that it needs.
+	Uses buffer.Uses
 	// Policies and groups are as trimming has them.
 	Policies       trim.Policies
 	RespectGroups  bool
@@ -67,6 +70,7 @@ func (r Report) Count(s Severity) (n int64) {
 // Examine makes every check that is about the buffer as a whole.
 func (d *Doctor) Examine(ctx context.Context) (Report, error) {
 	e := d.newExamination(func(c *Check) bool { return c.ofBuffer() })
+	e.reads = true
 	for _, step := range []struct {
 		doing string
 		do    func(context.Context) error
@@ -85,6 +89,9 @@ func (d *Doctor) Examine(ctx context.Context) (Report, error) {
 			return Report{}, fmt.Errorf("%s: %w", step.doing, err)
 		}
 	}
+	if err := e.nothing(); err != nil {
+		return Report{}, err
+	}
 	e.judgeWhole()
 	return e.report(), nil
 }
@@ -92,6 +99,9 @@ func (d *Doctor) Examine(ctx context.Context) (Report, error) {
 // Glance makes the checks that cost next to nothing.
 func (d *Doctor) Glance(ctx context.Context) (Report, error) {
 	e := d.newExamination(func(c *Check) bool { return c.Glance })
+	for _, o := range e.outcomes {
+		o.rule = ruleOfJobs
+	}
 	if err := e.readServer(ctx); err != nil {
 		return Report{}, err
 	}
@@ -123,6 +133,10 @@ type examination struct {
 	streams  *streamTable
 	samples  *samples
 	sessions *sessionScan
+	// unread are the facts that are not known.
+	unread unread
+	// reads: more is read than in a glance.
+	reads bool
 	// mostStreams ends the scan of the streams; 0 for all.
 	mostStreams int64
 	// registry is read in full.
@@ -130,14 +144,14 @@ type examination struct {
 }
 
 func (d *Doctor) newExamination(wanted func(*Check) bool) *examination {
-	e := &examination{Doctor: d, streams: newStreamTable(), samples: newSamples(), registry: d.b.InFull()}
+	e := &examination{Doctor: d, streams: newStreamTable(), samples: newSamples(), registry: d.b.InFull(), unread: make(unread)}
 	e.sessions = newSessionScan()
 	e.whole.Server, e.whole.Policies = &e.server, d.o.Policies
 	e.whole.Used = make([]bool, len(d.o.Policies.Rules))
 	checks := Checks()
 	for i := range checks {
 		if wanted(&checks[i]) {
-			e.outcomes = append(e.outcomes, &outcome{check: &checks[i], severity: OK})
+			e.outcomes = append(e.outcomes, &outcome{check: &checks[i], rule: ruleOfReader, severity: OK})
 		}
 	}
 	return e
@@ -152,8 +166,10 @@ func (e *examination) judgeWhole() {
 	e.whole.Missing = e.streams.missing()
 	e.whole.Shared = e.sessions.shared(e.streams)
 	e.whole.Totals.Sessions = e.sessions.count
+	e.whole.SizesError = cmp.Or(e.unread[factTime], e.unread[factStreams], e.unread[factSizes])
+	e.whole.SessionsError = e.unread[factSessions]
 	for _, o := range e.outcomes {
-		if o.check.buffer != nil {
+		if o.check.buffer != nil && e.unread.lacks(o.check) == nil {
 			o.check.buffer(&e.whole, o)
 		}
 	}
@@ -161,7 +177,7 @@ func (e *examination) judgeWhole() {
 
 func (e *examination) judgeStream(s *Stream) {
 	for _, o := range e.outcomes {
-		if o.check.stream != nil {
+		if o.check.stream != nil && e.unread.lacks(o.check) == nil {
 			o.check.stream(s, o)
 		}
 	}
@@ -169,7 +185,7 @@ func (e *examination) judgeStream(s *Stream) {
 
 func (e *examination) judgeSession(s *Session) {
 	for _, o := range e.outcomes {
-		if o.check.session != nil {
+		if o.check.session != nil && e.unread.lacks(o.check) == nil {
 			o.check.session(s, o)
 		}
 	}
@@ -177,10 +193,35 @@ func (e *examination) judgeSession(s *Session) {
 
 func (e *examination) judgeSample(s *Sample) {
 	for _, o := range e.outcomes {
-		if o.check.sample != nil {
+		if o.check.sample != nil && e.unread.lacks(o.check) == nil {
 			o.check.sample(s, o)
 		}
 	}
+}
+
+// nothing is the reason why nothing could be asked, nil if something could.
+func (e *examination) nothing() error {
+	for f := range facts {
+		if !isDenied(e.unread[f]) && e.asked(f) {
+			return nil
+		}
+	}
+	return e.unread[factTime]
+}
+
+// asked reports whether a fact was to be read even where others could not be.
+func (e *examination) asked(f fact) bool {
+	switch f {
+	case factSizes, factGroups, factJSONs, factExpiry, factMessages, factAttended:
+		return false
+	case factDatabases:
+		return e.server.Mode != "cluster"
+	case factNodeLimits:
+		return e.server.Trims
+	case factLease:
+		return e.server.Leases
+	}
+	return true
 }
 
 // report puts the findings into their groups.
@@ -188,9 +229,16 @@ func (e *examination) report() Report {
 	var r Report
 	for _, group := range Groups() {
 		for _, o := range e.outcomes {
-			if o.check.Group == group {
-				r.Findings = append(r.Findings, o.finding())
+			if o.check.Group != group {
+				continue
 			}
+			if err := e.unread.lacks(o.check); err != nil {
+				o.unknown(err)
+			}
+			if o.check.ID == "rights" && e.unread[factRights] != nil && e.unread.anyDenied() {
+				o.worsen(Error) // some are missing, if not known which
+			}
+			r.Findings = append(r.Findings, o.finding())
 		}
 	}
 	return r

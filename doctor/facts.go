@@ -11,7 +11,8 @@ import (
 )
 
 // Server is what is known of Redis, of the way to it, and of our own few keys.
-// Where a part could not be read, the error beside it says why.
+// Where a part could not be read, the checks that need it are not made; those that
+// can do without it have an error beside it.
 type Server struct {
 	redisconn.Server
 	// Target is where Redis is, without any secret.
@@ -25,25 +26,31 @@ type Server struct {
 	// RoundTrip is the quickest of a few.
 	RoundTrip time.Duration
 
-	// Databases are how many keys each has; Names and Sessions, whether this one
-	// has stream names and sessions.
+	// Databases are how many keys each has; Streams, how many names this one has.
 	Databases      map[int]int64
 	DatabasesError error
 	Streams        int64
+	// OwnKeys are keys of ours, and Absence says where was looked if there is no
+	// stream; they are asked for then only.
+	OwnKeys int64
+	Absence string
 
-	Nodes      []buffer.NodeState
-	NodesError error
+	Nodes []buffer.NodeState
+	// NodeLimits are known where something is trimmed.
 	NodeLimits buffer.NodeLimits
+	Trims      bool
+
+	// MissingRights are words of an ACL rule that the Redis user lacks for what is
+	// enabled, and MissingToRead those that an examination needs beside them.
+	MissingRights, MissingToRead []string
 
 	Instances      []buffer.Instance
 	InstancesError error
 	// Leases says that instances share the work by a lease.
-	Leases     bool
-	Lease      buffer.LeaseState
-	LeaseError error
+	Leases bool
+	Lease  buffer.LeaseState
 	// Unusable are our own keys that hold another type.
-	Unusable      []string
-	UnusableError error
+	Unusable []string
 }
 
 // Stream is a name in the set of streams.
@@ -59,6 +66,9 @@ type Stream struct {
 	// Bytes that its key takes, 0 if Redis does not say.
 	Bytes  int64
 	Policy trim.Policy
+	// Trims: streams are trimmed here. Relieved: they may keep less than their
+	// policy where memory is short.
+	Trims, Relieved bool
 	// Floor is what a consumer group needs, where that was asked.
 	Floor buffer.GroupFloor
 }
@@ -127,9 +137,8 @@ type Buffer struct {
 	Now    time.Time
 	// Missing are listed names without a key that no session names; Unlisted are
 	// streams that neither the set nor a session names, out of so many.
-	Missing       []string
-	Unlisted      []string
-	UnlistedError error
+	Missing  []string
+	Unlisted []string
 	// Shared are streams that many sessions name at once.
 	Shared []Shared
 	// Twins are sessions that share a stream and an id.
@@ -137,10 +146,14 @@ type Buffer struct {
 	// Attended are sessions whose messages were looked for.
 	Attended []Attended
 
-	// Counter is what the counter holds.
-	Counter      string
-	HasCounter   bool
-	CounterError error
+	// SizesError says why it is not known what streams take, and SessionsError why
+	// not whether there are sessions.
+	SizesError, SessionsError error
+
+	// Counter is what the counter holds; it may be no String.
+	Counter        string
+	HasCounter     bool
+	CounterIsOther bool
 	// LargestID is the largest stream session id, of LargestOf; HasID if there is one.
 	LargestID uint64
 	LargestOf string
@@ -154,7 +167,7 @@ type Buffer struct {
 
 // Totals are sums over all streams.
 type Totals struct {
-	Streams, Sessions int64
+	Streams, Sessions, Entries int64
 	// Bytes that the streams take, and BytesPerSecond that come.
 	Bytes, BytesPerSecond float64
 	// AtLimits is what they take once each is at its limit; Endless says how many
@@ -166,6 +179,9 @@ type Totals struct {
 	// Least is the stream that covers the least time.
 	Least         string
 	LeastCoverage time.Duration
+	// Uncounted are streams of which Redis does not say how many entries have gone,
+	// and LimitedByMore those whose length alone does not say who removed them.
+	Uncounted, LimitedByMore int64
 }
 
 // Shared is a stream and how many live sessions name it.

@@ -34,11 +34,15 @@ type Finding struct {
 
 // outcome gathers what one check finds.
 type outcome struct {
-	check    *Check
+	check *Check
+	// rule is the command that prints the rights that it needs.
+	rule     string
 	severity Severity
 	text     string
 	count    int64
 	examples []Example
+	// remedy is what to do where it is not that of the check.
+	remedy string
 	// seen are a few names that were counted: a scan may come upon one twice.
 	seen map[string]bool
 }
@@ -71,10 +75,24 @@ func (o *outcome) says(s Severity, format string, args ...any) {
 	o.text = fmt.Sprintf(format, args...)
 }
 
-// unknown says why a check could not be made.
+// unknown says why a check could not be made, unless something was found all the
+// same. Nothing is to be done about the rule then, but about the reason.
 func (o *outcome) unknown(err error) {
+	if o.severity != OK {
+		return
+	}
 	o.says(Advice, "not known: %v", err)
+	o.remedy = "See why Redis does not tell, and run doctor again."
+	if isDenied(err) {
+		o.remedy = "Grant the Redis user the right: " + o.rule + " prints all that are needed here."
+	}
 }
+
+// The commands that print what the daemon and what the doctor need.
+const (
+	ruleOfJobs   = "streamkeeper acl"
+	ruleOfReader = "streamkeeper acl --read-only"
+)
 
 func (o *outcome) worsen(s Severity) {
 	if s.rank() > o.severity.rank() {
@@ -90,6 +108,8 @@ func (o *outcome) finding() Finding {
 		Rule: c.Rule, Source: c.Source, Remedy: c.Remedy,
 	}
 	switch {
+	case o.remedy != "":
+		f.Remedy = o.remedy
 	case o.count > 0:
 		f.Text = human.Plural(o.count, c.Noun) + " " + c.Found
 	case f.Text == "":

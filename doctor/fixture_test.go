@@ -26,6 +26,7 @@ import (
 // the settings it is examined with. A case breaks one thing of it.
 type fixture struct {
 	t      *testing.T
+	starts redistest.StartFunc
 	server *redistest.Server
 	rdb    *redis.Client
 	layout registry.Layout
@@ -34,6 +35,8 @@ type fixture struct {
 	doctor Options
 	// entries were appended.
 	entries int
+	// lasting: fields of the Hash do not expire.
+	lasting bool
 }
 
 // properServer are the arguments of a server that has what it should.
@@ -43,18 +46,32 @@ func properServer() []string {
 
 func newFixture(t *testing.T, layout registry.Layout, args ...string) *fixture {
 	t.Helper()
+	return newFixtureOn(t, redistest.Start, layout, args...)
+}
+
+// newFixtureOn is [newFixture] on a server of another version.
+func newFixtureOn(t *testing.T, start redistest.StartFunc, layout registry.Layout, args ...string) *fixture {
+	t.Helper()
 	if args == nil {
 		args = properServer()
 	}
-	f := &fixture{t: t, server: redistest.Start(t, args...), layout: layout}
+	f := &fixture{t: t, starts: start, server: start(t, args...), layout: layout}
 	f.rdb = f.server.Client
 	f.now = must(f.rdb.Time(f.ctx()).Result())
 	f.buffer = buffer.Options{Connection: redisconn.Connection{URL: f.server.URL()}, ReadOnly: true}
 	f.doctor = Options{
+		Uses:     buffer.Uses{Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: buffer.DefaultNames},
 		Policies: trim.Policies{Default: trim.Policy{MaxLength: trim.DefaultMaxLength}},
 		Limits:   cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
 	}
 	return f
+}
+
+// counts reports whether the server knows how many entries have gone.
+func (f *fixture) counts() bool {
+	f.t.Helper()
+	info := must(f.rdb.InfoMap(f.ctx(), "server").Result())
+	return !strings.HasPrefix(info["Server"]["redis_version"], "6.")
 }
 
 func (f *fixture) ctx() context.Context { return f.t.Context() }
@@ -183,9 +200,23 @@ func (f *fixture) entry(identity, stream, state string, id any, changes map[stri
 	case registry.Fields:
 		for name, value := range fields {
 			f.do("HSET", "sessions", identity+":"+name, value)
+			f.expireField(identity + ":" + name)
 		}
 	case registry.Object:
 		f.do("HSET", "sessions", identity, must(json.Marshal(fields)))
+		f.expireField(identity)
+	}
+}
+
+// expireField has a field of the Hash expire, where the server can do that.
+func (f *fixture) expireField(field string) {
+	f.t.Helper()
+	if f.lasting {
+		return
+	}
+	err := f.rdb.Do(f.ctx(), "HEXPIRE", "sessions", 86400, "FIELDS", 1, field).Err()
+	if err != nil && !strings.Contains(err.Error(), "unknown command") {
+		f.t.Fatal(err)
 	}
 }
 

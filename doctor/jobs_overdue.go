@@ -10,6 +10,7 @@ import (
 func jobsOverdue() Check {
 	return Check{
 		ID: "jobs-overdue", Group: Ourselves, Glance: true,
+		needs:  []fact{factTime, factInstances},
 		Rule:   "Each job of the instance that leads has gone well within its last three scheduled times.",
 		Source: fromOurs,
 		Remedy: "See the last error of the job on the status page, or in the log.",

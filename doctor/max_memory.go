@@ -6,14 +6,11 @@ import "github.com/streamkeeper/streamkeeper/internal/human"
 func maxMemory() Check {
 	return Check{
 		ID: "maxmemory", Group: Redis, Glance: true,
+		needs:  []fact{factNodes},
 		Rule:   "Redis has a maxmemory: without one the system ends Redis when the machine's memory is full, and all that is buffered is gone.",
 		Source: fromRedis,
 		Remedy: "CONFIG SET maxmemory, and in redis.conf: about three quarters of what the machine or the container has.",
 		server: func(s *Server, o *outcome) {
-			if s.NodesError != nil {
-				o.unknown(s.NodesError)
-				return
-			}
 			least := int64(0)
 			for _, n := range s.Nodes {
 				if n.Limit == 0 {

@@ -17,6 +17,7 @@ const (
 func memory() Check {
 	return Check{
 		ID: "memory", Group: Redis, Glance: true,
+		needs:  []fact{factNodes},
 		Rule:   "Redis's memory is well below maxmemory, and grows towards an end: at maxmemory producers' writes are refused.",
 		Source: fromRedis,
 		Remedy: "Raise maxmemory, or keep less: see retention-afforded for a policy. TRIM_PRESSURE tightens it by itself.",
@@ -28,7 +29,7 @@ func memory() Check {
 					fullest = n
 				}
 			}
-			if s.NodesError != nil || fullest.Limit == 0 {
+			if fullest.Limit == 0 {
 				return // maxmemory says so
 			}
 			severity := OK
@@ -42,6 +43,10 @@ func memory() Check {
 		buffer: func(b *Buffer, o *outcome) {
 			used, limit := b.Server.memory()
 			if limit == 0 || o.severity != OK {
+				return
+			}
+			if b.SizesError != nil {
+				o.unknown(b.SizesError)
 				return
 			}
 			free := limit*tightMemory - used

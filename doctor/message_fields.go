@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/streamkeeper/streamkeeper/inspect"
 )
@@ -31,10 +32,15 @@ func isFieldFault(r inspect.Reason) bool {
 // nameOf is what a message is called.
 func nameOf(m inspect.Message) string { return m.Stream + " " + m.ID.String() }
 
-// wordsOf says what is wrong with a message.
+// wordsOf says what is wrong with a message: the reasons, and where.
 func wordsOf(m inspect.Message) string {
-	if m.Detail != nil {
-		return m.Detail.Short
+	reasons := make([]string, len(m.Reasons))
+	for i, r := range m.Reasons {
+		reasons[i] = string(r)
 	}
-	return ""
+	words := strings.Join(reasons, ", ")
+	if m.Detail != nil && m.Detail.Short != "" {
+		words += ": " + m.Detail.Short
+	}
+	return words
 }

@@ -7,6 +7,7 @@ const maxRate = 50
 func messageRate() Check {
 	return Check{
 		ID: "message-rate", Group: Messages,
+		needs:  []fact{factSessions},
 		Rule:   "Bursts come at about 10 Hz a session.",
 		Source: fromStreaming,
 		Remedy: "Gather a tenth of a second of data in one burst.",

@@ -4,6 +4,7 @@ package doctor
 func messageSession() Check {
 	return Check{
 		ID: "message-session", Group: Messages,
+		needs:  []fact{factSessions},
 		Rule:   "The id of a message is the streamSessionId of a session that is registered: readers find messages through it.",
 		Source: fromStreaming,
 		Remedy: "Write the entry of the session before its first message. An entry that has expired while messages arrive was not updated.",

@@ -4,6 +4,7 @@ package doctor
 func persistence() Check {
 	return Check{
 		ID: "persistence", Group: Redis, Glance: true,
+		needs:  []fact{factNodes},
 		Rule:   "Redis can save its data: where that fails it may refuse every write (MISCONF).",
 		Source: fromRedis,
 		Remedy: "See Redis's log: mostly the disk is full, or its folder cannot be written to.",
@@ -13,9 +14,6 @@ func persistence() Check {
 				if n.Unsaved != "" {
 					o.says(Error, "failed: %s%s", n.Unsaved, of(n.Node))
 				}
-			}
-			if s.NodesError != nil {
-				o.unknown(s.NodesError)
 			}
 		},
 	}

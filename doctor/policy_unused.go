@@ -4,6 +4,7 @@ package doctor
 func policyUnused() Check {
 	return Check{
 		ID: "policy-unused", Group: Retention,
+		needs:  []fact{factStreams},
 		Rule:   "Each rule of TRIM_POLICIES matches a stream.",
 		Source: fromOurs,
 		Remedy: "Correct the pattern (it is that of the name, without the prefix of the key), or take the rule out.",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // Bounds of what is read of messages.
@@ -73,7 +74,10 @@ func (e *examination) readMessages(ctx context.Context) error {
 	if isBroken(err) || ctx.Err() != nil {
 		return err
 	}
-	return nil // a stream that went meanwhile
+	if isDenied(err) { // else a stream that went meanwhile
+		e.unread.note(factMessages, err)
+	}
+	return nil
 }
 
 // sessionNumber is a stream session id as a number.
@@ -126,12 +130,18 @@ func (e *examination) readAttended(ctx context.Context) error {
 			}
 			var err error
 			if look, err = e.lookAt(ctx, a.Session.Stream); err != nil {
-				return err
+				if !e.unread.note(factAttended, err) {
+					return err
+				}
+				return nil
 			}
 			left -= look.Messages
 			looks[a.Session.Stream] = look
 		}
 		if look.Err != nil {
+			if redisconn.ClassOf(look.Err) != redisconn.ClassWrongType { // stream-type says so
+				e.unread.note(factAttended, look.Err)
+			}
 			continue
 		}
 		a.take(look)

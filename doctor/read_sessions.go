@@ -39,20 +39,18 @@ const (
 
 // readSessions looks at every session.
 func (e *examination) readSessions(ctx context.Context) error {
-	return e.registry.WalkSessions(ctx, func(page []registry.Session) error { return e.sessionPage(ctx, page) })
+	err := e.registry.WalkSessions(ctx, func(page []registry.Session) error { return e.sessionPage(ctx, page) })
+	if isDenied(err) && e.unread.note(factSessions, err) {
+		return nil
+	}
+	return err
 }
 
 func (e *examination) sessionPage(ctx context.Context, page []registry.Session) error {
 	page = slices.DeleteFunc(page, func(s registry.Session) bool { return s.HasStream && !e.b.Owns(s.Stream) })
 	sampled := e.sessions.sample(page)
-	jsons, err := e.registry.SessionJSONs(ctx, page[:sampled])
+	jsons, lasting, err := e.readMore(ctx, page[:sampled])
 	if err != nil {
-		return err
-	}
-	lasting, err := e.registry.Lasting(ctx, page[:sampled])
-	if redisconn.ClassOf(err) == redisconn.ClassAuth {
-		lasting = make([]bool, sampled)
-	} else if err != nil {
 		return err
 	}
 	for i := range page {
@@ -71,6 +69,31 @@ func (e *examination) sessionPage(ctx context.Context, page []registry.Session) 
 		}
 	}
 	return nil
+}
+
+// readMore reads what is looked at of a sample; what is denied is not asked for
+// again.
+func (e *examination) readMore(ctx context.Context, page []registry.Session) (jsons []string, lasting []bool, err error) {
+	jsons, lasting = make([]string, len(page)), make([]bool, len(page))
+	if e.unread[factJSONs] == nil {
+		found, err := e.registry.SessionJSONs(ctx, page)
+		switch {
+		case err == nil:
+			jsons = found
+		case !isDenied(err) || !e.unread.note(factJSONs, err):
+			return nil, nil, err
+		}
+	}
+	if e.unread[factExpiry] == nil {
+		found, err := e.registry.Lasting(ctx, page)
+		switch {
+		case err == nil:
+			lasting = found
+		case !isDenied(err) || !e.unread.note(factExpiry, err):
+			return nil, nil, err
+		}
+	}
+	return jsons, lasting, nil
 }
 
 // sample says how many sessions of a page are looked at more closely: the scan
@@ -160,9 +183,14 @@ func (c *sessionScan) shared(streams *streamTable) []Shared {
 // readCounter reads the counter after the sessions: a session that comes
 // meanwhile raises it first.
 func (e *examination) readCounter(ctx context.Context) error {
-	e.whole.Counter, e.whole.HasCounter, e.whole.CounterError = e.b.Counter(ctx)
-	if isBroken(e.whole.CounterError) {
-		return e.whole.CounterError
+	var err error
+	e.whole.Counter, e.whole.HasCounter, err = e.b.Counter(ctx)
+	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
+		e.whole.CounterIsOther = true
+		return nil
+	}
+	if !e.unread.note(factCounter, err) {
+		return err
 	}
 	return nil
 }
@@ -208,11 +236,38 @@ func (p *pairs) repeated() map[uint64]bool {
 	return found
 }
 
+// twinsOf finds the sessions that share the stream and the id of one, itself among
+// them.
+func (e *examination) twinsOf(ctx context.Context, one *Session) (Twins, error) {
+	id, ok := sessionNumber(one.ID)
+	twins := Twins{Stream: one.Stream, ID: strconv.FormatUint(id, 10)}
+	if !ok || !one.HasStream || one.Foreign {
+		return twins, nil
+	}
+	err := e.registry.WalkSessions(ctx, func(page []registry.Session) error {
+		for _, s := range page {
+			if other, ok := sessionNumber(s.ID); ok && other == id && s.HasStream && s.Stream == one.Stream && !s.Foreign {
+				twins.add(s.Identity)
+			}
+		}
+		return nil
+	})
+	slices.Sort(twins.Identities)
+	return twins, err
+}
+
+// add notes one session more, the first few.
+func (t *Twins) add(identity string) {
+	if len(t.Identities) < maxExamples && !slices.Contains(t.Identities, identity) {
+		t.Identities = append(t.Identities, strings.Clone(identity))
+	}
+}
+
 // readTwins finds, in a second scan, which sessions share a stream and an id. A
 // scan may come upon a session twice, so most often there are none.
 func (e *examination) readTwins(ctx context.Context) error {
 	repeated := e.sessions.pairs.repeated()
-	if len(repeated) == 0 {
+	if _, denied := e.unread[factSessions]; denied || len(repeated) == 0 {
 		return nil
 	}
 	found := make(map[uint64]*Twins)
@@ -231,9 +286,7 @@ func (e *examination) readTwins(ctx context.Context) error {
 				t = &Twins{Stream: strings.Clone(s.Stream), ID: strconv.FormatUint(id, 10)}
 				found[hash] = t
 			}
-			if len(t.Identities) < maxExamples && !slices.Contains(t.Identities, s.Identity) {
-				t.Identities = append(t.Identities, strings.Clone(s.Identity))
-			}
+			t.add(s.Identity)
 		}
 		return nil
 	})

@@ -66,6 +66,9 @@ func (e *examination) readStreams(ctx context.Context) error {
 		}
 		return nil
 	}
+	if isDenied(err) && e.unread.note(factStreams, err) {
+		return nil
+	}
 	return err
 }
 
@@ -77,13 +80,20 @@ func (e *examination) streamPage(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	sizes, err := e.b.Sizes(ctx, names)
-	if err != nil {
-		return err
+	sizes := make([]int64, len(names))
+	if e.unread[factSizes] == nil {
+		found, err := e.b.StreamMemory(ctx, names, infos)
+		switch {
+		case err == nil:
+			sizes = found
+		case !isDenied(err) || !e.unread.note(factSizes, err):
+			return err
+		}
 	}
 	for i, name := range names {
 		s := Stream{
 			Name: name, Prefix: e.b.Names().StreamPrefix, Now: e.now, Info: infos[i], Bytes: sizes[i], Policy: e.o.Policies.For(name),
+			Trims: e.o.Uses.Trim, Relieved: e.o.Uses.Pressure,
 		}
 		if err := e.askFurther(ctx, &s); err != nil {
 			return err
@@ -104,12 +114,15 @@ func (e *examination) askFurther(ctx context.Context, s *Stream) error {
 		}
 		s.Behind = infos[0].Type
 	}
-	if limit := s.Policy.LengthLimit(); e.o.RespectGroups && limit > 0 && s.Info.Length > limit {
+	if limit := s.Policy.LengthLimit(); e.o.RespectGroups && limit > 0 && s.Info.Length > limit && e.unread[factGroups] == nil {
 		floors, err := e.b.GroupFloors(ctx, []string{s.Name}, buffer.GroupGuard{IdleAfter: e.o.GroupIdleAfter})
-		if err != nil {
+		switch {
+		case err == nil:
+			s.Floor = floors[0]
+			e.unread.note(factGroups, s.Floor.Err)
+		case !isDenied(err) || !e.unread.note(factGroups, err):
 			return err
 		}
-		s.Floor = floors[0]
 	}
 	return nil
 }
@@ -137,7 +150,14 @@ func (e *examination) noteStream(s *Stream) {
 // add sums up one stream more.
 func (t *Totals) add(s *Stream) {
 	t.Streams++
+	t.Entries += s.Info.Length
 	t.Bytes += float64(s.Bytes)
+	if s.Info.Exists() && s.Info.Added < 0 {
+		t.Uncounted++
+	}
+	if !s.Policy.KeepsAll() && s.limitedByMore() {
+		t.LimitedByMore++
+	}
 	rate := 0.0
 	if s.Flows(flowing) {
 		rate = s.Rate()
@@ -182,7 +202,7 @@ const flowing = 10 * time.Minute
 // readUnlisted scans the keyspace for streams that neither the set of streams nor
 // a session names.
 func (e *examination) readUnlisted(ctx context.Context) error {
-	e.whole.UnlistedError = e.b.WalkStreamKeys(ctx, func(names []string) error {
+	err := e.b.WalkStreamKeys(ctx, func(names []string) error {
 		for _, name := range names {
 			hash := e.streams.hash(name)
 			_, listed := e.streams.notes[hash]
@@ -197,11 +217,8 @@ func (e *examination) readUnlisted(ctx context.Context) error {
 		}
 		return nil
 	})
-	if errors.Is(e.whole.UnlistedError, errEnough) {
-		e.whole.UnlistedError = nil
+	if errors.Is(err, errEnough) || e.unread.note(factUnlisted, err) {
+		return nil
 	}
-	if isBroken(e.whole.UnlistedError) {
-		return e.whole.UnlistedError
-	}
-	return nil
+	return err
 }

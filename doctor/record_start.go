@@ -6,7 +6,7 @@ func recordStart() Check {
 		ID: "record-start", Group: Sessions,
 		Rule:   "A session begins with its Session JSON: readers wait for it. It has the identity of the entry.",
 		Source: fromStreaming,
-		Remedy: "Stream the Session JSON in the first message, and again whenever it changes.",
+		Remedy: "Stream the Session JSON in the first message, and again whenever it changes. If another session takes the same id (session-twins), its messages are among these.",
 		Noun:   "message", Found: "whose Session JSON has another identity", Good: "the session begins with its Session JSON",
 		recording: func(r *Recording, o *outcome) {
 			for _, e := range r.Strangers {

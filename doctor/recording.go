@@ -38,6 +38,8 @@ type Recording struct {
 	// RangeFrom and RangeTo are the last time range, if HasRange.
 	RangeFrom, RangeTo int64
 	HasRange           bool
+	// Twins are the session and others of its stream that have its id.
+	Twins Twins
 	// Disorder are messages in which the data of a channel goes back in time, and
 	// Unlikely those with a time that is none in nanoseconds.
 	Disorder, Unlikely []Example
@@ -72,6 +74,9 @@ func (d *Doctor) ExamineSession(ctx context.Context, identity string) (Report, e
 	}
 	sample := &Sample{Stream: r.Stream, Sessions: 1}
 	if err := e.record(ctx, r, sample); err != nil {
+		return Report{}, err
+	}
+	if r.Twins, err = e.twinsOf(ctx, r.Session); err != nil {
 		return Report{}, err
 	}
 	// Messages come from this session alone, whoever else uses the stream.
@@ -112,8 +117,12 @@ func (e *examination) find(ctx context.Context, identity string) (*Recording, er
 		return nil, err
 	}
 	s.JSON = jsons[0]
-	if lasting, err := e.registry.Lasting(ctx, []registry.Session{*found}); err == nil {
+	lasting, err := e.registry.Lasting(ctx, []registry.Session{*found})
+	switch {
+	case err == nil:
 		s.Lasting = lasting[0]
+	case !e.unread.note(factExpiry, err):
+		return nil, err
 	}
 	r := &Recording{Session: s, Stream: Stream{Name: s.Stream, Prefix: s.Prefix, Now: e.now, Policy: e.o.Policies.For(s.Stream)}}
 	if !s.HasStream {

@@ -10,6 +10,7 @@ import (
 func retentionAfforded() Check {
 	return Check{
 		ID: "retention-afforded", Group: Retention,
+		needs:  []fact{factTime, factNodes, factStreams, factSizes},
 		Rule:   "Retention fits into maxmemory at the present rate.",
 		Source: fromOurs,
 		Remedy: "Copy the policy into TRIM_POLICIES, or a shorter one. It leaves a fifth of maxmemory for what else Redis holds.",
@@ -19,7 +20,9 @@ func retentionAfforded() Check {
 			room := limit*tightMemory - (used - t.Bytes)
 			switch {
 			case limit == 0:
-				o.says(OK, "not known: maxmemory is not set, or may not be asked for")
+				o.says(OK, "not known: maxmemory is not set")
+			case t.Bytes == 0 && t.Entries > 0:
+				o.says(OK, "not known: Redis does not say what streams take (MEMORY USAGE)")
 			case t.BytesPerSecond <= 0:
 				o.says(OK, "not known: nothing flows")
 			case room <= 0:

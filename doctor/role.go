@@ -8,7 +8,11 @@ func role() Check {
 		Source: fromOurs,
 		Remedy: "Name the master in REDIS_URL, or the Sentinels (?master_name=…), which know it.",
 		server: func(s *Server, o *outcome) {
-			if s.Role != "" && s.Role != "master" {
+			if s.Role == "" {
+				o.says(Advice, "not known: the server does not say what it is")
+				return
+			}
+			if s.Role != "master" {
 				o.says(Error, "the server is a %s", s.Role)
 				return
 			}

@@ -9,6 +9,7 @@ import (
 func sessionClosed() Check {
 	return Check{
 		ID: "session-closed", Group: Sessions,
+		needs:  []fact{factStreams, factJSONs, factAttended},
 		Rule:   "A session that ends is closed: its last Session JSON has the state closed, or another of those that mean it.",
 		Source: fromModel,
 		Remedy: "Stream a last Session JSON with the state closed, and write it to the entry. CLEANUP_ABANDON_AFTER marks those whose producer cannot.",

@@ -4,6 +4,7 @@ package doctor
 func sessionExpiry() Check {
 	return Check{
 		ID: "session-expiry", Group: Sessions,
+		needs:  []fact{factExpiry},
 		Rule:   "Entries expire by themselves after a reasonable interval, where Redis can do that: a key can, a field of a Hash from Redis 7.4 on.",
 		Source: fromStreaming,
 		Remedy: "EXPIRE sessions:<identity> 86400 with each update; of one Hash, HEXPIRE the fields after each HSET. Clean-up removes what does not expire.",

@@ -10,6 +10,7 @@ import (
 func sessionIdentity() Check {
 	return Check{
 		ID: "session-identity", Group: Sessions,
+		needs:  []fact{factJSONs},
 		Rule:   "The identity in the Session JSON is the key of the entry.",
 		Source: fromStreaming,
 		Remedy: "Use the Session JSON's identity as the key of the entry.",

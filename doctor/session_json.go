@@ -9,6 +9,7 @@ const grace = time.Minute
 func sessionJSON() Check {
 	return Check{
 		ID: "session-json", Group: Sessions,
+		needs:  []fact{factJSONs},
 		Rule:   "The entry has the latest Session JSON in json: without it the session is not ready to be streamed.",
 		Source: fromStreaming,
 		Remedy: "Write json with every Session JSON that is streamed, the first one at the start. An entry without it is also what an update leaves of a session that had expired.",

@@ -6,6 +6,7 @@ import "github.com/streamkeeper/streamkeeper/burst"
 func sessionJSONValid() Check {
 	return Check{
 		ID: "session-json-valid", Group: Sessions,
+		needs:  []fact{factJSONs},
 		Rule:   "json is a JSON object, in UTF-8.",
 		Source: fromModel,
 		Remedy: "Write what the burst with the Session JSON holds, unchanged.",

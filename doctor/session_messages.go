@@ -10,6 +10,7 @@ import (
 func sessionMessages() Check {
 	return Check{
 		ID: "session-messages", Group: Sessions,
+		needs:  []fact{factTime, factStreams, factSessions, factJSONs, factAttended},
 		Rule:   "The messages of a session carry its streamSessionId in their field id, on the stream that it names.",
 		Source: fromStreaming,
 		Remedy: "Write the same number to both, and append to the stream that streamName names.",

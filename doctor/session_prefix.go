@@ -6,6 +6,7 @@ import "strconv"
 func sessionPrefix() Check {
 	return Check{
 		ID: "session-prefix", Group: Sessions,
+		needs:  []fact{factStreams},
 		Rule:   "streamName is the stream's name without the prefix of its key.",
 		Source: fromStreaming,
 		Remedy: "Write the name that is in the set streams: car-7, not stream:car-7.",

@@ -17,7 +17,7 @@ func sessionRange() Check {
 		ID: "session-range", Group: Sessions,
 		Rule:   "tStart and tEnd come as a pair: the earliest and the latest time of the data, in nanoseconds since 1970.",
 		Source: fromStreaming,
-		Remedy: "Write both with each time range that is streamed: milliseconds × 1 000 000, .NET ticks since 1970 × 100.",
+		Remedy: "Write both with each time range that is streamed: milliseconds × 1 000 000, .NET ticks since 1970 × 100. Leave both out while there is no data; NaN is no time.",
 		Noun:   "session", Found: "whose tStart and tEnd are no time range in nanoseconds", Good: "time ranges are in nanoseconds",
 		session: func(s *Session, o *outcome) {
 			if fault := rangeFault(s); fault != "" && !s.unreadable() {

@@ -6,6 +6,7 @@ import "github.com/streamkeeper/streamkeeper/burst"
 func sessionState() Check {
 	return Check{
 		ID: "session-state", Group: Sessions,
+		needs:  []fact{factJSONs},
 		Rule:   "The Session JSON has a state: unknown, waiting, open, closed, truncated, failed or abandoned.",
 		Source: fromModel,
 		Remedy: "Write one of them; closed when the session ends.",

@@ -9,6 +9,7 @@ import (
 func sessionStream() Check {
 	return Check{
 		ID: "session-stream", Group: Sessions,
+		needs:  []fact{factStreams},
 		Rule:   "streamName is a name in the set streams: readers know of no other streams.",
 		Source: fromStreaming,
 		Remedy: "SADD streams <streamName> before the first message, and again after a restart: clean-up takes the name of a dead stream out.",

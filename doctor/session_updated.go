@@ -6,6 +6,7 @@ import "github.com/streamkeeper/streamkeeper/internal/human"
 func sessionUpdated() Check {
 	return Check{
 		ID: "session-updated", Group: Sessions,
+		needs:  []fact{factTime, factStreams, factSessions, factAttended},
 		Rule:   "While messages arrive, lastUpdated is written often: at least every half of CLEANUP_EXPIRE_AFTER.",
 		Source: fromStreaming,
 		Remedy: "Update the entry with each time range that is streamed, or at least once a minute.",

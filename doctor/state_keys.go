@@ -4,6 +4,7 @@ package doctor
 func stateKeys() Check {
 	return Check{
 		ID: "state-keys", Group: Ourselves, Glance: true,
+		needs:  []fact{factState},
 		Rule:   "The keys under STATE_PREFIX are ours alone.",
 		Source: fromOurs,
 		Remedy: "Remove the key, or choose another STATE_PREFIX: what it is for is not remembered meanwhile.",
@@ -11,9 +12,6 @@ func stateKeys() Check {
 		server: func(s *Server, o *outcome) {
 			for _, key := range s.Unusable {
 				o.found(Warning, key, "")
-			}
-			if s.UnusableError != nil {
-				o.unknown(s.UnusableError)
 			}
 		},
 	}

@@ -4,6 +4,7 @@ package doctor
 func streamMissing() Check {
 	return Check{
 		ID: "stream-missing", Group: Streams,
+		needs:  []fact{factStreams, factSessions},
 		Rule:   "A name in the set streams is that of a stream.",
 		Source: fromStreaming,
 		Remedy: "Nothing, if the stream was just listed. Clean-up drops a name that no session names after CLEANUP_RETIRE_AFTER.",

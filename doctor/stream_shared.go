@@ -9,6 +9,7 @@ const manySessions = 10
 func streamShared() Check {
 	return Check{
 		ID: "stream-shared", Group: Streams,
+		needs:  []fact{factTime, factStreams, factSessions},
 		Rule:   "A stream carries few sessions at once: who wants one of them is sent all.",
 		Source: fromStreaming,
 		Remedy: "Use a stream for each car, or each source.",

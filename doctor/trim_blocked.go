@@ -6,6 +6,7 @@ import "strconv"
 func trimBlocked() Check {
 	return Check{
 		ID: "trim-blocked", Group: Retention,
+		needs:  []fact{factGroups},
 		Rule:   "Streams stay within their limits, but for the rest of a macro node.",
 		Source: fromOurs,
 		Remedy: "Let the group's consumers read and acknowledge, or XGROUP DESTROY it; TRIM_GROUP_IDLE_AFTER ends its protection. streamkeeper plan says more of each stream.",

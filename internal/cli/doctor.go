@@ -47,7 +47,7 @@ const tidyPercent = 100
 // doctorOptions are what the settings say to the doctor.
 func doctorOptions(o Options) doctor.Options {
 	return doctor.Options{
-		Connection: o.Buffer.Connection, Policies: o.Jobs.Trim.Policies,
+		Connection: o.Buffer.Connection, Uses: uses(o), Policies: o.Jobs.Trim.Policies,
 		RespectGroups: o.Jobs.Trim.RespectGroups, GroupIdleAfter: o.Jobs.Trim.GroupIdleAfter,
 		Limits: o.Jobs.Cleanup.Limits, Inspect: o.Jobs.Inspect.Options, Leases: o.LeaseTTL > 0,
 	}
@@ -81,7 +81,7 @@ func (a *app) doctor(ctx context.Context, one bool, session string) error {
 	}
 	progress.Done()
 	if err != nil {
-		return err
+		return withMissingRights(ctx, b, options.Uses.OnlyReading(), err)
 	}
 	out := report.NewDiagnosis(a.Version, redisReport(b), found)
 	if one {

@@ -26,7 +26,9 @@ func (d *daemon) examine(ctx context.Context) {
 	if now == nil {
 		return
 	}
-	r, err := doctor.New(now.buffer, doctorOptions(d.options)).Glance(ctx)
+	options := doctorOptions(d.options)
+	options.Uses = d.uses()
+	r, err := doctor.New(now.buffer, options).Glance(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.log.Warn("cannot examine the buffer", "class", string(redisconn.ClassOf(err)), "error", err)

@@ -13,7 +13,7 @@ import (
 // hooks stand between go-redis's commands and the connection to one server,
 // the outermost first.
 func (o Options) hooks(master *masterOnly) []redis.Hook {
-	hooks := []redis.Hook{bound{o.Connection.Timeout}, missing{}}
+	hooks := []redis.Hook{bound{o.Connection.Timeout}, missing{o.ReadOnly}}
 	if o.OnError != nil {
 		hooks = append(hooks, observer{o.OnError})
 	}
@@ -72,17 +72,17 @@ func each(cmds []redis.Cmder, err error, say func(redis.Cmder, error) error) err
 }
 
 // missing names the right that the user lacks.
-type missing struct{}
+type missing struct{ reads bool }
 
 func (missing) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-func (missing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { return nameRight(cmd, next(ctx, cmd)) }
+func (m missing) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return m.nameRight(cmd, next(ctx, cmd)) }
 }
 
-func (missing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (m missing) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := each(cmds, next(ctx, cmds), nameRight)
+		err := each(cmds, next(ctx, cmds), m.nameRight)
 		blameAsking(cmds)
 		return err
 	}
@@ -99,9 +99,13 @@ func blameAsking(cmds []redis.Cmder) {
 	}
 }
 
-func nameRight(cmd redis.Cmder, err error) error {
+func (m missing) nameRight(cmd redis.Cmder, err error) error {
 	if right := missingRight(cmd, err); right != "" {
-		return fmt.Errorf("the Redis user lacks the right %s (streamkeeper acl prints all that are needed): %w", right, err)
+		prints := "streamkeeper acl"
+		if m.reads {
+			prints += " --read-only"
+		}
+		return fmt.Errorf("the Redis user lacks the right %s (%s prints all that are needed): %w", right, prints, err)
 	}
 	return err
 }

@@ -19,9 +19,9 @@ import (
 )
 
 // aclRule is what the command prints.
-func aclRule(t *testing.T, env program.Env) (words []string, remarks string) {
+func aclRule(t *testing.T, env program.Env, flags ...string) (words []string, remarks string) {
 	t.Helper()
-	code, out, errs := env.Run(t, "acl")
+	code, out, errs := env.Run(t, append([]string{"acl"}, flags...)...)
 	if code != cli.ExitOK || strings.Count(out, "\n") != 1 {
 		t.Fatalf("exit %d\n%s%s", code, out, errs)
 	}
@@ -194,6 +194,56 @@ func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 			for i, word := range words {
 				t.Run("without "+word, func(t *testing.T) {
 					r.isNeeded(t, s, layout, word, slices.Delete(slices.Clone(words), i, i+1))
+				})
+			}
+		})
+	}
+}
+
+func TestNoWordOfTheReadOnlyRuleCanBeSpared(t *testing.T) {
+	t.Parallel()
+	empty := redistest.Start(t)
+	for _, layout := range []string{"auto", "keys", "object", "fields"} {
+		t.Run(layout, func(t *testing.T) {
+			s := redistest.Start(t)
+			r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
+			aclSettings(r.env, layout)
+			layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
+			r.fill(t, layouts...)
+			r.everyNeed(t)
+			words, _ := aclRule(t, r.env, "--read-only")
+			full, _ := aclRule(t, r.env)
+			for i, word := range words {
+				if slices.Contains(clusterOnly, word) || slices.Contains(forNaming, word) || word == "+hexists" {
+					continue // nor are there a million sessions
+				}
+				t.Run("without "+word, func(t *testing.T) {
+					keeperUnder(t, s, slices.Delete(slices.Clone(words), i, i+1))
+					// Its rights are asked for in a transaction, where nothing runs.
+					needed := func(s *redistest.Server) bool {
+						return slices.ContainsFunc(denied(t, s), func(what string) bool {
+							return !strings.HasSuffix(what, "(multi)") && !strings.Contains(what, "client|no-touch")
+						})
+					}
+					_, out, _ := r.env.Run(t, "doctor")
+					unknown := strings.Contains(out, "Grant the Redis user")
+					if !strings.Contains(out, word) && slices.Contains(full, word) {
+						t.Errorf("doctor does not name it:\n%s", out)
+					}
+					for _, command := range []string{"plan", "inspect", "inspect busy"} {
+						if !unknown && !needed(s) {
+							r.env.Run(t, strings.Fields(command)...)
+						}
+					}
+					if unknown || needed(s) {
+						return
+					}
+					// Where there is nothing, our own keys are counted.
+					keeperUnder(t, empty, slices.Delete(slices.Clone(words), i, i+1))
+					r.env.Run(t, "doctor", "--redis-url", "redis://keeper:secret@"+empty.Addr)
+					if !needed(empty) {
+						t.Errorf("nothing is denied")
+					}
 				})
 			}
 		})

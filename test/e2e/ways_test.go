@@ -258,10 +258,19 @@ func TestTheReadOnlyRuleSufficesForWhatReadsAndHasNoWordThatWrites(t *testing.T)
 		env := program.Env{}
 		maps.Copy(env, r.env)
 		env["REDIS_URL"] = "redis://keeper:secret@" + s.Addr
-		for _, args := range [][]string{{"plan"}, {"inspect"}, {"inspect", "busy"}, {"once", "--dry-run"}} {
+		for _, args := range [][]string{{"plan"}, {"inspect"}, {"inspect", "busy"}, {"doctor"}, {"doctor", "--session", "quiet object"}, {"once", "--dry-run"}} {
 			code, out, errs := env.Run(t, args...)
 			if code != cli.ExitOK && code != cli.ExitInvalid {
 				t.Errorf("%v: exit %d\n%s%s", args, code, out, errs)
+			}
+			if strings.Contains(out, "Grant the Redis user") {
+				t.Errorf("%v:\n%s", args, out)
+			}
+		}
+		for _, what := range denied(t, s) {
+			// The doctor asks for what the jobs need, too, which never runs.
+			if !strings.HasSuffix(what, "(multi)") && !strings.Contains(what, "client|no-touch") {
+				t.Errorf("denied: %s", what)
 			}
 		}
 		if code, _, _ := env.Run(t, "once", "trim"); code != cli.ExitFailure {
