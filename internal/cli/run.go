@@ -79,6 +79,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		return err
 	})
 	group.Go(func() error {
+		d.watchRights(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		d.watchPolicies(ctx)
 		return nil
 	})

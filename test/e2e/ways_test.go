@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,6 +229,52 @@ func TestAllRightsThatAreMissingAreNamedAtOnce(t *testing.T) {
 		status, body := d.Get("/health")
 		return status == 200 && !strings.Contains(body, "lacks rights")
 	})
+}
+
+// A user that may only read is denied the lease, the note of this instance and the
+// sign of life before any job begins.
+func TestADaemonWithoutRightsNamesAllThatItNeedsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	aclSettings(w.env, "object")
+	words, _ := aclRule(t, w.env)
+	words = slices.DeleteFunc(words, func(word string) bool { return word == "+cluster|slots" || word == "+asking" })
+	readOnly := strings.Fields(w.env.MustRun(t, "acl", "--read-only"))
+	delete(w.env, "LISTEN")
+	w.env["REDIS_URL"], w.env["LOG_FORMAT"] = "redis://keeper:secret@"+w.server.Addr, "text"
+	for _, granted := range [][]string{readOnly, {"+multi", "+discard", "+type"}} {
+		keeperUnder(t, w.server, granted)
+		d := program.Start(t, w.env["REDIS_URL"], w.env)
+		said := ""
+		program.Eventually(t, 20*time.Second, "health names rights", func() bool {
+			_, body := d.Get("/health")
+			_, said, _ = strings.Cut(body, "The Redis user lacks rights: ")
+			return said != ""
+		})
+		said, _, _ = strings.Cut(said, `."`)
+		line, logged := "", false
+		for l := range strings.Lines(d.Log.String()) {
+			if strings.Contains(l, "rights missing") {
+				line, logged = l, true
+			}
+		}
+		if !logged || !strings.Contains(line, said) {
+			t.Errorf("the log says %q, health %q", line, said)
+		}
+		for _, word := range words {
+			if !slices.Contains(granted, word) && !slices.Contains(strings.Fields(said), word) {
+				t.Errorf("with %v, %s is not named: %s", granted, word, said)
+			}
+		}
+		// What is named is all that it takes.
+		keeperUnder(t, w.server, append(slices.Clone(granted), strings.Fields(said)...))
+		program.Eventually(t, 20*time.Second, "health is well", func() bool {
+			status, body := d.Get("/health")
+			return status == 200 && !strings.Contains(body, "lacks rights") && d.Runs("trim") > 0 && d.Runs("cleanup") > 0
+		})
+		d.Stop()
+		d.Ends(10 * time.Second)
+	}
 }
 
 func TestTheReadOnlyRuleSufficesForWhatReadsAndHasNoWordThatWrites(t *testing.T) {
