@@ -147,11 +147,29 @@ func TestTheDaemonWaitsForARedisThatCannotBeUsedYet(t *testing.T) {
 
 func TestOnlyItsOwnConfigurationEndsTheDaemon(t *testing.T) {
 	t.Parallel()
+	files, stranger := redistest.MakeCertificates(t, "redis.example"), redistest.NewAuthority(t)
+	strangerCert, _ := stranger.Issue(t, "stranger")
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	mustDo(t, os.WriteFile(file, []byte("none"), 0o600))
-	d := program.Start(t, "rediss://"+redistest.FreeAddress(t), map[string]string{"REDIS_TLS_CA_FILE": file})
-	if code := d.Ends(10 * time.Second); code != cli.ExitUsage || !strings.Contains(d.Log.String(), "holds no PEM certificate") {
-		t.Errorf("exit %d\n%s", code, d.Log)
+	url := "rediss://" + redistest.FreeAddress(t)
+	ca, cert, key := "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"
+	for _, c := range []struct {
+		env  map[string]string
+		says string
+	}{
+		{map[string]string{ca: file}, "STREAMKEEPER_REDIS_TLS_CA_FILE=\"" + file + "\": holds no PEM certificate; allowed: a file with one or more CERTIFICATE blocks"},
+		{map[string]string{ca: files.ServerKey}, "STREAMKEEPER_REDIS_TLS_CA_FILE=\"" + files.ServerKey + "\": holds no PEM certificate but a block EC PRIVATE KEY; allowed"},
+		{map[string]string{cert: files.ClientKey, key: files.ClientCert}, "STREAMKEEPER_REDIS_TLS_CERT_FILE=\"" + files.ClientKey + "\": holds no PEM certificate but a block EC PRIVATE KEY; allowed"},
+		{map[string]string{cert: files.ClientKey, key: files.ClientCert}, "STREAMKEEPER_REDIS_TLS_KEY_FILE=\"" + files.ClientCert + "\": holds no PEM private key but a block CERTIFICATE; allowed"},
+		{map[string]string{cert: strangerCert, key: files.ClientKey}, "STREAMKEEPER_REDIS_TLS_KEY_FILE=\"" + files.ClientKey + "\": does not fit the certificate ("},
+	} {
+		d := program.Start(t, url, c.env)
+		if code := d.Ends(10 * time.Second); code != cli.ExitUsage {
+			t.Errorf("%v: exit %d", c.env, code)
+		}
+		if log := d.Log.String(); !strings.Contains(log, c.says) || strings.Contains(log, "listening") || strings.Contains(log, "started") {
+			t.Errorf("want %s in\n%s", c.says, log)
+		}
 	}
 }
 
