@@ -49,7 +49,7 @@ func textOrFile(text, file string) (string, error) {
 // explain adds to an answer about user or password what to set; it is nil for any
 // other error.
 func (l login) explain(err error) error {
-	what := ""
+	var what string
 	switch {
 	case redis.HasErrorPrefix(err, "NOAUTH"):
 		what = "it wants a password"

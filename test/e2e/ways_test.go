@@ -435,7 +435,7 @@ func TestMetricsAreLeftWhereSettingsSay(t *testing.T) {
 	}{
 		{program.Env{"METRICS_FILE": "/tmp/metrics.txt"}, nil, `STREAMKEEPER_METRICS_FILE="/tmp/metrics.txt": node_exporter's textfile collector reads files *.prom alone`},
 		{nil, []string{"--metrics-file", "m"}, `--metrics-file="m": node_exporter's`},
-		{nil, []string{"--push", "ftp://me:hush@x"}, `--push="ftp://me:***@x": not a URL`},
+		{nil, []string{"--push", "ftp://me:hush@x"}, `--push="ftp://me:***@x": not a URL of HTTP; allowed: http://host:port`},
 		{program.Env{"PUSH_URL_FILE": file, "PUSH_URL": "http://x"}, nil, "STREAMKEEPER_PUSH_URL is set too"},
 		{program.Env{"PUSH_URL_FILE": os.DevNull}, nil, "is a pipe or a device"},
 	} {
