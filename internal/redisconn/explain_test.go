@@ -100,6 +100,8 @@ func TestASentinelsPasswordIsNotTheDataServers(t *testing.T) {
 	says(t, Connection{URL: guarded.URL(), SentinelPassword: `"hush"`}, ClassAuth, "REDIS_SENTINEL_PASSWORD stands in quotes")
 	says(t, Connection{URL: guarded.URL(), SentinelPassword: "hush", Password: "data-hush", Username: "nobody"}, ClassAuth, "set REDIS_PASSWORD or", "!SENTINEL")
 	says(t, Connection{URL: plain.URL() + "?master_name=m"}, ClassOther, "it is no Sentinel: name one", "!it does not know HELLO")
+	unknown, _, _ := strings.Cut(guarded.URL(), "?")
+	says(t, Connection{URL: unknown + "?master_name=nobody", SentinelPassword: "hush"}, ClassOther, "knows no such master: check master_name in REDIS_URL")
 	free, other := redistest.FreeAddress(t), redistest.FreeAddress(t)
 	says(t, Connection{URL: "redis://" + free + "/0?master_name=m&addr=" + other}, ClassConnection, "nothing listens there: check host and port in REDIS_URL", free+": ", other+": ")
 }

@@ -100,7 +100,7 @@ func (s *sentinels) ask(ctx context.Context, addr string) (master string, others
 	reply, err := client.GetMasterAddrByName(ctx, s.master).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return "", nil, fmt.Errorf("the Sentinel at %s knows no such master", addr)
+		return "", nil, fmt.Errorf("the Sentinel at %s knows no such master: check master_name in REDIS_URL", addr)
 	case err != nil:
 		return "", nil, sentinelError{fmt.Errorf("the Sentinel at %s: %w", addr, s.explain(err))}
 	case len(reply) != 2:
