@@ -457,12 +457,19 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 	}
 	for line := range strings.Lines(help) {
 		command, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if !strings.HasPrefix(line, "  ") || command == "streamkeeper" || strings.HasPrefix(command, "-") || command == "help" || command == "completion" {
+		if !strings.HasPrefix(line, "  ") || command == "streamkeeper" || strings.HasPrefix(command, "-") {
 			continue
 		}
 		code, of, _ := w.env.Run(t, command, "--help")
 		if code != 0 || !strings.Contains(of, "Examples:\n") || !strings.Contains(of, "docs/settings.md") {
 			t.Errorf("%s --help has no example, or does not say where settings are described:\n%s", command, of)
+		}
+		_, flags, _ := strings.Cut(of, "Flags:\n")
+		flags, _, _ = strings.Cut(flags, "\n\n")
+		for flag := range strings.Lines(flags) {
+			if n := len(strings.TrimSuffix(flag, "\n")); n > 80 {
+				t.Errorf("%s --help: %d columns: %s", command, n, flag)
+			}
 		}
 	}
 	if v, version := w.env.MustRun(t, "--version"), w.env.MustRun(t, "version"); v != version || !strings.HasPrefix(v, "streamkeeper ") {
@@ -470,6 +477,17 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		w.env.MustRun(t, "completion", shell)
+		if of := w.env.MustRun(t, "completion", shell, "--help"); !strings.Contains(of, "Examples:\n") {
+			t.Errorf("completion %s --help has no example:\n%s", shell, of)
+		}
+	}
+	if of := w.env.MustRun(t, "help", "once"); of != w.env.MustRun(t, "once", "--help") {
+		t.Errorf("help once is not once --help:\n%s", of)
+	}
+	for _, wrong := range [][]string{{"completion", "nope"}, {"completion"}, {"completion", "bash", "more"}, {"help", "nope"}, {"nope"}} {
+		if code, out, errs := w.env.Run(t, wrong...); code != cli.ExitUsage || out != "" || errs == "" {
+			t.Errorf("%v: exit %d\n%s%s", wrong, code, out, errs)
+		}
 	}
 	if offered := w.env.MustRun(t, "__complete", "once", ""); !strings.Contains(offered, "trim\n") || !strings.Contains(offered, "inspect\n") {
 		t.Errorf("of jobs:\n%s", offered)
