@@ -212,7 +212,7 @@ func (p *Plan) writeProtected(pw *printer) error {
 		if protection.isRest() {
 			continue
 		}
-		rows = append(rows, []string{cut(protection.Stream, 32), human.Count(protection.Entries), protection.By, protection.Reason})
+		rows = append(rows, []string{cut(named(protection.Stream), 32), human.Count(protection.Entries), protection.By, protection.Reason})
 	}
 	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > int64(len(rows)-1) {
 		pw.line("… and %s more; --all lists them.", human.Count(p.protected-int64(len(rows)-1)))
@@ -269,7 +269,7 @@ func (a Action) row() []string {
 			bytes = "~" + human.Bytes(a.Bytes)
 		}
 	}
-	return []string{a.Action, cut(name, 28), entries, bytes, a.Reason}
+	return []string{a.Action, cut(named(name), 28), entries, bytes, a.Reason}
 }
 
 func (p *Plan) unlisted() int64 {
