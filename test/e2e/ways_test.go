@@ -505,9 +505,13 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 func TestTheLogHasUnitsAndTheStartLineTheLimits(t *testing.T) {
 	t.Parallel()
 	w := startFixture(t, "object")
-	d := program.Start(t, w.server.URL(), map[string]string{"LOG_FORMAT": "json", "TRIM_MAX_LENGTH": "1000", "TRIM_MAX_AGE": "1d"})
+	d := program.Start(t, w.server.URL(), map[string]string{"LOG_FORMAT": "json", "TRIM_MAX_LENGTH": "1000", "TRIM_MAX_AGE": "1d",
+		"METRICS_FILE": "/no/such/folder/m.prom", "PUSH_URL": "http://me:hush@127.0.0.1:1"})
 	program.Eventually(t, 20*time.Second, "it works", func() bool { return d.Runs("trim") > 0 })
 	log := d.Log.String()
+	if !strings.Contains(log, `"msg":"settings without effect","settings":["METRICS_FILE","PUSH_URL"]`) || strings.Contains(log, "hush") {
+		t.Errorf("what only once uses is not named, or a secret is:\n%s", log)
+	}
 	if !strings.Contains(log, `"limits":["all streams: keep the newest 1000 entries that are not older than 24h`) {
 		t.Errorf("the start line:\n%s", log)
 	}
