@@ -31,6 +31,10 @@ type Plan struct {
 	// Refused is why nothing may be changed here, so that a run would fail; "" if
 	// it may.
 	Refused string `json:"refused,omitempty"`
+	// Chosen says that patterns choose streams: what is not of an action is of all.
+	Chosen bool `json:"-"`
+	// Unmatched are the patterns that choose no stream.
+	Unmatched []string `json:"unmatched,omitempty"`
 	// Absence says where the buffer was looked for if nothing was found.
 	Absence string `json:"absence,omitempty"`
 	all     bool
@@ -134,7 +138,11 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	pw := &printer{w: w}
 	s := p.Summary
-	pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	if s.Streams+s.Sessions == 0 && len(p.Failed) > 0 {
+		pw.line("%s: streams and sessions could not be read.", p.Redis)
+	} else {
+		pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	}
 	for _, sentence := range p.Policies {
 		pw.line("%s", sentence)
 	}
@@ -239,12 +247,19 @@ func (p *Plan) writeNotes(pw *printer) {
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
 	}
+	if len(p.Unmatched) > 0 && p.Summary.Streams > 0 {
+		pw.line("No stream matches %s.", strings.Join(p.Unmatched, ", "))
+	}
 	s := p.Summary
 	if s.Lost != "" {
 		pw.line("Attention: %s", human.Sentence(s.Lost))
 	}
 	if s.FlowingSessions > 0 {
-		pw.line("%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"))
+		of := ""
+		if p.Chosen {
+			of = " of all"
+		}
+		pw.line("%s%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"), of)
 	}
 	if n := s.PostponedSessions; n > 0 {
 		pw.line("%s left to a later run: their messages could not be looked at in this one.", plural(n, "session"))

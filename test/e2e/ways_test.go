@@ -394,6 +394,14 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 			t.Errorf("plan %s\n%s", pattern, out)
 		}
 	}
+	out = w.env.MustRun(t, "plan", `"dead"`, "no such stream")
+	if first, _, _ := strings.Cut(out, "\n"); !strings.HasSuffix(first, ": 1 stream, 1 session.") || !strings.Contains(out, "No stream matches no such stream.") {
+		t.Errorf("of one stream, and of none:\n%s", out)
+	}
+	out = w.env.MustRun(t, "plan", "nobody*")
+	if first, _, _ := strings.Cut(out, "\n"); !strings.HasSuffix(first, ": 0 streams, 0 sessions.") || !strings.Contains(out, "no stream matches the patterns") {
+		t.Errorf("of no stream:\n%s", out)
+	}
 	if code, _, errs := w.env.Run(t, "plan", "--job", "inspect"); code != cli.ExitUsage || !strings.Contains(errs, "want trim or cleanup") {
 		t.Errorf("another job: exit %d, %s", code, errs)
 	}
@@ -519,5 +527,19 @@ func TestTheLogHasUnitsAndTheStartLineTheLimits(t *testing.T) {
 		if _, after, found := strings.Cut(line, `"duration":`); found && !strings.HasPrefix(after, `"`) {
 			t.Errorf("a duration without a unit: %s", line)
 		}
+	}
+}
+
+func TestAPlanSaysOnceThatANodeIsAway(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, false)
+	for _, master := range c.Masters {
+		mustDo(t, master.Client.ConfigSet(t.Context(), "cluster-require-full-coverage", "no").Err())
+	}
+	c.Masters[2].Kill()
+	env := program.Env{"REDIS_URL": c.URL(), "REDIS_TIMEOUT": "2s"}
+	code, out, errs := env.Run(t, "plan")
+	if code != cli.ExitFailure || strings.Count(out, "Failed: ") != 1 || !strings.Contains(out, "streams and sessions could not be read.") || strings.Count(errs, c.Masters[2].Addr) != 1 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }
