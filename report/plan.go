@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -324,10 +325,28 @@ type printer struct {
 	err error
 }
 
+// line writes a sentence, which is wrapped at the edge of a screen.
 func (p *printer) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if screen, _ := p.w.(Screen); screen.Width > 0 {
+		text = wrapLines(text, screen.Width)
+	}
 	if p.err == nil {
-		if _, err := fmt.Fprintf(p.w, format+"\n", args...); err != nil {
+		if _, err := io.WriteString(p.w, text+"\n"); err != nil {
 			p.err = fmt.Errorf("writing the report: %w", err)
 		}
 	}
+}
+
+// wrapLines wraps the lines that are too wide, but those that are indented.
+func wrapLines(text string, columns int) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if escape.Width(line) <= columns || strings.HasPrefix(line, " ") {
+			lines = append(lines, line)
+			continue
+		}
+		lines = append(lines, wrap(line, columns)...)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -75,5 +76,25 @@ func TestWideCharactersAndAccentsMoveNoColumn(t *testing.T) {
 	}
 	if got := wrap("日本語日本語 é", 4); !slices.Equal(got, []string{"日本", "語日", "本語", "é"}) {
 		t.Errorf("wrapped: %q", got)
+	}
+}
+
+func TestOnAScreenSentencesAreWrapped(t *testing.T) {
+	plan := NewPlan(Redis{Address: "redis://redis.example:6379/0", Version: "7.0.15", Mode: "standalone"}, false)
+	plan.Policies = []string{"all streams: " + strings.Repeat("some words ", 20)}
+	plan.Failed = []string{strings.Repeat("日本語 ", 30)}
+	var screen, elsewhere strings.Builder
+	for _, w := range []io.Writer{Screen{Writer: &screen, Width: 80}, &elsewhere} {
+		if err := WritePlan(w, Table, plan); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for line := range strings.Lines(screen.String()) {
+		if n := escape.Width(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	if strings.Join(strings.Fields(screen.String()), " ") != strings.Join(strings.Fields(elsewhere.String()), " ") || strings.Count(elsewhere.String(), "\n") != 4 {
+		t.Errorf("%s\n%s", screen.String(), elsewhere.String())
 	}
 }
