@@ -116,11 +116,12 @@ func (c *Config) redisTable() settings.Table {
 		settings.New("REDIS_TIMEOUT", &r.Timeout, redisconn.DefaultTimeout, "how long dialling or one command may take",
 			settings.AtLeast(&r.Timeout, time.Millisecond), settings.AtMost(&r.Timeout, 10*time.Minute)),
 		settings.New("REDIS_ALLOW_REPLICA", &r.AllowReplica, false, "whether what removes may run on a replica, writable or not"),
-		settings.New("REDIS_TLS_CA_FILE", &tls.CAFile, "", "PEM file of the authorities to trust, instead of the system's"),
+		settings.New("REDIS_TLS_CA_FILE", &tls.CAFile, "", "PEM file of the authorities to trust, instead of the system's",
+			settings.FileThat(&tls.CAFile, redisconn.CheckAuthorities)),
 		settings.New("REDIS_TLS_CERT_FILE", &tls.CertFile, "", "PEM file of our certificate, for mutual TLS",
-			settings.Needs("REDIS_TLS_KEY_FILE", &tls.KeyFile, &tls.CertFile)),
+			settings.Needs("REDIS_TLS_KEY_FILE", &tls.KeyFile, &tls.CertFile), settings.FileThat(&tls.CertFile, redisconn.CheckCertificate)),
 		settings.New("REDIS_TLS_KEY_FILE", &tls.KeyFile, "", "PEM file of our private key",
-			settings.Needs("REDIS_TLS_CERT_FILE", &tls.CertFile, &tls.KeyFile)),
+			settings.Needs("REDIS_TLS_CERT_FILE", &tls.CertFile, &tls.KeyFile), settings.FileThat(&tls.KeyFile, c.keyFits)),
 		settings.New("REDIS_TLS_SERVER_NAME", &tls.ServerName, "", "name to expect in the server's certificate, if not the host's"),
 	}
 }
@@ -221,6 +222,16 @@ func (c *Config) options() (cli.Options, error) {
 		LogFormat:     c.Log.Format.Value,
 		ShutdownGrace: c.ShutdownGrace.Value,
 	}, nil
+}
+
+// keyFits refuses a private key that is not that of the certificate, unless the
+// certificate has a fault of its own.
+func (c *Config) keyFits(path string) error {
+	cert := c.Redis.TLS.CertFile
+	if cert.Fault() != nil || redisconn.CheckCertificate(cert.Value) != nil {
+		return redisconn.CheckKey(path, "")
+	}
+	return redisconn.CheckKey(path, cert.Value)
 }
 
 // gatewayIsOne refuses a path that a Pushgateway does not know.

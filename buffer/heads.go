@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -212,7 +213,7 @@ func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name), 1)
 	}
 	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-		return nil, fmt.Errorf("asking for the sizes of %d streams: %w", len(names), err)
+		return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(names), "stream"), err)
 	}
 	sizes := make([]int64, len(names))
 	for i, cmd := range cmds {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -90,7 +91,7 @@ func (b *Buffer) Lengths(ctx context.Context, names []string) ([]Length, error) 
 			cmds[i] = pipe.XLen(ctx, b.names.StreamKey(name))
 		}
 		if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-			return nil, fmt.Errorf("asking for the lengths of %d streams: %w", len(part), err)
+			return nil, fmt.Errorf("asking for the lengths of %s: %w", human.Plural(len(part), "stream"), err)
 		}
 		for _, cmd := range cmds {
 			entries, err := cmd.Result()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -164,7 +165,7 @@ func (b *Buffer) plainTrims(ctx context.Context, calls []Trim, indexes []int, ou
 		}
 	}
 	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-		return fmt.Errorf("trimming %d streams: %w", len(indexes), err)
+		return fmt.Errorf("trimming %s: %w", human.Plural(len(indexes), "stream"), err)
 	}
 	for n, i := range indexes {
 		outcomes[i].Removed, outcomes[i].Err = cmds[n].Result()

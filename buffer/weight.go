@@ -6,6 +6,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -20,7 +21,7 @@ func (b *Buffer) OldestBytes(ctx context.Context, streams []string) ([]float64, 
 		sizes[i], lengths[i] = pipe.MemoryUsage(ctx, key), pipe.XLen(ctx, key)
 	}
 	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-		return nil, fmt.Errorf("asking for the sizes of %d streams: %w", len(streams), err)
+		return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(streams), "stream"), err)
 	}
 	each := make([]float64, len(streams))
 	for i := range streams {

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/streamkeeper/streamkeeper/doctor"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // Diagnosis is what doctor found.
@@ -47,7 +47,7 @@ func WriteDiagnosis(w io.Writer, f Format, d Diagnosis) error {
 	p := &printer{w: w}
 	group, column := doctor.Group(""), 0
 	for _, c := range d.Checks {
-		column = max(column, utf8.RuneCountInString(c.Check))
+		column = max(column, escape.Width(c.Check))
 	}
 	for _, c := range d.Checks {
 		if c.Group != group {
@@ -58,7 +58,7 @@ func WriteDiagnosis(w io.Writer, f Format, d Diagnosis) error {
 			p.line("%s", group)
 		}
 		head := fmt.Sprintf("  %-7s  %-*s  ", c.Severity, column, c.Check)
-		p.wrapped(head, strings.Repeat(" ", utf8.RuneCountInString(head)), c.Text)
+		p.wrapped(head, strings.Repeat(" ", escape.Width(head)), c.Text)
 		if c.Severity == doctor.OK {
 			continue
 		}
@@ -84,13 +84,13 @@ func WriteDiagnosis(w io.Writer, f Format, d Diagnosis) error {
 // wrapped writes a sentence in lines of at most width columns, as far as its
 // words allow.
 func (p *printer) wrapped(first, next, text string) {
-	line, columns := first, utf8.RuneCountInString(first)
+	line, columns := first, escape.Width(first)
 	empty := true
 	for word := range strings.FieldsSeq(text) {
-		n := utf8.RuneCountInString(word)
+		n := escape.Width(word)
 		if !empty && columns+1+n > width {
 			p.line("%s", strings.TrimRight(line, " "))
-			line, columns, empty = next, utf8.RuneCountInString(next), true
+			line, columns, empty = next, escape.Width(next), true
 		}
 		if !empty {
 			line, columns = line+" ", columns+1

@@ -81,7 +81,7 @@ func (i *Inspection) streamRows() [][]string {
 	rows := [][]string{{"STREAM", "OK", "WARN", "INVALID", "ENCODING", "SIZE", "RATIO", "RATE", "KINDS"}}
 	for _, s := range i.found.Summaries {
 		rows = append(rows, []string{
-			cut(buffer.Escape(s.Stream), 26), count(s.OK), count(s.Warn), count(s.Invalid),
+			cut(named(buffer.Escape(s.Stream)), 26), count(s.OK), count(s.Warn), count(s.Invalid),
 			encodings(s.Encodings), size(s.Size), ratio(s.Ratio), rate(s.Rate), kinds(s.Kinds),
 		})
 	}
@@ -112,7 +112,7 @@ func (i *Inspection) writeFindings(p *printer) {
 			more++
 			continue
 		}
-		rows = append(rows, []string{m.ID.String(), cut(buffer.Escape(m.Stream), 28), m.Verdict.String(), reasons(m)})
+		rows = append(rows, []string{m.ID.String(), cut(named(buffer.Escape(m.Stream)), 28), m.Verdict.String(), reasons(m)})
 	}
 	if len(rows) > 1 {
 		p.line("")

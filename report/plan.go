@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -31,6 +32,10 @@ type Plan struct {
 	// Refused is why nothing may be changed here, so that a run would fail; "" if
 	// it may.
 	Refused string `json:"refused,omitempty"`
+	// Chosen says that patterns choose streams: what is not of an action is of all.
+	Chosen bool `json:"-"`
+	// Unmatched are the patterns that choose no stream.
+	Unmatched []string `json:"unmatched,omitempty"`
 	// Absence says where the buffer was looked for if nothing was found.
 	Absence string `json:"absence,omitempty"`
 	all     bool
@@ -134,7 +139,11 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	pw := &printer{w: w}
 	s := p.Summary
-	pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	if s.Streams+s.Sessions == 0 && len(p.Failed) > 0 {
+		pw.line("%s: streams and sessions could not be read.", p.Redis)
+	} else {
+		pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	}
 	for _, sentence := range p.Policies {
 		pw.line("%s", sentence)
 	}
@@ -212,7 +221,7 @@ func (p *Plan) writeProtected(pw *printer) error {
 		if protection.isRest() {
 			continue
 		}
-		rows = append(rows, []string{cut(protection.Stream, 32), human.Count(protection.Entries), protection.By, protection.Reason})
+		rows = append(rows, []string{cut(named(protection.Stream), 32), human.Count(protection.Entries), protection.By, protection.Reason})
 	}
 	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > int64(len(rows)-1) {
 		pw.line("… and %s more; --all lists them.", human.Count(p.protected-int64(len(rows)-1)))
@@ -239,12 +248,19 @@ func (p *Plan) writeNotes(pw *printer) {
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
 	}
+	if len(p.Unmatched) > 0 && p.Summary.Streams > 0 {
+		pw.line("No stream matches %s.", strings.Join(p.Unmatched, ", "))
+	}
 	s := p.Summary
 	if s.Lost != "" {
 		pw.line("Attention: %s", human.Sentence(s.Lost))
 	}
 	if s.FlowingSessions > 0 {
-		pw.line("%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"))
+		of := ""
+		if p.Chosen {
+			of = " of all"
+		}
+		pw.line("%s%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"), of)
 	}
 	if n := s.PostponedSessions; n > 0 {
 		pw.line("%s left to a later run: their messages could not be looked at in this one.", plural(n, "session"))
@@ -269,7 +285,7 @@ func (a Action) row() []string {
 			bytes = "~" + human.Bytes(a.Bytes)
 		}
 	}
-	return []string{a.Action, cut(name, 28), entries, bytes, a.Reason}
+	return []string{a.Action, cut(named(name), 28), entries, bytes, a.Reason}
 }
 
 func (p *Plan) unlisted() int64 {
@@ -309,10 +325,28 @@ type printer struct {
 	err error
 }
 
+// line writes a sentence, which is wrapped at the edge of a screen.
 func (p *printer) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if screen, _ := p.w.(Screen); screen.Width > 0 {
+		text = wrapLines(text, screen.Width)
+	}
 	if p.err == nil {
-		if _, err := fmt.Fprintf(p.w, format+"\n", args...); err != nil {
+		if _, err := io.WriteString(p.w, text+"\n"); err != nil {
 			p.err = fmt.Errorf("writing the report: %w", err)
 		}
 	}
+}
+
+// wrapLines wraps the lines that are too wide, but those that are indented.
+func wrapLines(text string, columns int) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if escape.Width(line) <= columns || strings.HasPrefix(line, " ") {
+			lines = append(lines, line)
+			continue
+		}
+		lines = append(lines, wrap(line, columns)...)
+	}
+	return strings.Join(lines, "\n")
 }

@@ -8,8 +8,8 @@ import (
 	"io"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 )
@@ -129,11 +129,23 @@ func writeJSON(w io.Writer, v any) error {
 	return nil
 }
 
-// cut shortens a cell to at most width characters.
-func cut(text string, width int) string {
-	if utf8.RuneCountInString(text) <= width {
+// cut shortens a cell to at most so many columns.
+func cut(text string, columns int) string {
+	if escape.Width(text) <= columns {
 		return text
 	}
-	runes := []rune(text)
-	return string(runes[:width-1]) + "…"
+	return fitting(text, columns-1) + "…"
+}
+
+// named is the name of a stream or a session as a cell shows it: one without
+// characters, or with a space at either end, is seen all the same.
+func named(name string) string {
+	if name == "" {
+		return `""`
+	}
+	bare := strings.TrimLeft(name, " ")
+	begin := len(name) - len(bare)
+	end := len(bare) - len(strings.TrimRight(bare, " "))
+	const space = `\x20`
+	return strings.Repeat(space, begin) + bare[:len(bare)-end] + strings.Repeat(space, end)
 }

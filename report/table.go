@@ -4,13 +4,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // Screen is a terminal that tables are fitted to.
 type Screen struct {
 	io.Writer
-	// Width is in characters, 0 for as wide as need be.
+	// Width is in columns, 0 for as wide as need be.
 	Width int
 	// Colour marks what went well, what needs a look, and what failed.
 	Colour bool
@@ -51,7 +52,7 @@ func columnWidths(rows [][]string) []int {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], escape.Width(cell))
 		}
 	}
 	return widths
@@ -61,12 +62,12 @@ func (s Screen) writeRow(b *strings.Builder, row []string, widths []int) {
 	indent := 0
 	for i, cell := range row[:len(row)-1] {
 		s.writeCell(b, cell)
-		b.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap))
+		b.WriteString(strings.Repeat(" ", widths[i]-escape.Width(cell)+gap))
 		indent += widths[i] + gap
 	}
 	last := row[len(row)-1]
 	room := s.Width - indent
-	if s.Width == 0 || utf8.RuneCountInString(last) <= room {
+	if s.Width == 0 || escape.Width(last) <= room {
 		s.writeCell(b, last)
 		b.WriteByte('\n')
 		return
@@ -94,22 +95,33 @@ func (s Screen) writeCell(b *strings.Builder, cell string) {
 	b.WriteString("\x1b[" + colour + "m" + cell + "\x1b[0m")
 }
 
-// wrap breaks a text at spaces into lines of at most so many characters, and words
+// fitting is the beginning of a text that takes at most so many columns, but one
+// character at least.
+func fitting(text string, columns int) string {
+	for i, r := range text {
+		if columns -= escape.RuneWidth(r); columns < 0 && i > 0 {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// wrap breaks a text at spaces into lines of at most so many columns, and words
 // that are longer anywhere.
 func wrap(text string, width int) (lines []string) {
 	line := ""
 	for word := range strings.FieldsSeq(text) {
-		for utf8.RuneCountInString(word) > width {
+		for escape.Width(word) > width {
 			if line != "" {
 				lines, line = append(lines, line), ""
 			}
-			runes := []rune(word)
-			lines, word = append(lines, string(runes[:width])), string(runes[width:])
+			begin := fitting(word, width)
+			lines, word = append(lines, begin), word[len(begin):]
 		}
 		switch {
 		case line == "":
 			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width:
+		case escape.Width(line)+1+escape.Width(word) > width:
 			lines, line = append(lines, line), word
 		default:
 			line += " " + word

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // routes answers GET and HEAD; the multiplexer refuses every other method.
@@ -110,12 +111,12 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 	_, _ = w.Write(append(oneLine(text), '\n'))
 }
 
-var listOfNumbers = regexp.MustCompile(`\[\n[-0-9,\s]*\]`)
+var listOfNumbers = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\[\n[-0-9,\s]*\]`) })
 
 // oneLine puts lists of numbers on a line each, or they would be most of the
 // text. In a string of JSON there is never a newline.
 func oneLine(text []byte) []byte {
-	return listOfNumbers.ReplaceAllFunc(text, func(list []byte) []byte {
+	return listOfNumbers().ReplaceAllFunc(text, func(list []byte) []byte {
 		return bytes.Join(bytes.Fields(list), nil)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -195,6 +196,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetHelpTemplate(root.HelpTemplate() + settingsHint)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "Flags.FlagUsages", fmt.Sprintf("Flags.FlagUsagesWrapped %d", helpWidth)))
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(c *cobra.Command, args []string) {
 		// cobra would print on stderr that it cannot be written, as we do.
@@ -208,5 +210,6 @@ func (a *app) command() *cobra.Command {
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
+	addHelpers(root)
 	return root
 }

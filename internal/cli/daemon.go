@@ -44,12 +44,14 @@ type daemon struct {
 	meters   meters
 	policies *jobs.LivePolicies
 	news     *news
+	// denials says that the user was denied something, whoever asked for it.
+	denials chan struct{}
 	// now is the working part, nil until Redis was reached.
 	now atomic.Pointer[working]
 
 	mu sync.Mutex
-	// trouble is why Redis could not be reached at the last try, and denied what
-	// the user may not, as was found out when a run failed for that.
+	// trouble is why Redis could not be reached at the last try, and denied all that
+	// the user may not and should.
 	trouble error
 	denied  string
 	// absence is where the buffer was looked for, if there was none.
@@ -66,6 +68,7 @@ func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daem
 	d := &daemon{
 		app: a, options: config, o: o, log: log, started: time.Now(),
 		address:  config.Buffer.Connection.Redacted(),
+		denials:  make(chan struct{}, 1),
 		policies: jobs.NewLivePolicies(config.Jobs.Trim.Policies),
 	}
 	d.meters = meters{jobs.NewMetrics(config.Jobs, jobs.Process{
@@ -89,7 +92,7 @@ const (
 func (d *daemon) reach(ctx context.Context) (*buffer.Buffer, error) {
 	said := ""
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		b, err := d.app.open(ctx, d.options, d.log, d.o.dryRun, d.meters.RedisError)
+		b, err := d.app.open(ctx, d.options, d.log, d.o.dryRun, d.onRedisError)
 		if ctx.Err() != nil && err != nil {
 			return nil, ctx.Err()
 		}
@@ -192,35 +195,10 @@ func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) erro
 		d.examine(ctx)
 	}
 	d.news.ran(name, result, err)
-	d.askForRights(ctx, err)
 	if err == nil && name == d.counts() {
 		d.noteAbsence(ctx, result.Found() > 0)
 	}
 	return err
-}
-
-// askForRights finds out all rights that are missing when a run failed for one, and
-// logs them when that has changed.
-func (d *daemon) askForRights(ctx context.Context, err error) {
-	d.mu.Lock()
-	before := d.denied
-	d.mu.Unlock()
-	isDenied := redisconn.ClassOf(err) == redisconn.ClassAuth
-	now := d.now.Load()
-	if now == nil || !isDenied && before == "" {
-		return
-	}
-	denied := missingRights(ctx, now.buffer, d.uses())
-	d.mu.Lock()
-	d.denied = denied
-	d.mu.Unlock()
-	switch {
-	case denied == before:
-	case denied != "":
-		d.log.Error("rights missing", "rights", denied)
-	default:
-		d.log.Info("no right missing any more")
-	}
 }
 
 // counts is the job that knows best whether there is anything to look after.

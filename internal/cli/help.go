@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,6 +20,56 @@ const settingsHint = `
 Settings are environment variables: STREAMKEEPER_REDIS_URL says where Redis is. docs/settings.md
 describes them all, and "streamkeeper config" prints those in effect.
 `
+
+// helpWidth is how many columns the flags take in a help text.
+const helpWidth = 80
+
+// addHelpers adds help and completion, which have examples as others do, and refuse
+// what they do not know.
+func addHelpers(root *cobra.Command) {
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	completion, _, err := root.Find([]string{"completion"})
+	if err != nil { // it has been added
+		panic(err)
+	}
+	var shells []string
+	for _, shell := range completion.Commands() {
+		shells = append(shells, shell.Name())
+		shell.Example = "  streamkeeper completion " + shell.Name()
+	}
+	completion.Use = "completion SHELL"
+	completion.Example = "  streamkeeper completion bash > /etc/bash_completion.d/streamkeeper\n  source <(streamkeeper completion bash)"
+	completion.RunE = func(*cobra.Command, []string) error {
+		return usageError{fmt.Errorf("which shell? allowed: %s", strings.Join(shells, ", "))}
+	}
+}
+
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Help about any command",
+		Example: "  streamkeeper help\n  streamkeeper help once",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) (names []string, _ cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				for _, c := range root.Commands() {
+					names = append(names, c.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, _, err := root.Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			c.InitDefaultHelpFlag()
+			c.InitDefaultVersionFlag()
+			return c.Help()
+		},
+	}
+}
 
 // offer has a shell complete the value of a flag.
 func offer(c *cobra.Command, flag string, values []string) {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
@@ -24,8 +25,9 @@ type planOptions struct {
 	all, detailed bool
 	// job is the one that is planned, "" for both.
 	job string
-	// patterns choose streams; nil chooses all.
+	// patterns choose streams; nil chooses all. words are how they were given.
 	patterns buffer.Patterns
+	words    []string
 }
 
 func (a *app) planCommand() *cobra.Command {
@@ -45,6 +47,7 @@ func (a *app) planCommand() *cobra.Command {
 				}
 				o.patterns = append(o.patterns, p)
 			}
+			o.words = args
 			if o.job != "" && !slices.Contains(planned, o.job) {
 				return usageError{fmt.Errorf("--job %q: want trim or cleanup", o.job)}
 			}
@@ -78,6 +81,7 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	}
 	defer func() { _ = b.Close() }()
 	plan := report.NewPlan(redisReport(b), o.all)
+	plan.Chosen = o.patterns != nil
 	if b.Server().IsReplica() && !config.Buffer.AllowReplica {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
@@ -90,7 +94,13 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 		progress.Done()
 	}
 	if o.job != jobs.Trim {
-		failed = errors.Join(failed, p.cleanup(ctx, config.Jobs.Cleanup.Options))
+		// What fails both jobs in one way is one fault.
+		if err := p.cleanup(ctx, config.Jobs.Cleanup.Options); failed == nil || err != nil && err.Error() != failed.Error() {
+			failed = errors.Join(failed, err)
+		}
+	}
+	if failed == nil && o.patterns != nil {
+		failed = p.countChosen(ctx)
 	}
 	if failed == nil {
 		plan.Absence = p.absence(ctx)
@@ -160,9 +170,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	if err == nil && r.Errors > 0 {
 		err = fmt.Errorf("trim: %d streams could not be judged: %w", r.Errors, errors.Join(r.Examples...))
 	}
-	if err != nil {
-		plan.Failed = append(plan.Failed, err.Error())
-	}
+	p.failed(err)
 	if p.options.patterns == nil {
 		plan.UnusedRules = r.UnusedRules
 	}
@@ -218,28 +226,54 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		// The guard judges all; the counts are of what was asked for.
 		s.ExpireSessions, s.AbandonSessions = counts[cleanup.Expire], counts[cleanup.Abandon]
 		s.RetireStreams, s.RestoreStreams, s.DropNames = counts[cleanup.Retire], counts[cleanup.Restore], counts[cleanup.DropName]
-		if p.options.job == jobs.Cleanup && err == nil {
-			s.Streams, err = p.countChosen(ctx)
-		}
 	} else {
 		s.Streams = max(s.Streams, r.Streams)
 	}
 	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
 	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
 	p.plan.Failed = append(p.plan.Failed, r.Failed...)
-	if err != nil {
-		p.plan.Failed = append(p.plan.Failed, err.Error())
-	} else if r.Errors > 0 {
+	if p.failed(err); err == nil && r.Errors > 0 {
 		err = fmt.Errorf("clean-up: %d items could not be judged", r.Errors)
 	}
 	return err
 }
 
-// countChosen counts the listed streams that are asked for.
-func (p *planner) countChosen(ctx context.Context) (streams int64, err error) {
-	err = p.buffer.Only(p.options.patterns).WalkStreams(ctx, func(names []string) error {
-		streams += int64(len(names))
+// failed takes a fault into the plan, once.
+func (p *planner) failed(err error) {
+	if err != nil && !slices.Contains(p.plan.Failed, err.Error()) {
+		p.plan.Failed = append(p.plan.Failed, err.Error())
+	}
+}
+
+// countChosen counts the listed streams and the sessions that are asked for, and
+// finds the patterns that choose no stream.
+func (p *planner) countChosen(ctx context.Context) error {
+	s := &p.plan.Summary
+	s.Streams = 0
+	used := make([]bool, len(p.options.patterns))
+	err := p.buffer.Only(p.options.patterns).WalkStreams(ctx, func(names []string) error {
+		s.Streams += int64(len(names))
+		for i, pattern := range p.options.patterns {
+			used[i] = used[i] || slices.ContainsFunc(names, pattern.Match)
+		}
 		return nil
 	})
-	return streams, err
+	if err == nil && p.options.job != jobs.Trim {
+		s.Sessions = 0
+		err = p.buffer.WalkSessions(ctx, func(page []registry.Session) error {
+			for _, session := range page {
+				if session.HasStream && !session.Foreign && p.buffer.Owns(session.Stream) && p.chosen(session.Stream) {
+					s.Sessions++
+				}
+			}
+			return nil
+		})
+	}
+	for i, word := range p.options.words {
+		if err == nil && !used[i] {
+			p.plan.Unmatched = append(p.plan.Unmatched, word)
+		}
+	}
+	p.failed(err)
+	return err
 }

@@ -30,6 +30,10 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if ignored := config.ofOnceAlone(); len(ignored) > 0 {
+				log.Warn("settings without effect", "settings", ignored,
+					"reason", "once alone leaves its metrics somewhere; the daemon has them under /metrics")
+			}
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
@@ -39,6 +43,18 @@ func (a *app) runCommand() *cobra.Command {
 	a.redisFlag(c)
 	a.dryRunFlag(c)
 	return c
+}
+
+// ofOnceAlone are the settings in use that mean nothing to the daemon.
+func (o Options) ofOnceAlone() (names []string) {
+	for _, s := range []struct{ name, value string }{
+		{"METRICS_FILE", o.MetricsFile}, {"PUSH_URL", o.PushURL}, {"PUSH_URL_FILE", o.PushURLFile},
+	} {
+		if s.value != "" {
+			names = append(names, s.name)
+		}
+	}
+	return names
 }
 
 // serve runs the daemon until ctx ends, and then stops gracefully.
@@ -77,6 +93,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			return fmt.Errorf("stopping: %w", err)
 		}
 		return err
+	})
+	group.Go(func() error {
+		d.watchRights(ctx)
+		return nil
 	})
 	group.Go(func() error {
 		d.watchPolicies(ctx)

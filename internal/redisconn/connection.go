@@ -12,8 +12,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
-
-	"github.com/streamkeeper/streamkeeper/internal/secret"
 )
 
 // DefaultTimeout bounds dialling and one command: long enough for a server
@@ -140,7 +138,7 @@ func (c Connection) options(t target) (*redis.Options, error) {
 		DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, ContextTimeoutEnabled: true,
 		Protocol: 2, DisableIdentity: true, DialerRetries: dialTries,
 		MaintNotificationsConfig:   noMaintNotifications(),
-		CredentialsProviderContext: c.credentials(t),
+		CredentialsProviderContext: c.dataLogin(t).credentials,
 		Dialer:                     c.dialer(config),
 		OnConnect:                  new(noTouch).onConnect,
 	}
@@ -203,25 +201,4 @@ func noMaintNotifications() *maintnotifications.Config {
 func (c Connection) user() string {
 	t, _ := c.target()
 	return cmp.Or(c.Username, t.user)
-}
-
-// credentials are looked up for each new connection.
-func (c Connection) credentials(t target) func(context.Context) (string, string, error) {
-	user := cmp.Or(c.Username, t.user)
-	return func(context.Context) (string, string, error) {
-		password, err := textOrFile(c.Password, c.PasswordFile)
-		return user, cmp.Or(password, t.password), err
-	}
-}
-
-// textOrFile is a secret as it is given, or as a file holds it now.
-func textOrFile(text, file string) (string, error) {
-	if file == "" {
-		return text, nil
-	}
-	content, err := secret.Read(file)
-	if err != nil {
-		return "", fmt.Errorf("reading a password file: %w", err)
-	}
-	return content, nil
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -14,19 +15,25 @@ import (
 // A Script is Lua that runs on one key. None begins with a #! line: 6.2 does
 // not know it, and at maxmemory it would have the script refused as a whole
 // where its XTRIM, HDEL or UNLINK alone still work.
-type Script struct{ source, sha string }
+type Script struct {
+	source string
+	sha    func() string
+}
 
-// NewScript prepares a script.
+// NewScript prepares a script. The hash waits for the first use: a command that
+// begins uses few of all scripts.
 func NewScript(source string) Script {
-	sum := sha1.Sum([]byte(source))
-	return Script{source: source, sha: hex.EncodeToString(sum[:])}
+	return Script{source: source, sha: sync.OnceValue(func() string {
+		sum := sha1.Sum([]byte(source))
+		return hex.EncodeToString(sum[:])
+	})}
 }
 
 // Source is the script's text.
 func (s Script) Source() string { return s.source }
 
 // SHA is the hash by which the server knows the script.
-func (s Script) SHA() string { return s.sha }
+func (s Script) SHA() string { return s.sha() }
 
 // Call is one call of a script. In a cluster it has one key.
 type Call struct {
@@ -45,7 +52,7 @@ type scriptCmd struct {
 	reads  bool
 }
 
-var inScript = regexp.MustCompile(`call\('([A-Z]+)'(?:, '([A-Z]+)')?`)
+var inScript = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`call\('([A-Z]+)'(?:, '([A-Z]+)')?`) })
 
 // callsAt are the commands in a line of the script, as an ACL rule names them.
 func (s Script) callsAt(line int) []string {
@@ -54,7 +61,7 @@ func (s Script) callsAt(line int) []string {
 		return nil
 	}
 	var calls []string
-	for _, found := range inScript.FindAllStringSubmatch(lines[line-1], -1) {
+	for _, found := range inScript().FindAllStringSubmatch(lines[line-1], -1) {
 		call := "+" + strings.ToLower(found[1])
 		if found[1] == "XINFO" || found[1] == "MEMORY" {
 			call += "|" + strings.ToLower(found[2])
@@ -114,7 +121,7 @@ func evalArgs(s Script, withSource bool, eval, evalsha string, call Call) []any 
 	if withSource {
 		args = append(args, eval, s.source)
 	} else {
-		args = append(args, evalsha, s.sha)
+		args = append(args, evalsha, s.sha())
 	}
 	args = append(args, len(call.Keys))
 	for _, key := range call.Keys {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,7 @@ import (
 type sentinels struct {
 	master  string
 	options redis.Options
+	login   login
 	dialer  dialFunc
 
 	mu    sync.Mutex
@@ -32,15 +34,13 @@ func newSentinels(c Connection, t target, data *redis.Options) *sentinels {
 	s := &sentinels{
 		master: t.master,
 		addrs:  t.addrs,
+		login:  c.sentinelLogin(),
 		dialer: c.dialer(data.TLSConfig),
 		options: redis.Options{
 			Dialer: c.dialer(data.TLSConfig), TLSConfig: data.TLSConfig, DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout,
 			ContextTimeoutEnabled: true, Protocol: 2, DisableIdentity: true, DialerRetries: 1, MaxRetries: -1,
-			MaintNotificationsConfig: noMaintNotifications(),
-			CredentialsProviderContext: func(context.Context) (string, string, error) {
-				password, err := textOrFile(c.SentinelPassword, c.SentinelPasswordFile)
-				return c.SentinelUsername, password, err
-			},
+			MaintNotificationsConfig:   noMaintNotifications(),
+			CredentialsProviderContext: c.sentinelLogin().credentials,
 		},
 	}
 	return s
@@ -78,14 +78,14 @@ func (s *sentinels) find(ctx context.Context) (string, error) {
 			answers <- a
 		}()
 	}
-	var failed error
+	var failed failures
 	for range addrs {
 		a := <-answers
 		if a.err == nil {
 			s.learn(a.others)
 			return a.master, nil
 		}
-		failed = errors.Join(failed, a.err)
+		failed = append(failed, a.err)
 	}
 	return "", failed
 }
@@ -100,9 +100,9 @@ func (s *sentinels) ask(ctx context.Context, addr string) (master string, others
 	reply, err := client.GetMasterAddrByName(ctx, s.master).Result()
 	switch {
 	case errors.Is(err, redis.Nil):
-		return "", nil, fmt.Errorf("the Sentinel at %s knows no such master", addr)
+		return "", nil, fmt.Errorf("the Sentinel at %s knows no such master: check master_name in REDIS_URL", addr)
 	case err != nil:
-		return "", nil, fmt.Errorf("the Sentinel at %s: %w", addr, err)
+		return "", nil, sentinelError{fmt.Errorf("the Sentinel at %s: %w", addr, s.explain(err))}
 	case len(reply) != 2:
 		return "", nil, fmt.Errorf("the Sentinel at %s gave %d words for an address", addr, len(reply))
 	}
@@ -115,6 +115,41 @@ func (s *sentinels) ask(ctx context.Context, addr string) (master string, others
 	}
 	return net.JoinHostPort(reply[0], reply[1]), others, nil
 }
+
+// explain says what may mend an answer of a Sentinel.
+func (s *sentinels) explain(err error) error {
+	if explained := s.login.explain(err); explained != nil {
+		return explained
+	}
+	text := strings.ToLower(err.Error())
+	if strings.Contains(text, "unknown command") && strings.Contains(text, "sentinel") {
+		return fmt.Errorf("%w: %w", errNoSentinel, err)
+	}
+	return err
+}
+
+// errNoSentinel is a server that a URL names as a Sentinel.
+var errNoSentinel = errors.New("it is no Sentinel: name one (the usual port is " + sentinelPort + "), or leave master_name out of the URL to use this server itself")
+
+// sentinelError is an error of a Sentinel, and not of the data server.
+type sentinelError struct{ error }
+
+func (e sentinelError) Unwrap() error { return e.error }
+
+// failures are errors on one line, each once.
+type failures []error
+
+func (f failures) Error() string {
+	var texts []string
+	for _, err := range f {
+		if text := err.Error(); !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
 
 // maxSentinels bounds how many are asked.
 const maxSentinels = 9

@@ -137,6 +137,12 @@ func notEmpty(into *string, value string) error {
 	return nil
 }
 
+// LooksLikeParameter reports whether text may be the name of a parameter, right or
+// wrong, rather than a secret.
+func LooksLikeParameter(text string) bool {
+	return text != "" && len(text) <= 32 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz_") == ""
+}
+
 // ParameterNames lists the parameters that a URL may have.
 func ParameterNames() []string { return slices.Sorted(maps.Keys(parameters())) }
 
@@ -231,7 +237,11 @@ func (t *target) readParameters(u *url.URL) error {
 	known := parameters()
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		p, ok := known[name]
-		if !ok {
+		switch {
+		case !ok && (!LooksLikeParameter(name) || !strings.Contains(u.RawQuery, name+"=")):
+			// It may be a secret that stands in the wrong place.
+			return fmt.Errorf("a parameter that is unknown; allowed: %s", strings.Join(ParameterNames(), ", "))
+		case !ok:
 			return fmt.Errorf("unknown parameter %q; allowed: %s", name, strings.Join(ParameterNames(), ", "))
 		}
 		if len(query[name]) > 1 && name != "addr" {

@@ -81,6 +81,16 @@ func OnlyOne(otherName string, other *Secret, file *File) Check {
 	}
 }
 
+// FileThat refuses a file by its content.
+func FileThat(file *File, check func(path string) error) Check {
+	return func() error {
+		if file.Value == "" {
+			return nil
+		}
+		return check(file.Value)
+	}
+}
+
 // Needs refuses one half of a pair. A half with a fault of its own counts as
 // given.
 func Needs(otherName string, other, file *File) Check {

@@ -118,8 +118,11 @@ func FuzzPasswordsStayHidden(f *testing.F) {
 			"host,password=" + noise + secret,
 			"host,password=" + secret + noise,
 		} {
-			shown := maskURL(text)
+			shown := redisURLSyntax{}.mask(text) + webURLSyntax{}.mask(text)
 			if err := checkRedisURL(text); err != nil {
+				shown += err.Error()
+			}
+			if _, err := (webURLSyntax{}).parse(text); err != nil {
 				shown += err.Error()
 			}
 			if _, err := parseConnectionString(text); err != nil {

@@ -28,7 +28,7 @@ func TestAPlanThatCouldNotJudgeEverythingFailsAndSaysWhatItIsAbout(t *testing.T)
 			{"-xinfo", `stream "busy"`},
 			{"-@scripting", `stream "busy"`},
 			{"-sscan", "streams"},
-			{"-xlen", "the lengths of 1 streams"},
+			{"-xlen", "the lengths of 1 stream"},
 			{"-hscan", "sessions"},
 		} {
 			t.Run(c.denied, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -146,11 +147,29 @@ func TestTheDaemonWaitsForARedisThatCannotBeUsedYet(t *testing.T) {
 
 func TestOnlyItsOwnConfigurationEndsTheDaemon(t *testing.T) {
 	t.Parallel()
+	files, stranger := redistest.MakeCertificates(t, "redis.example"), redistest.NewAuthority(t)
+	strangerCert, _ := stranger.Issue(t, "stranger")
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	mustDo(t, os.WriteFile(file, []byte("none"), 0o600))
-	d := program.Start(t, "rediss://"+redistest.FreeAddress(t), map[string]string{"REDIS_TLS_CA_FILE": file})
-	if code := d.Ends(10 * time.Second); code != cli.ExitUsage || !strings.Contains(d.Log.String(), "holds no PEM certificate") {
-		t.Errorf("exit %d\n%s", code, d.Log)
+	url := "rediss://" + redistest.FreeAddress(t)
+	ca, cert, key := "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"
+	for _, c := range []struct {
+		env  map[string]string
+		says string
+	}{
+		{map[string]string{ca: file}, "STREAMKEEPER_REDIS_TLS_CA_FILE=\"" + file + "\": holds no PEM certificate; allowed: a file with one or more CERTIFICATE blocks"},
+		{map[string]string{ca: files.ServerKey}, "STREAMKEEPER_REDIS_TLS_CA_FILE=\"" + files.ServerKey + "\": holds no PEM certificate but a block EC PRIVATE KEY; allowed"},
+		{map[string]string{cert: files.ClientKey, key: files.ClientCert}, "STREAMKEEPER_REDIS_TLS_CERT_FILE=\"" + files.ClientKey + "\": holds no PEM certificate but a block EC PRIVATE KEY; allowed"},
+		{map[string]string{cert: files.ClientKey, key: files.ClientCert}, "STREAMKEEPER_REDIS_TLS_KEY_FILE=\"" + files.ClientCert + "\": holds no PEM private key but a block CERTIFICATE; allowed"},
+		{map[string]string{cert: strangerCert, key: files.ClientKey}, "STREAMKEEPER_REDIS_TLS_KEY_FILE=\"" + files.ClientKey + "\": does not fit the certificate ("},
+	} {
+		d := program.Start(t, url, c.env)
+		if code := d.Ends(10 * time.Second); code != cli.ExitUsage {
+			t.Errorf("%v: exit %d", c.env, code)
+		}
+		if log := d.Log.String(); !strings.Contains(log, c.says) || strings.Contains(log, "listening") || strings.Contains(log, "started") {
+			t.Errorf("want %s in\n%s", c.says, log)
+		}
 	}
 }
 
@@ -228,6 +247,52 @@ func TestAllRightsThatAreMissingAreNamedAtOnce(t *testing.T) {
 		status, body := d.Get("/health")
 		return status == 200 && !strings.Contains(body, "lacks rights")
 	})
+}
+
+// A user that may only read is denied the lease, the note of this instance and the
+// sign of life before any job begins.
+func TestADaemonWithoutRightsNamesAllThatItNeedsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	aclSettings(w.env, "object")
+	words, _ := aclRule(t, w.env)
+	words = slices.DeleteFunc(words, func(word string) bool { return word == "+cluster|slots" || word == "+asking" })
+	readOnly := strings.Fields(w.env.MustRun(t, "acl", "--read-only"))
+	delete(w.env, "LISTEN")
+	w.env["REDIS_URL"], w.env["LOG_FORMAT"] = "redis://keeper:secret@"+w.server.Addr, "text"
+	for _, granted := range [][]string{readOnly, {"+multi", "+discard", "+type"}} {
+		keeperUnder(t, w.server, granted)
+		d := program.Start(t, w.env["REDIS_URL"], w.env)
+		said := ""
+		program.Eventually(t, 20*time.Second, "health names rights", func() bool {
+			_, body := d.Get("/health")
+			_, said, _ = strings.Cut(body, "The Redis user lacks rights: ")
+			return said != ""
+		})
+		said, _, _ = strings.Cut(said, `."`)
+		line, logged := "", false
+		for l := range strings.Lines(d.Log.String()) {
+			if strings.Contains(l, "rights missing") {
+				line, logged = l, true
+			}
+		}
+		if !logged || !strings.Contains(line, said) {
+			t.Errorf("the log says %q, health %q", line, said)
+		}
+		for _, word := range words {
+			if !slices.Contains(granted, word) && !slices.Contains(strings.Fields(said), word) {
+				t.Errorf("with %v, %s is not named: %s", granted, word, said)
+			}
+		}
+		// What is named is all that it takes.
+		keeperUnder(t, w.server, append(slices.Clone(granted), strings.Fields(said)...))
+		program.Eventually(t, 20*time.Second, "health is well", func() bool {
+			status, body := d.Get("/health")
+			return status == 200 && !strings.Contains(body, "lacks rights") && d.Runs("trim") > 0 && d.Runs("cleanup") > 0
+		})
+		d.Stop()
+		d.Ends(10 * time.Second)
+	}
 }
 
 func TestTheReadOnlyRuleSufficesForWhatReadsAndHasNoWordThatWrites(t *testing.T) {
@@ -338,6 +403,14 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 			t.Errorf("plan %s\n%s", pattern, out)
 		}
 	}
+	out = w.env.MustRun(t, "plan", `"dead"`, "no such stream")
+	if first, _, _ := strings.Cut(out, "\n"); !strings.HasSuffix(first, ": 1 stream, 1 session.") || !strings.Contains(out, "No stream matches no such stream.") {
+		t.Errorf("of one stream, and of none:\n%s", out)
+	}
+	out = w.env.MustRun(t, "plan", "nobody*")
+	if first, _, _ := strings.Cut(out, "\n"); !strings.HasSuffix(first, ": 0 streams, 0 sessions.") || !strings.Contains(out, "no stream matches the patterns") {
+		t.Errorf("of no stream:\n%s", out)
+	}
 	if code, _, errs := w.env.Run(t, "plan", "--job", "inspect"); code != cli.ExitUsage || !strings.Contains(errs, "want trim or cleanup") {
 		t.Errorf("another job: exit %d, %s", code, errs)
 	}
@@ -379,7 +452,7 @@ func TestMetricsAreLeftWhereSettingsSay(t *testing.T) {
 	}{
 		{program.Env{"METRICS_FILE": "/tmp/metrics.txt"}, nil, `STREAMKEEPER_METRICS_FILE="/tmp/metrics.txt": node_exporter's textfile collector reads files *.prom alone`},
 		{nil, []string{"--metrics-file", "m"}, `--metrics-file="m": node_exporter's`},
-		{nil, []string{"--push", "ftp://me:hush@x"}, `--push="ftp://me:***@x": not a URL`},
+		{nil, []string{"--push", "ftp://me:hush@x"}, `--push="ftp://me:***@x": not a URL of HTTP; allowed: http://host:port`},
 		{program.Env{"PUSH_URL_FILE": file, "PUSH_URL": "http://x"}, nil, "STREAMKEEPER_PUSH_URL is set too"},
 		{program.Env{"PUSH_URL_FILE": os.DevNull}, nil, "is a pipe or a device"},
 	} {
@@ -401,12 +474,19 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 	}
 	for line := range strings.Lines(help) {
 		command, _, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if !strings.HasPrefix(line, "  ") || command == "streamkeeper" || strings.HasPrefix(command, "-") || command == "help" || command == "completion" {
+		if !strings.HasPrefix(line, "  ") || command == "streamkeeper" || strings.HasPrefix(command, "-") {
 			continue
 		}
 		code, of, _ := w.env.Run(t, command, "--help")
 		if code != 0 || !strings.Contains(of, "Examples:\n") || !strings.Contains(of, "docs/settings.md") {
 			t.Errorf("%s --help has no example, or does not say where settings are described:\n%s", command, of)
+		}
+		_, flags, _ := strings.Cut(of, "Flags:\n")
+		flags, _, _ = strings.Cut(flags, "\n\n")
+		for flag := range strings.Lines(flags) {
+			if n := len(strings.TrimSuffix(flag, "\n")); n > 80 {
+				t.Errorf("%s --help: %d columns: %s", command, n, flag)
+			}
 		}
 	}
 	if v, version := w.env.MustRun(t, "--version"), w.env.MustRun(t, "version"); v != version || !strings.HasPrefix(v, "streamkeeper ") {
@@ -414,6 +494,17 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 	}
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		w.env.MustRun(t, "completion", shell)
+		if of := w.env.MustRun(t, "completion", shell, "--help"); !strings.Contains(of, "Examples:\n") {
+			t.Errorf("completion %s --help has no example:\n%s", shell, of)
+		}
+	}
+	if of := w.env.MustRun(t, "help", "once"); of != w.env.MustRun(t, "once", "--help") {
+		t.Errorf("help once is not once --help:\n%s", of)
+	}
+	for _, wrong := range [][]string{{"completion", "nope"}, {"completion"}, {"completion", "bash", "more"}, {"help", "nope"}, {"nope"}} {
+		if code, out, errs := w.env.Run(t, wrong...); code != cli.ExitUsage || out != "" || errs == "" {
+			t.Errorf("%v: exit %d\n%s%s", wrong, code, out, errs)
+		}
 	}
 	if offered := w.env.MustRun(t, "__complete", "once", ""); !strings.Contains(offered, "trim\n") || !strings.Contains(offered, "inspect\n") {
 		t.Errorf("of jobs:\n%s", offered)
@@ -431,9 +522,13 @@ func TestHelpVersionAndCompletionAreWhereOneLooks(t *testing.T) {
 func TestTheLogHasUnitsAndTheStartLineTheLimits(t *testing.T) {
 	t.Parallel()
 	w := startFixture(t, "object")
-	d := program.Start(t, w.server.URL(), map[string]string{"LOG_FORMAT": "json", "TRIM_MAX_LENGTH": "1000", "TRIM_MAX_AGE": "1d"})
+	d := program.Start(t, w.server.URL(), map[string]string{"LOG_FORMAT": "json", "TRIM_MAX_LENGTH": "1000", "TRIM_MAX_AGE": "1d",
+		"METRICS_FILE": "/no/such/folder/m.prom", "PUSH_URL": "http://me:hush@127.0.0.1:1"})
 	program.Eventually(t, 20*time.Second, "it works", func() bool { return d.Runs("trim") > 0 })
 	log := d.Log.String()
+	if !strings.Contains(log, `"msg":"settings without effect","settings":["METRICS_FILE","PUSH_URL"]`) || strings.Contains(log, "hush") {
+		t.Errorf("what only once uses is not named, or a secret is:\n%s", log)
+	}
 	if !strings.Contains(log, `"limits":["all streams: keep the newest 1000 entries that are not older than 24h`) {
 		t.Errorf("the start line:\n%s", log)
 	}
@@ -441,5 +536,19 @@ func TestTheLogHasUnitsAndTheStartLineTheLimits(t *testing.T) {
 		if _, after, found := strings.Cut(line, `"duration":`); found && !strings.HasPrefix(after, `"`) {
 			t.Errorf("a duration without a unit: %s", line)
 		}
+	}
+}
+
+func TestAPlanSaysOnceThatANodeIsAway(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, false)
+	for _, master := range c.Masters {
+		mustDo(t, master.Client.ConfigSet(t.Context(), "cluster-require-full-coverage", "no").Err())
+	}
+	c.Masters[2].Kill()
+	env := program.Env{"REDIS_URL": c.URL(), "REDIS_TIMEOUT": "2s"}
+	code, out, errs := env.Run(t, "plan")
+	if code != cli.ExitFailure || strings.Count(out, "Failed: ") != 1 || !strings.Contains(out, "streams and sessions could not be read.") || strings.Count(errs, c.Masters[2].Addr) != 1 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }
