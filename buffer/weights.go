@@ -20,10 +20,6 @@ type Weight struct {
 	Err       error
 }
 
-// countedNodes is how many macro nodes a call counts: some fifteen take Redis a
-// microsecond.
-const countedNodes = 10_000
-
 // weightScript asks what streams take in memory, as far as Redis can count it
 // quickly: what it says of few of the nodes, the oldest, says nothing of the
 // others, and what it says of consumer groups is wrong.
