@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 // reloadEvery is how often the file of the policies is compared.
@@ -63,7 +64,11 @@ func (f *policyFile) compare() {
 		return
 	}
 	f.judged = state
-	options, err := f.load()
+	var options Options
+	err = rescue.Call(func() (err error) {
+		options, err = f.load()
+		return err
+	})
 	f.onReload(err)
 	if err != nil {
 		f.log.Error("cannot reload policies", "file", f.path, "error", err)

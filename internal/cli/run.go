@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
 )
@@ -65,12 +66,12 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log,
 			Alive: d.alive, Patience: shareOf(config.ShutdownGrace),
 		})
-		group.Go(func() error { return server.Serve(httpCtx, listener) })
+		guarded(group, func() error { return server.Serve(httpCtx, listener) })
 	}
 	if !o.dryRun {
-		group.Go(func() error { d.noteInstance(ctx); return nil })
+		guarded(group, func() error { d.noteInstance(ctx); return nil })
 	}
-	group.Go(func() error {
+	guarded(group, func() error {
 		defer stopHTTP()
 		err := d.work(ctx)
 		if errors.Is(err, schedule.ErrGraceExceeded) {
@@ -78,7 +79,7 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		}
 		return err
 	})
-	group.Go(func() error {
+	guarded(group, func() error {
 		d.watchPolicies(ctx)
 		return nil
 	})
@@ -87,6 +88,12 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 	err := group.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// guarded makes an error of a panic: the process then ends as after another one,
+// with the lease given back.
+func guarded(group *errgroup.Group, f func() error) {
+	group.Go(func() error { return rescue.Call(f) })
 }
 
 // shareOf is the part of the grace that each of HTTP and the last words gets.
