@@ -70,7 +70,7 @@ type chaos struct {
 type chaosReplica struct {
 	*program.Instance
 	log     *program.Buffer
-	stalled sync.RWMutex // held for writing while nobody reads
+	stalled atomic.Bool // nobody reads what it logs
 	frozen  atomic.Bool
 }
 
@@ -148,9 +148,10 @@ func (c *chaos) start() *chaosReplica {
 	go func() {
 		defer func() { _ = reader.Close() }()
 		for part := make([]byte, 1<<10); ; {
-			r.stalled.RLock()
+			for r.stalled.Load() {
+				time.Sleep(10 * time.Millisecond)
+			}
 			n, err := reader.Read(part)
-			r.stalled.RUnlock()
 			_, _ = r.log.Write(part[:n])
 			if err == io.EOF || err != nil {
 				return
@@ -248,8 +249,8 @@ var chaosFaults = []struct {
 }{
 	{"stderr stalls", func(c *chaos) {
 		r := c.some()
-		r.stalled.Lock()
-		defer r.stalled.Unlock()
+		r.stalled.Store(true)
+		defer r.stalled.Store(false)
 		c.pause(500, 3000)
 	}},
 	{"few descriptors", func(c *chaos) {
