@@ -34,6 +34,9 @@ func (a *app) runCommand() *cobra.Command {
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
+			// Whoever reads the log may end before the daemon does: up to the last line,
+			// which is written after this.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			return a.serve(c.Context(), config, log, daemonOptions{dryRun: a.dryRun, spread: true, reload: reload})
 		},
 	}

@@ -114,6 +114,26 @@ func TestTheGraceIsKeptWhenNobodyReadsTheLog(t *testing.T) {
 	}
 }
 
+func TestALogWhoseReaderIsGoneEndsNothing(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	reader, writer, err := os.Pipe()
+	mustDo(t, err)
+	r := program.StartTo(t, s.URL(), fleetSettings, writer)
+	mustDo(t, writer.Close())
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+	mustDo(t, reader.Close())
+	mustDo(t, s.Client.Set(t.Context(), "streams", "no set", 0).Err())
+	program.Eventually(t, 15*time.Second, "what it says of failed runs is counted as dropped", func() bool { return series(r, "streamkeeper_log_dropped_total") > 0 })
+	mustDo(t, s.Client.Del(t.Context(), "streams").Err())
+	fillStream(t, s)
+	program.Eventually(t, 5*time.Second, "the work goes on", trimmedNow(t, s))
+	r.Stop()
+	if code := r.Ends(10 * time.Second); code != cli.ExitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // hangJobs swallows all that jobs ask, and lets the lease pass.
 func hangJobs(command []string) redistest.Fault {
 	switch strings.ToLower(command[0]) {
