@@ -31,13 +31,16 @@ import (
 func TestNothingHangsAndNothingIsSwallowedInChaos(t *testing.T) {
 	t.Parallel()
 	seed := envNumber("SEED", int(time.Now().UnixNano()%1_000_000))
-	c := &chaos{t: t, Server: redistest.Start(t), rng: rand.New(rand.NewPCG(uint64(seed), 20261128)), dir: t.TempDir(), kinds: make(map[string]int)}
-	c.begin()
-	for end := time.Now().Add(time.Duration(envNumber("CHAOS_SECONDS", 30)) * time.Second); time.Now().Before(end) && !t.Failed(); {
-		c.fault()
-	}
-	c.calm()
-	t.Logf("seed %d: %v; %d runs of once, of which %d failed; %d restarts; the slowest end took %s", seed, c.kinds, c.runs.Load(), c.failures.Load(), c.restarts, c.slowest)
+	// A test that does not end tells nothing but its name.
+	t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+		c := &chaos{t: t, Server: redistest.Start(t), rng: rand.New(rand.NewPCG(uint64(seed), 20261128)), dir: t.TempDir(), kinds: make(map[string]int)}
+		c.begin()
+		for end := time.Now().Add(time.Duration(envNumber("CHAOS_SECONDS", 30)) * time.Second); time.Now().Before(end) && !t.Failed(); {
+			c.fault()
+		}
+		c.calm()
+		t.Logf("%v; %d runs of once, of which %d failed; %d restarts; the slowest end took %s", c.kinds, c.runs.Load(), c.failures.Load(), c.restarts, c.slowest)
+	})
 }
 
 // chaosGrace is the SHUTDOWN_GRACE of the replicas.
