@@ -264,7 +264,7 @@ func (d *daemon) onRun(o schedule.Outcome) {
 // watchPolicies reads the file of the policies again when it changes.
 func (d *daemon) watchPolicies(ctx context.Context) {
 	f := &policyFile{
-		path: d.options.Jobs.Trim.PoliciesFile, live: d.policies, log: d.log,
+		path: d.options.Jobs.Trim.PoliciesFile, live: d.policies, log: d.log, patience: reloadEvery,
 		load: func() (Options, error) {
 			o, _, err := d.app.load()
 			return o, err

@@ -176,12 +176,13 @@ func (c *chaos) once(ctx context.Context) {
 			_ = os.RemoveAll(metrics)
 		}
 		at := time.Now()
-		code, _, errs := c.env.Run(c.t, "once", "--metrics-file", metrics)
+		full := n%4 >= 2 // of results, or of metrics
+		code, errs := c.onceTo(n%4 == 2, metrics)
 		c.runs.Add(1)
 		if code != cli.ExitOK {
 			c.failures.Add(1)
 		}
-		if code == cli.ExitFailure && errs == "" || code < 0 || code == cli.ExitUsage || n%4 == 3 && code != cli.ExitFailure {
+		if code == cli.ExitFailure && errs == "" || code < 0 || code == cli.ExitUsage || full && code != cli.ExitFailure {
 			c.t.Errorf("once: exit %d\n%s", code, errs)
 		}
 		if took := time.Since(at); took > 20*time.Second {
@@ -189,6 +190,21 @@ func (c *chaos) once(ctx context.Context) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+// onceTo runs once; its result goes nowhere, or to a disk that is full.
+func (c *chaos) onceTo(full bool, metrics string) (code int, errs string) {
+	cmd := c.env.Command(c.t, "once", "--metrics-file", metrics)
+	said := new(program.Buffer)
+	cmd.Stderr = said
+	if full {
+		disk, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		mustDo(c.t, err)
+		defer func() { _ = disk.Close() }()
+		cmd.Stdout = disk
+	}
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), said.String()
 }
 
 // look looks at the replicas all the while: nobody shows old news.
