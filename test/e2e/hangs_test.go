@@ -290,6 +290,7 @@ func TestAnInterruptEndsACommandAtOnceWhenRedisHangs(t *testing.T) {
 		{"inspect", cli.ExitFailure},
 		{"inspect busy", cli.ExitFailure},
 		{"inspect --follow busy", cli.ExitOK},
+		{"doctor", cli.ExitFailure},
 	} {
 		for _, nth := range []int64{1, 2, 8} {
 			t.Run(fmt.Sprintf("%s at command %d", c.args, nth), func(t *testing.T) {
@@ -315,6 +316,53 @@ func TestAnInterruptEndsACommandAtOnceWhenRedisHangs(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestADaemonThatNeverReachedRedisEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	proxy := redistest.StartProxy(t, s.Addr)
+	for _, nth := range []int64{1, 2} {
+		hole := after(nth, redistest.Fault{Hole: true})
+		hung := make(chan struct{}, 1000)
+		proxy.Set(func(command []string) redistest.Fault {
+			f := hole(command)
+			if f.Hole {
+				hung <- struct{}{}
+			}
+			return f
+		})
+		r := program.Start(t, proxy.URL(), map[string]string{"REDIS_TIMEOUT": "60s", "SHUTDOWN_GRACE": "20s"})
+		<-hung
+		begun := time.Now()
+		r.Stop()
+		if code := r.Ends(25 * time.Second); code != cli.ExitOK || time.Since(begun) > atOnce {
+			t.Errorf("at command %d: exit %d after %s", nth, code, time.Since(begun))
+		}
+	}
+}
+
+func TestTheNoteOfTheInstanceDoesNotHoldTheEndUp(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	fillStream(t, s)
+	proxy := redistest.StartProxy(t, s.Addr)
+	hung := make(chan struct{}, 1000)
+	proxy.Set(func(command []string) redistest.Fault {
+		hole := slices.ContainsFunc(command, func(word string) bool { return strings.HasSuffix(word, ":instances") })
+		if hole {
+			hung <- struct{}{}
+		}
+		return redistest.Fault{Hole: hole}
+	})
+	r := program.Start(t, proxy.URL(), map[string]string{"REDIS_TIMEOUT": "60s", "SHUTDOWN_GRACE": "20s", "CLEANUP_ENABLED": "false"})
+	<-hung
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+	begun := time.Now()
+	r.Stop()
+	if code := r.Ends(25 * time.Second); code != cli.ExitOK || time.Since(begun) > atOnce {
+		t.Errorf("exit %d after %s", code, time.Since(begun))
 	}
 }
 
