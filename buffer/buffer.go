@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -78,6 +79,8 @@ type Buffer struct {
 	address  string
 	database int
 	log      *slog.Logger
+	// longLease says once that somebody holds the lease for long.
+	longLease *sync.Once
 }
 
 // Open connects to Redis and asks what it is. It fails within the
@@ -98,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 		names: names, include: o.Include, exclude: o.Exclude,
 		maxStall: maxStall, scope: scopeOf(names, o), work: workOf(names, o),
 		address: o.Connection.Redacted(), database: o.Connection.Database(), log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		longLease: new(sync.Once),
 	}, nil
 }
 

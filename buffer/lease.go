@@ -27,6 +27,9 @@ func (b *Buffer) Lease() Lease { return Lease{b} }
 // was written by no replica, or by one whose setting nobody can wait for.
 const maxLease = 24 * time.Hour
 
+// longLease is how many times our own a lease of others lasts that is said.
+const longLease = 4
+
 // What acquireScript returns beside the type of a key that is no String.
 const (
 	leaseTaken   = "taken"
@@ -37,19 +40,20 @@ const (
 // A lease without an end gets one instead of a new owner: if its owner lives, it
 // renews it as ever. PEXPIRE works out of memory too.
 //
-// KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms, ARGV[3] maxLease in ms.
+// KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms, ARGV[3] maxLease in ms
+// returns what came of it, and for how many ms somebody else holds the lease
 var acquireScript = redisconn.NewScript(`
 local left = redis.call('PTTL', KEYS[1])
 if left == -2 then
 	redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-	return 'taken'
+	return {'taken', 0}
 end
 local kind = redis.call('TYPE', KEYS[1])
 if type(kind) == 'table' then kind = kind.ok end
-if kind ~= 'string' then return kind end
-if left >= 0 and left <= tonumber(ARGV[3]) then return 'held' end
+if kind ~= 'string' then return {kind, 0} end
+if left >= 0 and left <= tonumber(ARGV[3]) then return {'held', left} end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 'endless'
+return {'endless', 0}
 `)
 
 // KEYS[1] lease; ARGV[1] token, ARGV[2] ttl in ms; returns 1 if it was ours.
@@ -71,7 +75,16 @@ func (l Lease) key() string { return l.b.stateKey(stateLease) }
 // is given an end, so that a later call takes it.
 func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bool, error) {
 	args := []any{token, ttl.Milliseconds(), max(maxLease, 2*ttl).Milliseconds()}
-	outcome, err := l.b.conn.EvalWrite(ctx, acquireScript, []redisconn.Call{redisconn.OnKey(l.key(), args...)})[0].Text()
+	reply, err := l.b.conn.EvalWrite(ctx, acquireScript, []redisconn.Call{redisconn.OnKey(l.key(), args...)})[0].Slice()
+	if err == nil && len(reply) != 2 {
+		err = fmt.Errorf("%w: %d values of a lease", redisconn.ErrIncomplete, len(reply))
+	}
+	var outcome string
+	var left int64
+	if err == nil {
+		outcome, _ = reply[0].(string)
+		left, _ = reply[1].(int64)
+	}
 	switch {
 	case redisconn.ClassOf(err) == redisconn.ClassOOM:
 		return false, fmt.Errorf("%w: Redis is out of memory", ErrLeaseUnwritable)
@@ -81,7 +94,13 @@ func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bo
 		return true, nil
 	case outcome == leaseEndless:
 		l.b.log.Warn("lease had no end", "key", l.key(), "ends_in", ttl)
-	case outcome != leaseHeld:
+	case outcome == leaseHeld:
+		if held := time.Duration(left) * time.Millisecond; held > longLease*ttl {
+			l.b.longLease.Do(func() {
+				l.b.log.Warn("lease ends much later than LEASE_TTL", "key", l.key(), "ends_in", held, "remedy", "remove the key if whoever wrote it is gone")
+			})
+		}
+	default:
 		return false, fmt.Errorf("%w: the key %s is a %s and not a string (remove it, or choose another STATE_PREFIX)", ErrLeaseUnwritable, Escape(l.key()), outcome)
 	}
 	return false, nil

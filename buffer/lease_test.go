@@ -1,7 +1,9 @@
 package buffer
 
 import (
+	"bytes"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -77,6 +79,26 @@ func TestALeaseThatDoesNotEndIsGivenAnEnd(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A lease that its writer cannot renew any more, and that ends only in an hour, is
+// said once: until then nobody leads.
+func TestALeaseThatEndsMuchLaterIsSaid(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for left, want := range map[time.Duration]int{time.Hour: 1, 2 * time.Minute: 0} {
+		var log bytes.Buffer
+		l := open(t, s.URL(), func(o *Options) { o.Log = slog.New(slog.NewTextHandler(&log, nil)) }).Lease()
+		s.Client.Set(t.Context(), "streamkeeper:lease", "gone", left)
+		for range 3 {
+			if ok, err := l.Acquire(t.Context(), "us", time.Minute); ok || err != nil {
+				t.Errorf("%v, %v", ok, err)
+			}
+		}
+		if n := strings.Count(log.String(), "lease ends much later than LEASE_TTL"); n != want {
+			t.Errorf("%s: said %d times:\n%s", left, n, log.String())
+		}
+	}
 }
 
 func TestALeaseThatNobodyCanHoldIsNamed(t *testing.T) {

@@ -62,3 +62,19 @@ func TestTheFirstRunUnderAStricterPolicySaysWhatItRemoves(t *testing.T) {
 		t.Errorf("the policy is not told:\n%s", log.String())
 	}
 }
+
+func TestListedKeysOfAnotherTypeAreSaidWhenTheirNumberChanges(t *testing.T) {
+	w := realFixture(t)
+	var log bytes.Buffer
+	tr := New(w.store, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10}}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	for i, name := range []string{"car", "", "bus"} {
+		if name != "" {
+			w.list(name)
+			w.rdb.Set(t.Context(), "stream:"+name, "a text", 0)
+		}
+		w.run(tr)
+		if n, want := strings.Count(log.String(), "of another type"), []int{1, 1, 2}[i]; n != want {
+			t.Errorf("after run %d it was said %d times:\n%s", i, n, log.String())
+		}
+	}
+}

@@ -102,7 +102,17 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	}
 	r.tally.progress(true, len(left))
 	r.tally.log()
+	r.tellOthers()
 	return r.tally.report, result, err
+}
+
+// tellOthers says which listed streams are of another type, whenever their number
+// changes.
+func (r *run) tellOthers() {
+	if n := r.tally.others; n > 0 && n != r.s.toldOthers {
+		r.s.o.Log.Warn("keys of streams are of another type", "count", n, "example", buffer.Escape(r.tally.other))
+	}
+	r.s.toldOthers = r.tally.others
 }
 
 // pass looks at every stream once. The names of the next page are fetched while

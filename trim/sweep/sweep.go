@@ -136,6 +136,8 @@ type Sweeper struct {
 	// announced: what a stricter policy removes was said; toldUnused: which rules
 	// match no stream.
 	announced, toldUnused bool
+	// toldOthers is of how many keys of another type was said last.
+	toldOthers int64
 }
 
 // New makes a sweeper over a store.

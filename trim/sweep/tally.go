@@ -17,6 +17,9 @@ type tally struct {
 	errors map[redisconn.Class]int64
 	// examples are the first errors of each class.
 	examples map[redisconn.Class]error
+	// others are keys of another type, and other is one of them.
+	others int64
+	other  string
 	// held are streams that consumer groups protect, by group; not all if there
 	// are many.
 	held map[string]string
@@ -58,6 +61,7 @@ func (t *tally) failed(stream string, err error) {
 	if class == redisconn.ClassWrongType {
 		t.o.OnMalformed("stream_type")
 		t.o.Log.Debug("skipped key of another type", "stream", buffer.Escape(stream))
+		t.others, t.other = t.others+1, stream
 		return
 	}
 	t.report.Errors++
