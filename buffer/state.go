@@ -204,6 +204,12 @@ func (b *Buffer) Retired(ctx context.Context, names []string) ([]bool, error) {
 	return retired, err
 }
 
+// RetiredAt gives, for each name, when it was retired by us, zero if that is not
+// remembered.
+func (b *Buffer) RetiredAt(ctx context.Context, names []string) ([]time.Time, error) {
+	return b.scores(ctx, stateRetired, names)
+}
+
 // Sightings gives, for each name, when it was first seen without an entry;
 // zero if it was not seen so yet.
 func (b *Buffer) Sightings(ctx context.Context, names []string) ([]time.Time, error) {

@@ -71,6 +71,11 @@ type Options struct {
 
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
+	// OnSession and OnStream are told what the first scan makes of each session,
+	// which is theirs only during the call, and of each stream that no session
+	// names.
+	OnSession func(s *registry.Session, is State, reason string)
+	OnStream  func(f StreamFacts, fate Fate, reason string)
 	// OnMalformed is told the kind of what is not as the protocol says, once
 	// for each such item of a run: one of [Kinds].
 	OnMalformed func(kind string)
@@ -153,6 +158,12 @@ type Cleaner struct {
 func New(store Store, o Options) *Cleaner {
 	if o.OnAction == nil {
 		o.OnAction = func(Action) {}
+	}
+	if o.OnSession == nil {
+		o.OnSession = func(*registry.Session, State, string) {}
+	}
+	if o.OnStream == nil {
+		o.OnStream = func(StreamFacts, Fate, string) {}
 	}
 	if o.OnMalformed == nil {
 		o.OnMalformed = func(string) {}

@@ -56,6 +56,7 @@ func (r *run) decideSessions(ctx context.Context, page []registry.Session) error
 			r.report.SessionsLive++
 		}
 		r.own(s, v.state)
+		r.o().OnSession(s, v.state, v.reason)
 	}
 	for i := range page {
 		s := &page[i]
@@ -78,6 +79,7 @@ func (r *run) decideSessions(ctx context.Context, page []registry.Session) error
 	r.report.Sessions = r.found.sessions.all
 	var stale []registry.Session
 	for _, v := range old {
+		r.o().OnSession(v.session, v.state, v.reason)
 		if r.countOld(v) {
 			stale = append(stale, *v.session)
 		}
@@ -224,6 +226,7 @@ const maxWatched = 10_000
 func (r *run) countStream(_ context.Context, f StreamFacts) error {
 	r.watchGroups(f)
 	fate, reason := JudgeStream(f, r.o().Limits, r.now)
+	r.o().OnStream(f, fate, reason)
 	switch fate {
 	case Unknown:
 		r.failed(f.Name, "stream not judged", f.Info.Err)

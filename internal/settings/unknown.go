@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // kubernetesName matches the variables that Kubernetes injects for a Service
@@ -40,7 +41,7 @@ func nearest(name string, candidates []string) string {
 	name = strings.ToLower(name)
 	distance := func(candidate string) int {
 		candidate = strings.ToLower(candidate)
-		edits := editDistance(name, candidate)
+		edits := human.EditDistance(name, candidate)
 		if len(name) >= leastBeginning && strings.HasPrefix(candidate, name) {
 			edits -= preferred
 		}
@@ -56,24 +57,3 @@ const (
 	// preferred is more than any distance.
 	preferred = 1 << 20
 )
-
-// editDistance counts the bytes to insert, delete or replace (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
