@@ -26,6 +26,7 @@ func rows() []row {
 	return []row{
 		{"pass", measurePass},
 		{"pass-age", measurePassAge},
+		{"pass-bytes", measurePassBytes},
 		{"pass-million", measureMillion},
 		{"backlog-small", measureSmallBacklog},
 		{"backlog-large", measureLargeBacklog},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/trim"
+	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
 const (
@@ -125,5 +126,39 @@ func measurePassAge(ctx context.Context, l *lab) ([]verdict, error) {
 	return []verdict{{
 		work: fmt.Sprintf("pass over %d streams, length and age", streams),
 		ours: seconds(ours), other: seconds(pipe) + " pipe", ratio: ours / pipe, unit: "×", bound: 2,
+	}}, nil
+}
+
+// measurePassBytes is that pass with a limit of bytes beside the others: by an
+// instance that knows what the streams weigh, and by one that begins.
+func measurePassBytes(ctx context.Context, l *lab) ([]verdict, error) {
+	streams := l.size(passStreams)
+	if err := l.seedStreams(ctx, streams, 3); err != nil {
+		return nil, err
+	}
+	b, err := l.opened(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policy := trim.Policy{MaxLength: maxLength, MaxAge: time.Hour}
+	withBytes := policy
+	withBytes.MaxBytes = 64 << 20
+	known := sweep.New(b, sweep.Options{Policies: trim.Policies{Default: withBytes}})
+	if _, err := known.Run(ctx); err != nil {
+		return nil, err
+	}
+	r, err := l.interleave(ctx,
+		timed("length and age", func(ctx context.Context) error { _, err := l.trim(ctx, policy); return err }),
+		timed("bytes", func(ctx context.Context) error { _, err := known.Run(ctx); return err }),
+		timed("bytes, first run", func(ctx context.Context) error { _, err := l.trim(ctx, withBytes); return err }),
+	)
+	if err != nil {
+		return nil, err
+	}
+	without, with, first := r.median("length and age", "s"), r.median("bytes", "s"), r.median("bytes, first run", "s")
+	return []verdict{{
+		work: fmt.Sprintf("pass over %d streams, bytes too", streams),
+		ours: seconds(with), other: seconds(without) + " without", ratio: with / without, unit: "×", bound: 1.3,
+		note: fmt.Sprintf("the first run weighs all: %s, %.2f ×", seconds(first), first/without),
 	}}, nil
 }
