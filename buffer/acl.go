@@ -70,6 +70,7 @@ func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool  { return u.ReadOnly }
 func (u Uses) records() bool   { return u.History && u.Cleanup }
+func (u Uses) sums() bool      { return u.History && u.Trim }
 func (u Uses) holds() bool     { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
@@ -121,6 +122,9 @@ var rights = []right{
 	{"+zscan", Uses.remembers},
 	{"+hgetall", func(u Uses) bool { return u.notes() || u.serves() }},
 	{"+hset", func(u Uses) bool { return u.notes() || u.serves() }},
+	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
+	{"+hmget", Uses.sums},
+	{"+hlen", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
 	{"+hdel", Uses.serves},
 	{"+set", Uses.leads},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
@@ -227,6 +231,9 @@ func (u Uses) patterns() []string {
 	}
 	if u.records() {
 		state(stateHistory)
+	}
+	if u.sums() {
+		all = append(all, redisconn.EscapeGlob(n.StatePrefix+stateTrims)+"*")
 	}
 	if u.holds() {
 		state(stateLease)

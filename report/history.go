@@ -1,7 +1,10 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -14,6 +17,35 @@ type History struct {
 	// Recorded is how many entries there are in the time that was asked for.
 	Recorded int64     `json:"recorded"`
 	Removals []Removal `json:"removals"`
+	// Trims are what was trimmed, by the hour; nil if that was not asked for.
+	Trims []TrimSum `json:"trims,omitzero"`
+}
+
+// TrimSum is what was trimmed from a stream in an hour.
+type TrimSum struct {
+	Hour    time.Time `json:"hour"`
+	Stream  string    `json:"stream"`
+	Entries int64     `json:"entries"`
+	// OldestBefore and OldestAfter are the ids of the oldest entries that were
+	// kept; empty if not known.
+	OldestBefore string   `json:"oldest_before,omitempty"`
+	OldestAfter  string   `json:"oldest_after,omitempty"`
+	Reasons      []string `json:"reasons"`
+	Instance     string   `json:"instance"`
+}
+
+// AddTrims takes a sum in.
+func (h *History) AddTrims(s buffer.TrimSum) {
+	out := TrimSum{
+		Hour: s.Hour, Stream: buffer.Escape(s.Stream), Entries: s.Entries, Reasons: s.Reasons, Instance: buffer.Escape(s.Instance),
+	}
+	if !s.Before.IsZero() {
+		out.OldestBefore = s.Before.String()
+	}
+	if !s.After.IsZero() {
+		out.OldestAfter = s.After.String()
+	}
+	h.Trims = append(h.Trims, out)
 }
 
 // Removal is one removal, or a gap.
@@ -45,13 +77,25 @@ func WriteHistory(w io.Writer, f Format, h History) error {
 	p := &printer{w: w}
 	switch {
 	case len(h.Removals) > 0:
+		p.table(h.rows())
 	case h.Recorded > 0:
 		p.line("None of the %s in the history is what was asked for.", plural(h.Recorded, "removal"))
-		return p.err
 	default:
 		p.line("The history holds no removal.")
+	}
+	if h.Trims == nil {
 		return p.err
 	}
+	p.line("")
+	if len(h.Trims) == 0 {
+		p.line("No trim is recorded.")
+		return p.err
+	}
+	p.table(h.trimRows())
+	return p.err
+}
+
+func (h *History) rows() [][]string {
 	rows := [][]string{{"TIME (UTC)", "ACTION", "NAME", "WHY"}}
 	for _, r := range h.Removals {
 		name := r.Name
@@ -60,6 +104,14 @@ func WriteHistory(w io.Writer, f Format, h History) error {
 		}
 		rows = append(rows, []string{r.Time.Format(time.DateTime), r.Action, name, r.Reason + ", by " + r.Instance})
 	}
-	p.table(rows)
-	return p.err
+	return rows
+}
+
+func (h *History) trimRows() [][]string {
+	rows := [][]string{{"HOUR (UTC)", "ENTRIES", "STREAM", "OLDEST KEPT, WHY"}}
+	for _, s := range h.Trims {
+		text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
+		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), s.Stream, text})
+	}
+	return rows
 }

@@ -21,6 +21,7 @@ import (
 // historyFlags are the flags of history.
 type historyFlags struct {
 	since, action string
+	trims         bool
 }
 
 // historyActions are what the history can hold.
@@ -35,7 +36,7 @@ func (a *app) historyCommand() *cobra.Command {
 			"the newest first; with names of sessions or streams only those. A gap stands for removals that\n" +
 			"could not be recorded. It only reads.\n\n" +
 			"Settings: HISTORY_LENGTH in docs/settings.md.",
-		Example:           "  streamkeeper history --since 24h\n  streamkeeper history 'car 7' -o json\n  streamkeeper history --action expire",
+		Example:           "  streamkeeper history --since 24h\n  streamkeeper history 'car 7' -o json\n  streamkeeper history --action expire\n  streamkeeper history 'car 7' --trims",
 		ValidArgsFunction: a.completeStreams,
 		RunE: func(c *cobra.Command, names []string) error {
 			names, err := unescaped(names)
@@ -50,6 +51,7 @@ func (a *app) historyCommand() *cobra.Command {
 	c.Flags().StringVar(&f.since, "since", "", "only what was removed in this time, such as 24h or 7d; without it, all that is remembered")
 	c.Flags().StringVar(&f.action, "action", "", "only this: "+strings.Join(historyActions, ", "))
 	offer(c, "action", historyActions)
+	c.Flags().BoolVar(&f.trims, "trims", false, "also what was trimmed from each stream, by the hour, in the last 48 hours")
 	return c
 }
 
@@ -90,12 +92,20 @@ func (a *app) history(ctx context.Context, f historyFlags, names []string) error
 	}
 	defer func() { _ = b.Close() }()
 	out := report.History{Version: a.Version, Redis: redisReport(b), Removals: []report.Removal{}}
+	if err := readHistory(ctx, b, &out, f, back, names); err != nil {
+		return withMissingRights(ctx, b, uses(config).OnlyReading(), err)
+	}
+	return report.WriteHistory(a.screen(), format, out)
+}
+
+// readHistory takes in what was asked for.
+func readHistory(ctx context.Context, b *buffer.Buffer, out *report.History, f historyFlags, back time.Duration, names []string) error {
+	now, err := b.Now(ctx)
+	if err != nil {
+		return err
+	}
 	var since time.Time
 	if back > 0 {
-		now, err := b.Now(ctx)
-		if err != nil {
-			return err
-		}
 		since = now.Add(-back)
 	}
 	err = b.WalkHistory(ctx, since, func(r buffer.Removal) {
@@ -105,10 +115,17 @@ func (a *app) history(ctx context.Context, f historyFlags, names []string) error
 			out.Add(r)
 		}
 	})
-	if err != nil {
-		return withMissingRights(ctx, b, uses(config).OnlyReading(), err)
+	if err != nil || !f.trims {
+		return err
 	}
-	return report.WriteHistory(a.screen(), format, out)
+	sums, err := b.TrimSums(ctx, now, names)
+	out.Trims = []report.TrimSum{}
+	for _, s := range sums {
+		if s.Hour.Add(time.Hour).After(since) {
+			out.AddTrims(s)
+		}
+	}
+	return err
 }
 
 // newHistory records what this process removes.

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
@@ -19,6 +22,14 @@ type historyJSON struct {
 		Time                           time.Time
 		Action, Name, Reason, Instance string
 		Missing                        int64
+	}
+	Trims []struct {
+		Hour             time.Time
+		Stream, Instance string
+		Before           string `json:"oldest_before"`
+		After            string `json:"oldest_after"`
+		Entries          int64
+		Reasons          []string
 	}
 }
 
@@ -96,6 +107,50 @@ func TestTheHistoryShowsWhatEachInstanceRemoved(t *testing.T) {
 	f.env["REDIS_URL"] = "redis://keeper:secret@" + f.server.Addr
 	if seen := historyOf(t, f.env); len(seen.Removals) != len(all.Removals) || len(denied(t, f.server)) > 0 {
 		t.Errorf("%d entries, denied: %q", len(seen.Removals), denied(t, f.server))
+	}
+}
+
+func TestTheHistoryShowsWhatWasTrimmedByTheHour(t *testing.T) {
+	t.Parallel()
+	f := startFixture(t)
+	appended := func() {
+		pipe := f.client.Pipeline()
+		for i := range 200 {
+			pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:exact: one", Values: []any{"id", i}})
+		}
+		_, err := pipe.Exec(t.Context())
+		mustDo(t, err)
+	}
+	oldest := func() string { return f.client.XRangeN(t.Context(), "stream:exact: one", "-", "+", 1).Val()[0].ID }
+	f.env.MustRun(t, "once", "trim")
+	first := oldest()
+	appended()
+	f.env.MustRun(t, "once", "trim")
+	h := historyOf(t, f.env, "--trims", "exact: one", "--since", "1h")
+	entries := int64(0)
+	for _, s := range h.Trims {
+		entries += s.Entries
+		if s.Stream != "exact: one" || !slices.Equal(s.Reasons, []string{"length"}) || s.Instance == "" {
+			t.Errorf("%+v", s)
+		}
+	}
+	// Two, if the hour has just ended.
+	if n := len(h.Trims); n < 1 || n > 2 || entries != 977 || h.Trims[0].After != oldest() || n == 2 && h.Trims[0].Before != first {
+		t.Errorf("%+v, the oldest is %s", h.Trims, oldest())
+	}
+	if all := historyOf(t, f.env, "--trims"); len(all.Trims) < 3 {
+		t.Errorf("of all streams: %+v", all.Trims)
+	}
+	if out := f.env.MustRun(t, "history", "--trims", "exact: one"); !strings.Contains(out, "exact: one") || !strings.Contains(out, "by length, by ") {
+		t.Errorf("a table:\n%s", out)
+	}
+	// Out of memory and without the right a stream is trimmed all the same.
+	appended()
+	f.client.ConfigSet(t.Context(), "maxmemory", "1")
+	code, _, errs := f.env.Run(t, "once", "trim")
+	f.client.ConfigSet(t.Context(), "maxmemory", "0")
+	if n := f.client.XLen(t.Context(), "stream:exact: one").Val(); n != 1000 || code != cli.ExitOK || !strings.Contains(errs, "trims not recorded") {
+		t.Errorf("exit %d, %d entries left\n%s", code, n, errs)
 	}
 }
 
