@@ -31,6 +31,7 @@ type Config struct {
 	StreamsInclude  settings.Patterns `split_words:"true"`
 	StreamsExclude  settings.Patterns `split_words:"true"`
 	StatePrefix     settings.Text     `split_words:"true"`
+	HistoryLength   settings.Count    `split_words:"true"`
 	jobs.Settings
 	MetricsFile   settings.PromFile `split_words:"true"`
 	Push          PushConfig        `split_words:"true"`
@@ -138,6 +139,8 @@ func (c *Config) bufferTable() settings.Table {
 		settings.New("STREAMS_INCLUDE", &c.StreamsInclude, settings.Everything(), "patterns of the streams to look after"),
 		settings.New("STREAMS_EXCLUDE", &c.StreamsExclude, nil, "patterns of the streams that are neither read nor changed"),
 		settings.New("STATE_PREFIX", &c.StatePrefix, names.StatePrefix, "where streamkeeper keeps its own few keys", apart("STATE_PREFIX")),
+		settings.New("HISTORY_LENGTH", &c.HistoryLength, buffer.DefaultHistoryLength, "how many removals are remembered in Redis; 0 for none",
+			settings.AtMost(&c.HistoryLength, 10_000_000)),
 	}
 }
 
@@ -216,6 +219,7 @@ func (c *Config) options() (cli.Options, error) {
 		MetricsFile:   c.MetricsFile.Value,
 		PushURL:       c.Push.URL.Value,
 		PushURLFile:   c.Push.URLFile.Value,
+		HistoryLength: c.HistoryLength.Value,
 		Listen:        c.Listen.Value,
 		LeaseTTL:      c.leaseTTL(),
 		LogLevel:      c.Log.Level.Value,

@@ -24,6 +24,8 @@ type Uses struct {
 	Scan bool
 	// Abandon has clean-up mark quiet sessions as abandoned.
 	Abandon bool
+	// History has removals recorded.
+	History bool
 	// Layouts that sessions are looked for in; none means all.
 	Layouts []registry.Layout
 	Names   Names
@@ -42,7 +44,7 @@ type Uses struct {
 // jobs look at, whether they are enabled or not, and for the doctor the counter
 // and what daemons note of themselves.
 func (u Uses) OnlyReading() Uses {
-	u.ReadOnly, u.Serve = true, false
+	u.ReadOnly, u.Serve, u.History = true, false, true
 	u.Trim, u.Cleanup, u.Inspect = true, true, true
 	return u
 }
@@ -67,6 +69,8 @@ func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
 func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool  { return u.ReadOnly }
+func (u Uses) records() bool   { return u.History && u.Cleanup }
+func (u Uses) sums() bool      { return u.History && u.Trim }
 func (u Uses) holds() bool     { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
@@ -95,11 +99,11 @@ var rights = []right{
 	{"+xinfo|consumers", Uses.anyJob},
 	{"+xlen", Uses.anyJob},
 	{"+xrange", Uses.weighs},
-	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect }},
+	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() }},
 	{"+memory|usage", Uses.weighs},
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
-	{"+xadd", Uses.marks},
+	{"+xadd", func(u Uses) bool { return u.marks() || u.records() }},
 	{"+scan", func(u Uses) bool { return u.scans() || u.examines() }},
 	{"+exists", Uses.cleans},
 	{"+unlink", Uses.cleans},
@@ -118,6 +122,9 @@ var rights = []right{
 	{"+zscan", Uses.remembers},
 	{"+hgetall", func(u Uses) bool { return u.notes() || u.serves() }},
 	{"+hset", func(u Uses) bool { return u.notes() || u.serves() }},
+	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
+	{"+hmget", Uses.sums},
+	{"+hlen", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
 	{"+hdel", Uses.serves},
 	{"+set", Uses.leads},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
@@ -221,6 +228,12 @@ func (u Uses) patterns() []string {
 	}
 	if u.Cleanup {
 		state(stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake)
+	}
+	if u.records() {
+		state(stateHistory)
+	}
+	if u.sums() {
+		all = append(all, redisconn.EscapeGlob(n.StatePrefix+stateTrims)+"*")
 	}
 	if u.holds() {
 		state(stateLease)

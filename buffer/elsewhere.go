@@ -48,7 +48,8 @@ func (b *Buffer) CountOwnKeys(ctx context.Context) int64 {
 	}
 	// Those that may not be asked for are not counted.
 	_, _ = pipe.Exec(ctx)
-	n := int64(0)
+	now, _ := b.Now(ctx)
+	n := b.countTrimsKeys(ctx, now)
 	for _, cmd := range there {
 		n += cmd.Val()
 	}

@@ -117,7 +117,7 @@ var probeArgs = map[string][]any{
 	"+hscan": {onSessions, 0}, "+hmget": {onSessions, nobody}, "+getrange": {onSessions, 0, 0}, "+hget": {onSessions, nobody}, "+hexists": {onSessions, nobody}, "+hdel": {onSessions, nobody},
 	"+zadd": {onSorted, 0, nobody}, "+zrem": {onSorted, nobody}, "+zscore": {onSorted, nobody}, "+zmscore": {onSorted, nobody},
 	"+zremrangebyrank": {onSorted, 0, 0}, "+zremrangebyscore": {onSorted, 0, 0}, "+zscan": {onSorted, 0},
-	"+hgetall": {onNote}, "+hset": {onNote, "f", "v"},
+	"+hlen": {onNote}, "+hgetall": {onNote}, "+hset": {onNote, "f", "v"},
 	"+get": {onString}, "+pttl": {onEnding}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onLease, 1},
 }
 
@@ -152,6 +152,9 @@ func (u Uses) keyAt(at place) string {
 	case onStreams:
 		return u.Names.Streams
 	case onSessions:
+		if !u.sessions().Hash && !u.sessions().Keys {
+			return u.Names.StatePrefix + stateTrims + nobody
+		}
 		if !u.sessions().Hash {
 			return u.Names.SessionPrefix() + nobody
 		}

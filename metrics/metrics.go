@@ -77,8 +77,8 @@ type Metrics struct {
 	findings findingSeries
 	// count is the number of streams.
 	count prometheus.Gauge
-	// unread counts lines of the log.
-	unread prometheus.Counter
+	// unread counts lines of the log, and unrecorded removals.
+	unread, unrecorded prometheus.Counter
 
 	// reloaded and reloadedAt are of the configuration.
 	reloaded, reloadedAt prometheus.Gauge
@@ -116,6 +116,7 @@ func New(o Options) *Metrics {
 	m.reloadedAt = f.gauge("config_last_reload_success_timestamp_seconds", "When the policies were last read.")
 	m.leader = f.gauge("leader", "1 where this replica leads, which is the one that works.")
 	m.count = f.of(ownerFigures).gauge("streams", "Names in the set of streams, at the last reading; 0 on a follower.")
+	m.unrecorded = f.counter("history_dropped_total", "Removals that could not be recorded in the history.")
 	m.unread = f.counter("log_dropped_total", "Lines of the log that were dropped because nobody took them.")
 	m.redis = newRedisSeries(f)
 	m.jobs = newJobSeries(f.of(ownerLabel), o.Jobs)
@@ -160,6 +161,9 @@ func (m *Metrics) whileLeading(show func()) {
 		show()
 	}
 }
+
+// HistoryDropped counts removals that could not be recorded.
+func (m *Metrics) HistoryDropped(removals int64) { m.unrecorded.Add(float64(removals)) }
 
 // LogDropped counts lines of the log that nobody took.
 func (m *Metrics) LogDropped(lines int64) { m.unread.Add(float64(lines)) }

@@ -137,6 +137,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"inspect_burst_bytes", dto.MetricType_HISTOGRAM, []string{""}},
 		{"inspect_compression_ratio", dto.MetricType_HISTOGRAM, []string{""}},
 		{"redis_errors_total", dto.MetricType_COUNTER, classes},
+		{"history_dropped_total", dto.MetricType_COUNTER, []string{""}},
 		{"log_dropped_total", dto.MetricType_COUNTER, []string{""}},
 	}
 	families, err := newMetrics(500).ours.Gather()

@@ -51,6 +51,7 @@ func uses(o Options) buffer.Uses {
 		Abandon: j.Cleanup.Limits.AbandonAfter > 0, Pressure: j.Trim.Pressure > 0,
 		Layouts: o.Buffer.Layouts,
 		Names:   o.Buffer.Names,
+		History: o.HistoryLength > 0,
 	}
 	c := o.Buffer.Connection
 	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()

@@ -55,6 +55,8 @@ type Options struct {
 	// MetricsFile and PushURL are where once leaves its metrics; PushURLFile holds
 	// the latter where it is empty.
 	MetricsFile, PushURL, PushURLFile string
+	// HistoryLength is how many removals are remembered.
+	HistoryLength int64
 	// Listen is the HTTP address; empty for none.
 	Listen string
 	// LeaseTTL is how long the lease outlives its last renewal; 0 for no lease.
@@ -209,7 +211,7 @@ func (a *app) command() *cobra.Command {
 	})
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.explainCommand(), a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.explainCommand(), a.historyCommand(), a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
 	addHelpers(root)
 	return root
 }

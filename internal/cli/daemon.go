@@ -179,7 +179,7 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {
 	env := jobs.Env{
 		Options: d.options.Jobs, Buffer: b, Metrics: d.meters.Metrics, Policies: d.policies,
-		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log,
+		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log, History: newHistory(d.options, b, d.meters, d.log),
 	}
 	for _, job := range jobs.All() {
 		when := job.When(d.options.Jobs)

@@ -74,10 +74,13 @@ func (w *working) instance(name string) buffer.Instance {
 	return i
 }
 
+// instanceName tells processes of ours apart.
+func instanceName() string { return fmt.Sprintf("%s/%d", hostname(), os.Getpid()) }
+
 // noteInstance notes again and again that this daemon works with the buffer, so
 // that the doctor sees two installations that share a state.
 func (d *daemon) noteInstance(ctx context.Context) {
-	name := fmt.Sprintf("%s/%d", hostname(), os.Getpid())
+	name := instanceName()
 	failing := false
 	for {
 		pause := time.Second // until Redis was reached

@@ -150,6 +150,7 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	defer func() { _ = b.Close() }()
 	o.env = jobs.Env{
 		Options: config.Jobs, Buffer: b, Metrics: o.meters.Metrics, DryRun: a.dryRun, Unwatched: !options.keepsMetrics(), Log: log,
+		History: newHistory(config, b, o.meters, log),
 	}
 	results := o.doAll(ctx, chosen, screen)
 	if options.keepsMetrics() {

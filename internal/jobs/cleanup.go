@@ -101,6 +101,7 @@ func prepareCleanup(e Env) run {
 	o.Log = e.log(Cleanup)
 	o.OnAction = func(a cleanup.Action) {
 		e.Metrics.CleanedUp(a)
+		e.record(a)
 		if e.Listener.OnCleanedUp != nil {
 			e.Listener.OnCleanedUp(a)
 		}
@@ -123,6 +124,7 @@ func prepareCleanup(e Env) run {
 			}
 		}
 		r, err := once(ctx)
+		e.History.Flush(ctx)
 		result.take(r, e.DryRun)
 		if r.Brake != "" && !e.DryRun {
 			o.Log.Warn("mass-deletion guard stopped clean-up", "why", r.Brake, "since", r.BrakeSince, "until", r.BrakeUntil,
@@ -138,6 +140,18 @@ func prepareCleanup(e Env) run {
 			e.Metrics.Sessions(cleanup.Flowing, r.SessionsFlowing)
 		}
 		return result, err
+	}
+}
+
+// record takes a removal into the history, and that a name is listed again. What
+// is marked as abandoned stays.
+func (e Env) record(a cleanup.Action) {
+	switch a.Kind {
+	case cleanup.Abandon:
+	case cleanup.Expire:
+		e.History.Add(string(a.Kind), a.Session, a.Reason)
+	default:
+		e.History.Add(string(a.Kind), a.Stream, a.Reason)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/history"
 	"github.com/streamkeeper/streamkeeper/inspect"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
@@ -126,6 +127,8 @@ type Env struct {
 	Metrics *metrics.Metrics
 	// Policies are what streams may keep; nil for those of the options.
 	Policies *LivePolicies
+	// History records removals; nil where nothing is recorded.
+	History *history.Recorder
 	// DryRun decides and reports, and changes nothing.
 	DryRun bool
 	// Unwatched says that nobody will read the metrics.

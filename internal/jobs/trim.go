@@ -168,8 +168,10 @@ func prepareTrim(e Env) run {
 	o.Log = e.log(Trim)
 	// A run ends after one period of its schedule, and says what is left.
 	o.Budget = period(e.Options.Trim.Schedule)
+	sums := newTrimSums(e)
 	o.OnRemoved = func(stream string, reason trim.Reason, entries int64) {
 		e.Metrics.TrimRemoved(stream, reason, entries)
+		sums.add(stream, reason, entries)
 		if e.Listener.OnTrimmed != nil {
 			e.Listener.OnTrimmed(stream, entries)
 		}
@@ -200,6 +202,7 @@ func prepareTrim(e Env) run {
 			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Cut) {}) }
 		}
 		r, err := once(ctx)
+		sums.write(ctx)
 		if err == nil && !e.DryRun {
 			lengths.Use()
 		}

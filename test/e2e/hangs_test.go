@@ -457,13 +457,17 @@ func TestWhatLiesUnderTheStatePrefixIsKnownAndEnds(t *testing.T) {
 		r.env["CLEANUP_BRAKE"], r.env["CLEANUP_BRAKE_MIN"] = share, "1"
 		serve(t, r.env, 3*time.Second)
 		for _, key := range s.Client.Keys(t.Context(), "streamkeeper:*").Val() {
-			if !known[key] {
+			name := key
+			if strings.HasPrefix(key, "streamkeeper:trims:") {
+				name = "streamkeeper:trims:HOUR"
+			}
+			if !known[name] {
 				t.Errorf("%s is not documented", key)
 			}
 			if left := s.Client.PTTL(t.Context(), key).Val(); left <= 0 || left > buffer.KeepState {
 				t.Errorf("%s lasts for %s", key, left)
 			}
-			delete(missing, key)
+			delete(missing, name)
 		}
 	}
 	if len(missing) > 0 {

@@ -14,6 +14,7 @@ buffer.sessionsForeign: SESSIONS_FOREIGN
 buffer.streamsInclude: STREAMS_INCLUDE
 buffer.streamsExclude: STREAMS_EXCLUDE
 buffer.statePrefix: STATE_PREFIX
+buffer.historyLength: HISTORY_LENGTH
 trim.enabled: TRIM_ENABLED
 trim.schedule: TRIM_SCHEDULE
 trim.maxLength: TRIM_MAX_LENGTH

@@ -1,0 +1,146 @@
+// Package history records what was removed: in batches, at most a second late, and
+// without getting in the way of a removal. What could not be recorded is counted,
+// and the history shows a gap.
+package history
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// Store is where the history lies.
+type Store interface {
+	Record(ctx context.Context, removals []buffer.Removal, keep int64) error
+	RecordGap(ctx context.Context, removals int64, reason, instance string) error
+}
+
+// Options of a [Recorder].
+type Options struct {
+	// Length is how many removals are kept; 0 records nothing.
+	Length int64
+	// Instance is who removes.
+	Instance string
+	// OnDropped is told how many removals could not be recorded; nil for nobody.
+	OnDropped func(removals int64)
+	Log       *slog.Logger
+	// After calls a function later; nil means [time.AfterFunc].
+	After func(time.Duration, func())
+}
+
+// A batch is written when it is full, and at the latest after so long.
+const (
+	batch = 200
+	delay = 500 * time.Millisecond
+	// patience is how long a batch may take before it is given up.
+	patience = 10 * time.Second
+)
+
+// Recorder writes the history. It may be used by several goroutines at once; a
+// nil one records nothing.
+type Recorder struct {
+	store Store
+	o     Options
+
+	mu      sync.Mutex
+	pending []buffer.Removal
+	// awaited: a batch will be written by itself.
+	awaited bool
+	// lost is how many removals could not be recorded and show no gap yet, why
+	// says the class of the error.
+	lost int64
+	why  redisconn.Class
+}
+
+// New makes a recorder; nil where nothing is to be recorded.
+func New(store Store, o Options) *Recorder {
+	if o.Length <= 0 {
+		return nil
+	}
+	if o.OnDropped == nil {
+		o.OnDropped = func(int64) {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
+	}
+	return &Recorder{store: store, o: o}
+}
+
+// Instance is who removes.
+func (r *Recorder) Instance() string { return r.o.Instance }
+
+// Add records a removal, soon.
+func (r *Recorder) Add(action, name, reason string) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending = append(r.pending, buffer.Removal{Action: action, Name: name, Reason: reason, Instance: r.o.Instance})
+	switch {
+	case len(r.pending) >= batch:
+		r.write(context.Background())
+	case !r.awaited:
+		r.awaited = true
+		r.o.After(delay, r.writeSoon)
+	}
+}
+
+func (r *Recorder) writeSoon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.awaited = false
+	r.write(context.Background())
+}
+
+// Flush writes what is left, and what is missing, at the end of a run.
+func (r *Recorder) Flush(ctx context.Context) {
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	// A run that was told to end has removed something all the same.
+	ctx = context.WithoutCancel(ctx)
+	r.write(ctx)
+	r.writeGap(ctx)
+}
+
+// write is not tried again: who knows what a broken connection has taken, and
+// nothing is to stand there twice.
+func (r *Recorder) write(ctx context.Context) {
+	if len(r.pending) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := r.store.Record(ctx, r.pending, r.o.Length); err != nil {
+		n := int64(len(r.pending))
+		if r.lost == 0 {
+			r.o.Log.Warn("removals not recorded", "class", string(redisconn.ClassOf(err)), "error", err)
+		}
+		r.lost, r.why = r.lost+n, redisconn.ClassOf(err)
+		r.o.OnDropped(n)
+	}
+	clear(r.pending)
+	r.pending = r.pending[:0]
+}
+
+// writeGap shows what is missing, if there is something.
+func (r *Recorder) writeGap(ctx context.Context) {
+	if r.lost == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if r.store.RecordGap(ctx, r.lost, "could not be recorded ("+string(r.why)+")", r.o.Instance) == nil {
+		r.lost = 0
+	}
+}

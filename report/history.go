@@ -1,0 +1,117 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// History is what was removed, the newest first.
+type History struct {
+	Version string `json:"version"`
+	Redis   Redis  `json:"redis"`
+	// Recorded is how many entries there are in the time that was asked for.
+	Recorded int64     `json:"recorded"`
+	Removals []Removal `json:"removals"`
+	// Trims are what was trimmed, by the hour; nil if that was not asked for.
+	Trims []TrimSum `json:"trims,omitzero"`
+}
+
+// TrimSum is what was trimmed from a stream in an hour.
+type TrimSum struct {
+	Hour    time.Time `json:"hour"`
+	Stream  string    `json:"stream"`
+	Entries int64     `json:"entries"`
+	// OldestBefore and OldestAfter are the ids of the oldest entries that were
+	// kept; empty if not known.
+	OldestBefore string   `json:"oldest_before,omitempty"`
+	OldestAfter  string   `json:"oldest_after,omitempty"`
+	Reasons      []string `json:"reasons"`
+	Instance     string   `json:"instance"`
+}
+
+// AddTrims takes a sum in.
+func (h *History) AddTrims(s buffer.TrimSum) {
+	out := TrimSum{
+		Hour: s.Hour, Stream: buffer.Escape(s.Stream), Entries: s.Entries, Reasons: s.Reasons, Instance: buffer.Escape(s.Instance),
+	}
+	if !s.Before.IsZero() {
+		out.OldestBefore = s.Before.String()
+	}
+	if !s.After.IsZero() {
+		out.OldestAfter = s.After.String()
+	}
+	h.Trims = append(h.Trims, out)
+}
+
+// Removal is one removal, or a gap.
+type Removal struct {
+	Time   time.Time `json:"time"`
+	Action string    `json:"action"`
+	// Name of the session or the stream; empty for a gap.
+	Name     string `json:"name,omitempty"`
+	Reason   string `json:"reason"`
+	Instance string `json:"instance"`
+	// Missing is how many removals a gap stands for.
+	Missing int64 `json:"missing,omitempty"`
+}
+
+// Add takes an entry in.
+func (h *History) Add(r buffer.Removal) {
+	out := Removal{Time: r.Time, Action: r.Action, Name: buffer.Escape(r.Name), Reason: buffer.Escape(r.Reason), Instance: buffer.Escape(r.Instance)}
+	if r.Action == buffer.Gap {
+		out.Name, out.Missing = "", r.Missing()
+	}
+	h.Removals = append(h.Removals, out)
+}
+
+// WriteHistory writes a row for each entry.
+func WriteHistory(w io.Writer, f Format, h History) error {
+	if f == JSON {
+		return writeJSON(w, h)
+	}
+	p := &printer{w: w}
+	switch {
+	case len(h.Removals) > 0:
+		p.table(h.rows())
+	case h.Recorded > 0:
+		p.line("None of the %s in the history is what was asked for.", plural(h.Recorded, "removal"))
+	default:
+		p.line("The history holds no removal.")
+	}
+	if h.Trims == nil {
+		return p.err
+	}
+	p.line("")
+	if len(h.Trims) == 0 {
+		p.line("No trim is recorded.")
+		return p.err
+	}
+	p.table(h.trimRows())
+	return p.err
+}
+
+func (h *History) rows() [][]string {
+	rows := [][]string{{"TIME (UTC)", "ACTION", "NAME", "WHY"}}
+	for _, r := range h.Removals {
+		name := r.Name
+		if r.Missing > 0 {
+			name = plural(r.Missing, "removal")
+		}
+		rows = append(rows, []string{r.Time.Format(time.DateTime), r.Action, name, r.Reason + ", by " + r.Instance})
+	}
+	return rows
+}
+
+func (h *History) trimRows() [][]string {
+	rows := [][]string{{"HOUR (UTC)", "ENTRIES", "STREAM", "OLDEST KEPT, WHY"}}
+	for _, s := range h.Trims {
+		text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
+		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), s.Stream, text})
+	}
+	return rows
+}
