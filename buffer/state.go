@@ -84,7 +84,7 @@ type StateKey struct{ Name, Type string }
 
 // StateKeys lists every key that is ever written under the state prefix.
 func StateKeys() []StateKey {
-	keys := []StateKey{{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}}
+	keys := []StateKey{{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}, {statePauses, "Hash"}}
 	for _, state := range cleanupState {
 		kind := "Hash"
 		if state.kind == "zset" {
