@@ -69,6 +69,11 @@ type Options struct {
 	RespectGroups  bool
 	GroupIdleAfter time.Duration
 
+	// Paused says which streams lose nothing now. It is asked before anything is
+	// removed and again and again while a run lasts, by several goroutines; an error
+	// ends the run. Nil for no stream.
+	Paused func(context.Context) (func(stream string) bool, error)
+
 	// OnRemoved is called with entries that were removed from a stream.
 	OnRemoved func(stream string, reason trim.Reason, entries int64)
 	// OnCall is called with the time that a call took that removed something.
@@ -145,6 +150,9 @@ func New(store Store, o Options) *Sweeper {
 	}
 	if o.GroupIdleAfter <= 0 {
 		o.GroupIdleAfter = DefaultGroupIdleAfter
+	}
+	if o.Paused == nil {
+		o.Paused = func(context.Context) (func(string) bool, error) { return func(string) bool { return false }, nil }
 	}
 	if o.OnRemoved == nil {
 		o.OnRemoved = func(string, trim.Reason, int64) {}

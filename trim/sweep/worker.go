@@ -24,6 +24,7 @@ type worker struct {
 	pace    pace
 	queue   []backlog
 	updates chan<- news
+	paused  func(context.Context) (func(stream string) bool, error)
 	log     *slog.Logger
 }
 
@@ -45,6 +46,11 @@ func (w *worker) drain(ctx context.Context) error {
 	for len(w.queue) > 0 && !isLate(w.until) {
 		group := slices.Clone(w.queue[:w.together()])
 		w.queue = w.queue[len(group):]
+		group, err := w.withoutPaused(ctx, group)
+		if err != nil {
+			w.queue = append(w.queue, group...)
+			return err
+		}
 		left, err := w.turn(ctx, group)
 		w.queue = append(w.queue, left...)
 		if err != nil {
@@ -52,6 +58,28 @@ func (w *worker) drain(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// withoutPaused gives those of the streams that are not paused; with the others
+// the worker is done.
+func (w *worker) withoutPaused(ctx context.Context, group []backlog) ([]backlog, error) {
+	paused, err := w.paused(ctx)
+	if err != nil {
+		return group, err
+	}
+	var done []backlog
+	group = slices.DeleteFunc(group, func(b backlog) bool {
+		if !paused(b.stream.name) {
+			return false
+		}
+		b.stream.paused = true
+		done = append(done, b)
+		return true
+	})
+	if len(done) > 0 {
+		w.updates <- news{done: done}
+	}
+	return group, nil
 }
 
 // together is how many streams at the front of the queue lose no more than one
