@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
@@ -198,6 +199,9 @@ func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) erro
 	if err == nil && name == d.counts() {
 		d.noteAbsence(ctx, result.Found() > 0)
 	}
+	if err == nil && result.Outcome().Paused != "" {
+		return schedule.ErrPaused
+	}
 	return err
 }
 
@@ -233,7 +237,7 @@ func (d *daemon) uses() buffer.Uses {
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
-	d.meters.ran(o.Job, string(o.Result), o.Duration, o.Err)
+	d.meters.ran(metrics.Run{Job: o.Job, Result: string(o.Result), Took: o.Duration, Paused: o.Paused}, o.Err)
 	if o.Err != nil {
 		d.news.failed(o.Job, o.Err)
 	}

@@ -143,7 +143,8 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	b, err := a.openOnce(ctx, config, log, a.dryRun, o.meters.RedisError)
 	if err != nil {
 		for _, job := range chosen {
-			o.ended(job, metrics.Broken, 0, err)
+			o.endings[job.Name] = metrics.Broken
+			o.meters.ran(metrics.Run{Job: job.Name, Result: metrics.ResultError}, err)
 		}
 		return err
 	}
@@ -233,18 +234,22 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 	case result.Stopped() != "" && !o.env.DryRun && o.outcome == nil:
 		o.outcome = errBrake
 	}
-	o.ended(job, ending, time.Since(started), err)
+	o.endings[job.Name] = ending
+	o.meters.ran(metrics.Run{
+		Job: job.Name, Result: resultOf(ending, result.Outcome().Paused != ""), Took: time.Since(started), Paused: result.Outcome().Paused != "",
+	}, err)
 	return result
 }
 
-// ended notes how a run ended.
-func (o *oneShot) ended(job jobs.Job, ending metrics.Ending, took time.Duration, err error) {
-	o.endings[job.Name] = ending
-	outcome := metrics.ResultError
-	if ending == metrics.Good {
-		outcome = metrics.ResultOK
+// resultOf is what metrics call the ending of a run.
+func resultOf(ending metrics.Ending, paused bool) string {
+	switch {
+	case ending != metrics.Good:
+		return metrics.ResultError
+	case paused:
+		return metrics.ResultSkipped
 	}
-	o.meters.ran(job.Name, outcome, took, err)
+	return metrics.ResultOK
 }
 
 // leaveMetrics hands the metrics over where they are asked for. If that fails
