@@ -55,6 +55,8 @@ type daemon struct {
 	// the user may not and should.
 	trouble error
 	denied  string
+	// paused is what was paused at the last look.
+	paused pauseBoard
 	// absence is where the buffer was looked for, if there was none.
 	absence string
 }

@@ -99,6 +99,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		return nil
 	})
 	group.Go(func() error {
+		d.watchPauses(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		d.watchPolicies(ctx)
 		return nil
 	})
