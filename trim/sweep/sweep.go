@@ -64,6 +64,9 @@ type Options struct {
 	// Budget is how long a run may take before it leaves the rest to the
 	// next one; 0 means as long as it takes.
 	Budget time.Duration
+	// OneTime says that the policies are those of this run alone: they are not
+	// compared with the last ones, nor noted.
+	OneTime bool
 	// RespectGroups keeps what a consumer group still needs, unless all its
 	// consumers are idle for longer than GroupIdleAfter.
 	RespectGroups  bool
@@ -184,7 +187,7 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 	if clockErr != nil && !errors.Is(clockErr, redisconn.ErrClock) {
 		return Report{}, clockErr
 	}
-	if !s.announced && clockErr == nil {
+	if !s.announced && !s.o.OneTime && clockErr == nil {
 		s.announced = true
 		if err := s.announce(ctx); err != nil {
 			s.o.Log.Warn("cannot compare policies", "error", err)
