@@ -46,11 +46,6 @@ func (w *worker) drain(ctx context.Context) error {
 	for len(w.queue) > 0 && !isLate(w.until) {
 		group := slices.Clone(w.queue[:w.together()])
 		w.queue = w.queue[len(group):]
-		group, err := w.withoutPaused(ctx, group)
-		if err != nil {
-			w.queue = append(w.queue, group...)
-			return err
-		}
 		left, err := w.turn(ctx, group)
 		w.queue = append(w.queue, left...)
 		if err != nil {
@@ -102,6 +97,10 @@ func (w *worker) together() int {
 // those that have still more to lose.
 func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 	for started := time.Now(); len(group) > 0 && time.Since(started) < turn; {
+		var err error
+		if group, err = w.withoutPaused(ctx, group); err != nil || len(group) == 0 {
+			return group, err
+		}
 		calls := make([]buffer.Trim, len(group))
 		for i := range group {
 			calls[i] = w.slice(&group[i])
