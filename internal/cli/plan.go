@@ -117,6 +117,16 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	return nil
 }
 
+// planner fills a plan.
+type planner struct {
+	buffer  *buffer.Buffer
+	plan    *report.Plan
+	options planOptions
+	log     *slog.Logger
+	// waiting are trims whose bytes are not known yet.
+	waiting []trim.Cut
+}
+
 // readPauses takes the pauses of what is planned into the plan.
 func (p *planner) readPauses(ctx context.Context) error {
 	held, err := p.buffer.Pauses(ctx)
@@ -132,16 +142,6 @@ func (p *planner) readPauses(ctx context.Context) error {
 	}
 	p.plan.Paused = report.NewPauses(planned)
 	return nil
-}
-
-// planner fills a plan.
-type planner struct {
-	buffer  *buffer.Buffer
-	plan    *report.Plan
-	options planOptions
-	log     *slog.Logger
-	// waiting are trims whose bytes are not known yet.
-	waiting []trim.Cut
 }
 
 // absence says why nothing was found, "" if something was.

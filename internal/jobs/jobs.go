@@ -210,7 +210,7 @@ func (r *Runner) notePause(ctx context.Context, h *Head) error {
 	}
 	all, err := r.pauses.Now(ctx)
 	if err != nil && !r.pauses.removes {
-		return nil //nolint:nilerr // it goes on
+		return nil // it goes on
 	}
 	if err != nil {
 		return err
