@@ -64,6 +64,7 @@ func TestShortRepliesAreErrors(t *testing.T) {
 			err = floors[0].Err
 		}
 		wrong("GroupFloors", err)
+		wrong("Tails", b.Tails(ctx, []Tail{{Stream: "a", MaxCount: 1, MaxBytes: 99}})[0].Err)
 		for _, session := range sessions {
 			removed, err := b.Expire(ctx, []registry.Session{session})
 			if err == nil || removed[0] {

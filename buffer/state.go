@@ -249,12 +249,14 @@ func (b *Buffer) Sight(ctx context.Context, names []string, now time.Time) (bool
 	return true, nil
 }
 
-// noteFirstScript notes members that are not noted yet, and forgets the newest
-// beyond so many.
+// noteFirstScript notes members that are not noted yet, and forgets those that
+// were noted too long ago, and the newest beyond so many. It adds first: after a
+// write of its own Redis lets a script add beyond maxmemory.
 //
 // KEYS[1] Sorted Set; ARGV time in ms, how many to keep, for how many ms, members
 var noteFirstScript = redisconn.NewScript(`
 for i = 4, #ARGV do redis.call('ZADD', KEYS[1], 'NX', ARGV[1], ARGV[i]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ARGV[1] - ARGV[3]))
 redis.call('ZREMRANGEBYRANK', KEYS[1], ARGV[2], -1)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 1

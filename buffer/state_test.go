@@ -101,7 +101,9 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	long := strings.Repeat("long ", MaxNote)
 	for name, n := range map[string]time.Time{"old": time.Now().Add(-KeepState - time.Hour), "young": time.Now().Add(-KeepState + time.Hour)} {
-		s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: float64(n.UnixMilli()), Member: name})
+		for _, key := range []string{"retired", "relisted", "sighted", "groups"} {
+			s.Client.ZAdd(ctx, "streamkeeper:"+key, redis.Z{Score: float64(n.UnixMilli()), Member: name})
+		}
 	}
 	for _, name := range []string{"new", long} {
 		makeDead(t, s.Client, name)
@@ -151,8 +153,8 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 			continue
 		}
 		for _, member := range s.Client.ZRange(ctx, key, 0, -1).Val() {
-			if len(member) > MaxNote {
-				t.Errorf("%s has a note of %d bytes", key, len(member))
+			if len(member) > MaxNote || member == "old" {
+				t.Errorf("%s has the note %.10q of %d bytes", key, member, len(member))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
@@ -34,9 +35,12 @@ type Tailed struct {
 	// Exists reports whether there is such a key.
 	Exists  bool
 	Entries []Entry
-	// More reports that the bounds ended the reading, not the stream. The rest
-	// is only known where they did not, or where no message was asked for.
+	// More reports that the bounds ended the reading, not the stream.
 	More bool
+	// Length is how many entries there are, and Oldest the id of the oldest; zero
+	// if there is none.
+	Length int64
+	Oldest ID
 	// LastID is the last generated id, which stays when entries go.
 	LastID ID
 	// Added is how many entries the stream was ever given, -1 where the server
@@ -52,12 +56,12 @@ type Tailed struct {
 //
 // KEYS[1] stream
 // ARGV[1] id to read after; ARGV[2] most messages; ARGV[3] most bytes
-// returns {} if there is no key, else {messages} if there are more of them, else
-// {messages, last id, entries ever added or -1}; a message is {id, bytes, fields},
+// returns {0} if there is no key, else {messages, 1 if there are more of them, length,
+// oldest id, last id, entries ever added or -1}; a message is {id, bytes, fields},
 // or {id, bytes} if it is too long
 var tailScript = redisconn.NewScript(`
 local kind = redis.call('TYPE', KEYS[1])
-if (kind.ok or kind) == 'none' then return {} end
+if (kind.ok or kind) == 'none' then return {0} end
 local after, most, left, messages, more = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), {}, ARGV[2] ~= '0'
 for i = 1, most do
   local found = redis.call('XRANGE', KEYS[1], '(' .. after, '+', 'COUNT', 1)[1]
@@ -70,14 +74,17 @@ for i = 1, most do
   end
   after, left, messages[i] = found[1], left - bytes, {found[1], bytes, found[2]}
 end
-if more then return {messages} end
-local last, added = '0-0', -1
+local length, oldest, last, added = 0, '0-0', '0-0', -1
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 for i = 1, #info, 2 do
-  if info[i] == 'last-generated-id' then last = info[i + 1] elseif info[i] == 'entries-added' then added = info[i + 1] end
+  local name, value = info[i], info[i + 1]
+  if name == 'length' then length = value
+  elseif name == 'last-generated-id' then last = value
+  elseif name == 'entries-added' then added = value
+  elseif name == 'first-entry' and type(value) == 'table' and value[1] then oldest = value[1] end
 end
 if last == '' then last = '0-0' end
-return {messages, last, added}
+return {messages, more and 1 or 0, length, oldest, last, added}
 `)
 
 // Tails reads what came to streams in one pipeline. Redis and this process hold
@@ -102,10 +109,13 @@ func (b *Buffer) Tails(ctx context.Context, tails []Tail) []Tailed {
 }
 
 func parseTailed(reply []any) (Tailed, error) {
-	if len(reply) == 0 {
+	if len(reply) == 1 && reply[0] == int64(0) {
 		return Tailed{Added: -1}, nil
 	}
-	t := Tailed{Exists: true, More: len(reply) < 3, Added: -1}
+	if len(reply) < 6 {
+		return Tailed{}, fmt.Errorf("the reply has %d parts, want 6", len(reply))
+	}
+	t := Tailed{Exists: true, Added: -1}
 	messages, _ := reply[0].([]any)
 	for _, m := range messages {
 		entry, err := parseEntry(m)
@@ -114,14 +124,16 @@ func parseTailed(reply []any) (Tailed, error) {
 		}
 		t.Entries = append(t.Entries, entry)
 	}
-	if t.More {
-		return t, nil
-	}
-	t.Added, _ = reply[2].(int64)
-	text, _ := reply[1].(string)
-	var err error
-	t.LastID, err = ParseID(text)
-	return t, err
+	more, _ := reply[1].(int64)
+	t.More = more == 1
+	t.Length, _ = reply[2].(int64)
+	oldest, _ := reply[3].(string)
+	last, _ := reply[4].(string)
+	t.Added, _ = reply[5].(int64)
+	var err, faulty error
+	t.Oldest, err = ParseID(oldest)
+	t.LastID, faulty = ParseID(last)
+	return t, errors.Join(err, faulty)
 }
 
 func parseEntry(reply any) (Entry, error) {

@@ -96,7 +96,7 @@ func TestTLSWantsTheRightCertificates(t *testing.T) {
 		{"no CA", func(c *redisconn.Connection) { c.CAFile = "" }, "certificate", redisconn.ClassConnection},
 		{"no client certificate", func(c *redisconn.Connection) { c.CertFile, c.KeyFile = "", "" }, "connecting to Redis", redisconn.ClassConnection},
 		{"a CA file that is none", func(c *redisconn.Connection) { c.CAFile = certs.ServerKey }, "no PEM certificate", ""},
-		{"a client certificate that is missing", func(c *redisconn.Connection) { c.CertFile += "x" }, "client certificate", ""},
+		{"a client certificate that is missing", func(c *redisconn.Connection) { c.CertFile += "x" }, "REDIS_TLS_CERT_FILE", ""},
 		{"no TLS at all", func(c *redisconn.Connection) { *c = redisconn.Connection{URL: "redis://" + s.Addr} }, "connecting to Redis", redisconn.ClassConnection},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -236,16 +236,23 @@ func (w *watch) take(ctx context.Context, t *tail, got buffer.Tailed) error {
 
 // advance takes in how far a stream was read, and says what could not be seen.
 func (w *watch) advance(t *tail, got buffer.Tailed) {
-	there := t.there
-	missed, back := t.advance(got)
-	if there && !t.there {
-		w.o.Log.Warn("stream was removed", "stream", buffer.Escape(t.stream), "unseen", "what came since the last reading")
-	}
-	if missed > 0 {
-		w.o.Log.Warn("entries were removed before they were seen", "stream", buffer.Escape(t.stream), "entries", missed)
-	}
-	if back {
-		w.o.Log.Warn("stream went back to an earlier id", "stream", buffer.Escape(t.stream), "continues", "from its end")
+	became, missed := t.advance(got)
+	w.report.Missed += missed
+	log := w.o.Log.With("stream", buffer.Escape(t.stream))
+	// What came to a stream after the last look at it went with it, uncounted.
+	const uncounted = "what came since the last reading"
+	switch became {
+	case goesOn:
+	case cutOff:
+		log.Warn("entries were removed before they were seen", "entries", missed)
+	case mayBeCutOff:
+		log.Warn("entries may have gone unseen", "reason", "this version of Redis does not count them")
+	case removed:
+		log.Warn("stream was removed", "unseen_at_least", missed, "unseen", uncounted)
+	case replaced:
+		log.Warn("stream was replaced", "unseen_at_least", missed, "unseen", uncounted)
+	case wentBack:
+		log.Warn("stream went back to an earlier id", "continues", "from its end", "unseen_at_least", missed, "unseen", uncounted)
 	}
 }
 

@@ -3,6 +3,8 @@ package inspect
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +181,78 @@ func TestAStreamThatGoesAndComesBackIsFollowedOn(t *testing.T) {
 			t.Errorf("the log says\n%s", log)
 		}
 	})
+}
+
+// What vanishes with its stream between two looks leaves no trace but in figures.
+func TestMessagesThatVanishWithTheirStreamAreSaid(t *testing.T) {
+	t.Parallel()
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		s, ctx := start(t), t.Context()
+		ids := 100
+		more := func(n int) {
+			for range n {
+				ids++
+				add(t, s.Client, "a", fmt.Sprintf("%d-0", ids), "id", 1)
+			}
+		}
+		remove := func() { s.Client.Del(ctx, "stream:a") }
+		counts := entriesAreCounted(t, s.Client)
+		zero, _ := ParseSince("0")
+		for _, c := range []struct {
+			name   string
+			since  Since
+			before int
+			step   func()
+			// seen are those that are there still; said is what the log has of the
+			// others, from 7.0 on and before.
+			seen          int
+			missed        int64
+			said, before7 string
+		}{
+			{name: "removed and made anew before the next look", before: 5, seen: 2, step: func() { more(3); remove(); more(2) },
+				said: "stream was replaced\" stream=a unseen_at_least=0", before7: "entries may have gone unseen"},
+			{name: "made anew, and cut", before: 5, seen: 2, missed: 2, step: func() { remove(); more(4); s.Client.XTrimMaxLen(ctx, "stream:a", 2) },
+				said: "stream was replaced\" stream=a unseen_at_least=2", before7: "entries may have gone unseen"},
+			{name: "removed", before: 5, step: func() { more(3); remove() },
+				said: "stream was removed\" stream=a unseen_at_least=0", before7: "stream was removed"},
+			{name: "removed while more of it waited", since: zero, before: 250, seen: 100, missed: 150, step: remove,
+				said: "stream was removed\" stream=a unseen_at_least=150", before7: "stream was removed"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				remove()
+				more(c.before)
+				p := play{Following: Following{Streams: []string{"a"}, Since: c.since}, steps: []func(){c.step, nothing}}
+				if c.since.given {
+					p.steps, p.first = nil, c.step
+				}
+				if err := p.run(t, open(t, s.Addr)); err != nil {
+					t.Fatal(err)
+				}
+				want, missed := c.said, c.missed
+				if !counts {
+					want, missed = c.before7, min(c.missed, p.report.Missed)
+				}
+				if len(p.seen) != c.seen || p.report.Missed != missed {
+					t.Errorf("%d seen and %d missed, want %d and %d", len(p.seen), p.report.Missed, c.seen, missed)
+				}
+				if log := p.log.String(); !strings.Contains(log, want) || strings.Count(log, "\n") != 1 {
+					t.Errorf("the log says\n%s", log)
+				}
+			})
+		}
+	})
+}
+
+// entriesAreCounted reports whether the server says how many entries a stream was
+// ever given, as from 7.0 on.
+func entriesAreCounted(t *testing.T, rdb *redis.Client) bool {
+	t.Helper()
+	add(t, rdb, "counted", "1-0", "id", 1)
+	info, err := rdb.Do(t.Context(), "XINFO", "STREAM", "stream:counted").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Contains(info, any("entries-added"))
 }
 
 func TestFollowingStreamsOnSeveralNodes(t *testing.T) {

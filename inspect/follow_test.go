@@ -22,6 +22,8 @@ type play struct {
 	Following
 	options Options
 	steps   []func()
+	// first is done as the first messages are seen.
+	first func()
 
 	seen   []string
 	pauses []time.Duration
@@ -55,6 +57,9 @@ func (p *play) run(t *testing.T, b Store) error {
 				seen = m.Stream + " " + seen
 			}
 			p.seen = append(p.seen, seen)
+		}
+		if p.first != nil && calls == 2 {
+			p.first()
 		}
 		return nil
 	})

@@ -87,6 +87,9 @@ type Report struct {
 	StreamsLeft int64
 	// Errors is how many streams or files could not be read.
 	Errors int64
+	// Missed is how many messages went before they were seen, at least. Only
+	// [Inspector.Follow] counts them.
+	Missed int64
 	// Summaries of the streams by name, if they were asked for.
 	Summaries []Summary
 }

@@ -16,6 +16,11 @@ type tail struct {
 	// added is how many entries the stream had been given up to last, as far as
 	// they were seen or are accounted for; -1 while that is not known.
 	added int64
+	// read is how many entries were read since all was last read, and waiting how
+	// many more there were at the last look, at least.
+	read, waiting int64
+	// maybe says that it was said that entries may have gone.
+	maybe bool
 }
 
 // begin sets out from the end of a stream, or from where it is asked to.
@@ -28,39 +33,81 @@ func (t *tail) begin(at buffer.Tailed, since Since) {
 	if since.given {
 		t.last, t.added = before(since.from), -1
 		t.floor = t.last
+		if at.Length > 0 && t.last.Less(at.LastID) {
+			t.waiting = 1
+		}
+		if at.Added >= 0 && t.last.Less(at.Oldest) { // all that there is
+			t.added, t.waiting = at.Added-at.Length, at.Length
+		}
 	}
 }
 
-// advance takes in what was read, and tells how many entries went before they
-// were seen, as far as that can be known, and whether the stream has gone back:
-// a replica that took over had not got all, or somebody made the stream anew.
-// Entries that were there then are not shown again.
-func (t *tail) advance(got buffer.Tailed) (missed int64, back bool) {
+// fate is what became of a stream between two looks.
+type fate int
+
+const (
+	goesOn fate = iota
+	// cutOff: entries went before they were seen.
+	cutOff
+	// mayBeCutOff: all that was known went, which is not told from more that
+	// went with it where the server does not count what was added.
+	mayBeCutOff
+	// removed: there is no such key any more.
+	removed
+	// replaced: another one took its place, be it that somebody made it anew, or
+	// that a replica took over which had not got all. What came to the former one
+	// after it was last looked at is not known.
+	replaced
+	// wentBack is replaced by one that ends earlier: entries that were there then
+	// are not shown again.
+	wentBack
+)
+
+// advance takes in what was read, and tells what became of the stream, and how
+// many entries went before they were seen, as far as that is known.
+func (t *tail) advance(got buffer.Tailed) (became fate, missed int64) {
+	waiting, began := t.waiting, t.last
 	if !got.Exists {
+		was := t.there
 		// If it comes back, all that is in it will be new.
-		t.last, t.end, t.added, t.there = t.floor, buffer.ID{}, 0, false
+		*t = tail{stream: t.stream, floor: t.floor, last: t.floor, maybe: t.maybe}
 		if t.floor != (buffer.ID{}) {
 			t.added = -1
 		}
-		return 0, false
+		if was {
+			return removed, waiting
+		}
+		return goesOn, 0
 	}
+	known := t.there && !t.end.IsZero() && t.last == t.end // all of it was read
 	t.there = true
-	if n := len(got.Entries); n > 0 {
+	n := int64(len(got.Entries))
+	t.read += n
+	if n > 0 {
 		t.last = got.Entries[n-1].ID
 		if t.added >= 0 {
-			t.added += int64(n)
+			t.added += n
 		}
 	}
 	if got.More {
-		return 0, false
+		t.waiting = 1
+		if t.added >= 0 && got.Added > t.added {
+			t.waiting = got.Added - t.added
+		}
+		return goesOn, 0
 	}
-	if back = got.LastID.Less(t.end); back {
-		t.last = got.LastID
-	} else if got.Added > t.added && t.added >= 0 {
-		missed = got.Added - t.added
+	switch counted := t.added >= 0 && got.Added >= 0; {
+	case got.LastID.Less(t.end):
+		became, missed, t.last = wentBack, waiting, got.LastID
+	case counted && got.Added < t.added:
+		became, missed = replaced, waiting+max(0, got.Added-t.read)
+	case counted && got.Added > t.added:
+		became, missed = cutOff, got.Added-t.added
+	case got.Added < 0 && known && began.Less(got.LastID) && began.Less(got.Oldest) && !t.maybe:
+		became, t.maybe = mayBeCutOff, true
 	}
-	t.end, t.added = got.LastID, got.Added
-	return missed, back
+	t.end, t.added, t.read, t.waiting = got.LastID, got.Added, 0, 0
+	return became, missed
 }
 
 // asks are the questions for what came to streams.

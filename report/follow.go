@@ -57,6 +57,9 @@ func (f *Follow) Finish(r inspect.Report) error {
 	p := &printer{w: f.w}
 	p.line("")
 	p.line("%s", looked(InspectSummary{r.Messages, r.OK, r.Warn, r.Invalid, r.Bytes}))
+	if r.Missed > 0 {
+		p.line("Removed before they were seen: at least %s.", plural(r.Missed, "message"))
+	}
 	return p.err
 }
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
 var (
@@ -61,14 +63,25 @@ func (e *elector) run(renewing, standing context.Context) {
 			return
 		}
 		sent := e.scheduler.stamp()
-		switch {
-		case e.leading && standing.Err() == nil && e.scheduler.noProgress():
-			e.giveUp(ctx)
-		case e.standsAside():
-		default:
-			e.step(ctx, standing, sent)
+		// Who would neither lead nor stand for election any more looks alive, and
+		// takes a process with it that could go on.
+		if err := rescue.Call(func() error { e.turn(ctx, standing, sent); return nil }); err != nil {
+			e.failing = true
+			e.note(err)
+			e.scheduler.withStack(err).Error("election failed", keyError, err)
 		}
 		e.rest(e.until(renewing, standing), sent)
+	}
+}
+
+// turn does what is due.
+func (e *elector) turn(ctx, standing context.Context, sent stamp) {
+	switch {
+	case e.leading && standing.Err() == nil && e.scheduler.noProgress():
+		e.giveUp(ctx)
+	case e.standsAside():
+	default:
+		e.step(ctx, standing, sent)
 	}
 }
 

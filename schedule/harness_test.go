@@ -37,10 +37,14 @@ func start(t *testing.T, opts Options) *replica {
 		defer r.mu.Unlock()
 		return wallClock().Add(r.skew)
 	}
+	told := opts.OnRun
 	opts.OnRun = func(o Outcome) {
 		r.mu.Lock()
-		defer r.mu.Unlock()
 		r.outcomes = append(r.outcomes, o)
+		r.mu.Unlock()
+		if told != nil {
+			told(o)
+		}
 	}
 	opts.OnLeader = func(leads bool) {
 		r.mu.Lock()

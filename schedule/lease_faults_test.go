@@ -77,6 +77,26 @@ func TestAFollowerSaysWhyItCannotAskForTheLease(t *testing.T) {
 	})
 }
 
+func TestAPanicInTheElectionIsAFailedOne(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.worked(time.Second)
+		for _, m := range f.members {
+			m.link.fail(func(context.Context) error { panic("an odd reply") }, nil)
+		}
+		wait(2 * ttl)
+		f.expectLeaders("after a TTL")
+		for _, m := range f.members {
+			if s := m.Status(); s.LeaseError == nil || s.LeaseError.Error() != "panic: an odd reply" {
+				t.Errorf("status %+v, want a follower that says why", s)
+			}
+			m.link.fail(nil, nil)
+		}
+		if workers := f.worked(ttl); len(workers) != 1 {
+			t.Errorf("%v worked when it was over, want one", workers)
+		}
+	})
+}
+
 func TestASuspendedLeaderStandsDownWhenItWakes(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		f.worked(7 * time.Second)

@@ -69,18 +69,34 @@ func (s *Scheduler) run(ctx context.Context, j *job) {
 		}
 	}
 	s.noteEnd(j, o)
-	s.logRun(o)
-	if s.opts.OnRun != nil && o.Result != Stopped {
-		s.opts.OnRun(o)
+	s.report(o)
+}
+
+// report says how a run went. A panic of who hears it ends neither the loop nor
+// the process.
+func (s *Scheduler) report(o Outcome) {
+	err := rescue.Call(func() error {
+		s.logRun(o)
+		if s.opts.OnRun != nil && o.Result != Stopped {
+			s.opts.OnRun(o)
+		}
+		return nil
+	})
+	if err != nil {
+		s.withStack(err).Error("cannot report run", keyJob, o.Job, keyError, err)
 	}
 }
 
-func (s *Scheduler) skip(j *job) {
-	o := Outcome{Job: j.Name, Started: s.wall(), Result: Skipped}
-	s.logRun(o)
-	if s.opts.OnRun != nil {
-		s.opts.OnRun(o)
+// withStack is a log that says where a panic was, if the error is one.
+func (s *Scheduler) withStack(err error) *slog.Logger {
+	if p, ok := errors.AsType[*rescue.PanicError](err); ok {
+		return s.log.With(keyStack, string(p.Stack))
 	}
+	return s.log
+}
+
+func (s *Scheduler) skip(j *job) {
+	s.report(Outcome{Job: j.Name, Started: s.wall(), Result: Skipped})
 }
 
 // classed is a log that says of what class an error is.
@@ -93,7 +109,7 @@ func (s *Scheduler) classed(log *slog.Logger, err error) *slog.Logger {
 
 // logRun leaves a run that went well to the job, which knows what was done.
 func (s *Scheduler) logRun(o Outcome) {
-	log := s.log.With(keyJob, o.Job)
+	log := s.withStack(o.Err).With(keyJob, o.Job)
 	switch o.Result {
 	case OK:
 		log.Debug("run done", keyDuration, o.Duration)
@@ -106,9 +122,6 @@ func (s *Scheduler) logRun(o Outcome) {
 	case Stopped:
 		log.Info("run cut short", keyDuration, o.Duration, keyError, o.Err)
 	case Failed:
-		if p, ok := errors.AsType[*rescue.PanicError](o.Err); ok {
-			log = log.With(keyStack, string(p.Stack))
-		}
 		s.classed(log, o.Err).Error("run failed", keyDuration, o.Duration, keyError, o.Err)
 	}
 }

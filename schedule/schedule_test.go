@@ -168,6 +168,30 @@ func TestAPanicIsAFailedRunWithItsStackInTheLog(t *testing.T) {
 	})
 }
 
+func TestAPanicOfWhoHearsOfARunEndsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		r := start(t, Options{
+			Log: slog.New(slog.NewTextHandler(&log, nil)), Grace: grace,
+			Jobs: []Job{
+				{Name: "good", Schedule: "@every 30s", Run: func(context.Context) error { return nil }},
+				{Name: "long", Schedule: "@every 30s", Run: func(ctx context.Context) error { <-ctx.Done(); return nil }},
+			},
+			OnRun: func(o Outcome) { panic("no label for " + o.Job) },
+		})
+		wait(61 * time.Second)
+		if got := r.results(); got[OK] != 3 || got[Skipped] != 2 {
+			t.Errorf("results %v, want three runs and two that were skipped", got)
+		}
+		r.stop()
+		for _, want := range []string{"level=ERROR", "cannot report run", "job=good", "job=long", "panic: no label for long", "schedule_test.go"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("log does not say %q:\n%s", want, log.String())
+			}
+		}
+	})
+}
+
 func TestAClockThatIsSetCausesNoBurstAndNoPause(t *testing.T) {
 	for _, spec := range []string{"@every 30s", "*/30 * * * * *"} {
 		for _, jump := range []time.Duration{48 * time.Hour, 95 * time.Second, -48 * time.Hour, -10 * time.Minute} {

@@ -81,19 +81,45 @@ func TestABrowserRefreshesThePageAndRunsNoNames(t *testing.T) {
 	}
 }
 
-func TestATabWhoseServerIsGoneDoesNotSayThatAllIsWell(t *testing.T) {
-	s := New(Options{Status: func(context.Context) Status { return quiet() }})
-	var pages atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/" && pages.Add(1) > 1 {
-			panic(http.ErrAbortHandler)
+// script has the page of a server run a script of the test.
+func script(handler http.Handler, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/test.js" {
+			w.Header().Set("Content-Type", "text/javascript")
+			_, _ = w.Write([]byte(text))
+			return
 		}
-		s.Handler().ServeHTTP(w, r)
-	}))
-	defer server.Close()
-	dom, _ := browse(t, server.URL+"/", 25*time.Second)
-	if !strings.Contains(dom, "<title>? streamkeeper") || strings.Contains(dom, `id="stale" role="status" hidden`) {
-		t.Errorf("the page is\n%.800s", dom)
+		r.Header.Del("Accept-Encoding")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.Header().Del("Content-Length")
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write([]byte(strings.Replace(answer.Body.String(), "</head>", `<script src="test.js"></script></head>`, 1)))
+	})
+}
+
+func TestATabWhoseServerIsGoneDoesNotSayThatAllIsWell(t *testing.T) {
+	for name, text := range map[string]string{
+		"somebody looks":     "",
+		"nobody looks":       `Object.defineProperty(document, "hidden", { get: () => true });`,
+		"a name is selected": `addEventListener("load", () => getSelection().selectAllChildren(document.querySelector("h1")));`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			handler := script(New(Options{Status: func(context.Context) Status { return quiet() }}).Handler(), text)
+			var pages atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/" && pages.Add(1) > 1 {
+					panic(http.ErrAbortHandler)
+				}
+				handler.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			dom, _ := browse(t, server.URL+"/", 25*time.Second)
+			if !strings.Contains(dom, "<title>? streamkeeper") || strings.Contains(dom, `id="stale" role="status" hidden`) {
+				t.Errorf("the page is\n%.800s", dom)
+			}
+		})
 	}
 }
 
@@ -112,20 +138,7 @@ func TestLinksAreLargeEnoughForFingers(t *testing.T) {
 	status := quiet()
 	status.Streams = streamsNamed("a", "b")
 	status.NextCleanup = NextCleanup{Decided: now, Expire: 1, Examples: []Action{{"expire", "x", "a", "old"}}}
-	handler := serverOf(status).Handler()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/measure.js" {
-			w.Header().Set("Content-Type", "text/javascript")
-			_, _ = w.Write([]byte(measure))
-			return
-		}
-		r.Header.Del("Accept-Encoding")
-		answer := httptest.NewRecorder()
-		handler.ServeHTTP(answer, r)
-		maps.Copy(w.Header(), answer.Header())
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write([]byte(strings.Replace(answer.Body.String(), "</head>", `<script src="measure.js"></script></head>`, 1)))
-	}))
+	server := httptest.NewServer(script(serverOf(status).Handler(), measure))
 	defer server.Close()
 	for _, size := range []string{"390,844", "1280,900"} {
 		dom, _ := browse(t, server.URL+"/", 3*time.Second, "--window-size="+size)

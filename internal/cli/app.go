@@ -105,15 +105,16 @@ const answerPatience = 250 * time.Millisecond
 // openOnce connects to the buffer for a command that ends at once when it is told
 // to, even if Redis hangs.
 func (a *app) openOnce(ctx context.Context, o Options, log *slog.Logger, readOnly bool, onError func(redisconn.Class)) (*buffer.Buffer, error) {
-	o.Buffer.Connection.Lines = linesUntil(ctx)
+	o.Buffer.Connection.Lines, _ = linesUntil(ctx)
 	return a.open(ctx, o, log, readOnly, onError)
 }
 
-// linesUntil are connections that end soon after ctx.
-func linesUntil(ctx context.Context) *redisconn.Lines {
-	lines := new(redisconn.Lines)
-	context.AfterFunc(ctx, func() { time.AfterFunc(answerPatience, lines.Cut) })
-	return lines
+// linesUntil are connections that end soon after ctx, unless they are let go
+// before.
+func linesUntil(ctx context.Context) (lines *redisconn.Lines, letGo func() bool) {
+	lines = new(redisconn.Lines)
+	letGo = context.AfterFunc(ctx, func() { time.AfterFunc(answerPatience, lines.Cut) })
+	return lines, letGo
 }
 
 // open connects to the buffer. What is wrong with our own files is a fault of the

@@ -92,10 +92,12 @@ const (
 // reach opens the buffer, and tries again until that works or ctx ends: what is
 // wrong may be mended on the side of Redis. Only our own configuration, if it is
 // wrong from the start, is an error.
-func (d *daemon) reach(ctx context.Context) (*buffer.Buffer, error) {
+func (d *daemon) reach(ctx context.Context, lines *redisconn.Lines) (*buffer.Buffer, error) {
 	said := ""
+	options := d.options
+	options.Buffer.Connection.Lines = lines
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		b, err := d.app.open(ctx, d.options, d.log, d.o.dryRun, d.onRedisError)
+		b, err := d.app.open(ctx, options, d.log, d.o.dryRun, d.onRedisError)
 		if ctx.Err() != nil && err != nil {
 			return nil, ctx.Err()
 		}
@@ -125,7 +127,10 @@ func (d *daemon) noteTrouble(err error) {
 
 // work reaches Redis and does the jobs until ctx ends.
 func (d *daemon) work(ctx context.Context) error {
-	b, err := d.reach(ctx)
+	// Until the jobs begin nothing is worth waiting for; then what is under way may
+	// end within the grace, and the lease is given back.
+	lines, letGo := linesUntil(ctx)
+	b, err := d.reach(ctx, lines)
 	if ctx.Err() != nil && err != nil { // told to stop
 		return nil
 	}
@@ -142,6 +147,7 @@ func (d *daemon) work(ctx context.Context) error {
 	if err := b.Refusal(ctx); err != nil {
 		d.log.Warn("nothing will be removed", "class", string(redisconn.ClassOf(err)), "error", err)
 	}
+	letGo()
 	d.now.Store(&working{b, scheduler})
 	return scheduler.Run(ctx)
 }
@@ -248,7 +254,7 @@ func (d *daemon) onRun(o schedule.Outcome) {
 // watchPolicies reads the file of the policies again when it changes.
 func (d *daemon) watchPolicies(ctx context.Context) {
 	f := &policyFile{
-		path: d.options.Jobs.Trim.PoliciesFile, live: d.policies, log: d.log,
+		path: d.options.Jobs.Trim.PoliciesFile, live: d.policies, log: d.log, patience: reloadEvery,
 		load: func() (Options, error) {
 			o, _, err := d.app.load()
 			return o, err

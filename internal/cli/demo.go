@@ -183,7 +183,7 @@ func (a *app) demoProducers(ctx context.Context, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	config.Buffer.Connection.Lines = linesUntil(ctx)
+	config.Buffer.Connection.Lines, _ = linesUntil(ctx)
 	client, err := config.Buffer.Connection.Client()
 	if err != nil {
 		return err

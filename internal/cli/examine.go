@@ -10,6 +10,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/doctor"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
@@ -82,7 +83,7 @@ func (d *daemon) noteInstance(ctx context.Context) {
 		pause := time.Second // until Redis was reached
 		if now := d.now.Load(); now != nil {
 			pause = buffer.InstanceTTL / 3
-			err := now.buffer.NoteInstance(ctx, now.instance(name))
+			err := rescue.Call(func() error { return now.buffer.NoteInstance(ctx, now.instance(name)) })
 			if err != nil && ctx.Err() == nil && !failing {
 				d.log.Warn("cannot note this instance", "class", string(redisconn.ClassOf(err)), "error", err)
 			}

@@ -2,12 +2,16 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"reflect"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
+	"github.com/streamkeeper/streamkeeper/internal/secret"
 )
 
 // reloadEvery is how often the file of the policies is compared.
@@ -24,24 +28,56 @@ type policyFile struct {
 	onReload func(error)
 	log      *slog.Logger
 
+	// patience is how long a reading may take.
+	patience time.Duration
+
 	// judged is the content that was read last, or why it could not be.
 	judged string
 }
 
 // watch compares the file at each tick, and reads it when it is asked to, until
-// ctx ends.
+// ctx ends. What hangs, as a file of a server that is away, holds up nothing
+// else: it is said, and tried again.
 func (f *policyFile) watch(ctx context.Context, tick <-chan time.Time, asked <-chan os.Signal) {
+	idle := make(chan struct{}, 1) // holds a token while nothing is being read
+	idle <- struct{}{}
+	var begun time.Time
+	read := func(how func()) {
+		select {
+		case <-idle:
+			begun = time.Now()
+			go func() {
+				how()
+				idle <- struct{}{}
+			}()
+		default:
+			if hangs := time.Since(begun); hangs > f.patience {
+				f.onReload(fmt.Errorf("%w for %s", errReadingHangs, hangs.Truncate(time.Second)))
+				f.log.Error("cannot reload policies", "file", f.path, "error", errReadingHangs)
+			}
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case <-idle:
+			case <-time.After(lastReading):
+			}
 			return
 		case <-tick:
-			f.compare()
+			read(f.compare)
 		case <-asked:
-			f.reread()
+			read(f.reread)
 		}
 	}
 }
+
+// lastReading is how long a reading that is under way is waited for at the end.
+const lastReading = 100 * time.Millisecond
+
+// errReadingHangs is told of a file whose reading does not end.
+var errReadingHangs = errors.New("reading the file hangs")
 
 // reread reads the file even if it is as it was.
 func (f *policyFile) reread() {
@@ -54,7 +90,7 @@ func (f *policyFile) compare() {
 	if f.path == "" {
 		return
 	}
-	content, err := os.ReadFile(f.path)
+	content, err := secret.File(f.path, jobs.MaxPoliciesFile)
 	state := "content: " + string(content)
 	if err != nil {
 		state = "fault: " + err.Error()
@@ -63,7 +99,11 @@ func (f *policyFile) compare() {
 		return
 	}
 	f.judged = state
-	options, err := f.load()
+	var options Options
+	err = rescue.Call(func() (err error) {
+		options, err = f.load()
+		return err
+	})
 	f.onReload(err)
 	if err != nil {
 		f.log.Error("cannot reload policies", "file", f.path, "error", err)

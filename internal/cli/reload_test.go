@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"os"
@@ -70,4 +71,48 @@ func TestPoliciesAreReadAgainWhenTheirFileChanges(t *testing.T) {
 	<-reloads
 	asked <- syscall.SIGHUP
 	<-reloads
+}
+
+func TestAFileThatCannotBeReadToItsEndHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "policies")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	goOn, reloads := make(chan struct{}), make(chan error, 10)
+	f := &policyFile{
+		path: path, live: jobs.NewLivePolicies(trim.Policies{}), log: slog.New(slog.DiscardHandler), onReload: func(err error) { reloads <- err },
+		load: func() (Options, error) {
+			<-goOn
+			return Options{}, nil
+		},
+	}
+	tick, ended := make(chan time.Time), make(chan struct{})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		f.watch(ctx, tick, nil)
+		close(ended)
+	}()
+	tick <- time.Time{}
+	tick <- time.Time{}
+	if err := <-reloads; !errors.Is(err, errReadingHangs) {
+		t.Errorf("while it hangs: %v", err)
+	}
+	goOn <- struct{}{}
+	if err := <-reloads; err != nil {
+		t.Errorf("when it goes on: %v", err)
+	}
+	if err := os.WriteFile(path, []byte("other"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for waits := true; waits; { // until the reading before has given its place up
+		tick <- time.Time{}
+		select {
+		case goOn <- struct{}{}:
+			waits = false
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	cancel()
+	<-ended
 }

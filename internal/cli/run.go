@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/streamkeeper/streamkeeper/internal/rescue"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
 )
@@ -37,6 +38,9 @@ func (a *app) runCommand() *cobra.Command {
 			reload := make(chan os.Signal, 1)
 			signal.Notify(reload, syscall.SIGHUP)
 			defer signal.Stop(reload)
+			// Whoever reads the log may end before the daemon does: up to the last line,
+			// which is written after this.
+			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 			return a.serve(c.Context(), config, log, daemonOptions{dryRun: a.dryRun, spread: true, reload: reload})
 		},
 	}
@@ -81,12 +85,12 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log,
 			Alive: d.alive, Patience: shareOf(config.ShutdownGrace),
 		})
-		group.Go(func() error { return server.Serve(httpCtx, listener) })
+		guarded(group, func() error { return server.Serve(httpCtx, listener) })
 	}
 	if !o.dryRun {
-		group.Go(func() error { d.noteInstance(ctx); return nil })
+		guarded(group, func() error { d.noteInstance(ctx); return nil })
 	}
-	group.Go(func() error {
+	guarded(group, func() error {
 		defer stopHTTP()
 		err := d.work(ctx)
 		if errors.Is(err, schedule.ErrGraceExceeded) {
@@ -94,15 +98,15 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		}
 		return err
 	})
-	group.Go(func() error {
+	guarded(group, func() error {
 		d.watchRights(ctx)
 		return nil
 	})
-	group.Go(func() error {
+	guarded(group, func() error {
 		d.watchPauses(ctx)
 		return nil
 	})
-	group.Go(func() error {
+	guarded(group, func() error {
 		d.watchPolicies(ctx)
 		return nil
 	})
@@ -111,6 +115,12 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 	err := group.Wait()
 	log.Info("stopped")
 	return err
+}
+
+// guarded makes an error of a panic: the process then ends as after another one,
+// with the lease given back.
+func guarded(group *errgroup.Group, f func() error) {
+	group.Go(func() error { return rescue.Call(f) })
 }
 
 // shareOf is the part of the grace that each of HTTP and the last words gets.

@@ -9,8 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
@@ -358,6 +360,7 @@ func renderedSettings(t *testing.T, manifests string) (all []map[string]string) 
 // Secrets is made up, and policies are what is in their file.
 func loadRendered(t *testing.T, container map[string]string, policies string) []settings.Shown {
 	t.Helper()
+	certificates := sync.OnceValue(func() *redistest.Certificates { return redistest.MakeCertificates(t, "redis") })
 	file := filepath.Join(t.TempDir(), "secret")
 	mustDo(t, os.WriteFile(file, []byte("secret"), 0o600))
 	policyFile := filepath.Join(t.TempDir(), "policies")
@@ -367,6 +370,12 @@ func loadRendered(t *testing.T, container map[string]string, policies string) []
 		switch {
 		case name == "TRIM_POLICIES_FILE":
 			value = policyFile
+		case name == "REDIS_TLS_CA_FILE":
+			value = certificates().CA
+		case name == "REDIS_TLS_CERT_FILE":
+			value = certificates().ClientCert
+		case name == "REDIS_TLS_KEY_FILE":
+			value = certificates().ClientKey
 		case strings.HasSuffix(name, "_FILE") && name != "METRICS_FILE":
 			value = file
 		case name == "REDIS_URL" && value == "":

@@ -170,7 +170,7 @@ func (p *prometheusServer) rules() []ruleState {
 func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 	t.Helper()
 	server := redistest.Start(t, "--maxmemory", "500mb")
-	settings := map[string]string{"TRIM_MAX_LENGTH": "100", "TRIM_MAX_AGE": "1h"}
+	settings := map[string]string{"TRIM_MAX_LENGTH": "100", "TRIM_MAX_AGE": "1h", "TRIM_MAX_BYTES": "64MiB"}
 	for _, s := range demo.Limits() {
 		settings[s.Name] = s.Value
 	}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/secret"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
@@ -87,6 +87,10 @@ func (s *TrimSettings) pressureIsBounded() error {
 	return nil
 }
 
+// MaxPoliciesFile is how many bytes TRIM_POLICIES_FILE may have, beyond what a
+// ConfigMap holds.
+const MaxPoliciesFile = 4 << 20
+
 // policies are what streams may keep: by the global limits, and by the overrides.
 func (s *TrimSettings) policies() (trim.Policies, error) {
 	global := trim.Policy{
@@ -98,7 +102,7 @@ func (s *TrimSettings) policies() (trim.Policies, error) {
 	}
 	text := s.Policies.Value
 	if s.PoliciesFile.Value != "" {
-		content, err := os.ReadFile(s.PoliciesFile.Value)
+		content, err := secret.File(s.PoliciesFile.Value, MaxPoliciesFile)
 		if err != nil {
 			return trim.Policies{Default: global}, err
 		}

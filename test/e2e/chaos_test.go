@@ -31,13 +31,16 @@ import (
 func TestNothingHangsAndNothingIsSwallowedInChaos(t *testing.T) {
 	t.Parallel()
 	seed := envNumber("SEED", int(time.Now().UnixNano()%1_000_000))
-	c := &chaos{t: t, Server: redistest.Start(t), rng: rand.New(rand.NewPCG(uint64(seed), 20261128)), dir: t.TempDir(), kinds: make(map[string]int)}
-	c.begin()
-	for end := time.Now().Add(time.Duration(envNumber("CHAOS_SECONDS", 30)) * time.Second); time.Now().Before(end) && !t.Failed(); {
-		c.fault()
-	}
-	c.calm()
-	t.Logf("seed %d: %v; %d runs of once, of which %d failed; %d restarts; the slowest end took %s", seed, c.kinds, c.runs.Load(), c.failures.Load(), c.restarts, c.slowest)
+	// A test that does not end tells nothing but its name.
+	t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+		c := &chaos{t: t, Server: redistest.Start(t), rng: rand.New(rand.NewPCG(uint64(seed), 20261128)), dir: t.TempDir(), kinds: make(map[string]int)}
+		c.begin()
+		for end := time.Now().Add(time.Duration(envNumber("CHAOS_SECONDS", 30)) * time.Second); time.Now().Before(end) && !t.Failed(); {
+			c.fault()
+		}
+		c.calm()
+		t.Logf("%v; %d runs of once, of which %d failed; %d restarts; the slowest end took %s", c.kinds, c.runs.Load(), c.failures.Load(), c.restarts, c.slowest)
+	})
 }
 
 // chaosGrace is the SHUTDOWN_GRACE of the replicas.
@@ -70,7 +73,7 @@ type chaos struct {
 type chaosReplica struct {
 	*program.Instance
 	log     *program.Buffer
-	stalled sync.RWMutex // held for writing while nobody reads
+	stalled atomic.Bool // nobody reads what it logs
 	frozen  atomic.Bool
 }
 
@@ -148,9 +151,10 @@ func (c *chaos) start() *chaosReplica {
 	go func() {
 		defer func() { _ = reader.Close() }()
 		for part := make([]byte, 1<<10); ; {
-			r.stalled.RLock()
+			for r.stalled.Load() {
+				time.Sleep(10 * time.Millisecond)
+			}
 			n, err := reader.Read(part)
-			r.stalled.RUnlock()
 			_, _ = r.log.Write(part[:n])
 			if err == io.EOF || err != nil {
 				return
@@ -172,12 +176,13 @@ func (c *chaos) once(ctx context.Context) {
 			_ = os.RemoveAll(metrics)
 		}
 		at := time.Now()
-		code, _, errs := c.env.Run(c.t, "once", "--metrics-file", metrics)
+		full := n%4 >= 2 // of results, or of metrics
+		code, errs := c.onceTo(n%4 == 2, metrics)
 		c.runs.Add(1)
 		if code != cli.ExitOK {
 			c.failures.Add(1)
 		}
-		if code == cli.ExitFailure && errs == "" || code < 0 || code == cli.ExitUsage || n%4 == 3 && code != cli.ExitFailure {
+		if code == cli.ExitFailure && errs == "" || code < 0 || code == cli.ExitUsage || full && code != cli.ExitFailure {
 			c.t.Errorf("once: exit %d\n%s", code, errs)
 		}
 		if took := time.Since(at); took > 20*time.Second {
@@ -185,6 +190,21 @@ func (c *chaos) once(ctx context.Context) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+// onceTo runs once; its result goes nowhere, or to a disk that is full.
+func (c *chaos) onceTo(full bool, metrics string) (code int, errs string) {
+	cmd := c.env.Command(c.t, "once", "--metrics-file", metrics)
+	said := new(program.Buffer)
+	cmd.Stderr = said
+	if full {
+		disk, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		mustDo(c.t, err)
+		defer func() { _ = disk.Close() }()
+		cmd.Stdout = disk
+	}
+	_ = cmd.Run()
+	return cmd.ProcessState.ExitCode(), said.String()
 }
 
 // look looks at the replicas all the while: nobody shows old news.
@@ -248,8 +268,8 @@ var chaosFaults = []struct {
 }{
 	{"stderr stalls", func(c *chaos) {
 		r := c.some()
-		r.stalled.Lock()
-		defer r.stalled.Unlock()
+		r.stalled.Store(true)
+		defer r.stalled.Store(false)
 		c.pause(500, 3000)
 	}},
 	{"few descriptors", func(c *chaos) {

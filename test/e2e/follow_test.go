@@ -156,3 +156,34 @@ func TestFollowWaitsForAStream(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }
+
+func TestFollowSaysWhatVanishedWithItsStreamBetweenTwoLooks(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	put := func(id string) {
+		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:car 7", ID: id, Values: []any{"id", 1, "data", "rubbish"}}).Err())
+	}
+	for _, id := range []string{"3-0", "4-0", "5-0"} {
+		put(id)
+	}
+	env := program.Env{"REDIS_URL": s.URL()}
+	cmd, out, errs := env.Command(t, "inspect", "--follow", "car 7", "--since", "0"), new(program.Buffer), new(program.Buffer)
+	cmd.Stdout, cmd.Stderr = out, errs
+	mustDo(t, cmd.Start())
+	program.Eventually(t, 20*time.Second, "it has read what is there", func() bool { return strings.Contains(out.String(), "\n5-0 ") })
+	for _, next := range []struct{ first, second, third string }{{"6-0", "7-0", "8-0"}, {"9-0", "10-0", "11-0"}} {
+		mustDo(t, cmd.Process.Signal(syscall.SIGSTOP))
+		put(next.first)
+		mustDo(t, s.Client.Del(t.Context(), "stream:car 7").Err())
+		put(next.second)
+		put(next.third)
+		mustDo(t, s.Client.XTrimMaxLen(t.Context(), "stream:car 7", 1).Err())
+		mustDo(t, cmd.Process.Signal(syscall.SIGCONT))
+		program.Eventually(t, 20*time.Second, "it goes on", func() bool { return strings.Contains(out.String(), "\n"+next.third+" ") })
+	}
+	code := endsAtOnce(t, cmd, atOnce)
+	said := strings.Count(errs.String(), `"stream was replaced"`)
+	if code != cli.ExitInvalid || strings.Contains(out.String(), "\n6-0 ") || said != 2 || !strings.Contains(errs.String(), "car 7") || !strings.Contains(out.String(), "Removed before they were seen: at least 2 messages.") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}

@@ -114,6 +114,26 @@ func TestTheGraceIsKeptWhenNobodyReadsTheLog(t *testing.T) {
 	}
 }
 
+func TestALogWhoseReaderIsGoneEndsNothing(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	reader, writer, err := os.Pipe()
+	mustDo(t, err)
+	r := program.StartTo(t, s.URL(), fleetSettings, writer)
+	mustDo(t, writer.Close())
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+	mustDo(t, reader.Close())
+	mustDo(t, s.Client.Set(t.Context(), "streams", "no set", 0).Err())
+	program.Eventually(t, 15*time.Second, "what it says of failed runs is counted as dropped", func() bool { return series(r, "streamkeeper_log_dropped_total") > 0 })
+	mustDo(t, s.Client.Del(t.Context(), "streams").Err())
+	fillStream(t, s)
+	program.Eventually(t, 5*time.Second, "the work goes on", trimmedNow(t, s))
+	r.Stop()
+	if code := r.Ends(10 * time.Second); code != cli.ExitOK {
+		t.Errorf("exit %d", code)
+	}
+}
+
 // hangJobs swallows all that jobs ask, and lets the lease pass.
 func hangJobs(command []string) redistest.Fault {
 	switch strings.ToLower(command[0]) {
@@ -270,6 +290,7 @@ func TestAnInterruptEndsACommandAtOnceWhenRedisHangs(t *testing.T) {
 		{"inspect", cli.ExitFailure},
 		{"inspect busy", cli.ExitFailure},
 		{"inspect --follow busy", cli.ExitOK},
+		{"doctor", cli.ExitFailure},
 	} {
 		for _, nth := range []int64{1, 2, 8} {
 			t.Run(fmt.Sprintf("%s at command %d", c.args, nth), func(t *testing.T) {
@@ -295,6 +316,53 @@ func TestAnInterruptEndsACommandAtOnceWhenRedisHangs(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestADaemonThatNeverReachedRedisEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	proxy := redistest.StartProxy(t, s.Addr)
+	for _, nth := range []int64{1, 2} {
+		hole := after(nth, redistest.Fault{Hole: true})
+		hung := make(chan struct{}, 1000)
+		proxy.Set(func(command []string) redistest.Fault {
+			f := hole(command)
+			if f.Hole {
+				hung <- struct{}{}
+			}
+			return f
+		})
+		r := program.Start(t, proxy.URL(), map[string]string{"REDIS_TIMEOUT": "60s", "SHUTDOWN_GRACE": "20s"})
+		<-hung
+		begun := time.Now()
+		r.Stop()
+		if code := r.Ends(25 * time.Second); code != cli.ExitOK || time.Since(begun) > atOnce {
+			t.Errorf("at command %d: exit %d after %s", nth, code, time.Since(begun))
+		}
+	}
+}
+
+func TestTheNoteOfTheInstanceDoesNotHoldTheEndUp(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	fillStream(t, s)
+	proxy := redistest.StartProxy(t, s.Addr)
+	hung := make(chan struct{}, 1000)
+	proxy.Set(func(command []string) redistest.Fault {
+		hole := slices.ContainsFunc(command, func(word string) bool { return strings.HasSuffix(word, ":instances") })
+		if hole {
+			hung <- struct{}{}
+		}
+		return redistest.Fault{Hole: hole}
+	})
+	r := program.Start(t, proxy.URL(), map[string]string{"REDIS_TIMEOUT": "60s", "SHUTDOWN_GRACE": "20s", "CLEANUP_ENABLED": "false"})
+	<-hung
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+	begun := time.Now()
+	r.Stop()
+	if code := r.Ends(25 * time.Second); code != cli.ExitOK || time.Since(begun) > atOnce {
+		t.Errorf("exit %d after %s", code, time.Since(begun))
 	}
 }
 

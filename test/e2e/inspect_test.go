@@ -2,15 +2,18 @@ package e2e
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/corpus"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -216,5 +219,39 @@ func TestDemoStopsByItselfWithASummary(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("the demo does not say %q:\n%s", want, out)
 		}
+	}
+}
+
+func TestADaemonSamplesAllStreamsHoweverSmallItsBudget(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	const streams = 60
+	names := make([]string, streams)
+	pipe := s.Client.Pipeline()
+	for i := range names {
+		names[i] = fmt.Sprint("car ", i)
+		pipe.SAdd(t.Context(), "streams", names[i])
+		for range 5 {
+			pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + names[i], Values: []any{"id", 1, "data", strings.Repeat("x", 1000)}})
+		}
+	}
+	_, err := pipe.Exec(t.Context())
+	mustDo(t, err)
+	// Enough for about a third of the streams.
+	r := program.Start(t, s.URL(), map[string]string{"INSPECT_MAX_BYTES": "30KiB", "INSPECT_SAMPLES": "1", "CLEANUP_ENABLED": "false"})
+	program.Eventually(t, 15*time.Second, "it inspects", func() bool { return r.Runs(jobs.Inspect) > 0 })
+	seen := func() (n int) {
+		_, page := r.Get("/metrics")
+		for _, name := range names {
+			_, after, _ := strings.Cut(page, fmt.Sprintf("streamkeeper_inspect_messages_total{stream=%q,verdict=\"invalid\"} ", name))
+			if after != "" && after[0] != '0' {
+				n++
+			}
+		}
+		return n
+	}
+	program.Eventually(t, 40*time.Second, "each stream was sampled", func() bool { return seen() == streams })
+	if runs := r.Runs(jobs.Inspect); runs < 2 {
+		t.Errorf("one run sampled all %d streams: the budget is no bound", streams)
 	}
 }

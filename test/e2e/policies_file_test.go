@@ -84,3 +84,34 @@ func TestADaemonTakesOverPoliciesThatChange(t *testing.T) {
 		t.Error("the fault is still in the metrics")
 	}
 }
+
+func TestAPolicyFileThatBecomesAPipeHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	path := filepath.Join(t.TempDir(), "policies")
+	writePolicies(t, path, "busy: max_length=200\n")
+	r := program.Start(t, server.URL(), map[string]string{"TRIM_POLICIES_FILE": path})
+	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
+	const successful = "streamkeeper_config_last_reload_successful"
+	mustDo(t, os.Remove(path))
+	mustDo(t, syscall.Mkfifo(path, 0o600))
+	r.Signal(syscall.SIGHUP)
+	program.Eventually(t, 10*time.Second, "the fault is said", func() bool {
+		return series(r, successful) == 0 && strings.Contains(r.Log.String(), "cannot reload policies")
+	})
+	mustDo(t, os.Remove(path))
+	writePolicies(t, path, "busy: max_length=300\n")
+	r.Signal(syscall.SIGHUP)
+	program.Eventually(t, 10*time.Second, "the file is read again", func() bool {
+		return series(r, successful) == 1 && strings.Contains(r.Log.String(), "reloaded policies")
+	})
+	mustDo(t, os.Remove(path))
+	mustDo(t, syscall.Mkfifo(path, 0o600))
+	r.Signal(syscall.SIGHUP)
+	program.Eventually(t, 10*time.Second, "the fault is said", func() bool { return series(r, successful) == 0 })
+	begun := time.Now()
+	r.Stop()
+	if code := r.Ends(10 * time.Second); code != cli.ExitOK || time.Since(begun) > 4*time.Second {
+		t.Errorf("exit %d after %s", code, time.Since(begun))
+	}
+}

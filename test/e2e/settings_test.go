@@ -88,6 +88,32 @@ func TestWhateverConfigAcceptsTheOthersAccept(t *testing.T) {
 	t.Logf("seed %d: %d of %d accepted", seed, accepted, tried)
 }
 
+// What go-redis would take, and what we would not survive, no command takes.
+func TestParametersOfTheURLThatAreNotOursAreRefusedByEveryCommand(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	fillStream(t, s)
+	for _, c := range []struct{ path, want string }{
+		{"/0?max_retries=-2", "max_retries: allowed: -1 to 10"},
+		{"/0?pool_size=-5", "pool_size: allowed: 1 to 1000"},
+		{"/0?client_name=", "allowed: addr, "},
+		{"/0?read_timeout=1ns", "allowed: addr, "},
+		{"/-1", "database"},
+		{"/?db=-3", "db: allowed: 0 to"},
+		{"/0?db=1", "different databases"},
+	} {
+		env := program.Env{"REDIS_URL": "redis://" + s.Addr + c.path, "TRIM_MAX_LENGTH": "10"}
+		for _, args := range [][]string{{"run"}, {"once"}, {"once", "--dry-run"}, {"plan"}, {"config"}} {
+			if code, _, errs := env.Run(t, args...); code != cli.ExitUsage || !strings.Contains(errs, "REDIS_URL") || !strings.Contains(errs, c.want) {
+				t.Errorf("%v with %s: exit %d\n%s", args, c.path, code, errs)
+			}
+		}
+	}
+	if n := s.Client.XLen(t.Context(), fleetKey).Val(); n != 3*fleetLimit {
+		t.Errorf("%d entries are left", n)
+	}
+}
+
 // knownSettings are all settings; each has to have values to be tried with.
 func knownSettings(t *testing.T) (names []string) {
 	t.Helper()

@@ -7,7 +7,9 @@ const every = 10_000;
 const stale = document.getElementById("stale");
 let newest = 0;
 
-async function show(url) {
+// show takes over what url shows now. What somebody is about to copy stays where it
+// is, if asked for; the tab's title is always taken over.
+async function show(url, keepSelected = false) {
   const turn = ++newest;
   let fresh;
   try {
@@ -19,15 +21,16 @@ async function show(url) {
     return;
   }
   if (turn !== newest) return;
+  document.title = fresh.title;
+  stale.replaceChildren(...fresh.getElementById("stale").childNodes);
+  stale.hidden = true;
+  if (keepSelected && !getSelection().isCollapsed) return;
   const main = fresh.querySelector("main");
   for (const open of document.querySelectorAll("main details[open]")) {
     main.querySelector("#" + open.id)?.setAttribute("open", "");
   }
   const focus = focused();
   document.querySelector("main").replaceWith(main);
-  document.title = fresh.title;
-  stale.replaceChildren(...fresh.getElementById("stale").childNodes);
-  stale.hidden = true;
   if (focus) document.querySelector(focus)?.focus({ preventScroll: true });
 }
 
@@ -60,7 +63,6 @@ addEventListener("popstate", () => show(location.href));
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) show(location.href);
 });
-setInterval(() => {
-  // Nobody looks, or somebody is about to copy a name.
-  if (!document.hidden && getSelection().isCollapsed) show(location.href);
-}, every);
+// Of a tab in the background one sees the title alone: it is kept fresh, too, as
+// often as the browser lets it.
+setInterval(() => show(location.href, true), every);
