@@ -120,16 +120,17 @@ var rights = []right{
 	{"+zscore", Uses.cleans},
 	{"+zmscore", Uses.cleans},
 	{"+zscan", Uses.remembers},
-	{"+hgetall", func(u Uses) bool { return u.notes() || u.serves() }},
-	{"+hset", func(u Uses) bool { return u.notes() || u.serves() }},
+	// Pauses are noted, read and ended for any job.
+	{"+hgetall", Uses.anyJob},
+	{"+hset", Uses.anyJob},
+	{"+hdel", Uses.anyJob},
 	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
 	{"+hmget", Uses.sums},
 	{"+hlen", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
-	{"+hdel", Uses.serves},
 	{"+set", Uses.leads},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
 	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys }},
-	{"+pexpire", func(u Uses) bool { return u.serves() || u.notes() }},
+	{"+pexpire", Uses.anyJob},
 	{"+del", Uses.leads},
 }
 
@@ -219,6 +220,9 @@ func (u Uses) patterns() []string {
 		for _, name := range names {
 			all = append(all, redisconn.EscapeGlob(n.StatePrefix+name))
 		}
+	}
+	if u.anyJob() {
+		state(statePauses)
 	}
 	if u.Trim {
 		state(statePolicy)

@@ -114,11 +114,11 @@ var probeArgs = map[string][]any{
 	"+xrange": {onStream, "-", "+"}, "+xrevrange": {onStream, "+", "-"}, "+xtrim": {onStream, "MAXLEN", "1000000000"},
 	"+xpending": {onStream, nobody}, "+xadd": {onStream, "NOMKSTREAM", "*", "f", "v"},
 	"+scard": {onStreams}, "+smismember": {onStreams, nobody}, "+sadd": {onStreams, nobody}, "+srem": {onStreams, nobody}, "+sscan": {onStreams, 0},
-	"+hscan": {onSessions, 0}, "+hmget": {onSessions, nobody}, "+getrange": {onSessions, 0, 0}, "+hget": {onSessions, nobody}, "+hexists": {onSessions, nobody}, "+hdel": {onSessions, nobody},
+	"+hscan": {onSessions, 0}, "+hmget": {onSessions, nobody}, "+getrange": {onSessions, 0, 0}, "+hget": {onSessions, nobody}, "+hexists": {onSessions, nobody}, "+hdel": {onNote, nobody},
 	"+zadd": {onSorted, 0, nobody}, "+zrem": {onSorted, nobody}, "+zscore": {onSorted, nobody}, "+zmscore": {onSorted, nobody},
 	"+zremrangebyrank": {onSorted, 0, 0}, "+zremrangebyscore": {onSorted, 0, 0}, "+zscan": {onSorted, 0},
 	"+hlen": {onNote}, "+hgetall": {onNote}, "+hset": {onNote, "f", "v"},
-	"+get": {onString}, "+pttl": {onEnding}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onLease, 1},
+	"+get": {onString}, "+pttl": {onEnding}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onNote, 1},
 }
 
 // probeOf is the command that a word allows, on a key that it is used on.
@@ -187,10 +187,7 @@ func (u Uses) sortedKey() string {
 	return u.Names.StatePrefix + stateGroups
 }
 
-// noteKey is one of our Hashes that is in use.
+// noteKey is the one of our Hashes that is always in use.
 func (u Uses) noteKey() string {
-	if u.Trim {
-		return u.Names.StatePrefix + statePolicy
-	}
-	return u.Names.StatePrefix + stateBrake
+	return u.Names.StatePrefix + statePauses
 }

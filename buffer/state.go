@@ -84,7 +84,10 @@ type StateKey struct{ Name, Type string }
 
 // StateKeys lists every key that is ever written under the state prefix.
 func StateKeys() []StateKey {
-	keys := []StateKey{{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}, {stateHistory, "Stream"}, {stateTrims + "HOUR", "Hash"}}
+	keys := []StateKey{
+		{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}, {statePauses, "Hash"},
+		{stateHistory, "Stream"}, {stateTrims + "HOUR", "Hash"},
+	}
 	for _, state := range cleanupState {
 		kind := "Hash"
 		if state.kind == "zset" {

@@ -156,6 +156,8 @@ func (r *run) countQuiet(q quietVerdict) {
 		r.record.postponed++
 	case q.state == Flowing && !q.unsure:
 		r.countQuietFlowing(q)
+	case r.paused(q.session.Stream):
+		r.report.SessionsPaused++
 	default:
 		r.found.abandon++
 	}
@@ -179,6 +181,9 @@ func (r *run) abandon(ctx context.Context, q quietVerdict) error {
 	}
 	if q.state != "" || r.acted.noMemory {
 		return nil
+	}
+	if err := r.readPauses(ctx); err != nil || r.paused(q.session.Stream) {
+		return err
 	}
 	done, err := r.mark(ctx, q)
 	switch {

@@ -94,7 +94,7 @@ func (r *run) actSessions(ctx context.Context, page []registry.Session, removes 
 	}
 	var stale []verdict
 	for _, v := range old {
-		if v.state == Stale && removes {
+		if v.state == Stale && removes && !r.paused(v.session.Stream) {
 			stale = append(stale, v)
 			continue
 		}
@@ -197,7 +197,14 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 	if fate != Retirable && fate != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.found.retire+r.found.drop {
 		return nil
 	}
-	if r.streams.has(f.Name, later) {
+	if err := r.readPauses(ctx); err != nil {
+		return err
+	}
+	switch {
+	case r.paused(f.Name):
+		r.report.StreamsPaused++
+		return nil
+	case r.streams.has(f.Name, later):
 		r.report.StreamsPostponed++
 		return nil
 	}

@@ -69,6 +69,11 @@ type Options struct {
 	// Encoding is how messages are framed; [burst.Auto] finds it by looking.
 	Encoding burst.Encoding
 
+	// Paused says of which streams nothing is removed now, sessions without a stream
+	// being of the one without a name. It is asked before anything is removed and
+	// again and again while a run lasts; an error ends the run. Nil for no stream.
+	Paused func(context.Context) (func(stream string) bool, error)
+
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
 	// OnSession and OnStream are told what the first scan makes of each session,
@@ -113,7 +118,10 @@ type Report struct {
 	StreamsRestored   int64
 	StreamsPostponed  int64 // dead, but they wait for a later run
 	NamesDropped      int64
-	Errors            int64
+	// SessionsPaused and StreamsPaused would have gone, or been marked, but for a
+	// pause.
+	SessionsPaused, StreamsPaused int64
+	Errors                        int64
 	// Failed names some of the items that could not be judged or done.
 	Failed []string
 	// Brake is why nothing was removed, "" if the guard did not trip; it does so
@@ -156,6 +164,9 @@ type Cleaner struct {
 
 // New makes a cleaner over a store.
 func New(store Store, o Options) *Cleaner {
+	if o.Paused == nil {
+		o.Paused = func(context.Context) (func(string) bool, error) { return func(string) bool { return false }, nil }
+	}
 	if o.OnAction == nil {
 		o.OnAction = func(Action) {}
 	}

@@ -32,6 +32,8 @@ type found struct {
 // sessionCounts count sessions.
 type sessionCounts struct {
 	all, stale int64
+	// paused are stale ones that a pause keeps.
+	paused int64
 	// lasting are those that do not expire by themselves, lastingStale those of
 	// them that are stale.
 	lasting, lastingStale int64
@@ -107,6 +109,13 @@ func (r *run) countOld(v verdict) (stale bool) {
 		r.report.SessionsPostponed++
 		r.own(v.session, Postponed)
 		return false
+	case r.paused(v.session.Stream):
+		// It is stale and stays: the guard does not count it.
+		r.report.SessionsPaused++
+		r.report.SessionsStale++
+		r.found.sessions.paused++
+		r.own(v.session, Stale)
+		return false
 	}
 	r.countStale(isLasting(*v.session))
 	r.found.names.add(Expire, string(v.session.Layout)+" "+v.session.Identity)
@@ -144,13 +153,17 @@ const maxOpenLook = 1000
 // sessions may be stale. Where there are more, the guard goes by their share.
 func (r *run) lookForOpen(ctx context.Context, stale []registry.Session) error {
 	n := &r.found.sessions
-	if n.open || n.stale < n.all-r.report.SessionsPostponed || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
+	if n.open || n.stale < n.all-r.unjudged() || n.stale > max(maxOpenLook, r.o().Brake.Min) || r.o().Brake.Share >= 1 {
 		return nil
 	}
 	open, err := r.anyOpen(ctx, stale)
 	n.open = open
 	return err
 }
+
+// unjudged are sessions of which this run does not say whether they are to expire:
+// they say nothing for the others.
+func (r *run) unjudged() int64 { return r.report.SessionsPostponed + r.found.sessions.paused }
 
 // maxUnlisted is how many streams that sessions name and nobody lists are kept
 // in mind; those beyond wait for a later run.
@@ -179,6 +192,9 @@ func (r *run) walkAlone(ctx context.Context, visit func(ctx context.Context, f S
 		}
 		facts, err := r.factsOf(ctx, alone)
 		if err != nil {
+			return err
+		}
+		if err := r.readPauses(ctx); err != nil {
 			return err
 		}
 		for _, f := range facts {
@@ -227,6 +243,10 @@ func (r *run) countStream(_ context.Context, f StreamFacts) error {
 	r.watchGroups(f)
 	fate, reason := JudgeStream(f, r.o().Limits, r.now)
 	r.o().OnStream(f, fate, reason)
+	if (fate == Retirable || fate == Droppable) && r.paused(f.Name) {
+		r.report.StreamsPaused++
+		return nil
+	}
 	switch fate {
 	case Unknown:
 		r.failed(f.Name, "stream not judged", f.Info.Err)

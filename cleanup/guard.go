@@ -162,7 +162,7 @@ type guard struct {
 func (r *run) counts() Counts {
 	n := r.found.sessions
 	c := Counts{
-		Sessions: n.all, Postponed: r.report.SessionsPostponed, Expire: n.stale, Open: n.open,
+		Sessions: n.all, Postponed: r.unjudged(), Expire: n.stale, Open: n.open,
 		Streams: r.report.Streams, Retire: r.found.retire + r.found.drop,
 		Lasting: n.lasting, LastingExpire: n.lastingStale,
 		LeftSessions: r.guard.left[leftSessions], LeftStreams: r.guard.left[leftStreams], names: r.found.names,
@@ -190,7 +190,8 @@ func (r *run) judge(ctx context.Context) error {
 		r.o().Log.Warn("mass-deletion guard overridden", "why", why)
 		fallthrough
 	default:
-		if len(held) > 0 {
+		// What a pause keeps is not decided anew: the guard's time goes on.
+		if len(held) > 0 && r.report.SessionsPaused+r.report.StreamsPaused == 0 {
 			err = r.drop(ctx)
 		}
 	}

@@ -20,6 +20,9 @@ type run struct {
 	report Report
 	record *record
 
+	// paused are streams of which nothing goes, as of the last page.
+	paused func(stream string) bool
+
 	// What is known of streams, of messages, and of how messages are framed.
 	streams *streamTable
 	// unreadable are the streams that sessions which cannot be read may own.
@@ -86,6 +89,9 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	if r.now, err = store.Now(ctx); err != nil {
 		return r, err
 	}
+	if err := r.readPauses(ctx); err != nil {
+		return r, err
+	}
 	r.found.allLayouts = all || c.keysDue(r.now)
 	if err := r.warnUnusable(ctx); err != nil {
 		return r, err
@@ -113,6 +119,14 @@ func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), a
 	return r, nil
 }
 
+// readPauses looks which streams are paused, as pauses begin while a run lasts.
+func (r *run) readPauses(ctx context.Context) (err error) {
+	if r.paused, err = r.o().Paused(ctx); err != nil {
+		return fmt.Errorf("nothing removed: %w", err)
+	}
+	return nil
+}
+
 // warnUnusable says which keys of our own cannot be used. What they are for is
 // then not known, and the rest is done.
 func (r *run) warnUnusable(ctx context.Context) error {
@@ -137,7 +151,12 @@ func (r *run) listStreams(ctx context.Context) error {
 // walkSessions scans the layouts that this run looks into, and keeps in mind
 // whether the keyspace holds any session.
 func (r *run) walkSessions(ctx context.Context, visit func([]registry.Session) error) error {
-	ours := func(page []registry.Session) error { return visit(r.withoutForeign(page)) }
+	ours := func(page []registry.Session) error {
+		if err := r.readPauses(ctx); err != nil {
+			return err
+		}
+		return visit(r.withoutForeign(page))
+	}
 	if !r.found.allLayouts {
 		return r.store.WalkHashSessions(ctx, ours)
 	}

@@ -72,6 +72,7 @@ func promised() map[Group]map[string][]string {
 		Ourselves: {
 			"two installations with one STATE_PREFIX": {"instances"},
 			"lease":                    {"lease"},
+			"pauses":                   {"pauses"},
 			"last success of each job": {"jobs-overdue"},
 			"our own keys":             {"state-keys"},
 		},

@@ -112,7 +112,7 @@ func Checks() []Check {
 		// retention
 		policyUnused(), flushGap(), coverage(), trimBlocked(), retentionAfforded(),
 		// ourselves
-		instances(), jobsOverdue(), leaseKey(), stateKeys(),
+		instances(), jobsOverdue(), leaseKey(), pauses(), stateKeys(),
 	}
 }
 

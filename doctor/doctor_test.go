@@ -149,6 +149,13 @@ func serverBreakings() map[string]breaking {
 			f.note(buffer.Instance{Name: "north"}, "n-*")
 			f.note(buffer.Instance{Name: "south"}, "s-*")
 		}},
+		"something is paused": {check: "pauses", severity: Advice, says: []string{"1 pause that holds", "trim of streams car-* until ", ", test day"}, do: func(f *fixture) {
+			o := f.buffer
+			o.ReadOnly = false
+			b := must(buffer.Open(f.ctx(), o))
+			defer func() { _ = b.Close() }()
+			must(b.Pause(f.ctx(), buffer.Pause{Job: "trim", Pattern: "car-*", Reason: "test day"}, time.Hour))
+		}},
 		"a job does not go well": {check: "jobs-overdue", severity: Warning, says: []string{"[trim: at pod-1, last success 2h ago]"}, do: func(f *fixture) {
 			f.note(buffer.Instance{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{
 				{Name: "trim", LastSuccess: f.now.Add(-2 * time.Hour), Overdue: true}, {Name: "cleanup", LastSuccess: f.now},

@@ -46,6 +46,7 @@ type Server struct {
 
 	Instances      []buffer.Instance
 	InstancesError error
+	Pauses         buffer.Pauses
 	// Leases says that instances share the work by a lease.
 	Leases bool
 	Lease  buffer.LeaseState

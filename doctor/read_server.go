@@ -38,6 +38,7 @@ func (e *examination) readServer(ctx context.Context) error {
 	}
 	s.Instances, s.InstancesError = e.b.Instances(ctx)
 	reasons[factInstances] = s.InstancesError
+	s.Pauses, reasons[factPauses] = e.b.Pauses(ctx)
 	if s.Leases = e.o.Leases; s.Leases {
 		s.Lease, reasons[factLease] = e.b.Lease().State(ctx)
 	}

@@ -19,6 +19,7 @@ const (
 	factNodes
 	factNodeLimits
 	factInstances
+	factPauses
 	factLease
 	factState
 	factStreams

@@ -148,6 +148,8 @@ type explanation struct {
 	streams  map[string]*Stream
 	sessions map[string][]found
 	near     near
+	// paused are the streams that clean-up leaves alone now.
+	paused func(stream string) bool
 }
 
 // found is a session with what it was read from.
@@ -219,12 +221,21 @@ func (e *explanation) planTrim(ctx context.Context) error {
 // planCleanup plans the next clean-up, and says why the guard would stop it.
 func (e *explanation) planCleanup(ctx context.Context) (brake string, err error) {
 	o := e.o.Cleanup
+	e.paused = func(string) bool { return false }
+	if o.Paused != nil {
+		if e.paused, err = o.Paused(ctx); err != nil {
+			return "", err
+		}
+	}
 	o.OnSession = e.session
 	o.OnStream = func(f cleanup.StreamFacts, fate cleanup.Fate, reason string) {
 		e.near.offer(f.Name, e.names)
 		if s := e.streams[f.Name]; s != nil {
 			f.Name = s.Name
 			s.Fate = &Fate{f, fate, reason}
+			if e.paused(s.Name) && (fate == cleanup.Retirable || fate == cleanup.Droppable) {
+				s.Fate = &Fate{f, cleanup.Keep, "clean-up is paused; else: " + reason}
+			}
 		}
 	}
 	r, err := cleanup.New(e.b, o).Plan(ctx, e.action)
@@ -241,6 +252,9 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 		named = nil
 	} else {
 		e.near.offer(s.Stream, e.names)
+	}
+	if is == cleanup.Stale && e.paused(s.Stream) {
+		reason += ", but clean-up is paused"
 	}
 	asked := slices.Contains(e.names, s.Identity)
 	if named == nil && !asked {

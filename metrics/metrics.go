@@ -205,6 +205,8 @@ type Run struct {
 	Result string
 	// Took is 0 where it was skipped.
 	Took time.Duration
+	// Paused says that it was skipped because of a pause, which is well.
+	Paused bool
 	// ClocksDisagree says that it failed for that.
 	ClocksDisagree bool
 }
@@ -212,17 +214,18 @@ type Run struct {
 // JobRun notes a run.
 func (m *Metrics) JobRun(r Run) {
 	m.jobs.runs.WithLabelValues(r.Job, r.Result).Inc()
-	if r.Result == ResultSkipped {
+	if r.Result == ResultSkipped && !r.Paused {
 		return
 	}
+	good := r.Result != ResultError
 	m.jobs.duration.WithLabelValues(r.Job).Observe(r.Took.Seconds())
 	now := float64(m.now().UnixMilli()) / 1000
-	if r.Result == ResultOK {
+	if good {
 		m.jobs.success.WithLabelValues(r.Job).Set(now)
 	}
 	m.whileLeading(func() {
 		m.jobs.lastRun.WithLabelValues(r.Job).Set(now)
-		m.jobs.lastOK.WithLabelValues(r.Job).Set(number(r.Result == ResultOK))
+		m.jobs.lastOK.WithLabelValues(r.Job).Set(number(good))
 		m.jobs.clocks.WithLabelValues(r.Job).Set(number(r.ClocksDisagree))
 	})
 }
@@ -230,6 +233,11 @@ func (m *Metrics) JobRun(r Run) {
 // Malformed counts something that is not as the protocol says; kind is one of
 // [cleanup.Kinds].
 func (m *Metrics) Malformed(kind string) { m.cleanup.malformed.WithLabelValues(kind).Inc() }
+
+// Paused notes whether anything of a job is paused.
+func (m *Metrics) Paused(job string, paused bool) {
+	m.jobs.paused.WithLabelValues(job).Set(number(paused))
+}
 
 // TrimStarted tells that what is trimmed from now on belongs to a new run.
 func (m *Metrics) TrimStarted() { m.streams.startTrim() }

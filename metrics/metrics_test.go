@@ -127,6 +127,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"streams_retired_total", dto.MetricType_COUNTER, []string{""}},
 		{"streams_restored_total", dto.MetricType_COUNTER, []string{""}},
 		{"stream_names_dropped_total", dto.MetricType_COUNTER, []string{""}},
+		{"paused", dto.MetricType_GAUGE, jobs},
 		{"brake_tripped", dto.MetricType_GAUGE, jobs},
 		{"brake_release_timestamp_seconds", dto.MetricType_GAUGE, jobs},
 		{"malformed_total", dto.MetricType_COUNTER, labelled("kind", "session", "stream_type", "stream_id", "unlisted_stream", "state_key")},

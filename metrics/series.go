@@ -110,6 +110,7 @@ type jobSeries struct {
 	duration *prometheus.HistogramVec
 	success  *prometheus.GaugeVec
 	period   *prometheus.GaugeVec
+	paused   *prometheus.GaugeVec
 	// These are of the last run while this replica leads.
 	lastRun, lastOK, clocks *prometheus.GaugeVec
 }
@@ -131,6 +132,7 @@ func newJobSeries(f factory, jobs []string) jobSeries {
 		success: f.gauges("job_last_success_timestamp_seconds", "When a run last went well here; 0 for never.", "job", jobs),
 		period: f.gauges("job_period_seconds",
 			"Time between two runs, the longest where it varies; 0 where the job is off, or where nobody knows.", "job", jobs),
+		paused:  f.gauges("paused", "1 where anything of the job is paused.", "job", jobs),
 		lastRun: f.gauges("job_last_run_timestamp_seconds", "When the last run ended; 0 for never, and on a follower.", "job", jobs),
 		lastOK:  f.gauges("job_last_run_ok", "1 where the last run went well; 0 on a follower.", "job", jobs),
 		clocks: f.gauges("clocks_disagree",

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,10 @@ type Plan struct {
 	Refused string `json:"refused,omitempty"`
 	// Chosen says that patterns choose streams: what is not of an action is of all.
 	Chosen bool `json:"-"`
+	// Paused are the pauses that hold, and PausedItems how many sessions and streams
+	// they keep from clean-up.
+	Paused      []Pause `json:"paused,omitempty"`
+	PausedItems int64   `json:"-"`
 	// Unmatched are the patterns that choose no stream.
 	Unmatched []string `json:"unmatched,omitempty"`
 	// Absence says where the buffer was looked for if nothing was found.
@@ -155,7 +160,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		switch {
 		case p.Absence != "":
 			pw.line("Nothing found: %s", human.Sentence(p.Absence))
-		case len(p.Failed) == 0 && p.protected == 0:
+		case len(p.Failed) == 0 && p.protected == 0 && p.PausedItems == 0:
 			pw.line("Nothing to do.")
 		}
 		p.writeHint(pw)
@@ -189,10 +194,16 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	return p.writeProtected(pw)
 }
 
-// HasWork reports whether there is something to do, also where the guard stops it.
+// pauseStops reports whether there would be more to do if nothing was paused.
+func (p *Plan) pauseStops() bool {
+	return p.PausedItems > 0 || slices.ContainsFunc(p.Protected, func(protection Protection) bool { return protection.By == "pause" })
+}
+
+// HasWork reports whether there is something to do, also where the guard or a
+// pause stops it.
 func (p *Plan) HasWork() bool {
 	s := p.Summary
-	return len(p.Actions) > 0 || s.Brake != "" ||
+	return p.pauseStops() || len(p.Actions) > 0 || s.Brake != "" ||
 		s.TrimStreams+s.ExpireSessions+s.AbandonSessions+s.RetireStreams+s.RestoreStreams+s.DropNames > 0
 }
 
@@ -244,6 +255,16 @@ func (p *Plan) writeNotes(pw *printer) {
 	}
 	if len(p.Failed) > 0 {
 		pw.line("This plan is incomplete.")
+	}
+	for _, pause := range p.Paused {
+		text := fmt.Sprintf("Paused: %s until %s", pause.what(), pause.Until.Format(pauseTime))
+		if pause.Reason != "" {
+			text += " (" + pause.Reason + ")"
+		}
+		pw.line("%s. To end it: streamkeeper resume %s", text, pause.ID)
+	}
+	if p.PausedItems > 0 {
+		pw.line("That keeps %s sessions and streams from clean-up.", human.Count(p.PausedItems))
 	}
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))

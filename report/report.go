@@ -94,7 +94,10 @@ func onceHeading() []string { return []string{"JOB", "RESULT", "TIME", "WHAT"} }
 func onceRows(r jobs.Result, dryRun bool) [][]string {
 	h := r.Outcome()
 	result, what := "ok", r.Sentence(dryRun)
-	if r.Stopped() != "" {
+	switch {
+	case h.Paused != "":
+		result = "paused"
+	case r.Stopped() != "":
 		result = "stopped"
 	}
 	if !h.OK {
@@ -104,6 +107,9 @@ func onceRows(r jobs.Result, dryRun bool) [][]string {
 		}
 	}
 	rows := [][]string{{h.Job, result, took(h.Seconds), what}}
+	if paused := h.Pauses(); paused != "" {
+		rows = append(rows, []string{"", "", "", paused})
+	}
 	if remark := r.Remark(); remark != "" {
 		rows = append(rows, []string{"", "", "", remark})
 	}

@@ -18,7 +18,8 @@ const (
 	OK Result = "ok"
 	// Failed is a run that returned an error, panicked or overran its deadline.
 	Failed Result = "error"
-	// Skipped is a run that did not start because the one before was still running.
+	// Skipped is a run that did not start because the one before was still running,
+	// or that returned [ErrPaused].
 	Skipped Result = "skipped"
 	// Stopped is a run that stopping or a lost lease cut short. It appears in the
 	// status alone: it neither succeeded nor failed.
@@ -31,9 +32,15 @@ type Outcome struct {
 	Started  time.Time // UTC
 	Duration time.Duration
 	Result   Result // OK, Failed or Skipped
+	// Paused says that it was skipped because of a pause.
+	Paused bool
 	// Err is set when Result is Failed; a [*rescue.PanicError] after a panic.
 	Err error
 }
+
+// ErrPaused is returned by a run that did nothing because somebody paused it. That
+// is as it should be: the job is not overdue for it.
+var ErrPaused = errors.New("paused")
 
 var errDeadline = errors.New("the run overran its deadline")
 
@@ -51,6 +58,8 @@ func (s *Scheduler) run(ctx context.Context, j *job) {
 	_, panicked := errors.AsType[*rescue.PanicError](o.Err)
 	switch {
 	case o.Err == nil:
+	case errors.Is(o.Err, ErrPaused):
+		o.Result, o.Err, o.Paused = Skipped, nil, true
 	case ctx.Err() != nil && !panicked:
 		o.Result = Stopped
 	default:
@@ -105,6 +114,10 @@ func (s *Scheduler) logRun(o Outcome) {
 	case OK:
 		log.Debug("run done", keyDuration, o.Duration)
 	case Skipped:
+		if o.Paused { // who paused it says so once
+			log.Debug("run paused", keyDuration, o.Duration)
+			return
+		}
 		log.Warn("run skipped", keyReason, "the one before is still running")
 	case Stopped:
 		log.Info("run cut short", keyDuration, o.Duration, keyError, o.Err)

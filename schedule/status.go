@@ -142,7 +142,7 @@ func (s *Scheduler) noteEnd(j *job, o Outcome) {
 	}
 	j.Result, j.LastDuration = o.Result, o.Duration
 	switch o.Result {
-	case OK:
+	case OK, Skipped:
 		j.LastSuccess = s.wall()
 		j.succeeded = j.now()
 	case Failed:

@@ -188,6 +188,14 @@ func Left(p Policy, s StreamStats, now time.Time) []Protection {
 	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries})
 }
 
+// Paused says what stays in a stream that a pause protects: what a run would
+// remove, and what else protects entries over a limit.
+func Paused(p Policy, s StreamStats, now time.Time) (Cut, bool) {
+	cut, over := Decide(p, s, now)
+	cut.protect(0, Protection{By: ProtectedByPause})
+	return cut, over
+}
+
 // Reason says in words why entries go, and why others stay.
 func (c Cut) Reason() string {
 	var parts []string

@@ -40,6 +40,43 @@ func (ps Policies) RuleOf(stream string) (i int, ok bool) {
 	return i, i >= 0
 }
 
+// Limited are the policies with other limits, as far as they are given. What keeps
+// all by a rule of its own still does. The error names what makes no sense then.
+func (ps Policies) Limited(l Limits) (Policies, error) {
+	limited := Policies{Default: l.of(ps.Default), Rules: slices.Clone(ps.Rules)}
+	faults := []error{limited.Default.Validate(true)}
+	for i := range limited.Rules {
+		r := &limited.Rules[i]
+		if r.Policy.KeepsAll() {
+			continue
+		}
+		r.Policy = l.of(r.Policy)
+		if err := r.Policy.Validate(true); err != nil {
+			faults = append(faults, fmt.Errorf("%s: %w", r.Pattern, err))
+		}
+	}
+	return limited, errors.Join(faults...)
+}
+
+// Limits replace those of policies; nil does not.
+type Limits struct {
+	MaxLength, MaxBytes *int64
+	MaxAge              *time.Duration
+}
+
+func (l Limits) of(p Policy) Policy {
+	if l.MaxLength != nil {
+		p.MaxLength = *l.MaxLength
+	}
+	if l.MaxBytes != nil {
+		p.MaxBytes = *l.MaxBytes
+	}
+	if l.MaxAge != nil {
+		p.MaxAge = *l.MaxAge
+	}
+	return p
+}
+
 // Reduced is the policy of a stream that is to keep less: never an entry less
 // than is younger than the least age of all.
 func (ps Policies) Reduced(stream string, keep int64) Policy {

@@ -14,6 +14,8 @@ type Health struct {
 	Checks []Check `json:"checks"`
 	// Attention is what somebody should look at although every check is passed.
 	Attention []string `json:"attention"`
+	// Pauses are those that hold.
+	Pauses []Pause `json:"pauses"`
 }
 
 // Check is one check and why it was passed or not.
@@ -25,7 +27,7 @@ type Check struct {
 
 // healthOf checks a status.
 func healthOf(s Status) Health {
-	h := Health{OK: true, Checks: []Check{processCheck(s), redisCheck(s.Redis)}, Attention: attention(s)}
+	h := Health{OK: true, Checks: []Check{processCheck(s), redisCheck(s.Redis)}, Attention: attention(s), Pauses: append([]Pause{}, s.Pauses...)}
 	for _, j := range s.Jobs {
 		h.Checks = append(h.Checks, jobCheck(s, j))
 	}
@@ -104,6 +106,16 @@ func attention(s Status) []string {
 			text += " until " + until.Format("15:04 MST")
 		}
 		all = append(all, text+".")
+	}
+	for _, p := range s.Pauses {
+		text := "Paused: " + p.What + " until " + p.Until.Format("2006-01-02 15:04 MST")
+		if p.Reason != "" {
+			text += " (" + p.Reason + ")"
+		}
+		all = append(all, text+". To end it: streamkeeper resume "+p.ID)
+	}
+	if s.PausesUnknown != "" {
+		all = append(all, human.Sentence("Nothing is removed, as it is not known what is paused: "+s.PausesUnknown))
 	}
 	if s.NextCleanup.Lost != "" {
 		all = append(all, human.Sentence(capital(s.NextCleanup.Lost)))

@@ -18,6 +18,11 @@ type Status struct {
 	// Health is worked out of the rest by the server.
 	Health Health `json:"health"`
 
+	// Pauses are those that hold, the one that ends first at the front;
+	// PausesUnknown is why they could not be read, empty if they could.
+	Pauses        []Pause `json:"pauses"`
+	PausesUnknown string  `json:"pauses_unknown,omitempty"`
+
 	Redis       Redis       `json:"redis"`
 	Leader      Leader      `json:"leader"`
 	Jobs        []Job       `json:"jobs"`
@@ -62,8 +67,8 @@ type Job struct {
 	Name     string `json:"name"`
 	Schedule string `json:"schedule"`
 	Running  bool   `json:"running"`
-	// Result of the last run: `ok`, `error`, `skipped`, `stopped`, or `held back`
-	// by the mass-deletion guard; empty before the first.
+	// Result of the last run: `ok`, `error`, `skipped`, `stopped`, `paused`, or `held
+	// back` by the mass-deletion guard; empty before the first.
 	Result      string    `json:"result,omitempty"`
 	LastStart   time.Time `json:"last_start,omitzero"`
 	Seconds     float64   `json:"seconds,omitempty"`
@@ -78,6 +83,20 @@ type Job struct {
 	Overdue bool      `json:"overdue"`
 	// Hangs says that the run under way takes far too long.
 	Hangs bool `json:"hangs"`
+}
+
+// Pause stops jobs from removing anything for a while.
+type Pause struct {
+	ID string `json:"id"`
+	// Job is the one that it stops, empty for trim and cleanup.
+	Job string `json:"job,omitempty"`
+	// Stream is the pattern of the streams that it is for, empty for all.
+	Stream string    `json:"stream,omitempty"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason,omitempty"`
+	// What says in words what it stops.
+	What string `json:"-"`
 }
 
 // Streams are the figures of the streams, as the leader reads them.
@@ -200,6 +219,7 @@ type Error struct {
 // withoutNull makes every list one, so that JSON never has null for it.
 func (s Status) withoutNull() Status {
 	s.Jobs = append([]Job{}, s.Jobs...)
+	s.Pauses = append([]Pause{}, s.Pauses...)
 	s.Streams.Longest = append([]Stream{}, s.Streams.Longest...)
 	s.NextCleanup.Examples = append([]Action{}, s.NextCleanup.Examples...)
 	s.Errors = append([]Error{}, s.Errors...)

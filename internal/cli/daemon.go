@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/schedule"
 )
 
@@ -54,6 +55,8 @@ type daemon struct {
 	// the user may not and should.
 	trouble error
 	denied  string
+	// paused is what was paused at the last look.
+	paused pauseBoard
 	// absence is where the buffer was looked for, if there was none.
 	absence string
 }
@@ -204,6 +207,9 @@ func (d *daemon) run(ctx context.Context, name string, runner *jobs.Runner) erro
 	if err == nil && name == d.counts() {
 		d.noteAbsence(ctx, result.Found() > 0)
 	}
+	if err == nil && result.Outcome().Paused != "" {
+		return schedule.ErrPaused
+	}
 	return err
 }
 
@@ -239,7 +245,7 @@ func (d *daemon) uses() buffer.Uses {
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
-	d.meters.ran(o.Job, string(o.Result), o.Duration, o.Err)
+	d.meters.ran(metrics.Run{Job: o.Job, Result: string(o.Result), Took: o.Duration, Paused: o.Paused}, o.Err)
 	if o.Err != nil {
 		d.news.failed(o.Job, o.Err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/explain"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
@@ -60,6 +61,7 @@ func (a *app) explain(ctx context.Context, names []string, sessions bool) error 
 	defer func() { _ = b.Close() }()
 	o := explain.Options{Trim: config.Jobs.Trim.Options, Cleanup: config.Jobs.Cleanup.Options}
 	o.Trim.Log, o.Cleanup.Log = log, log
+	o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(b, jobs.Trim).Streams, jobs.NewPauses(b, jobs.Cleanup).Streams
 	result, err := explain.Explain(ctx, b, o, names)
 	if err != nil {
 		return withMissingRights(ctx, b, uses(config).OnlyReading(), err)

@@ -14,9 +14,10 @@ type meters struct{ *metrics.Metrics }
 
 // ran notes a run that ended. That the clocks disagree is found out by us, not
 // said by Redis, so it is counted here.
-func (m meters) ran(job, result string, took time.Duration, err error) {
+func (m meters) ran(r metrics.Run, err error) {
 	clocks := redisconn.ClassOf(err) == redisconn.ClassClock
-	m.JobRun(metrics.Run{Job: job, Result: result, Took: took, ClocksDisagree: clocks})
+	r.ClocksDisagree = clocks
+	m.JobRun(r)
 	if clocks {
 		m.RedisError(redisconn.ClassClock)
 	}

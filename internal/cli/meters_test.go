@@ -21,10 +21,10 @@ func TestWhatTheMetersHearOfBesidesTheRooms(t *testing.T) {
 		happens    func(meters)
 	}{
 		{"clocks that disagree, which Redis does not say", clock + "1", func(m meters) {
-			m.ran(jobs.Cleanup, metrics.ResultError, 0, fmt.Errorf("cleaning up: %w", redisconn.ErrClock))
+			m.ran(metrics.Run{Job: jobs.Cleanup, Result: metrics.ResultError}, fmt.Errorf("cleaning up: %w", redisconn.ErrClock))
 		}},
 		{"a run that failed otherwise is no error of the clocks", clock + "0", func(m meters) {
-			m.ran(jobs.Cleanup, metrics.ResultError, 0, errors.New("3 items failed"))
+			m.ran(metrics.Run{Job: jobs.Cleanup, Result: metrics.ResultError}, errors.New("3 items failed"))
 		}},
 		{"Redis's memory is shown by the leader", used + "5", func(m meters) {
 			m.Leader(true)

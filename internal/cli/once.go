@@ -12,12 +12,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/secret"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/report"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func (a *app) onceCommand() *cobra.Command {
@@ -26,8 +28,13 @@ func (a *app) onceCommand() *cobra.Command {
 		Use:   "once [JOB…]",
 		Short: fmt.Sprintf("Do each job, or those named (%s), one time and exit", strings.Join(jobs.OnDemand(), ", ")),
 		Long: "once does each enabled job, or those named, one time and exits: for a CronJob. Exits with 1 if a job\n" +
-			"failed, and with 3 if the mass-deletion guard stopped the clean-up.",
-		Example:   "  streamkeeper once\n  streamkeeper once trim cleanup --dry-run\n  streamkeeper once --metrics-file /var/lib/node_exporter/streamkeeper.prom",
+			"failed, and with 3 if the mass-deletion guard stopped the clean-up. What is paused is not done, which\n" +
+			"is no failure.\n\n" +
+			"once trim --stream PATTERN trims the streams that the pattern matches (a Redis glob, or a quoted name),\n" +
+			"no others; --max-length, --max-age and --max-bytes are their limits for this run alone. What a policy\n" +
+			"keeps by keep=all still stays.",
+		Example: "  streamkeeper once\n  streamkeeper once trim cleanup --dry-run\n" +
+			"  streamkeeper once trim --stream 'rocket-*' --max-length 5000 --max-age 1d\n  streamkeeper once --metrics-file /var/lib/node_exporter/streamkeeper.prom",
 		ValidArgs: jobs.OnDemand(),
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, name := range args {
@@ -36,6 +43,9 @@ func (a *app) onceCommand() *cobra.Command {
 				}
 			}
 			o.names = args
+			if err := o.checkLimits(c.Flags().Changed, func(flag string) string { return c.Flags().Lookup(flag).Value.String() }); err != nil {
+				return usageError{err}
+			}
 			return a.once(c.Context(), o)
 		},
 	}
@@ -43,6 +53,11 @@ func (a *app) onceCommand() *cobra.Command {
 	a.redisFlag(c)
 	a.dryRunFlag(c)
 	c.Flags().BoolVar(&o.force, "force", false, "override the mass-deletion guard")
+	c.Flags().BoolVar(&o.ignorePause, "ignore-pause", false, "do what is paused, too")
+	c.Flags().StringArrayVar(&o.streams, "stream", nil, "trim the streams that this pattern matches, no others; may be repeated")
+	for _, l := range onceLimits {
+		c.Flags().String(l.flag, "", l.usage)
+	}
 	c.Flags().StringVar(&o.metricsFile, "metrics-file", "", "leave metrics in this file (*.prom) for node_exporter, in a dry run too; instead of METRICS_FILE")
 	c.Flags().StringVar(&o.push, "push", "", "leave metrics at this Pushgateway (http://host:port), in a dry run too; a URL with a password belongs in PUSH_URL or PUSH_URL_FILE")
 	return c
@@ -51,7 +66,13 @@ func (a *app) onceCommand() *cobra.Command {
 // onceOptions are the arguments and flags of once.
 type onceOptions struct {
 	names []string
-	force bool
+	// force overrides the guard, and ignorePause pauses.
+	force, ignorePause bool
+	// streams are the patterns of those that are trimmed, as they were given.
+	streams  []string
+	patterns buffer.Patterns
+	// limits are the flags of limits that were given, by their settings.
+	limits map[string]string
 	// metricsFile and push are flags.
 	metricsFile, push string
 	// file and gateway are where metrics are left.
@@ -61,10 +82,75 @@ type onceOptions struct {
 
 // overrides are the flags that are settings, too.
 func (o *onceOptions) overrides() []settings.Override {
-	return []settings.Override{
+	all := []settings.Override{
 		{Name: "METRICS_FILE", Text: o.metricsFile, Origin: "--metrics-file"},
 		{Name: "PUSH_URL", Text: o.push, Origin: "--push"},
 	}
+	for _, l := range onceLimits {
+		if text, given := o.limits[l.setting]; given {
+			all = append(all, settings.Override{Name: l.setting, Text: text, Origin: "--" + l.flag})
+		}
+	}
+	return all
+}
+
+// onceLimits are the flags that are limits for one run.
+var onceLimits = []struct{ flag, setting, usage string }{
+	{"max-length", "TRIM_MAX_LENGTH", "entries to keep in these streams in this run; 0 for no limit"},
+	{"max-age", "TRIM_MAX_AGE", "age past which entries go in this run, such as 1h or 7d; 0 for no limit"},
+	{"max-bytes", "TRIM_MAX_BYTES", "memory that the entries of each may take in this run, such as 512MiB; 0 for no limit"},
+}
+
+// checkLimits takes the limits of this run in, and says what is wrong with them.
+func (o *onceOptions) checkLimits(given func(flag string) bool, value func(flag string) string) error {
+	o.limits = make(map[string]string)
+	for _, l := range onceLimits {
+		if !given(l.flag) {
+			continue
+		}
+		if len(o.streams) == 0 {
+			return fmt.Errorf("--%s without --stream; allowed: once trim --stream PATTERN ('*' for all streams)", l.flag)
+		}
+		o.limits[l.setting] = value(l.flag)
+	}
+	if len(o.streams) > 0 && !slices.Equal(o.names, []string{jobs.Trim}) {
+		return errors.New("--stream is for trim alone; allowed: once trim --stream PATTERN")
+	}
+	for _, text := range o.streams {
+		p, err := buffer.ParsePattern(escape.Bytes(text))
+		if err != nil {
+			return err
+		}
+		o.patterns = append(o.patterns, p)
+	}
+	return nil
+}
+
+// limit sets the limits of this run in the options of trim. A run for some streams
+// does not relieve the memory, which is a matter of all.
+func (o *onceOptions) limit(t *jobs.TrimOptions) error {
+	if o.patterns == nil {
+		return nil
+	}
+	t.OneTime, t.Pressure = true, 0
+	var l trim.Limits
+	global := t.Policies.Default // which the flags have set
+	for setting := range o.limits {
+		switch setting {
+		case "TRIM_MAX_LENGTH":
+			l.MaxLength = &global.MaxLength
+		case "TRIM_MAX_AGE":
+			l.MaxAge = &global.MaxAge
+		case "TRIM_MAX_BYTES":
+			l.MaxBytes = &global.MaxBytes
+		}
+	}
+	limited, err := t.Policies.Limited(l)
+	if err != nil {
+		return settings.ConfigErrors{fmt.Sprintf("the limits of this run: %v", err)}
+	}
+	t.Policies = limited
+	return nil
 }
 
 // findOutlets finds out where metrics are left. What is wrong with a file is a
@@ -127,6 +213,9 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	if err := options.findOutlets(config); err != nil {
 		return err
 	}
+	if err := options.limit(&config.Jobs.Trim); err != nil {
+		return err
+	}
 	config.Jobs.Cleanup.Force = options.force
 	chosen := options.chosen(config.Jobs.Enabled())
 	process := jobs.Process{Version: a.Version, Revision: a.revision(), DryRun: a.dryRun, Once: chosen}
@@ -143,14 +232,19 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	b, err := a.openOnce(ctx, config, log, a.dryRun, o.meters.RedisError)
 	if err != nil {
 		for _, job := range chosen {
-			o.ended(job, metrics.Broken, 0, err)
+			o.endings[job.Name] = metrics.Broken
+			o.meters.ran(metrics.Run{Job: job.Name, Result: metrics.ResultError}, err)
 		}
 		return err
 	}
 	defer func() { _ = b.Close() }()
+	chosenStreams := b
+	if options.patterns != nil {
+		chosenStreams = b.Only(options.patterns)
+	}
 	o.env = jobs.Env{
-		Options: config.Jobs, Buffer: b, Metrics: o.meters.Metrics, DryRun: a.dryRun, Unwatched: !options.keepsMetrics(), Log: log,
-		History: newHistory(config, b, o.meters, log),
+		Options: config.Jobs, Buffer: chosenStreams, Metrics: o.meters.Metrics, DryRun: a.dryRun, Unwatched: !options.keepsMetrics(), Log: log,
+		IgnorePause: options.ignorePause, History: newHistory(config, b, o.meters, log),
 	}
 	results := o.doAll(ctx, chosen, screen)
 	if options.keepsMetrics() {
@@ -234,18 +328,22 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 	case result.Stopped() != "" && !o.env.DryRun && o.outcome == nil:
 		o.outcome = errBrake
 	}
-	o.ended(job, ending, time.Since(started), err)
+	o.endings[job.Name] = ending
+	o.meters.ran(metrics.Run{
+		Job: job.Name, Result: resultOf(ending, result.Outcome().Paused != ""), Took: time.Since(started), Paused: result.Outcome().Paused != "",
+	}, err)
 	return result
 }
 
-// ended notes how a run ended.
-func (o *oneShot) ended(job jobs.Job, ending metrics.Ending, took time.Duration, err error) {
-	o.endings[job.Name] = ending
-	outcome := metrics.ResultError
-	if ending == metrics.Good {
-		outcome = metrics.ResultOK
+// resultOf is what metrics call the ending of a run.
+func resultOf(ending metrics.Ending, paused bool) string {
+	switch {
+	case ending != metrics.Good:
+		return metrics.ResultError
+	case paused:
+		return metrics.ResultSkipped
 	}
-	o.meters.ran(job.Name, outcome, took, err)
+	return metrics.ResultOK
 }
 
 // leaveMetrics hands the metrics over where they are asked for. If that fails

@@ -86,11 +86,11 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
 	p := planner{buffer: b, plan: plan, options: o, log: log}
-	var failed error
+	failed := p.readPauses(ctx)
 	if o.job != jobs.Cleanup {
 		plan.Policies = config.Jobs.Trim.Policies.Sentences()
 		progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-		failed = p.trim(ctx, config.Jobs.Trim.Options, progress)
+		failed = errors.Join(failed, p.trim(ctx, config.Jobs.Trim.Options, progress))
 		progress.Done()
 	}
 	if o.job != jobs.Trim {
@@ -127,6 +127,23 @@ type planner struct {
 	waiting []trim.Cut
 }
 
+// readPauses takes the pauses of what is planned into the plan.
+func (p *planner) readPauses(ctx context.Context) error {
+	held, err := p.buffer.Pauses(ctx)
+	if err != nil {
+		p.failed(err)
+		return err
+	}
+	var planned buffer.Pauses
+	for _, pause := range held {
+		if pause.Job != jobs.Inspect && (p.options.job == "" || pause.Job == "" || pause.Job == p.options.job) {
+			planned = append(planned, pause)
+		}
+	}
+	p.plan.Paused = report.NewPauses(planned)
+	return nil
+}
+
 // absence says why nothing was found, "" if something was.
 func (p *planner) absence(ctx context.Context) string {
 	s := p.plan.Summary
@@ -150,6 +167,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 		b = b.Only(p.options.patterns)
 	}
 	o.Log = p.log.With("job", jobs.Trim)
+	o.Paused = jobs.NewPauses(p.buffer, jobs.Trim).Streams
 	o.OnProgress = func(at sweep.Progress) { progress.Show(jobs.TrimProgress(at, progress.Took())) }
 	var weighing error
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
@@ -206,6 +224,7 @@ func (p *planner) weigh(ctx context.Context) error {
 
 func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 	o.Log = p.log.With("job", jobs.Cleanup)
+	o.Paused = jobs.NewPauses(p.buffer, jobs.Cleanup).Streams
 	counts := make(map[cleanup.Kind]int64)
 	r, err := cleanup.New(p.buffer, o).Plan(ctx, func(c cleanup.Action) {
 		if !p.chosen(c.Stream) {
@@ -230,6 +249,7 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		s.Streams = max(s.Streams, r.Streams)
 	}
 	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
+	p.plan.PausedItems = r.SessionsPaused + r.StreamsPaused
 	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
 	p.plan.Failed = append(p.plan.Failed, r.Failed...)
 	if p.failed(err); err == nil && r.Errors > 0 {

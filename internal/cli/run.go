@@ -103,6 +103,10 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 		return nil
 	})
 	guarded(group, func() error {
+		d.watchPauses(ctx)
+		return nil
+	})
+	guarded(group, func() error {
 		d.watchPolicies(ctx)
 		return nil
 	})

@@ -22,6 +22,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},
 		Streams: streamsStatus(d.meters.Snapshot()),
 	}
+	s.Pauses, s.PausesUnknown = d.pausesStatus()
 	last, errs := d.news.all()
 	s.Errors, s.Doctor = errs, d.news.seen().status()
 	working := d.now.Load()
@@ -42,7 +43,11 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	for _, j := range scheduled.Jobs {
 		last := last[j.Name]
 		job := jobStatus(j, d.summary(last.result))
-		if last.result != nil && last.result.Stopped() != "" && j.Result == schedule.OK {
+		switch {
+		case last.result == nil:
+		case last.result.Outcome().Paused != "" && j.Result == schedule.Skipped:
+			job.Result = "paused"
+		case last.result.Stopped() != "" && j.Result == schedule.OK:
 			job.Result = "held back"
 		}
 		s.Jobs = append(s.Jobs, job)

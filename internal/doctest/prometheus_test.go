@@ -48,6 +48,7 @@ func mayBeEmpty() map[string]string {
 		"How the last run ended C":       "the registry is there",
 		"How the last run ended D":       "there is one clock",
 		"How the last run ended E":       "the policies are right",
+		"How the last run ended F":       "nothing is paused",
 		"StreamkeeperPoliciesFaulty":     "the policies are right",
 		"What once removed A":            "it is a daemon",
 		"What once removed B":            "it is a daemon",

@@ -107,6 +107,7 @@ func prepareCleanup(e Env) run {
 		}
 	}
 	o.OnMalformed = e.Metrics.Malformed
+	o.Paused = e.pauses(Cleanup).streams()
 	cleaner := cleanup.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		result := new(CleanupResult)

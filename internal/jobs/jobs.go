@@ -131,6 +131,8 @@ type Env struct {
 	History *history.Recorder
 	// DryRun decides and reports, and changes nothing.
 	DryRun bool
+	// IgnorePause works as if nothing was paused.
+	IgnorePause bool
 	// Unwatched says that nobody will read the metrics.
 	Unwatched bool
 	Listener  Listener
@@ -174,11 +176,12 @@ type Runner struct {
 	run run
 	// figures gives the streams their labels.
 	figures *metrics.Reader
+	pauses  *Pauses
 }
 
 // NewRunner prepares a job.
 func NewRunner(e Env, j Job) *Runner {
-	return &Runner{env: e, job: j, run: j.prepare(e), figures: metrics.NewReader(e.Buffer, e.Metrics)}
+	return &Runner{env: e, job: j, run: j.prepare(e), figures: metrics.NewReader(e.Buffer, e.Metrics), pauses: e.pauses(j.Name)}
 }
 
 // Run does the job once. A run in which single items failed has failed; the
@@ -195,6 +198,33 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 	if n := result.Failed(); err == nil && n > 0 {
 		err = fmt.Errorf("%d items failed", n)
 	}
+	if err == nil {
+		err = r.notePause(ctx, result.head())
+	}
 	result.head().finish(r.job.Name, time.Since(started), err)
 	return result, err
+}
+
+// notePause says in the result that the job is paused as a whole, and in the
+// metrics that any of it is.
+func (r *Runner) notePause(ctx context.Context, h *Head) error {
+	if r.pauses == nil || r.job.Background {
+		return nil
+	}
+	all, err := r.pauses.Now(ctx)
+	if err != nil && !r.pauses.removes {
+		return nil // it goes on
+	}
+	if err != nil {
+		return err
+	}
+	r.env.Metrics.Paused(r.job.Name, len(all) > 0)
+	if whole := all.Whole(); whole != nil {
+		h.Paused = whole.Sentence()
+	} else {
+		for _, p := range all {
+			h.pauses = append(h.pauses, p.Sentence())
+		}
+	}
+	return nil
 }

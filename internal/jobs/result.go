@@ -41,6 +41,24 @@ type Head struct {
 	Error string `json:"error"`
 	// Class is the kind of that error.
 	Class redisconn.Class `json:"-"`
+	// Paused is the pause that stopped the run, "" if none did.
+	Paused string `json:"paused,omitempty"`
+
+	// pauses are those of some streams.
+	pauses []string
+}
+
+// Pauses says in words what of the job is paused.
+func (h Head) Pauses() string {
+	if h.Paused != "" {
+		return h.Paused
+	}
+	const most = 3
+	text := strings.Join(h.pauses[:min(most, len(h.pauses))], "; ")
+	if more := len(h.pauses) - most; more > 0 {
+		text += fmt.Sprintf("; and %d pauses more", more)
+	}
+	return text
 }
 
 // Outcome implements [Result].
@@ -83,11 +101,15 @@ func plural(n int64, noun string) string {
 	return human.Count(n) + " " + noun
 }
 
-// logIncomplete says of a run that failed what it did, and whether it failed: only
-// of another may be said that all was done.
+// logIncomplete says of a run that failed or was paused what it did, and whether it
+// was so: only of another may be said that all was done.
 func (h *Head) logIncomplete(log *slog.Logger, figures []any) bool {
-	if !h.OK {
+	switch {
+	case !h.OK:
 		log.Warn("run incomplete", figures...)
+	case h.Paused != "":
+		// That it is paused is said once.
+		log.Debug("paused", figures...)
 	}
-	return !h.OK
+	return !h.OK || h.Paused != ""
 }

@@ -176,6 +176,7 @@ func prepareTrim(e Env) run {
 			e.Listener.OnTrimmed(stream, entries)
 		}
 	}
+	o.Paused = e.pauses(Trim).streams()
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed
 	var started time.Time

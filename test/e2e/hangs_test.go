@@ -452,6 +452,7 @@ func TestWhatLiesUnderTheStatePrefixIsKnownAndEnds(t *testing.T) {
 	}
 	known := maps.Clone(missing)
 	delete(missing, "streamkeeper:lease") // it was given back
+	r.env.MustRun(t, "pause", "--for", "1h", "--job", "inspect")
 	// The guard holds everything back, and then nothing.
 	for _, share := range []string{"0.01", "1"} {
 		r.env["CLEANUP_BRAKE"], r.env["CLEANUP_BRAKE_MIN"] = share, "1"

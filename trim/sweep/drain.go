@@ -71,7 +71,7 @@ func (r *run) workers(ctx context.Context, waiting []backlog, updates chan<- new
 		}
 		w := byNode[node]
 		if w == nil {
-			w = &worker{store: r.s.store, nodes: r.s.nodes, until: r.until, pace: r.s.pace, updates: updates, log: r.s.o.Log}
+			w = &worker{store: r.s.store, nodes: r.s.nodes, until: r.until, pace: r.s.pace, updates: updates, paused: r.s.o.Paused, log: r.s.o.Log}
 			byNode[node] = w
 			workers = append(workers, w)
 		}

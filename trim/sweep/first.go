@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -159,6 +160,9 @@ func (b *batch) send(ctx context.Context) error {
 		return nil
 	}
 	r := b.run
+	if err := b.dropPaused(ctx); err != nil || len(b.calls) == 0 {
+		return err
+	}
 	calls := make([]buffer.Trim, len(b.calls))
 	for i := range b.calls {
 		calls[i] = b.calls[i].call
@@ -188,6 +192,19 @@ func (b *batch) send(ctx context.Context) error {
 		r.probes = r.s.pace.calls(r.probes, 1, maxProbes, took)
 	}
 	b.calls, b.bytes = b.calls[:0], 0
+	return nil
+}
+
+// dropPaused takes the calls out whose streams were paused meanwhile.
+func (b *batch) dropPaused(ctx context.Context) error {
+	paused, err := b.run.s.o.Paused(ctx)
+	if err != nil {
+		return err
+	}
+	b.calls = slices.DeleteFunc(b.calls, func(f first) bool {
+		f.stream.paused = f.stream.paused || paused(f.stream.name)
+		return f.stream.paused
+	})
 	return nil
 }
 

@@ -188,7 +188,11 @@ func (r *run) page(ctx context.Context, page []stream) error {
 	if err := r.fetchAges(ctx, page); err != nil {
 		return err
 	}
-	due := r.decide(page)
+	paused, err := r.s.o.Paused(ctx)
+	if err != nil {
+		return err
+	}
+	due := r.decide(page, paused)
 	if err := r.trimKnown(ctx, due); err != nil {
 		return err
 	}
@@ -215,15 +219,16 @@ func (r *run) drainAndSettle(ctx context.Context) error {
 	return r.settle(ctx, done)
 }
 
-// decide picks the streams of a page that are over a limit.
-func (r *run) decide(page []stream) (due []*stream) {
+// decide picks the streams of a page that are over a limit and not paused.
+func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 	for i := range page {
 		c := &page[i]
 		if c.failed {
 			continue
 		}
 		var over bool
-		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); over {
+		c.cut, over = trim.Decide(c.policy, c.stats, r.now)
+		if c.paused = paused(c.name); over && !c.paused {
 			due = append(due, c)
 		}
 	}

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -24,13 +25,13 @@ func (r *run) settle(ctx context.Context, done []*stream) error {
 		switch {
 		case c.failed, len(c.cut.Steps) == 0:
 			r.settled(c, trim.Cut{})
-		case (c.held || left > 0 && c.floorGroup != "") && r.examined < maxExamined:
+		case c.paused && r.examined < maxExamined, (c.held || left > 0 && c.floorGroup != "") && r.examined < maxExamined:
 			r.examined++
 			grouped = append(grouped, c)
-		case left > 0 && c.floorGroup == "" && !c.floor.IsZero():
+		case !c.paused && left > 0 && c.floorGroup == "" && !c.floor.IsZero():
 			young = append(young, c)
 		default:
-			r.settled(c, c.settledBy(trim.Left(c.policy, c.statsNow(), r.now)))
+			r.settled(c, c.settledBy(c.protected(c.statsNow(), r.now)))
 		}
 	}
 	if err := r.settleYoung(ctx, young); err != nil {
@@ -98,8 +99,8 @@ func (r *run) settleYoung(ctx context.Context, streams []*stream) error {
 	return nil
 }
 
-// settleGrouped reads anew what is to be known of streams that a consumer group
-// protects.
+// settleGrouped reads anew what is to be known of streams that a consumer group or
+// a pause protects.
 func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
 	if len(streams) == 0 {
 		return nil
@@ -117,9 +118,18 @@ func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
 		if err := r.examine(ctx, c, infos[i]); err != nil {
 			return err
 		}
-		r.settled(c, c.settledBy(trim.Left(c.policy, c.stats, r.now)))
+		r.settled(c, c.settledBy(c.protected(c.stats, r.now)))
 	}
 	return nil
+}
+
+// protected is what protects the entries over a limit that stay.
+func (c *stream) protected(s trim.StreamStats, now time.Time) []trim.Protection {
+	if c.paused {
+		cut, _ := trim.Paused(c.policy, s, now)
+		return cut.Protected
+	}
+	return trim.Left(c.policy, s, now)
 }
 
 // examine counts the entries of a stream that are too old, too young, and needed

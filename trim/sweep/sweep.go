@@ -64,10 +64,18 @@ type Options struct {
 	// Budget is how long a run may take before it leaves the rest to the
 	// next one; 0 means as long as it takes.
 	Budget time.Duration
+	// OneTime says that the policies are those of this run alone: they are not
+	// compared with the last ones, nor noted.
+	OneTime bool
 	// RespectGroups keeps what a consumer group still needs, unless all its
 	// consumers are idle for longer than GroupIdleAfter.
 	RespectGroups  bool
 	GroupIdleAfter time.Duration
+
+	// Paused says which streams lose nothing now. It is asked before anything is
+	// removed and again and again while a run lasts, by several goroutines; an error
+	// ends the run. Nil for no stream.
+	Paused func(context.Context) (func(stream string) bool, error)
 
 	// OnRemoved is called with entries that were removed from a stream.
 	OnRemoved func(stream string, reason trim.Reason, entries int64)
@@ -148,6 +156,9 @@ func New(store Store, o Options) *Sweeper {
 	if o.GroupIdleAfter <= 0 {
 		o.GroupIdleAfter = DefaultGroupIdleAfter
 	}
+	if o.Paused == nil {
+		o.Paused = func(context.Context) (func(string) bool, error) { return func(string) bool { return false }, nil }
+	}
 	if o.OnRemoved == nil {
 		o.OnRemoved = func(string, trim.Reason, int64) {}
 	}
@@ -178,7 +189,7 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 	if clockErr != nil && !errors.Is(clockErr, redisconn.ErrClock) {
 		return Report{}, clockErr
 	}
-	if !s.announced && clockErr == nil {
+	if !s.announced && !s.o.OneTime && clockErr == nil {
 		s.announced = true
 		if err := s.announce(ctx); err != nil {
 			s.o.Log.Warn("cannot compare policies", "error", err)

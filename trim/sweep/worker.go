@@ -24,6 +24,7 @@ type worker struct {
 	pace    pace
 	queue   []backlog
 	updates chan<- news
+	paused  func(context.Context) (func(stream string) bool, error)
 	log     *slog.Logger
 }
 
@@ -54,6 +55,28 @@ func (w *worker) drain(ctx context.Context) error {
 	return nil
 }
 
+// withoutPaused gives those of the streams that are not paused; with the others
+// the worker is done.
+func (w *worker) withoutPaused(ctx context.Context, group []backlog) ([]backlog, error) {
+	paused, err := w.paused(ctx)
+	if err != nil {
+		return group, err
+	}
+	var done []backlog
+	group = slices.DeleteFunc(group, func(b backlog) bool {
+		if !paused(b.stream.name) {
+			return false
+		}
+		b.stream.paused = true
+		done = append(done, b)
+		return true
+	})
+	if len(done) > 0 {
+		w.updates <- news{done: done}
+	}
+	return group, nil
+}
+
 // together is how many streams at the front of the queue lose no more than one
 // slice between them: at least one.
 func (w *worker) together() int {
@@ -74,6 +97,10 @@ func (w *worker) together() int {
 // those that have still more to lose.
 func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 	for started := time.Now(); len(group) > 0 && time.Since(started) < turn; {
+		var err error
+		if group, err = w.withoutPaused(ctx, group); err != nil || len(group) == 0 {
+			return group, err
+		}
 		calls := make([]buffer.Trim, len(group))
 		for i := range group {
 			calls[i] = w.slice(&group[i])

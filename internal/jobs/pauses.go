@@ -1,0 +1,76 @@
+package jobs
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+)
+
+// pausesFor is how long the pauses that were read are believed: what is being
+// removed when one begins ends within that time.
+const pausesFor = time.Second
+
+// Pauses tells a job what is paused, as it runs. Its methods may be called by
+// several goroutines at once.
+type Pauses struct {
+	read    func(context.Context) (buffer.Pauses, error)
+	job     string
+	removes bool
+	now     func() time.Time
+
+	mu   sync.Mutex
+	at   time.Time
+	last buffer.Pauses
+}
+
+// NewPauses are those of a job.
+func NewPauses(b *buffer.Buffer, job string) *Pauses {
+	return &Pauses{read: b.Pauses, job: job, removes: Removes(job), now: time.Now}
+}
+
+// Removes reports whether a job removes anything, so that a pause of no job by
+// name stops it.
+func Removes(job string) bool { return job == Trim || job == Cleanup }
+
+// Now are the pauses of the job. Where they cannot be read it may remove nothing.
+func (p *Pauses) Now(ctx context.Context) (buffer.Pauses, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if !p.at.IsZero() && now.Sub(p.at) < pausesFor {
+		return p.last, nil
+	}
+	all, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.at, p.last = now, all.Of(p.job, p.removes)
+	return p.last, nil
+}
+
+// Streams tells which streams are paused.
+func (p *Pauses) Streams(ctx context.Context) (func(stream string) bool, error) {
+	all, err := p.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all.Match, nil
+}
+
+// pauses are those of a job, nil where they do not count.
+func (e Env) pauses(job string) *Pauses {
+	if e.IgnorePause {
+		return nil
+	}
+	return NewPauses(e.Buffer, job)
+}
+
+// streams is the function of the options of jobs; nil where pauses do not count.
+func (p *Pauses) streams() func(context.Context) (func(stream string) bool, error) {
+	if p == nil {
+		return nil
+	}
+	return p.Streams
+}
