@@ -86,11 +86,11 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
 	p := planner{buffer: b, plan: plan, options: o, log: log}
-	failed := p.readPauses(ctx)
+	var failed error
 	if o.job != jobs.Cleanup {
 		plan.Policies = config.Jobs.Trim.Policies.Sentences()
 		progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-		failed = errors.Join(failed, p.trim(ctx, config.Jobs.Trim.Options, progress))
+		failed = p.trim(ctx, config.Jobs.Trim.Options, progress)
 		progress.Done()
 	}
 	if o.job != jobs.Trim {
@@ -98,6 +98,9 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 		if err := p.cleanup(ctx, config.Jobs.Cleanup.Options); failed == nil || err != nil && err.Error() != failed.Error() {
 			failed = errors.Join(failed, err)
 		}
+	}
+	if failed == nil {
+		failed = p.readPauses(ctx)
 	}
 	if failed == nil && o.patterns != nil {
 		failed = p.countChosen(ctx)

@@ -58,7 +58,7 @@ func TestAPasswordFileIsARegularFileOfBoundedLength(t *testing.T) {
 	s := redistest.Start(t)
 	for path, fault := range map[string]string{
 		fifo: "is not a regular file", "/dev/zero": "is not a regular file", dir: "is not a regular file",
-		write("long", secret.MaxSize+1): "too long for a password", filepath.Join(dir, "none"): "no such file",
+		write("long", secret.MaxSize+1): "may have 65536", filepath.Join(dir, "none"): "no such file",
 	} {
 		_, err := Open(t.Context(), Options{Connection: Connection{URL: s.URL(), PasswordFile: path}})
 		if err == nil || !strings.Contains(err.Error(), fault) {

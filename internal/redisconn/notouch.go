@@ -13,21 +13,22 @@ import (
 // right that the jobs need, so one refusal is enough.
 type noTouch struct{ refused atomic.Bool }
 
-// onConnect is called for each new connection.
+// onConnect is called for each new connection. One that is not signed in is none:
+// when the server wants no password any more it would still refuse HELLO.
 func (n *noTouch) onConnect(ctx context.Context, conn *redis.Conn) error {
-	if n.refused.Load() {
-		return nil
-	}
 	cmd := helloCmd(ctx)
-	if err := conn.Process(ctx, cmd); err != nil {
-		// Whoever wants the connection is told.
-		return nil //nolint:nilerr // this is a courtesy
+	err := conn.Process(ctx, cmd)
+	switch {
+	case redis.HasErrorPrefix(err, "NOAUTH"):
+		return err
+	case err != nil, n.refused.Load():
+		return nil //nolint:nilerr // whoever wants the connection is told; this is a courtesy
 	}
 	if !serverOf(cmd.Val()).AtLeast(7, 2) {
 		n.refused.Store(true)
 		return nil
 	}
-	err := conn.Do(ctx, "client", "no-touch", "on").Err()
+	err = conn.Do(ctx, "client", "no-touch", "on").Err()
 	if _, answered := errors.AsType[redis.Error](err); answered {
 		n.refused.Store(true)
 	}

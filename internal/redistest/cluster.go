@@ -189,10 +189,10 @@ func (c *Cluster) MasterOf(ctx context.Context, key string) (*Server, error) {
 	return nil, fmt.Errorf("the key %q is served by %s, which is no master of this cluster", key, node.Options().Addr)
 }
 
-// Await waits until something is so, for 30 s at most.
+// Await waits until something is so, for a minute at most.
 func Await(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !so(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waiting for %s takes too long", what)
 		}
