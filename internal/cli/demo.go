@@ -64,8 +64,13 @@ func (a *app) demoCommand() *cobra.Command {
 	return c
 }
 
+// demoPatience is for a demo that is told to end while it starts: it has a server
+// and producers to end.
+const demoPatience = 4 * time.Second
+
 // demo runs producers and the daemon on an embedded Redis.
 func (a *app) demo(ctx context.Context, length time.Duration) error {
+	a.patience.Store(int64(demoPatience))
 	server, err := demo.StartRedis(demo.FreeAddress)
 	if err != nil {
 		return err

@@ -31,12 +31,16 @@ func TestARotationOfThePasswordEndsNothing(t *testing.T) {
 	settings := program.Env{"REDIS_URL": s.URL(), "REDIS_USERNAME": "worker", "REDIS_PASSWORD_FILE": file, "TRIM_MAX_LENGTH": "100", "TRIM_EXACT": "true"}
 	r := program.Start(t, s.URL(), settings)
 	program.Eventually(t, 15*time.Second, "it works", func() bool { return r.Leads() && r.Runs(jobs.Trim) > 0 })
-	follow, followed := begun(t, settings, nil, "inspect", "--follow", "busy", "--since", "0")
+	follow, followed, older := settings.Command(t, "inspect", "--follow", "busy", "--since", "0"), new(program.Buffer), new(program.Buffer)
+	follow.Stdout, follow.Stderr = older, followed
+	mustDo(t, follow.Start())
 	out := new(program.Buffer)
 	again := settings.Command(t, "inspect", "--follow", "busy")
 	again.Stdout = out
 	mustDo(t, again.Start())
-	program.Eventually(t, 15*time.Second, "it follows", func() bool { return strings.Contains(out.String(), "VERDICT") })
+	program.Eventually(t, 15*time.Second, "it follows", func() bool {
+		return strings.Contains(out.String(), "VERDICT") && strings.Contains(older.String(), "VERDICT")
+	})
 
 	user("second")
 	mustDo(t, s.Client.ClientKillByFilter(ctx, "USER", "worker").Err())
