@@ -130,7 +130,7 @@ func measurePassAge(ctx context.Context, l *lab) ([]verdict, error) {
 }
 
 // measurePassBytes is that pass with a limit of bytes beside the others: by an
-// instance that knows what the streams weigh, and by one that begins.
+// instance that knows how large the streams are, and by one that begins.
 func measurePassBytes(ctx context.Context, l *lab) ([]verdict, error) {
 	streams := l.size(passStreams)
 	if err := l.seedStreams(ctx, streams, 3); err != nil {
@@ -159,6 +159,6 @@ func measurePassBytes(ctx context.Context, l *lab) ([]verdict, error) {
 	return []verdict{{
 		work: fmt.Sprintf("pass over %d streams, bytes too", streams),
 		ours: seconds(with), other: seconds(without) + " without", ratio: with / without, unit: "×", bound: 1.3,
-		note: fmt.Sprintf("the first run weighs all: %s, %.2f ×", seconds(first), first/without),
+		note: fmt.Sprintf("the first run measures all: %s, %.2f ×", seconds(first), first/without),
 	}}, nil
 }

@@ -67,7 +67,7 @@ func (u Uses) evals() bool     { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool     { return u.Serve && u.Lease }
 func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
-func (u Uses) weighs() bool    { return u.Trim || u.Cleanup || u.Inspect }
+func (u Uses) measures() bool  { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool  { return u.ReadOnly }
 func (u Uses) records() bool   { return u.History && u.Cleanup }
 func (u Uses) sums() bool      { return u.History && u.Trim }
@@ -98,9 +98,9 @@ var rights = []right{
 	{"+xinfo|groups", Uses.anyJob},
 	{"+xinfo|consumers", Uses.anyJob},
 	{"+xlen", Uses.anyJob},
-	{"+xrange", Uses.weighs},
+	{"+xrange", Uses.measures},
 	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() }},
-	{"+memory|usage", Uses.weighs},
+	{"+memory|usage", Uses.measures},
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
 	{"+xadd", func(u Uses) bool { return u.marks() || u.records() }},

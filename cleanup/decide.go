@@ -111,11 +111,13 @@ func (m Messages) within(limit time.Duration, now time.Time) bool {
 	return !m.Newest.IsZero() && now.Sub(m.Newest) <= limit
 }
 
+const foreignReason = "no RTA field marks it as RTA's"
+
 // JudgeSession says what a session is, by Redis's clock, and why unless it
 // lives. Messages matter only where its time is too old.
 func JudgeSession(s registry.Session, m Messages, l Limits, now time.Time) (State, string) {
 	if s.Foreign {
-		return Foreign, "no RTA field marks it as RTA's"
+		return Foreign, foreignReason
 	}
 	if err := s.Fault(now); err != nil {
 		return Malformed, err.Error()

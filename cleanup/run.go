@@ -178,6 +178,7 @@ func (r *run) withoutForeign(page []registry.Session) []registry.Session {
 		if s.Foreign && !r.flows.second {
 			r.report.SessionsForeign++
 			r.record.fault(foreign, s.Identity)
+			r.o().OnSession(&s, Foreign, foreignReason)
 		}
 		return s.Foreign
 	})

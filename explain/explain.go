@@ -32,8 +32,10 @@ type Options struct {
 type Stream struct {
 	Name   string
 	Listed bool
+	// Others: our patterns leave the stream to others.
+	Others bool
 	Info   buffer.StreamInfo
-	Weight buffer.Weight
+	Memory buffer.EntryMemory
 	Groups []buffer.Group
 	Policy trim.Policy
 	// Rule is the pattern of the rule that the policy comes from; "" where it
@@ -178,6 +180,7 @@ func (e *explanation) read(ctx context.Context) error {
 		if s.Info.Err != nil {
 			return fmt.Errorf("reading stream %s: %w", buffer.Quote(name), s.Info.Err)
 		}
+		s.Others = !e.b.Owns(name)
 		s.Policy = e.o.Trim.Policies.For(name)
 		if rule, ok := e.o.Trim.Policies.RuleOf(name); ok {
 			s.Rule = e.o.Trim.Policies.Rules[rule].Pattern.String()
@@ -188,13 +191,27 @@ func (e *explanation) read(ctx context.Context) error {
 		if s.Groups, err = e.b.GroupInfos(ctx, name); err != nil {
 			return err
 		}
-		weights, err := e.b.Weights(ctx, []string{name})
-		if err != nil {
+		if s.Memory, err = e.memoryOf(ctx, name); err != nil {
 			return err
 		}
-		s.Weight = weights[0]
 	}
 	return nil
+}
+
+func (e *explanation) memoryOf(ctx context.Context, name string) (m buffer.EntryMemory, err error) {
+	memories, err := e.b.EntryMemories(ctx, []string{name})
+	if err != nil {
+		return m, err
+	}
+	if m = memories[0]; m.Uncounted {
+		if m, err = e.b.EstimateEntryMemory(ctx, name); err != nil {
+			return m, err
+		}
+	}
+	if m.Err != nil {
+		return m, fmt.Errorf("reading the memory of stream %s: %w", buffer.Quote(name), m.Err)
+	}
+	return m, nil
 }
 
 // planTrim plans the next trim of the streams.
@@ -325,10 +342,10 @@ func (n *near) offer(name string, asked []string) {
 	}
 	for _, a := range asked {
 		edits := len(name) + len(a)
-		switch diff := len(name) - len(a); {
-		case len(a) > 2 && strings.Contains(strings.ToLower(name), strings.ToLower(a)):
+		switch {
+		case len(a) > 2 && strings.Contains(name, a):
 			edits = nearEdits
-		case diff <= nearEdits && -diff <= nearEdits:
+		case resembles(name, a):
 			edits = human.EditDistance(strings.ToLower(name), strings.ToLower(a))
 		}
 		if edits > nearEdits || edits >= len(a) || slices.ContainsFunc(n.byName[a], func(c candidate) bool { return c.name == name }) {
@@ -338,6 +355,17 @@ func (n *near) offer(name string, asked []string) {
 		slices.SortStableFunc(best, func(a, b candidate) int { return a.edits - b.edits })
 		n.byName[a] = best[:min(len(best), maxNear)]
 	}
+}
+
+// resembles reports, at little cost, whether a name may be another with a typing
+// error: of those that are long the beginning or the end is the same.
+func resembles(name, asked string) bool {
+	if diff := len(name) - len(asked); diff > nearEdits || -diff > nearEdits {
+		return false
+	}
+	const long = 12
+	half := len(asked) / 2
+	return len(asked) < long || strings.HasPrefix(name, asked[:half-1]) || strings.HasSuffix(name, asked[half+1:])
 }
 
 func (n *near) best(name string) []string {

@@ -37,7 +37,7 @@ func TestAReadingAfterATrimmingRunAsksOnlyTheLongest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The two that have labels are weighed, which asks for their lengths too.
+		// The two that have labels are measured, which asks for their lengths too.
 		if calls["xlen"] != want+2 || calls["sscan"] != min(1, want) {
 			t.Errorf("calls %v, want %d XLEN", calls, want)
 		}

@@ -1,8 +1,11 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -15,7 +18,8 @@ type Store interface {
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
-	Weights(ctx context.Context, names []string) ([]buffer.Weight, error)
+	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
+	EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error)
 }
 
 // Reader reads the figures of the streams: the length of each, unless a trimming
@@ -25,10 +29,27 @@ type Store interface {
 type Reader struct {
 	store Store
 	m     *Metrics
+
+	mu sync.Mutex
+	// estimates are the bytes of labelled streams that Redis cannot count.
+	estimates map[string]estimate
+	readings  int
 }
 
+// estimate is what was estimated, and in which reading.
+type estimate struct {
+	bytes   int64
+	reading int
+}
+
+// estimatedAReading is how many streams are estimated in a reading, in turn: each
+// takes some hundred looks at its entries.
+const estimatedAReading = 4
+
 // NewReader makes a reader whose readings appear in the metrics.
-func NewReader(store Store, m *Metrics) *Reader { return &Reader{store: store, m: m} }
+func NewReader(store Store, m *Metrics) *Reader {
+	return &Reader{store: store, m: m, estimates: make(map[string]estimate)}
+}
 
 // reading is what one scan of the streams found.
 type reading struct {
@@ -106,7 +127,7 @@ func (r *Reader) measure(ctx context.Context, longest *top) error {
 	})
 }
 
-// look asks for the ids and the weights of the chosen streams.
+// look asks for the ids and the memory of the chosen streams.
 func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]chosen, error) {
 	names := make([]string, len(longest))
 	for i, l := range longest {
@@ -116,18 +137,52 @@ func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]ch
 	if err != nil {
 		return nil, err
 	}
-	weights, err := r.store.Weights(ctx, names)
+	bytes, err := r.bytesOf(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]chosen, len(longest))
 	for i, l := range longest {
 		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now), l.protected}
-		if weights[i].Err == nil {
-			all[i].bytes = weights[i].Bytes
-		}
+		all[i].bytes = bytes[i]
 	}
 	return all, nil
+}
+
+// bytesOf is what the entries of streams take in memory, 0 where it is not known.
+func (r *Reader) bytesOf(ctx context.Context, names []string) ([]int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	memories, err := r.store.EntryMemories(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	bytes := make([]int64, len(names))
+	var uncounted []int
+	for i, m := range memories {
+		switch {
+		case m.Uncounted:
+			uncounted = append(uncounted, i)
+		case m.Err == nil:
+			bytes[i] = m.Bytes
+		}
+	}
+	r.readings++
+	before := r.estimates
+	r.estimates = make(map[string]estimate, len(uncounted))
+	slices.SortStableFunc(uncounted, func(a, b int) int { return cmp.Compare(before[names[a]].reading, before[names[b]].reading) })
+	for n, i := range uncounted {
+		e := before[names[i]]
+		if n < estimatedAReading {
+			m, err := r.store.EstimateEntryMemory(ctx, names[i])
+			if err != nil {
+				return nil, err
+			}
+			e = estimate{m.Bytes, r.readings}
+		}
+		r.estimates[names[i]], bytes[i] = e, e.bytes
+	}
+	return bytes, nil
 }
 
 // figuresOf takes the length from the later look, to which the ids belong, where

@@ -108,8 +108,10 @@ func bytesSent(t *testing.T, s *redistest.Server) int64 {
 // fakeStore has streams of one length each.
 type fakeStore struct {
 	lengths map[string]int64
-	now     error
-	lost    error
+	// estimated counts estimates, and is nil where Redis can count.
+	estimated map[string]int
+	now       error
+	lost      error
 }
 
 func (s fakeStore) Now(context.Context) (time.Time, error) { return testNow, s.now }
@@ -139,12 +141,48 @@ func (s fakeStore) Infos(_ context.Context, names []string) ([]buffer.StreamInfo
 	return all, nil
 }
 
-func (s fakeStore) Weights(_ context.Context, names []string) ([]buffer.Weight, error) {
-	var all []buffer.Weight
+func (s fakeStore) EntryMemories(_ context.Context, names []string) ([]buffer.EntryMemory, error) {
+	var all []buffer.EntryMemory
 	for _, name := range names {
-		all = append(all, buffer.Weight{Length: s.lengths[name], Bytes: 100 * s.lengths[name]})
+		all = append(all, buffer.EntryMemory{Length: s.lengths[name], Bytes: 100 * s.lengths[name], Uncounted: s.estimated != nil})
 	}
 	return all, nil
+}
+
+func (s fakeStore) EstimateEntryMemory(_ context.Context, name string) (buffer.EntryMemory, error) {
+	s.estimated[name]++
+	return buffer.EntryMemory{Length: s.lengths[name], Bytes: 1000, Estimated: true}, nil
+}
+
+// Redis cannot count what streams with consumer groups take: few are estimated in a
+// reading, in turn, and keep what was found.
+func TestFewStreamsAreEstimatedInAReading(t *testing.T) {
+	m := newMetrics(10)
+	m.Leader(true)
+	store := fakeStore{lengths: make(map[string]int64), estimated: make(map[string]int)}
+	for i := range 10 {
+		store.lengths[fmt.Sprint("s", i)] = 5
+	}
+	r := NewReader(store, m)
+	for reading := range 5 {
+		if err := r.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, n := range store.estimated {
+			total += n
+		}
+		if want := estimatedAReading * (reading + 1); total != want {
+			t.Errorf("reading %d: %d estimates, want %d", reading, total, want)
+		}
+	}
+	for i := range 10 {
+		name := fmt.Sprint("s", i)
+		if n := store.estimated[name]; n < 1 || n > 3 {
+			t.Errorf("%s was estimated %d times", name, n)
+		}
+		wantValue(t, m, fmt.Sprintf(`streamkeeper_stream_bytes{stream=%q}`, name), 1000)
+	}
 }
 
 func TestAReadingThatFailsLeavesTheFigures(t *testing.T) {

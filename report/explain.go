@@ -24,6 +24,8 @@ type Explanations struct {
 type ExplainedStream struct {
 	Stream string `json:"stream"`
 	Listed bool   `json:"listed"`
+	// Others: the patterns leave it to others.
+	Others bool   `json:"others,omitempty"`
 	Type   string `json:"type"`
 	Policy string `json:"policy"`
 	Rule   string `json:"rule,omitempty"`
@@ -88,8 +90,8 @@ type ExplainedSession struct {
 // AddStream adds what there is to say of a stream.
 func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 	e := ExplainedStream{
-		Stream: buffer.Escape(s.Name), Listed: s.Listed, Type: s.Info.Type, Policy: s.Policy.String(), Rule: s.Rule,
-		Entries: s.Info.Length, Bytes: s.Weight.Bytes, BytesEstimated: s.Weight.Estimated, MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
+		Stream: buffer.Escape(s.Name), Listed: s.Listed, Others: s.Others, Type: s.Info.Type, Policy: s.Policy.String(), Rule: s.Rule,
+		Entries: s.Info.Length, Bytes: s.Memory.Bytes, BytesEstimated: s.Memory.Estimated, MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
 		Protected: []Protection{}, Groups: []ExplainedGroup{}, Sessions: []ExplainedSession{}, Named: s.Named, RetiredAt: timeOf(s.RetiredAt),
 	}
 	if s.Info.Length > 0 && s.Info.First.IsTime(r.Now) && s.Info.Newest.IsTime(r.Now) {
@@ -129,9 +131,14 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
+const othersReason = "STREAMS_INCLUDE and STREAMS_EXCLUDE leave it to others"
+
 // fateOf says what clean-up does with a stream, why, and when it retires if nothing
 // comes any more.
 func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.Time) {
+	if s.Others {
+		return "stays", othersReason, nil
+	}
 	if s.Info.Type == "none" && !s.Listed {
 		if s.RetiredAt.IsZero() {
 			return "gone", "there is no key, and the set does not list it", nil
@@ -256,25 +263,26 @@ func (e *ExplainedStream) write(p *printer) {
 		rule = "the rule for " + e.Rule
 	}
 	p.says("policy", "%s (%s)", e.Policy, rule)
-	if e.Type != "stream" {
-		p.says("holds", "nothing: its key is %s", map[bool]string{true: "not there", false: "a " + e.Type}[e.Type == "none"])
-	} else {
-		about := ""
-		if e.BytesEstimated {
-			about = "about "
-		}
-		p.says("holds", "%s in %s, %s%s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), about, human.Bytes(e.Bytes))
+	switch e.Type {
+	case "stream":
+		p.says("holds", "%s in %s, %s%s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), about(e.BytesEstimated), human.Bytes(e.Bytes))
 		if e.Oldest != nil {
 			p.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
 		} else {
 			p.says("last id", "%s", e.LastID)
 		}
+	case "none":
+		p.says("holds", "nothing: its key is not there")
+	default:
+		p.says("holds", "nothing: its key is a %s", e.Type)
 	}
 	switch {
+	case e.Others:
+		p.says("next trim", "nothing: %s", othersReason)
 	case !e.Listed:
 		p.says("next trim", "nothing: the set of streams does not list it")
 	case e.Trim.Entries > 0:
-		p.says("next trim", "removes %s%s: %s", map[bool]string{true: "about ", false: ""}[e.Trim.Estimated], plural(e.Trim.Entries, "entry"), e.Trim.Reason)
+		p.says("next trim", "removes %s%s: %s", about(e.Trim.Estimated), plural(e.Trim.Entries, "entry"), e.Trim.Reason)
 	case len(e.Protected) > 0:
 		p.says("next trim", "nothing: %s", e.Trim.Reason)
 	default:
@@ -304,6 +312,14 @@ func (e *ExplainedStream) write(p *printer) {
 	if e.RetiresAt != nil {
 		p.says("retires", "%s, if nothing comes any more", e.RetiresAt.Format(time.DateTime+" MST"))
 	}
+}
+
+// about goes before a number that is estimated.
+func about(estimated bool) string {
+	if estimated {
+		return "about "
+	}
+	return ""
 }
 
 // summary is the session in a line.

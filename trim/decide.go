@@ -34,10 +34,10 @@ type StreamStats struct {
 	// OldEntries is the number of entries below the policy's age limit, as far as
 	// they were counted, and YoungEntries of those that its MinAge protects.
 	OldEntries, YoungEntries int64
-	// Bytes is what the entries take in memory, and HeavyEntries how many of the
+	// Bytes is what the entries take in memory, and EntriesOverBytes how many of the
 	// oldest go until that is within the policy's limit. They are read of few
 	// streams.
-	Bytes, HeavyEntries int64
+	Bytes, EntriesOverBytes int64
 	// HoldsYoung: the last id is no time, but that of an entry is, and the
 	// policy's MinAge protects it.
 	HoldsYoung bool
@@ -133,11 +133,11 @@ func floorOf(p Policy, s StreamStats, now time.Time) buffer.ID {
 // OverBytes removes what takes more memory than the policy allows, in whole macro
 // nodes only: nothing else frees memory.
 func OverBytes(p Policy, s StreamStats, now time.Time) (Step, bool) {
-	if p.MaxBytes <= 0 || s.HeavyEntries <= 0 {
+	if p.MaxBytes <= 0 || s.EntriesOverBytes <= 0 {
 		return Step{}, false
 	}
 	return Step{
-		By: ByBytes, MaxLen: s.Info.Length - s.HeavyEntries, Floor: floorOf(p, s, now), Over: s.HeavyEntries,
+		By: ByBytes, MaxLen: s.Info.Length - s.EntriesOverBytes, Floor: floorOf(p, s, now), Over: s.EntriesOverBytes,
 		Why: Why{Bytes: s.Bytes, MaxBytes: p.MaxBytes},
 	}, true
 }
@@ -182,7 +182,7 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 // stay. Exact trimming leaves only what came since, but for a limit of bytes.
 func Left(p Policy, s StreamStats, now time.Time) []Protection {
 	cut, _ := Decide(p, s, now)
-	if p.Exact && s.HeavyEntries == 0 || cut.Entries == 0 {
+	if p.Exact && s.EntriesOverBytes == 0 || cut.Entries == 0 {
 		return cut.Protected
 	}
 	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries})

@@ -109,6 +109,41 @@ func (a *app) openOnce(ctx context.Context, o Options, log *slog.Logger, readOnl
 	return a.open(ctx, o, log, readOnly, onError)
 }
 
+// opened is what a command works with that looks at the buffer and prints what it
+// found.
+type opened struct {
+	config Options
+	log    *slog.Logger
+	format report.Format
+	b      *buffer.Buffer
+}
+
+// withBuffer opens the buffer for such a command, and adds to an error about a right
+// all that are missing.
+func (a *app) withBuffer(ctx context.Context, readOnly bool, do func(opened) error) error {
+	format, err := a.format()
+	if err != nil {
+		return err
+	}
+	config, log, err := a.load()
+	if err != nil {
+		return err
+	}
+	b, err := a.openOnce(ctx, config, log, readOnly, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }()
+	u := uses(config)
+	if readOnly {
+		u = u.OnlyReading()
+	}
+	if err := do(opened{config, log, format, b}); err != nil {
+		return withMissingRights(ctx, b, u, err)
+	}
+	return nil
+}
+
 // linesUntil are connections that end soon after ctx, unless they are let go
 // before.
 func linesUntil(ctx context.Context) (lines *redisconn.Lines, letGo func() bool) {

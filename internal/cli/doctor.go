@@ -54,44 +54,32 @@ func doctorOptions(o Options) doctor.Options {
 }
 
 func (a *app) doctor(ctx context.Context, one bool, session string) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	config, log, err := a.load()
-	if err != nil {
-		return err
-	}
-	b, err := a.open(ctx, config, log, true, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	// It remembers something of each stream and session for as long as it runs.
-	debug.SetGCPercent(tidyPercent)
-	options := doctorOptions(config)
-	progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
-	options.OnProgress = progress.Show
-	d := doctor.New(b, options)
-	var found doctor.Report
-	if one {
-		found, err = d.ExamineSession(ctx, session)
-	} else {
-		found, err = d.Examine(ctx)
-	}
-	progress.Done()
-	if err != nil {
-		return withMissingRights(ctx, b, options.Uses.OnlyReading(), err)
-	}
-	out := report.NewDiagnosis(a.Version, redisReport(b), found)
-	if one {
-		out.Session = buffer.Escape(session)
-	}
-	if err := report.WriteDiagnosis(a.Stdout, format, out); err != nil {
-		return err
-	}
-	if found.Count(doctor.Error) > 0 {
-		return errFindings
-	}
-	return nil
+	return a.withBuffer(ctx, true, func(at opened) error {
+		// It remembers something of each stream and session for as long as it runs.
+		debug.SetGCPercent(tidyPercent)
+		options := doctorOptions(at.config)
+		progress := report.NewProgress(a.Stderr, isTerminal(a.Stderr))
+		options.OnProgress = progress.Show
+		d := doctor.New(at.b, options)
+		examine := d.Examine
+		if one {
+			examine = func(ctx context.Context) (doctor.Report, error) { return d.ExamineSession(ctx, session) }
+		}
+		found, err := examine(ctx)
+		progress.Done()
+		if err != nil {
+			return err
+		}
+		out := report.NewDiagnosis(a.Version, redisReport(at.b), found)
+		if one {
+			out.Session = buffer.Escape(session)
+		}
+		if err := report.WriteDiagnosis(a.Stdout, at.format, out); err != nil {
+			return err
+		}
+		if found.Count(doctor.Error) > 0 {
+			return errFindings
+		}
+		return nil
+	})
 }

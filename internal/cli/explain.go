@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -27,12 +28,9 @@ func (a *app) explainCommand() *cobra.Command {
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeStreams,
 		RunE: func(c *cobra.Command, args []string) error {
-			names := make([]string, len(args))
-			for i, text := range args {
-				var err error
-				if names[i], err = buffer.Unescape(text); err != nil {
-					return usageError{err}
-				}
+			names, err := unescaped(args)
+			if err != nil {
+				return usageError{err}
 			}
 			return a.explain(c.Context(), names, session)
 		},
@@ -44,30 +42,23 @@ func (a *app) explainCommand() *cobra.Command {
 }
 
 func (a *app) explain(ctx context.Context, names []string, sessions bool) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	config, _, err := a.load()
-	if err != nil {
-		return err
-	}
-	// What a run would log is not about the names that are asked for.
-	log := slog.New(slog.DiscardHandler)
-	b, err := a.openOnce(ctx, config, log, true, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	o := explain.Options{Trim: config.Jobs.Trim.Options, Cleanup: config.Jobs.Cleanup.Options}
-	o.Trim.Log, o.Cleanup.Log = log, log
-	o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(b, jobs.Trim).Streams, jobs.NewPauses(b, jobs.Cleanup).Streams
-	result, err := explain.Explain(ctx, b, o, names)
-	if err != nil {
-		return withMissingRights(ctx, b, uses(config).OnlyReading(), err)
-	}
-	x := report.Explanations{Redis: redisReport(b)}
-	var unknown []string
+	return a.withBuffer(ctx, true, func(at opened) error {
+		o := explain.Options{Trim: at.config.Jobs.Trim.Options, Cleanup: at.config.Jobs.Cleanup.Options}
+		// What a run would log is not about the names that are asked for.
+		o.Trim.Log, o.Cleanup.Log = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
+		o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(at.b, jobs.Trim).Streams, jobs.NewPauses(at.b, jobs.Cleanup).Streams
+		result, err := explain.Explain(ctx, at.b, o, names)
+		if err != nil {
+			return err
+		}
+		return a.writeExplained(at, result, sessions)
+	})
+}
+
+// writeExplained prints what is known, and fails for names that nobody knows.
+func (a *app) writeExplained(at opened, result explain.Result, sessions bool) error {
+	x := report.Explanations{Redis: redisReport(at.b)}
+	var unknown []error
 	for _, answer := range result.Answers {
 		switch {
 		case answer.Stream != nil && !sessions:
@@ -80,30 +71,26 @@ func (a *app) explain(ctx context.Context, names []string, sessions bool) error 
 			unknown = append(unknown, unknownName(answer, sessions))
 		}
 	}
-	if len(x.Streams)+len(x.Sessions) > 0 || format == report.JSON {
-		if err := report.WriteExplanations(a.screen(), format, x); err != nil {
+	if len(x.Streams)+len(x.Sessions) > 0 || at.format == report.JSON {
+		if err := report.WriteExplanations(a.screen(), at.format, x); err != nil {
 			return err
 		}
 	}
-	if len(unknown) > 0 {
-		return fmt.Errorf("%s", strings.Join(unknown, "; "))
-	}
-	return nil
+	return errors.Join(unknown...)
 }
 
 // unknownName says that nobody knows a name.
-func unknownName(answer explain.Answer, sessions bool) string {
+func unknownName(answer explain.Answer, sessions bool) error {
 	what := "stream or session"
 	if sessions {
 		what = "session"
 	}
-	text := fmt.Sprintf("there is no %s %s", what, buffer.Quote(answer.Name))
 	if len(answer.Near) == 0 {
-		return text
+		return fmt.Errorf("there is no %s %s", what, buffer.Quote(answer.Name))
 	}
-	var near []string
-	for _, name := range answer.Near {
-		near = append(near, buffer.Quote(name))
+	near := make([]string, len(answer.Near))
+	for i, name := range answer.Near {
+		near[i] = buffer.Quote(name)
 	}
-	return text + ": did you mean " + strings.Join(near, " or ") + "?"
+	return fmt.Errorf("there is no %s %s: did you mean %s?", what, buffer.Quote(answer.Name), strings.Join(near, " or "))
 }

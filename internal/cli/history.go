@@ -74,28 +74,17 @@ func (f historyFlags) check() (back time.Duration, err error) {
 }
 
 func (a *app) history(ctx context.Context, f historyFlags, names []string) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
 	back, err := f.check()
 	if err != nil {
 		return usageError{err}
 	}
-	config, log, err := a.load()
-	if err != nil {
-		return err
-	}
-	b, err := a.openOnce(ctx, config, log, true, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	out := report.History{Version: a.Version, Redis: redisReport(b), Removals: []report.Removal{}}
-	if err := readHistory(ctx, b, &out, f, back, names); err != nil {
-		return withMissingRights(ctx, b, uses(config).OnlyReading(), err)
-	}
-	return report.WriteHistory(a.screen(), format, out)
+	return a.withBuffer(ctx, true, func(at opened) error {
+		out := report.History{Version: a.Version, Redis: redisReport(at.b), Removals: []report.Removal{}}
+		if err := readHistory(ctx, at.b, &out, f, back, names); err != nil {
+			return err
+		}
+		return report.WriteHistory(a.screen(), at.format, out)
+	})
 }
 
 // readHistory takes in what was asked for.

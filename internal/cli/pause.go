@@ -55,12 +55,12 @@ func (a *app) pauseListCommand() *cobra.Command {
 		Example: "  streamkeeper pause list\n  streamkeeper pause list -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return a.withPauses(c.Context(), true, func(b *buffer.Buffer, format report.Format) error {
-				held, err := b.Pauses(c.Context())
+			return a.withBuffer(c.Context(), true, func(at opened) error {
+				held, err := at.b.Pauses(c.Context())
 				if err != nil {
 					return err
 				}
-				return report.WritePauses(a.screen(), format, report.NewPauses(held))
+				return report.WritePauses(a.screen(), at.format, report.NewPauses(held))
 			})
 		},
 	}
@@ -77,12 +77,12 @@ func (a *app) resumeCommand() *cobra.Command {
 			"with 1, and ends none, if one of them is not there.",
 		Example: "  streamkeeper resume\n  streamkeeper resume 3f9a01c2",
 		RunE: func(c *cobra.Command, ids []string) error {
-			return a.withPauses(c.Context(), false, func(b *buffer.Buffer, format report.Format) error {
-				ended, err := b.Resume(c.Context(), ids...)
+			return a.noting(c.Context(), func(at opened) error {
+				ended, err := at.b.Resume(c.Context(), ids...)
 				if err != nil {
 					return err
 				}
-				return report.WriteResumed(a.screen(), format, report.NewPauses(ended))
+				return report.WriteResumed(a.screen(), at.format, report.NewPauses(ended))
 			})
 		},
 	}
@@ -111,17 +111,17 @@ func (a *app) pause(ctx context.Context, o pauseOptions) error {
 	if err != nil {
 		return usageError{err}
 	}
-	return a.withPauses(ctx, false, func(b *buffer.Buffer, format report.Format) error {
-		p, err := b.Pause(ctx, p, o.length.Duration)
+	return a.noting(ctx, func(at opened) error {
+		p, err := at.b.Pause(ctx, p, o.length.Duration)
 		if err != nil {
 			return err
 		}
 		out := report.Paused{Pause: report.NewPauses(buffer.Pauses{p})[0]}
 		if p.Pattern != "" {
 			// It holds, whether they can be counted or not.
-			out.Streams, out.Of, _ = countMatches(ctx, b, p.Pattern)
+			out.Streams, out.Of, _ = countMatches(ctx, at.b, p.Pattern)
 		}
-		return report.WritePaused(a.screen(), format, out)
+		return report.WritePaused(a.screen(), at.format, out)
 	})
 }
 
@@ -143,28 +143,12 @@ func countMatches(ctx context.Context, b *buffer.Buffer, text string) (matches, 
 	return matches, all, err
 }
 
-// withPauses opens the buffer for a command about pauses.
-func (a *app) withPauses(ctx context.Context, readOnly bool, do func(*buffer.Buffer, report.Format) error) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	config, log, err := a.load()
-	if err != nil {
-		return err
-	}
-	b, err := a.openOnce(ctx, config, log, readOnly, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	if !readOnly {
-		if err := b.Refusal(ctx); err != nil {
+// noting opens the buffer for a command that notes something about pauses.
+func (a *app) noting(ctx context.Context, do func(opened) error) error {
+	return a.withBuffer(ctx, false, func(at opened) error {
+		if err := at.b.Refusal(ctx); err != nil {
 			return err
 		}
-	}
-	if err := do(b, format); err != nil {
-		return withMissingRights(ctx, b, uses(config), err)
-	}
-	return nil
+		return do(at)
+	})
 }

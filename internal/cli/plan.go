@@ -67,25 +67,17 @@ func (a *app) planCommand() *cobra.Command {
 var planned = []string{jobs.Trim, jobs.Cleanup}
 
 func (a *app) plan(ctx context.Context, o planOptions) error {
-	format, err := a.format()
-	if err != nil {
-		return err
-	}
-	config, log, err := a.load()
-	if err != nil {
-		return err
-	}
-	b, err := a.openOnce(ctx, config, log, true, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
+	return a.withBuffer(ctx, true, func(at opened) error { return a.planWith(ctx, o, at) })
+}
+
+func (a *app) planWith(ctx context.Context, o planOptions, at opened) error {
+	b, config := at.b, at.config
 	plan := report.NewPlan(redisReport(b), o.all)
 	plan.Chosen = o.patterns != nil
 	if b.Server().IsReplica() && !config.Buffer.AllowReplica {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
-	p := planner{buffer: b, plan: plan, options: o, log: log}
+	p := planner{buffer: b, plan: plan, options: o, log: at.log}
 	var failed error
 	if o.job != jobs.Cleanup {
 		plan.Policies = config.Jobs.Trim.Policies.Sentences()
@@ -108,11 +100,11 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 	if failed == nil {
 		plan.Absence = p.absence(ctx)
 	}
-	if err := report.WritePlan(a.screen(), format, plan); err != nil {
+	if err := report.WritePlan(a.screen(), at.format, plan); err != nil {
 		return err
 	}
 	if failed != nil {
-		return withMissingRights(ctx, b, uses(config).OnlyReading(), failed)
+		return failed
 	}
 	if o.detailed && plan.HasWork() {
 		return errWork
@@ -172,7 +164,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	o.Log = p.log.With("job", jobs.Trim)
 	o.Paused = jobs.NewPauses(p.buffer, jobs.Trim).Streams
 	o.OnProgress = func(at sweep.Progress) { progress.Show(jobs.TrimProgress(at, progress.Took())) }
-	var weighing error
+	var measuring error
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
 		for _, kept := range t.Protected {
 			plan.Protect(report.Protection{Stream: t.Stream, By: string(kept.By), Group: kept.Group, Entries: kept.Entries,
@@ -181,11 +173,11 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 		if t.Entries == 0 {
 			return
 		}
-		if p.waiting = append(p.waiting, t); len(p.waiting) == weighedAtOnce {
-			weighing = errors.Join(weighing, p.weigh(ctx))
+		if p.waiting = append(p.waiting, t); len(p.waiting) == measuredAtOnce {
+			measuring = errors.Join(measuring, p.measure(ctx))
 		}
 	})
-	if failed := errors.Join(weighing, p.weigh(ctx)); err == nil {
+	if failed := errors.Join(measuring, p.measure(ctx)); err == nil {
 		err = failed
 	}
 	if err == nil && r.Errors > 0 {
@@ -199,11 +191,11 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	return err
 }
 
-// weighedAtOnce is how many trims are weighed in one pipeline.
-const weighedAtOnce = 64
+// measuredAtOnce is how many trims are measured in one pipeline.
+const measuredAtOnce = 64
 
-// weigh adds the trims that wait to the plan, with what they would free.
-func (p *planner) weigh(ctx context.Context) error {
+// measure adds the trims that wait to the plan, with what they would free.
+func (p *planner) measure(ctx context.Context) error {
 	names := make([]string, len(p.waiting))
 	for i, t := range p.waiting {
 		names[i] = t.Stream

@@ -85,6 +85,12 @@ func TestExplainSaysWhatARunDoesAndWhyTheRestStays(t *testing.T) {
 		if code, out, errs = w.env.Run(t, "explain", "bussy"); code != cli.ExitFailure || out != "" || !strings.Contains(errs, `did you mean "busy"?`) {
 			t.Errorf("exit %d, stdout %q, stderr %s", code, out, errs)
 		}
-		mustDo(t, w.client.Do(ctx, "ACL", "LOG", "RESET").Err())
+		mustDo(t, w.client.HSet(ctx, "sessions", "web", `{"user":"bob","updated":1600000000000}`).Err())
+		w.env["STREAMS_EXCLUDE"] = "dead"
+		for name, want := range map[string]string{"web": "foreign, no RTA field marks it", "dead": "stays: STREAMS_INCLUDE and STREAMS_EXCLUDE leave it to others"} {
+			if code, out, errs = w.env.Run(t, "explain", name); code != cli.ExitOK || !strings.Contains(out, want) {
+				t.Errorf("exit %d, does not say %q:\n%s%s", code, want, out, errs)
+			}
+		}
 	})
 }

@@ -121,17 +121,20 @@ func (d *dryStore) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	return sizes, err
 }
 
-// Weights implements [Store].
-func (d *dryStore) Weights(ctx context.Context, names []string) ([]buffer.Weight, error) {
-	weights, err := d.Store.Weights(ctx, names)
-	for i := range weights {
-		w, s := &weights[i], d.of(names[i])
-		if s.gone > 0 {
-			w.Bytes -= s.freedOf(w.Bytes)
-			w.Length = max(0, w.Length-s.gone)
-		}
+// EntryMemories implements [Store].
+func (d *dryStore) EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error) {
+	memories, err := d.Store.EntryMemories(ctx, names)
+	for i := range memories {
+		d.of(names[i]).takeFrom(&memories[i])
 	}
-	return weights, err
+	return memories, err
+}
+
+// EstimateEntryMemory implements [Store].
+func (d *dryStore) EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error) {
+	m, err := d.Store.EstimateEntryMemory(ctx, name)
+	d.of(name).takeFrom(&m)
+	return m, err
 }
 
 // OldestWithin implements [Store].
@@ -143,16 +146,28 @@ func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes int64)
 	}
 	s := d.streams[stream]
 	if s.freed == 0 && s.gone > 0 {
-		weights, err := d.Store.Weights(ctx, []string{stream})
+		m, err := d.memoryBefore(ctx, stream)
 		if err != nil {
 			return 0, err
 		}
-		s.freed = s.share(weights[0].Bytes)
+		s.freed = s.share(m.Bytes)
 	}
 	entries, err := d.Store.OldestWithin(ctx, stream, bytes+s.freed)
 	entries = max(0, entries-s.gone)
 	s.entryBytes = bytes / max(1, entries)
 	return entries, err
+}
+
+// memoryBefore is what a stream took before anything was removed.
+func (d *dryStore) memoryBefore(ctx context.Context, stream string) (buffer.EntryMemory, error) {
+	memories, err := d.Store.EntryMemories(ctx, []string{stream})
+	if err != nil {
+		return buffer.EntryMemory{}, err
+	}
+	if !memories[0].Uncounted {
+		return memories[0], nil
+	}
+	return d.Store.EstimateEntryMemory(ctx, stream)
 }
 
 // Heads implements [Store].
@@ -276,6 +291,14 @@ func (s *dryStream) freedOf(bytes int64) int64 {
 		return min(bytes, s.freed)
 	}
 	return s.share(bytes)
+}
+
+// takeFrom takes the removed entries out of what the stream took.
+func (s *dryStream) takeFrom(m *buffer.EntryMemory) {
+	if s.gone > 0 {
+		m.Bytes -= s.freedOf(m.Bytes)
+		m.Length = max(0, m.Length-s.gone)
+	}
 }
 
 func (s *dryStream) left() int64 { return max(0, s.info.Length-s.gone) }

@@ -58,7 +58,7 @@ func (p *plan) add(c *stream, cut trim.Cut) {
 	}
 	p.store.describe(&cut)
 	pressed := isPressed(cut)
-	cut.Estimated = cut.Estimated || pressed || slices.ContainsFunc(cut.Steps, func(s trim.Step) bool { return s.By == trim.ByBytes })
+	cut.Estimated = cut.Estimated || pressed || slices.ContainsFunc(cut.Steps, byMemory)
 	if pressed && c.removed == 0 {
 		cut.Steps = nil
 	}

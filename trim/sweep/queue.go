@@ -97,12 +97,17 @@ func (q *queue) put(left []backlog) {
 	}
 }
 
+// stepOf is what is left of a step of a cut, of which so many entries are gone.
+func stepOf(s trim.Step, call buffer.Trim, removed int64) step {
+	if s.AtLeast {
+		return step{by: s.By, call: call, over: -1, left: -1}
+	}
+	return step{by: s.By, call: call, over: s.Over, left: s.Over - removed}
+}
+
 // enqueue queues what is left of a step of a stream's cut.
 func (r *run) enqueue(c *stream, s trim.Step, exact bool) {
-	next := step{by: s.By, call: r.call(c, s), over: -1, left: -1}
-	if !s.AtLeast {
-		next.over, next.left = s.Over, s.Over-c.removed
-	}
+	next := stepOf(s, r.call(c, s), c.removed)
 	if exact {
 		next.toExact()
 		logLargeNode(r.s.o.Log, c)

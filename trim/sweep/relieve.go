@@ -66,10 +66,11 @@ func (r *run) settleHeld(ctx context.Context, held map[string]*stream) error {
 			r.tally.failed(name, err)
 			continue
 		}
-		if err := r.examine(ctx, c, infos[0]); err != nil {
+		known, err := r.examine(ctx, c, infos[0])
+		if err != nil {
 			return err
 		}
-		if needed := c.stats.NeededEntries - c.stats.YoungEntries; needed > 0 {
+		if needed := c.stats.NeededEntries - c.stats.YoungEntries; known && needed > 0 {
 			c.removed = 0 // it is counted
 			r.settled(c, c.settledBy([]trim.Protection{
 				{By: trim.ProtectedByGroup, Group: c.floorGroup, Entries: needed, Stay: c.stats.NeededEntries},

@@ -33,12 +33,8 @@ type run struct {
 	// entries are counted in each.
 	examined int
 	counted  buffer.CountLimit
-	// heavy are streams that take too much memory, and weighed those that were
-	// found so; weighing is how long that took since the run began.
-	heavy    []*heavy
-	weighed  map[string]bool
-	weighing time.Duration
-	began    time.Time
+	// bytes is what is done about limits of bytes.
+	bytes byBytes
 	// settled is called with what came of each stream.
 	settled func(c *stream, cut trim.Cut)
 }
@@ -53,7 +49,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), weighed: make(map[string]bool), began: time.Now(), used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
+		queue: newQueue(), bytes: byBytes{found: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 
@@ -79,7 +75,8 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 		err = drainErr
 	}
 	if err == nil {
-		err = r.lighten(ctx)
+		r.s.sizes.end(r.now, r.bytes.leftOut)
+		err = r.trimBytes(ctx)
 	}
 	left := r.queue.take(r.s.carriedOver)
 	if err == nil && r.s.relieves() && r.clock {
@@ -131,8 +128,6 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	r.groups.forgetUnlisted()
-	r.s.scales.forget(r.now)
-	r.s.scales.ran = true
 	r.tellUnused()
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
@@ -15,7 +16,7 @@ const maxExamined = 1000
 // settle finds out what protects the entries over a limit that stay in streams,
 // and hands the streams over, unless their entries take too much memory.
 func (r *run) settle(ctx context.Context, done []*stream) error {
-	done, err := r.weigh(ctx, done)
+	done, err := r.takeOversized(ctx, done)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (r *run) settle(ctx context.Context, done []*stream) error {
 
 // left is how many entries over a limit stay, as far as the run knows.
 func (c *stream) left() (entries int64) {
-	entries = c.stats.HeavyEntries
+	entries = c.stats.EntriesOverBytes
 	for _, s := range c.cut.Steps {
 		switch {
 		case s.By == trim.ByBytes:
@@ -115,10 +116,15 @@ func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
 			r.settled(c, c.settledBy(nil))
 			continue
 		}
-		if err := r.examine(ctx, c, infos[i]); err != nil {
+		known, err := r.examine(ctx, c, infos[i])
+		switch {
+		case err != nil:
 			return err
+		case known:
+			r.settled(c, c.settledBy(c.protected(c.stats, r.now)))
+		default:
+			r.settled(c, c.settledBy(nil))
 		}
-		r.settled(c, c.settledBy(c.protected(c.stats, r.now)))
 	}
 	return nil
 }
@@ -133,8 +139,8 @@ func (c *stream) protected(s trim.StreamStats, now time.Time) []trim.Protection 
 }
 
 // examine counts the entries of a stream that are too old, too young, and needed
-// by a consumer group.
-func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) error {
+// by a consumer group; known is false where the stream could not be read.
+func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) (known bool, err error) {
 	c.since = 0
 	c.stats.Info, c.stats.HeldBy = info, c.floorGroup
 	for _, count := range []struct {
@@ -151,14 +157,18 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) er
 			continue
 		}
 		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, r.counted)
+		if redisconn.IsLost(err) {
+			return false, err
+		}
 		if err != nil {
-			return err
+			r.tally.failed(c.name, err)
+			return false, nil
 		}
 		if *count.into = n; count.above {
 			*count.into = info.Length - n
 		}
 	}
-	return nil
+	return true, nil
 }
 
 // countBelow counts the entries of a stream below an id, exactly where they, or

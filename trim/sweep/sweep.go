@@ -38,7 +38,8 @@ type Store interface {
 	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error
 	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
 	Memories(context.Context) ([]buffer.NodeMemory, error)
-	Weights(ctx context.Context, names []string) ([]buffer.Weight, error)
+	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
+	EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error)
 	OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error)
 	AsSent(buffer.Trim) buffer.Trim
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
@@ -132,9 +133,9 @@ type Sweeper struct {
 	o     Options
 	// nodes are the server's limits of macro nodes, and pace is what was learnt
 	// of how much one call may free.
-	nodes  buffer.NodeLimits
-	pace   pace
-	scales scales
+	nodes buffer.NodeLimits
+	pace  pace
+	sizes sizes
 	// reducer is what streams keep less under memory pressure.
 	reducer *pressure.Reducer
 	// before, in a plan, is how full Redis is without what the plan removes.
@@ -177,7 +178,7 @@ func New(store Store, o Options) *Sweeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), scales: scales{known: make(map[string]weighing)}, reducer: pressure.NewReducer()}
+	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), sizes: sizes{known: make(map[string]knownSize)}, reducer: pressure.NewReducer()}
 }
 
 // Run removes from every stream what its policy does not keep. The error says

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -151,5 +153,87 @@ func TestWhatIsProtectedStaysWhateverItTakes(t *testing.T) {
 				t.Errorf("planned %+v, want entries protected by %s", planned, c.protect)
 			}
 		})
+	}
+}
+
+// Where the time does not suffice to measure all, each stream has its turn before
+// one has its second.
+func TestEachStreamIsMeasuredInItsTurn(t *testing.T) {
+	const streams, aRun = 10, 3
+	policy := trim.Policy{MaxBytes: 1000}
+	s := sizes{known: make(map[string]knownSize)}
+	now := time.Now()
+	run := func(most int) (measured []int) {
+		now = now.Add(time.Minute)
+		leftOut := false
+		for i := range streams {
+			c := &stream{name: fmt.Sprint(i), policy: policy}
+			c.measured(100)
+			switch {
+			case s.waits(c, now):
+			case len(measured) == most:
+				leftOut = true
+			default:
+				measured = append(measured, i)
+				s.note(c.name, buffer.EntryMemory{Length: 100, Bytes: 900}, now)
+			}
+		}
+		s.end(now, leftOut)
+		return measured
+	}
+	if n := len(run(streams)); n != streams {
+		t.Fatalf("the first run measured %d", n)
+	}
+	times := make([]int, streams)
+	for range 2 * streams {
+		for _, i := range run(aRun) {
+			times[i]++
+		}
+		if slices.Max(times)-slices.Min(times) > 1 {
+			t.Fatalf("measured %d times", times)
+		}
+	}
+	if slices.Min(times) == 0 {
+		t.Errorf("measured %d times", times)
+	}
+	if n := len(run(streams)); n == 0 {
+		t.Error("a run with time for all measured none")
+	}
+}
+
+// unreadable is a store in which one stream cannot be read any more once it was
+// measured.
+type unreadable struct {
+	*watched
+	rdb *redis.Client
+}
+
+func (u unreadable) OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error) {
+	if stream == "bad" {
+		u.rdb.Del(ctx, "stream:bad")
+		u.rdb.Set(ctx, "stream:bad", "a text", 0)
+	}
+	return u.watched.OldestWithin(ctx, stream, bytes)
+}
+
+func TestAStreamThatCannotBeReadAnyMoreStopsNoOther(t *testing.T) {
+	t.Parallel()
+	w := realFixture(t)
+	sizes := make([]int, 2000)
+	for i := range sizes {
+		sizes[i] = 2000
+	}
+	for _, name := range []string{"bad", "a", "z"} {
+		w.add(name, time.Now().Add(-time.Hour), sizes)
+	}
+	tr := New(unreadable{w.store, w.rdb}, Options{Policies: trim.Policies{Default: trim.Policy{MaxBytes: 1 << 20}}})
+	r, err := tr.Run(t.Context())
+	if err != nil || r.Errors+int64(len(r.Examples)) > 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, name := range []string{"a", "z"} {
+		if n := w.bytes(name); n > 1<<20+10_000 {
+			t.Errorf("stream %s takes %d bytes", name, n)
+		}
 	}
 }

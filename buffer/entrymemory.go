@@ -10,32 +10,33 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Weight is what the entries of a stream take in memory: its macro nodes, and
+// EntryMemory is what the entries of a stream take in memory: its macro nodes, and
 // what leads to them.
-type Weight struct {
+type EntryMemory struct {
 	Length int64
 	Bytes  int64
-	// Estimated: not all macro nodes were counted.
-	Estimated bool
-	Err       error
+	// Uncounted: Redis cannot count it quickly, so Bytes is not known; see
+	// [Buffer.EstimateEntryMemory]. Estimated: it was estimated.
+	Uncounted, Estimated bool
+	Err                  error
 }
 
-// weightScript asks what streams take in memory, as far as Redis can count it
+// entryMemoryScript asks what streams take in memory, as far as Redis can count it
 // quickly: what it says of few of the nodes, the oldest, says nothing of the
 // others, and what it says of consumer groups is wrong.
 //
 // KEYS streams; ARGV[1] how many macro nodes a call counts
 // returns for each key, as far as it came, an error, or its length and bytes, -1
 // where they cannot be counted
-var weightScript = redisconn.NewScript(`
-local most, counted, weights = tonumber(ARGV[1]), 0, {}
+var entryMemoryScript = redisconn.NewScript(`
+local most, counted, sizes = tonumber(ARGV[1]), 0, {}
 local function nodes(key)
   local info = redis.call('XINFO', 'STREAM', key)
   for i = 1, #info, 2 do
     if info[i] == 'radix-tree-keys' then return info[i + 1] end
   end
 end
-local function weigh(key)
+local function measure(key)
   local length = redis.pcall('XLEN', key)
   if type(length) ~= 'number' then return length end
   if length == 0 then return {0, 0} end
@@ -48,46 +49,40 @@ local function weigh(key)
 end
 for i, key in ipairs(KEYS) do
   if counted > most / 2 then break end
-  weights[i] = weigh(key)
+  sizes[i] = measure(key)
 end
-return weights
+return sizes
 `)
 
-// A call weighs so many streams at most; in a cluster, where each takes a call of
+// A call measures so many streams at most; in a cluster, where each takes a call of
 // its own, so many go together.
 const (
-	weighedACall     = 32
-	weighedAPipeline = 4
+	measuredACall     = 32
+	measuredAPipeline = 4
 )
 
-// Weights weighs streams, in calls that follow one another: Redis answers a
-// pipeline as a whole. An error means that the connection broke.
-func (b *Buffer) Weights(ctx context.Context, names []string) ([]Weight, error) {
-	weights := make([]Weight, 0, len(names))
-	for len(weights) < len(names) {
-		more, err := b.weigh(ctx, names[len(weights):])
+// EntryMemories measures streams as far as Redis can count quickly, in calls that
+// follow one another: Redis answers a pipeline as a whole. An error means that the
+// connection broke.
+func (b *Buffer) EntryMemories(ctx context.Context, names []string) ([]EntryMemory, error) {
+	all := make([]EntryMemory, 0, len(names))
+	for len(all) < len(names) {
+		more, err := b.measure(ctx, names[len(all):])
 		if err != nil {
 			return nil, err
 		}
-		weights = append(weights, more...)
+		all = append(all, more...)
 	}
-	for i := range weights {
-		if w := &weights[i]; w.Estimated {
-			if err := b.estimate(ctx, names[i], w); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return weights, nil
+	return all, nil
 }
 
-// weigh weighs the first of the streams, at least one.
-func (b *Buffer) weigh(ctx context.Context, names []string) ([]Weight, error) {
+// measure measures the first of the streams, at least one.
+func (b *Buffer) measure(ctx context.Context, names []string) ([]EntryMemory, error) {
 	var parts [][]string
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
-		parts = slices.Collect(slices.Chunk(names[:min(weighedAPipeline, len(names))], 1))
+		parts = slices.Collect(slices.Chunk(names[:min(measuredAPipeline, len(names))], 1))
 	} else {
-		parts = [][]string{names[:min(weighedACall, len(names))]}
+		parts = [][]string{names[:min(measuredACall, len(names))]}
 	}
 	calls := make([]redisconn.Call, len(parts))
 	for n, part := range parts {
@@ -96,47 +91,47 @@ func (b *Buffer) weigh(ctx context.Context, names []string) ([]Weight, error) {
 		}
 		calls[n].Args = []any{countedNodes}
 	}
-	var weights []Weight
-	for n, cmd := range b.conn.EvalRead(ctx, weightScript, calls) {
+	var all []EntryMemory
+	for n, cmd := range b.conn.EvalRead(ctx, entryMemoryScript, calls) {
 		replies, err := cmd.Slice()
 		if redisconn.IsLost(err) {
-			return nil, fmt.Errorf("weighing stream %s and others: %w", Quote(parts[n][0]), err)
+			return nil, fmt.Errorf("measuring the memory of stream %s and others: %w", Quote(parts[n][0]), err)
 		}
 		if err == nil && (len(replies) == 0 || len(replies) > len(parts[n])) {
-			err = fmt.Errorf("%w: %d weights of %d streams", redisconn.ErrIncomplete, len(replies), len(parts[n]))
+			err = fmt.Errorf("%w: %d sizes of %d streams", redisconn.ErrIncomplete, len(replies), len(parts[n]))
 		}
 		if err != nil {
 			for range parts[n] {
-				weights = append(weights, Weight{Err: err})
+				all = append(all, EntryMemory{Err: err})
 			}
 			continue
 		}
 		for _, reply := range replies {
-			weights = append(weights, parseWeight(reply))
+			all = append(all, parseEntryMemory(reply))
 		}
 	}
-	return weights, nil
+	return all, nil
 }
 
-func parseWeight(reply any) (w Weight) {
+func parseEntryMemory(reply any) (m EntryMemory) {
 	if err, failed := reply.(error); failed {
-		return Weight{Err: err}
+		return EntryMemory{Err: err}
 	}
 	if pair, ok := reply.([]any); ok && len(pair) == 2 {
-		w.Length, _ = pair[0].(int64)
-		w.Bytes, _ = pair[1].(int64)
-		w.Estimated = w.Bytes < 0
-		return w
+		m.Length, _ = pair[0].(int64)
+		m.Bytes, _ = pair[1].(int64)
+		m.Uncounted, m.Bytes = m.Bytes < 0, max(0, m.Bytes)
+		return m
 	}
-	return Weight{Err: fmt.Errorf("%w: a weight is %T", redisconn.ErrIncomplete, reply)}
+	return EntryMemory{Err: fmt.Errorf("%w: a size is %T", redisconn.ErrIncomplete, reply)}
 }
 
-// Places at which a stream is looked at to estimate its weight, and how many bytes
+// Places at which a stream is looked at for an estimate, and how many bytes
 // of entries are read for it in all, and in a call.
 const (
-	weighedPlaces     = 400
-	weighedBytes      = 64 << 20
-	weighedBytesACall = 128 << 10
+	sampledPlaces     = 400
+	sampledBytes      = 64 << 20
+	sampledBytesACall = 128 << 10
 )
 
 // placesScript reads the sizes of entries spread over a stream.
@@ -173,39 +168,39 @@ end
 // nodeOverhead is about what leads to a macro node.
 const nodeOverhead = 280
 
-// estimate estimates a weight from entries spread over the stream's ids.
-func (b *Buffer) estimate(ctx context.Context, name string, w *Weight) error {
+// EstimateEntryMemory estimates what the entries of a stream take from ones that
+// are spread over its ids. An error means that the connection broke.
+func (b *Buffer) EstimateEntryMemory(ctx context.Context, name string) (EntryMemory, error) {
 	infos, err := b.Infos(ctx, []string{name})
 	if err != nil {
-		return err
+		return EntryMemory{}, err
 	}
 	info := infos[0]
-	if info.Err != nil || info.Length == 0 {
-		*w = Weight{Length: info.Length, Err: info.Err}
-		return nil //nolint:nilerr // it is the stream's own
+	m := EntryMemory{Length: info.Length, Bytes: info.Nodes * nodeOverhead, Estimated: true, Err: info.Err}
+	if m.Err != nil || m.Length == 0 {
+		return m, nil //nolint:nilerr // it is the stream's own
 	}
-	places := spread(info, weighedPlaces)
+	places := spread(info, sampledPlaces)
 	var seen, bytes int64
-	for len(places) > 0 && bytes < weighedBytes {
-		call := redisconn.OnKey(b.names.StreamKey(name), append([]any{weighedBytesACall}, places...)...)
+	for len(places) > 0 && bytes < sampledBytes {
+		call := redisconn.OnKey(b.names.StreamKey(name), append([]any{sampledBytesACall}, places...)...)
 		came, sizes, err := parsePlaces(b.conn.EvalRead(ctx, placesScript, []redisconn.Call{call})[0].Slice())
 		if redisconn.IsLost(err) {
-			return fmt.Errorf("weighing stream %s: %w", Quote(name), err)
+			return m, fmt.Errorf("sampling stream %s: %w", Quote(name), err)
 		}
 		if err != nil {
-			w.Err = err
-			return nil //nolint:nilerr // it is the stream's own
+			m.Err = err
+			return m, nil //nolint:nilerr // it is the stream's own
 		}
 		places = places[min(max(1, came), len(places)):]
 		for _, size := range sizes {
 			seen, bytes = seen+1, bytes+size
 		}
 	}
-	*w = Weight{Length: info.Length, Bytes: info.Nodes * nodeOverhead, Estimated: true}
 	if seen > 0 {
-		w.Bytes += int64(float64(bytes) / float64(seen) * float64(info.Length))
+		m.Bytes += int64(float64(bytes) / float64(seen) * float64(info.Length))
 	}
-	return nil
+	return m, nil
 }
 
 func parsePlaces(reply []any, err error) (came int, sizes []int64, _ error) {
