@@ -19,11 +19,10 @@ func (a *app) explainCommand() *cobra.Command {
 	var session bool
 	c := &cobra.Command{
 		Use:   "explain NAME…",
-		Short: "Say everything about a stream or a session: what it holds, what goes, and why the rest stays",
+		Short: "Say what a stream or a session holds, what goes, and why the rest stays",
 		Long: "explain says of a stream what it holds, which policy applies, what the next trim removes, what\n" +
 			"protects the rest, which sessions name it and when it retires; of a session its state, and when it\n" +
-			"expires. It only reads. Where a stream and a session have one name, it is about the stream.\n\n" +
-			"Settings: docs/settings.md.",
+			"expires. It only reads. Where a stream and a session have one name, it is about the stream.",
 		Example:           "  streamkeeper explain 'car 7'\n  streamkeeper explain --session 0f5c9a3e -o json",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeStreams,
