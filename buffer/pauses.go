@@ -250,9 +250,12 @@ func (ps Pauses) Match(stream string) bool {
 	return slices.ContainsFunc(ps, func(p Pause) bool { return p.Pattern == "" || p.pattern.Match(stream) })
 }
 
+// Jobs are those that it stops.
+func (p Pause) Jobs() string { return cmp.Or(p.Job, "trim and cleanup") }
+
 // What says what it stops: "trim of streams rocket-*".
 func (p Pause) What() string {
-	what := cmp.Or(p.Job, "trim and cleanup")
+	what := p.Jobs()
 	if p.Pattern != "" {
 		what += " of streams " + Escape(p.Pattern)
 	}

@@ -17,13 +17,16 @@ type Pause struct {
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason,omitempty"`
+
+	// jobs and what say in words what it stops.
+	jobs, what string
 }
 
 // NewPauses are pauses as they are shown.
 func NewPauses(pauses buffer.Pauses) []Pause {
 	all := []Pause{}
 	for _, p := range pauses {
-		all = append(all, Pause{p.ID, p.Job, buffer.Escape(p.Pattern), p.Since, p.Until, buffer.Escape(p.Reason)})
+		all = append(all, Pause{p.ID, p.Job, buffer.Escape(p.Pattern), p.Since, p.Until, buffer.Escape(p.Reason), p.Jobs(), p.What()})
 	}
 	return all
 }
@@ -42,7 +45,7 @@ func WritePaused(w io.Writer, f Format, p Paused) error {
 		return writeJSON(w, p)
 	}
 	pw := &printer{w: w}
-	pw.line("Paused: %s until %s.", p.Pause.what(), p.Pause.Until.Format(pauseTime))
+	pw.line("Paused: %s until %s.", p.Pause.what, p.Pause.Until.Format(pauseTime))
 	switch {
 	case p.Pause.Stream == "":
 	case p.Streams == 0:
@@ -55,21 +58,6 @@ func WritePaused(w io.Writer, f Format, p Paused) error {
 }
 
 const pauseTime = "2006-01-02 15:04:05 MST"
-
-func (p Pause) what() string {
-	what := p.job()
-	if p.Stream != "" {
-		what += " of streams " + p.Stream
-	}
-	return what
-}
-
-func (p Pause) job() string {
-	if p.Job == "" {
-		return "trim and cleanup"
-	}
-	return p.Job
-}
 
 // WritePauses writes the pauses that hold.
 func WritePauses(w io.Writer, f Format, pauses []Pause) error {
@@ -89,7 +77,7 @@ func WritePauses(w io.Writer, f Format, pauses []Pause) error {
 		if streams == "" {
 			streams = "all"
 		}
-		rows = append(rows, []string{p.ID, p.job(), cut(streams, 32), p.Until.Format(pauseTime), p.Reason})
+		rows = append(rows, []string{p.ID, p.jobs, cut(streams, 32), p.Until.Format(pauseTime), p.Reason})
 	}
 	return writeTable(w, dropEmptyColumns(rows))
 }
@@ -106,7 +94,7 @@ func WriteResumed(w io.Writer, f Format, pauses []Pause) error {
 		pw.line("Nothing was paused.")
 	}
 	for _, p := range pauses {
-		pw.line("Ended the pause %s of %s.", p.ID, p.what())
+		pw.line("Ended the pause %s of %s.", p.ID, p.what)
 	}
 	return pw.err
 }
