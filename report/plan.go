@@ -257,7 +257,7 @@ func (p *Plan) writeNotes(pw *printer) {
 		pw.line("This plan is incomplete.")
 	}
 	for _, pause := range p.Paused {
-		text := fmt.Sprintf("Paused: %s until %s", pause.what(), pause.Until.Format(pauseTime))
+		text := fmt.Sprintf("Paused: %s until %s", pause.what, pause.Until.Format(pauseTime))
 		if pause.Reason != "" {
 			text += " (" + pause.Reason + ")"
 		}
