@@ -16,18 +16,23 @@ type EntryMemory struct {
 	Length int64
 	Bytes  int64
 	// Uncounted: Redis cannot count it quickly, so Bytes is not known; see
-	// [Buffer.EstimateEntryMemory]. Estimated: it was estimated.
-	Uncounted, Estimated bool
-	Err                  error
+	// [Buffer.EstimateEntryMemory].
+	Uncounted bool
+	// Estimated: Bytes is an estimate, rather too little than too much. Sampled: it
+	// is one from some of the entries.
+	Estimated, Sampled bool
+	// Total is what Redis counts with consumer groups, 0 if it was not asked.
+	Total int64
+	Err   error
 }
 
 // entryMemoryScript asks what streams take in memory, as far as Redis can count it
 // quickly: what it says of few of the nodes, the oldest, says nothing of the
-// others, and what it says of consumer groups is wrong.
+// others.
 //
 // KEYS streams; ARGV[1] how many macro nodes a call counts
-// returns for each key, as far as it came, an error, or its length and bytes, -1
-// where they cannot be counted
+// returns for each key, as far as it came, an error, or its length, its bytes, -1
+// where they cannot be counted, and how many groups, consumers and pending entries it has
 var entryMemoryScript = redisconn.NewScript(`
 local most, counted, sizes = tonumber(ARGV[1]), 0, {}
 local function nodes(key)
@@ -39,13 +44,18 @@ end
 local function measure(key)
   local length = redis.pcall('XLEN', key)
   if type(length) ~= 'number' then return length end
-  if length == 0 then return {0, 0} end
-  if #redis.call('XINFO', 'GROUPS', key) > 0 then return {length, -1} end
-  local n = length
+  if length == 0 then return {0, 0, 0, 0, 0} end
+  local n, groups, has = length, redis.call('XINFO', 'GROUPS', key), {consumers = 0, pending = 0}
+  for _, group in ipairs(groups) do
+    for i = 1, #group, 2 do
+      local name = group[i]
+      if has[name] then has[name] = has[name] + group[i + 1] end
+    end
+  end
   if n > most then n = nodes(key) end
-  if n > most then return {length, -1} end
+  if n > most then return {length, -1, #groups, has.consumers, has.pending} end
   counted = counted + n
-  return {length, redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0)}
+  return {length, redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0), #groups, has.consumers, has.pending}
 end
 for i, key in ipairs(KEYS) do
   if counted > most / 2 then break end
@@ -53,6 +63,14 @@ for i, key in ipairs(KEYS) do
 end
 return sizes
 `)
+
+// What Redis counts for consumer groups, in bytes, or rather more: so it says for
+// groups of 6.2 to 8.0 whose ids lie near or far apart. They take less.
+const (
+	groupBytes    = 300
+	consumerBytes = 1000
+	pendingBytes  = 1150
+)
 
 // A call measures so many streams at most; in a cluster, where each takes a call of
 // its own, so many go together.
@@ -117,13 +135,24 @@ func parseEntryMemory(reply any) (m EntryMemory) {
 	if err, failed := reply.(error); failed {
 		return EntryMemory{Err: err}
 	}
-	if pair, ok := reply.([]any); ok && len(pair) == 2 {
-		m.Length, _ = pair[0].(int64)
-		m.Bytes, _ = pair[1].(int64)
-		m.Uncounted, m.Bytes = m.Bytes < 0, max(0, m.Bytes)
+	values, _ := reply.([]any)
+	if len(values) != 5 {
+		return EntryMemory{Err: fmt.Errorf("%w: a size is %T of %d values", redisconn.ErrIncomplete, reply, len(values))}
+	}
+	var n [5]int64
+	for i, v := range values {
+		n[i], _ = v.(int64)
+	}
+	m.Length = n[0]
+	if n[1] < 0 {
+		m.Uncounted = true
 		return m
 	}
-	return EntryMemory{Err: fmt.Errorf("%w: a size is %T", redisconn.ErrIncomplete, reply)}
+	m.Total = n[1]
+	groups := n[2]*groupBytes + n[3]*consumerBytes + n[4]*pendingBytes
+	m.Bytes, m.Estimated = max(0, m.Total-groups), groups > 0
+	m.Uncounted = groups > m.Total/2
+	return m
 }
 
 // Places at which a stream is looked at for an estimate, and how many bytes
@@ -168,21 +197,23 @@ end
 // nodeOverhead is about what leads to a macro node.
 const nodeOverhead = 280
 
-// EstimateEntryMemory estimates what the entries of a stream take from ones that
-// are spread over its ids. An error means that the connection broke.
-func (b *Buffer) EstimateEntryMemory(ctx context.Context, name string) (EntryMemory, error) {
+// EstimateEntryMemory estimates what the entries of a stream take, of which as much
+// is known as [Buffer.EntryMemories] says, from ones that are spread over its ids. It
+// is never more than Redis counts with groups, and rather too little than too much.
+// An error means that the connection broke.
+func (b *Buffer) EstimateEntryMemory(ctx context.Context, name string, counted EntryMemory) (EntryMemory, error) {
 	infos, err := b.Infos(ctx, []string{name})
 	if err != nil {
 		return EntryMemory{}, err
 	}
 	info := infos[0]
-	m := EntryMemory{Length: info.Length, Bytes: info.Nodes * nodeOverhead, Estimated: true, Err: info.Err}
+	m := EntryMemory{Length: info.Length, Bytes: info.Nodes * nodeOverhead, Estimated: true, Sampled: true, Total: counted.Total, Err: info.Err}
 	if m.Err != nil || m.Length == 0 {
 		return m, nil //nolint:nilerr // it is the stream's own
 	}
 	places := spread(info, sampledPlaces)
-	var seen, bytes int64
-	for len(places) > 0 && bytes < sampledBytes {
+	var sampled []int64
+	for bytes := int64(0); len(places) > 0 && bytes < sampledBytes; {
 		call := redisconn.OnKey(b.names.StreamKey(name), append([]any{sampledBytesACall}, places...)...)
 		came, sizes, err := parsePlaces(b.conn.EvalRead(ctx, placesScript, []redisconn.Call{call})[0].Slice())
 		if redisconn.IsLost(err) {
@@ -194,13 +225,30 @@ func (b *Buffer) EstimateEntryMemory(ctx context.Context, name string) (EntryMem
 		}
 		places = places[min(max(1, came), len(places)):]
 		for _, size := range sizes {
-			seen, bytes = seen+1, bytes+size
+			bytes += size
 		}
+		sampled = append(sampled, sizes...)
 	}
-	if seen > 0 {
-		m.Bytes += int64(float64(bytes) / float64(seen) * float64(info.Length))
+	m.Bytes += int64(meanOf(sampled) * float64(info.Length))
+	if m.Total > 0 {
+		m.Bytes = max(counted.Bytes, min(m.Bytes, m.Total))
 	}
 	return m, nil
+}
+
+// meanOf is the mean of the sizes that were sampled. The largest hundredth counts as
+// what is next to it: a few large entries say nothing of how many there are.
+func meanOf(sizes []int64) float64 {
+	if len(sizes) == 0 {
+		return 0
+	}
+	slices.Sort(sizes)
+	most := sizes[max(0, len(sizes)-1-(len(sizes)+99)/100)]
+	sum := 0.0
+	for _, size := range sizes {
+		sum += float64(min(size, most))
+	}
+	return sum / float64(len(sizes))
 }
 
 func parsePlaces(reply []any, err error) (came int, sizes []int64, _ error) {
@@ -219,26 +267,27 @@ func parsePlaces(reply []any, err error) (came int, sizes []int64, _ error) {
 	return int(n), sizes, nil
 }
 
-// spread are the ids of so many places between the first entry and the last.
+// spread are the ids of so many places between the first entry and the last, or of
+// fewer where they came within so many milliseconds.
 func spread(info StreamInfo, places int) []any {
-	first, last := info.First.Ms, info.Newest.Ms
-	if last-first < uint64(places) {
-		// Within so short a time the sequence numbers, too, tell them apart.
-		return []any{info.First.String(), info.Newest.String()}
+	first, span := info.First.Ms, info.Newest.Ms-info.First.Ms
+	if span < uint64(places) {
+		places = int(span) + 1
 	}
 	ids := make([]any, places)
 	for i := range ids {
-		at := first + uint64(float64(last-first)*float64(i)/float64(places-1))
-		ids[i] = ID{Ms: min(at, last)}.String()
+		ids[i] = ID{Ms: first + uint64(float64(span)*float64(i)/float64(places))}.String()
 	}
-	ids[places-1] = info.Newest.String()
 	return ids
 }
 
 // OldestWithin is how many of a stream's oldest entries take no more than so many
-// bytes together.
-func (b *Buffer) OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error) {
-	entries, all, err := b.CountRange(ctx, Range{Stream: stream}, CountLimit{Entries: 1 << 40, Bytes: bytes})
+// bytes together, if each takes so many besides its own.
+func (b *Buffer) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
+	if bytes <= 0 {
+		return 0, nil
+	}
+	entries, all, err := b.CountRange(ctx, Range{Stream: stream}, CountLimit{Entries: 1 << 40, Bytes: bytes, Besides: besides})
 	if err == nil && !all && entries > 0 {
 		entries-- // the last one counted crosses the limit
 	}

@@ -204,7 +204,7 @@ func (e *explanation) memoryOf(ctx context.Context, name string) (m buffer.Entry
 		return m, err
 	}
 	if m = memories[0]; m.Uncounted {
-		if m, err = e.b.EstimateEntryMemory(ctx, name); err != nil {
+		if m, err = e.b.EstimateEntryMemory(ctx, name, m); err != nil {
 			return m, err
 		}
 	}

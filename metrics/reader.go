@@ -19,7 +19,7 @@ type Store interface {
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
-	EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error)
+	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
 }
 
 // Reader reads the figures of the streams: the length of each, unless a trimming
@@ -174,7 +174,7 @@ func (r *Reader) bytesOf(ctx context.Context, names []string) ([]int64, error) {
 	for n, i := range uncounted {
 		e := before[names[i]]
 		if n < estimatedAReading {
-			m, err := r.store.EstimateEntryMemory(ctx, names[i])
+			m, err := r.store.EstimateEntryMemory(ctx, names[i], memories[i])
 			if err != nil {
 				return nil, err
 			}

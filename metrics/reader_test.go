@@ -149,7 +149,7 @@ func (s fakeStore) EntryMemories(_ context.Context, names []string) ([]buffer.En
 	return all, nil
 }
 
-func (s fakeStore) EstimateEntryMemory(_ context.Context, name string) (buffer.EntryMemory, error) {
+func (s fakeStore) EstimateEntryMemory(_ context.Context, name string, _ buffer.EntryMemory) (buffer.EntryMemory, error) {
 	s.estimated[name]++
 	return buffer.EntryMemory{Length: s.lengths[name], Bytes: 1000, Estimated: true}, nil
 }

@@ -2,7 +2,9 @@ package sweep
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -15,88 +17,56 @@ import (
 // entries say is too much, and is measured again, for a few rounds.
 
 // maxRounds is how often a run measures and trims a stream.
-const maxRounds = 10
+const maxRounds = 32
 
 // oversized is a stream whose entries take more memory than its policy allows.
 type oversized struct {
 	*stream
 	memory buffer.EntryMemory
+	// deleted is how many bytes entries that were deleted by themselves (XDEL) take
+	// at most: they go with the others of their macro node, unseen.
+	deleted int64
+	// node is what a macro node takes in the mean, in bytes.
+	node int64
+	// whole: the next round is to take all that is too much.
+	whole bool
 	// last: there is no other round for it.
 	last bool
 }
 
-// sizes are what is known of the memory of streams, so that not all of them are
-// measured in each run.
+// sizes say which streams were measured.
 type sizes struct {
-	known map[string]knownSize
 	// ran: a run has measured all streams.
 	ran bool
-	// turn, unless it is zero, is when the first of the runs began that have to share
-	// the streams: one that was measured since then waits for the others.
-	turn time.Time
+	// turn, unless it is nil, are the streams that were measured since the time of a
+	// run did not suffice for all: they wait for the others.
+	turn map[string]bool
 }
 
-type knownSize struct {
-	bytes, length int64
-	at            time.Time // when that run began, by Redis's clock
-}
-
+// Measuring takes no more than so much of a run, and a part of what else it takes.
 const (
-	// maxKnown is of how many streams a size is kept in mind.
-	maxKnown = 200_000
-	// knownFor is for how long a size is believed, as long as by the stream's length
-	// it is below smallPart of the limit.
-	knownFor  = 10 * time.Minute
-	smallPart = 0.5
-	// Measuring takes no more than so much, and a part of what else a run takes.
 	leastMeasuring = 20 * time.Millisecond
 	measuringPart  = 4
 )
 
-// waits reports whether a stream need not be measured in this run: it is known to
-// be far from its limit, or others are before it.
-func (s *sizes) waits(c *stream, now time.Time) bool {
-	size, ok := s.known[c.name]
-	if !ok {
-		return false
-	}
-	if !s.turn.IsZero() && !size.at.Before(s.turn) {
-		return true
-	}
-	if size.length == 0 || now.Sub(size.at) > knownFor {
-		return false
-	}
-	return float64(size.bytes)/float64(size.length)*float64(c.length()) < smallPart*float64(c.policy.MaxBytes)
-}
-
-func (s *sizes) note(name string, m buffer.EntryMemory, now time.Time) {
-	if _, ok := s.known[name]; ok || len(s.known) < maxKnown {
-		s.known[name] = knownSize{m.Bytes, m.Length, now}
-	}
-}
-
-// end ends a run that began at that time: what is no longer believed is forgotten,
-// and where streams were left out, the next runs begin with those.
-func (s *sizes) end(now time.Time, leftOut bool) {
+// end ends a run. Where it left streams out, the next runs begin with those.
+func (s *sizes) end(measured map[string]bool, leftOut bool) {
 	s.ran = true
-	switch {
-	case !leftOut:
-		s.turn = time.Time{}
-	case s.turn.IsZero():
-		s.turn = now
+	if !leftOut {
+		s.turn = nil
+		return
 	}
-	for name, size := range s.known {
-		if now.Sub(size.at) > 2*knownFor {
-			delete(s.known, name)
-		}
+	if s.turn == nil {
+		s.turn = make(map[string]bool)
 	}
+	maps.Copy(s.turn, measured)
 }
 
 // byBytes is what a run does about limits of bytes.
 type byBytes struct {
 	oversized []*oversized
-	// found are the streams that were found oversized in this run.
-	found map[string]bool
+	// measured are the streams that were measured in this run.
+	measured map[string]bool
 	// took is how long measuring took since the run began.
 	began time.Time
 	took  time.Duration
@@ -118,7 +88,7 @@ func (b *byBytes) mayMeasure(first bool) bool {
 func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, error) {
 	var rest, limited []*stream
 	for _, c := range done {
-		due := !c.failed && c.policy.BytesLimit() > 0 && c.length() > 0 && !r.bytes.found[c.name] && !r.s.sizes.waits(c, r.now)
+		due := !c.failed && c.policy.BytesLimit() > 0 && c.length() > 0 && !r.bytes.measured[c.name] && !r.s.sizes.turn[c.name]
 		if due && r.bytes.mayMeasure(!r.s.sizes.ran) {
 			limited = append(limited, c)
 		} else {
@@ -135,15 +105,14 @@ func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, err
 		return nil, err
 	}
 	for i, c := range limited {
-		m := memories[i]
-		if c.failed || m.Bytes <= c.policy.MaxBytes {
+		r.bytes.measured[strings.Clone(c.name)] = true
+		if c.failed || memories[i].Bytes <= c.policy.MaxBytes {
 			rest = append(rest, c)
 			continue
 		}
 		kept := *c // the page is used again
 		o := &oversized{stream: &kept}
-		o.measuredAs(m)
-		r.bytes.found[c.name] = true
+		o.measuredAs(memories[i])
 		r.bytes.oversized = append(r.bytes.oversized, o)
 	}
 	return rest, nil
@@ -158,17 +127,15 @@ func (r *run) measureMemory(ctx context.Context, streams []*stream) ([]buffer.En
 	}
 	for i, c := range streams {
 		m := &memories[i]
-		if m.Uncounted {
-			if *m, err = r.s.store.EstimateEntryMemory(ctx, c.name); err != nil {
+		if m.Uncounted && m.Err == nil {
+			if *m, err = r.s.store.EstimateEntryMemory(ctx, c.name, *m); err != nil {
 				return nil, err
 			}
 		}
 		if m.Err != nil {
 			r.tally.failed(c.name, m.Err)
 			c.failed = true
-			continue
 		}
-		r.s.sizes.note(c.name, *m, r.now)
 	}
 	return memories, nil
 }
@@ -180,38 +147,42 @@ func (o *oversized) measuredAs(m buffer.EntryMemory) {
 	o.measured(m.Length)
 }
 
-// over is by how many bytes a stream is over its limit. What is estimated has to be
-// so by more than the estimate may be wrong.
+// over is by how many bytes a stream is over its limit. What some of the entries
+// say has to be so by more than it may be wrong.
 func (o *oversized) over() int64 {
 	over := o.memory.Bytes - o.policy.MaxBytes
-	if o.memory.Estimated && over < o.policy.MaxBytes/10 {
+	if o.memory.Sampled && over < o.policy.MaxBytes/10 {
 		return 0
 	}
 	return max(0, over)
 }
 
-// aim is how much of that goes in a round: what is much is approached in steps, as
-// the sizes of entries do not tell exactly what they take.
+// aim is how many bytes the next round is to free. The sizes of entries do not say
+// to the byte what their macro nodes take: so not all of what is much goes at once.
 func (o *oversized) aim() int64 {
 	over := o.over()
-	if over > o.policy.MaxBytes/5 {
-		return over / 5 * 4
+	if o.whole || over <= o.policy.MaxBytes/4 {
+		return over
 	}
-	return over
+	return over / 4 * 3
+}
+
+// mayTakeMore reports whether a round in which no whole macro node could go was not to
+// take all; the next one is.
+func (o *oversized) mayTakeMore() bool {
+	all := o.whole || o.aim() == o.over()
+	o.whole = true
+	return !all
 }
 
 // trimBytes trims the oversized streams, and settles them.
 func (r *run) trimBytes(ctx context.Context) error {
-	streams := r.bytes.oversized
-	var aged []*stream
-	for _, o := range streams {
-		if o.policy.MinAge > 0 && o.stats.Info.LastID.IsZero() {
-			aged = append(aged, o.stream)
+	for part := range slices.Chunk(r.bytes.oversized, maxBatch) {
+		if err := r.prepare(ctx, part); err != nil {
+			return err
 		}
 	}
-	if err := r.fetchLastIDs(ctx, aged); err != nil {
-		return err
-	}
+	streams := slices.Clone(r.bytes.oversized)
 	for round := 0; round < maxRounds && len(streams) > 0 && !isLate(r.until); round++ {
 		trimmed, err := r.trimRound(ctx, streams)
 		if err != nil {
@@ -220,28 +191,92 @@ func (r *run) trimBytes(ctx context.Context) error {
 		if err := r.measureAgain(ctx, trimmed); err != nil {
 			return err
 		}
-		streams = slices.DeleteFunc(trimmed, func(o *oversized) bool { return o.failed || o.last })
+		streams = slices.DeleteFunc(trimmed, func(o *oversized) bool { return o.failed || o.last || o.over() == 0 })
 	}
 	return r.settleOversized(ctx)
 }
 
-// trimRound takes from each stream what its oldest entries say is too much, and
-// returns those that lost some.
+// prepare finds out what else is to be known of oversized streams.
+func (r *run) prepare(ctx context.Context, streams []*oversized) error {
+	var aged []*stream
+	var names []string
+	for _, o := range streams {
+		if o.policy.MinAge > 0 && o.stats.Info.LastID.IsZero() {
+			aged = append(aged, o.stream)
+		}
+		names = append(names, o.name)
+	}
+	if err := r.fetchLastIDs(ctx, aged); err != nil {
+		return err
+	}
+	infos, err := r.s.store.Infos(ctx, names)
+	if err != nil {
+		return err
+	}
+	for i, o := range streams {
+		info := infos[i]
+		if info.Err != nil {
+			r.fail(o, info.Err)
+			continue
+		}
+		o.node = o.memory.Bytes / max(1, info.Nodes)
+		if o.over() == 0 {
+			continue
+		}
+		// It says why, whatever goes.
+		step := trim.Step{By: trim.ByBytes, Over: 1, Why: trim.Why{Bytes: o.memory.Bytes, MaxBytes: o.policy.MaxBytes}}
+		o.cut.Stream, o.cut.Steps = o.name, append(slices.Clone(o.cut.Steps), step)
+		if o.deleted, err = r.deletedBytes(ctx, o, info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletedBytes is how many bytes deleted entries take at most. Since Redis 7.0 a
+// server knows whether an entry was ever deleted from among those that stay; else it
+// is what is counted beyond the ones that are there. What was sampled counts only
+// those.
+func (r *run) deletedBytes(ctx context.Context, o *oversized, info buffer.StreamInfo) (int64, error) {
+	if o.memory.Sampled || info.Added >= 0 && info.Deleted.Less(info.First) {
+		return 0, nil
+	}
+	there, err := r.s.store.EstimateEntryMemory(ctx, o.name, buffer.EntryMemory{})
+	if err != nil {
+		return 0, err
+	}
+	if there.Err != nil {
+		r.fail(o, there.Err)
+	}
+	return max(0, o.memory.Bytes-there.Bytes), nil
+}
+
+// fail says that a stream could not be read; the others go on.
+func (r *run) fail(o *oversized, err error) {
+	r.tally.failed(o.name, err)
+	o.failed = true
+}
+
+// trimRound takes from each stream what is too much, or most of it, and returns those
+// that another round may take more from.
 func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*oversized, err error) {
 	queued := make(map[string]*oversized, len(streams))
 	for _, o := range streams {
-		step, over, err := r.overBytes(ctx, o, o.aim())
-		if err != nil {
+		if o.failed || o.over() == 0 {
+			continue
+		}
+		if err := r.countOverBytes(ctx, o, o.aim(), o.deleted); err != nil {
 			return nil, err
 		}
+		step, over := trim.OverBytes(o.policy, o.stats, r.now)
 		call := r.call(o.stream, step)
 		// Where a call may not be sent as an approximate one, it would cut inside a
 		// macro node, and free nothing.
-		if !over || r.s.store.AsSent(call).Exact {
+		if !over || o.failed || r.s.store.AsSent(call).Exact {
+			if !o.failed && o.mayTakeMore() {
+				trimmed = append(trimmed, o)
+			}
 			continue
-		}
-		if !slices.ContainsFunc(o.cut.Steps, byMemory) {
-			o.cut.Stream, o.cut.Steps = o.name, append(slices.Clone(o.cut.Steps), step)
 		}
 		queued[o.name] = o
 		r.queue.add(o.stream, stepOf(step, call, 0))
@@ -258,58 +293,93 @@ func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*o
 	r.queue.put(others)
 	for _, c := range done {
 		o := queued[c.name]
-		if c.removed > o.removed {
+		went := c.removed > o.removed
+		*o.stream = *c
+		if went || o.mayTakeMore() {
+			o.whole = !went
 			trimmed = append(trimmed, o)
 		}
-		*o.stream = *c
 	}
 	return trimmed, err
 }
 
-// overBytes is the step that takes so many bytes from a stream; false if no entry is
-// to go.
-func (r *run) overBytes(ctx context.Context, o *oversized, bytes int64) (trim.Step, bool, error) {
-	if o.failed || bytes == 0 {
-		return trim.Step{}, false, nil
+// countOverBytes counts how many of a stream's oldest entries free so many bytes at
+// most, if deleted ones take so many: those may all lie among them, or a macro node of
+// them beside each.
+func (r *run) countOverBytes(ctx context.Context, o *oversized, bytes, deleted int64) error {
+	entries, err := r.s.store.OldestWithin(ctx, o.name, bytes-deleted, 0)
+	o.entryBytes = max(1, (bytes-deleted)/max(1, entries))
+	if node := max(r.s.nodes.Bytes, o.node) + nodeOverhead; err == nil && deleted > 0 && r.s.nodes.Bytes > 0 {
+		var beside int64
+		if beside, err = r.s.store.OldestWithin(ctx, o.name, bytes, node); beside > entries {
+			entries, o.entryBytes = beside, max(1, bytes/beside-node)
+		}
 	}
-	entries, err := r.s.store.OldestWithin(ctx, o.name, bytes)
 	if redisconn.IsLost(err) {
-		return trim.Step{}, false, err
+		return err
 	}
 	if err != nil {
-		r.tally.failed(o.name, err)
-		o.failed = true
-		return trim.Step{}, false, nil
+		r.fail(o, err)
 	}
 	o.stats.EntriesOverBytes = min(entries, o.length())
-	o.entryBytes = max(1, bytes/max(1, o.stats.EntriesOverBytes))
-	step, over := trim.OverBytes(o.policy, o.stats, r.now)
-	return step, over, nil
+	return nil
 }
 
-// byMemory reports whether a step frees memory beyond a limit of bytes.
-func byMemory(s trim.Step) bool { return s.By == trim.ByBytes }
+// nodeOverhead is at most what leads to a macro node, in bytes.
+const nodeOverhead = 512
 
-// measureAgain measures streams that were trimmed. One that did not become smaller is
-// left alone.
+// measureAgain measures streams after a round. One that lost entries and did not
+// become smaller is left alone.
 func (r *run) measureAgain(ctx context.Context, trimmed []*oversized) error {
 	for part := range slices.Chunk(trimmed, maxBatch) {
 		streams := make([]*stream, len(part))
 		for i, o := range part {
 			streams[i] = o.stream
 		}
-		memories, err := r.measureMemory(ctx, streams)
+		memories, err := r.s.store.EntryMemories(ctx, namesOf(streams))
 		if err != nil {
 			return err
 		}
 		for i, o := range part {
-			if !o.failed {
-				o.last = memories[i].Bytes >= o.memory.Bytes
-				o.measuredAs(memories[i])
+			if err := memories[i].Err; err != nil {
+				r.fail(o, err)
+				continue
 			}
+			o.after(memories[i])
 		}
 	}
 	return nil
+}
+
+// after takes in what a stream takes after a round. What was sampled is not sampled
+// again: it falls by what Redis counts less, or else by the sizes of the entries that
+// went.
+func (o *oversized) after(m buffer.EntryMemory) {
+	removed, before := o.since, o.memory
+	if before.Sampled {
+		freed := removed * o.entryBytes
+		if m.Total > 0 && before.Total > 0 {
+			freed = before.Total - m.Total
+		}
+		m.Bytes, m.Estimated, m.Sampled, m.Uncounted = max(0, before.Bytes-freed), true, true, false
+	}
+	if removed > 0 {
+		freed := before.Bytes - m.Bytes
+		o.last = freed <= 0 || m.Bytes-o.policy.MaxBytes < o.node
+		o.learnDeleted(freed, removed*o.entryBytes)
+	}
+	o.measuredAs(m)
+}
+
+// learnDeleted takes in that entries freed more than they took by their sizes: deleted
+// ones are gone with them, or there are some, if it is far more than macro nodes add.
+func (o *oversized) learnDeleted(freed, took int64) {
+	switch {
+	case o.deleted > 0:
+		o.deleted = max(0, o.deleted-max(0, freed-took))
+	case freed > 2*took+o.policy.MaxBytes/20:
+		o.deleted = o.memory.Bytes
+	}
 }
 
 // settleOversized finds out what is still too much, and settles the streams.
@@ -317,15 +387,19 @@ func (r *run) settleOversized(ctx context.Context) error {
 	done := make([]*stream, len(r.bytes.oversized))
 	for i, o := range r.bytes.oversized {
 		done[i] = o.stream
-		over := o.over()
 		o.stats.EntriesOverBytes = 0
-		if _, _, err := r.overBytes(ctx, o, over); err != nil {
+		over := o.over()
+		if over == 0 || o.failed {
+			continue
+		}
+		if err := r.countOverBytes(ctx, o, over, 0); err != nil {
 			return err
 		}
-		if over > 0 && !o.failed {
-			o.stats.EntriesOverBytes = max(1, o.stats.EntriesOverBytes)
-		}
+		o.stats.EntriesOverBytes = max(1, o.stats.EntriesOverBytes)
 	}
 	r.bytes.oversized = nil
 	return r.settle(ctx, done)
 }
+
+// byMemory reports whether a step frees memory beyond a limit of bytes.
+func byMemory(s trim.Step) bool { return s.By == trim.ByBytes }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -160,44 +159,34 @@ func TestWhatIsProtectedStaysWhateverItTakes(t *testing.T) {
 // one has its second.
 func TestEachStreamIsMeasuredInItsTurn(t *testing.T) {
 	const streams, aRun = 10, 3
-	policy := trim.Policy{MaxBytes: 1000}
-	s := sizes{known: make(map[string]knownSize)}
-	now := time.Now()
-	run := func(most int) (measured []int) {
-		now = now.Add(time.Minute)
+	var s sizes
+	times := make([]int, streams)
+	run := func(most int) {
+		measured := make(map[string]bool)
 		leftOut := false
 		for i := range streams {
-			c := &stream{name: fmt.Sprint(i), policy: policy}
-			c.measured(100)
+			name := fmt.Sprint(i)
 			switch {
-			case s.waits(c, now):
+			case s.turn[name]:
 			case len(measured) == most:
 				leftOut = true
 			default:
-				measured = append(measured, i)
-				s.note(c.name, buffer.EntryMemory{Length: 100, Bytes: 900}, now)
+				measured[name] = true
+				times[i]++
 			}
 		}
-		s.end(now, leftOut)
-		return measured
+		s.end(measured, leftOut)
 	}
-	if n := len(run(streams)); n != streams {
-		t.Fatalf("the first run measured %d", n)
-	}
-	times := make([]int, streams)
 	for range 2 * streams {
-		for _, i := range run(aRun) {
-			times[i]++
-		}
+		run(aRun)
 		if slices.Max(times)-slices.Min(times) > 1 {
 			t.Fatalf("measured %d times", times)
 		}
 	}
-	if slices.Min(times) == 0 {
-		t.Errorf("measured %d times", times)
-	}
-	if n := len(run(streams)); n == 0 {
-		t.Error("a run with time for all measured none")
+	run(streams)
+	run(streams)
+	if s.turn != nil || slices.Min(times) < 5 {
+		t.Errorf("measured %d times, and then in turn: %v", times, s.turn)
 	}
 }
 
@@ -208,12 +197,12 @@ type unreadable struct {
 	rdb *redis.Client
 }
 
-func (u unreadable) OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error) {
+func (u unreadable) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
 	if stream == "bad" {
 		u.rdb.Del(ctx, "stream:bad")
 		u.rdb.Set(ctx, "stream:bad", "a text", 0)
 	}
-	return u.watched.OldestWithin(ctx, stream, bytes)
+	return u.watched.OldestWithin(ctx, stream, bytes, besides)
 }
 
 func TestAStreamThatCannotBeReadAnyMoreStopsNoOther(t *testing.T) {
@@ -235,5 +224,121 @@ func TestAStreamThatCannotBeReadAnyMoreStopsNoOther(t *testing.T) {
 		if n := w.bytes(name); n > 1<<20+10_000 {
 			t.Errorf("stream %s takes %d bytes", name, n)
 		}
+	}
+}
+
+// Deleted entries take memory until their macro nodes are empty: what the others
+// take by their own sizes is not what goes with them.
+func TestDeletedEntriesAreNoReasonToTakeMore(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		const limit = 1 << 20
+		sizes := make([]int, 4000)
+		for i := range sizes {
+			sizes[i] = 1000
+		}
+		rnd := rand.New(rand.NewPCG(3, 4))
+		for name, deleted := range map[string]func(i int) bool{
+			"a quarter":       func(int) bool { return rnd.IntN(4) == 0 },
+			"half":            func(int) bool { return rnd.IntN(2) == 0 },
+			"three of four":   func(i int) bool { return i%4 != 0 },
+			"the older half":  func(i int) bool { return i < 2000 && i%4 != 0 },
+			"the newer half":  func(i int) bool { return i >= 2000 && i%4 != 0 },
+			"nearly all":      func(i int) bool { return i%20 != 0 },
+			"none, by groups": func(int) bool { return false },
+		} {
+			t.Run(name, func(t *testing.T) {
+				w.rdb.FlushDB(t.Context())
+				since := time.Now().Add(-time.Hour)
+				w.add("car", since, sizes)
+				if strings.Contains(name, "groups") {
+					w.group("g", "$")
+				}
+				pipe := w.rdb.Pipeline()
+				for i := range sizes {
+					if deleted(i) {
+						pipe.XDel(t.Context(), "stream:car", fmt.Sprintf("%d-0", since.UnixMilli()+int64(i)))
+					}
+				}
+				if _, err := pipe.Exec(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				before := w.bytes("car")
+				tr := w.trimmer(trim.Policy{MaxBytes: limit})
+				for run := range 3 {
+					w.run(tr)
+					if share := float64(w.bytes("car")) / limit; share < 0.85 || run > 0 && share > 1.15 {
+						t.Errorf("run %d: from %d to %.1f %% of the limit, %d entries", run, before, 100*share, w.length("car"))
+					}
+				}
+			})
+		}
+	})
+}
+
+// What consumer groups take is told from what entries take, whatever their shape and
+// however much is pending: never is much less left than the limit allows.
+func TestWhatGroupsTakeIsNotWhatEntriesTake(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		const limit = 3 << 20
+		of := func(parts ...[2]int) (sizes []int) {
+			for _, p := range parts {
+				for range p[0] {
+					sizes = append(sizes, p[1])
+				}
+			}
+			return sizes
+		}
+		for name, sizes := range map[string][]int{
+			"a large newest entry": of([2]int{30_000, 100}, [2]int{1, 4_000_000}),
+			"a large oldest entry": of([2]int{1, 4_000_000}, [2]int{30_000, 100}),
+			"large, then small":    of([2]int{400, 20_000}, [2]int{50_000, 20}),
+			"small, then large":    of([2]int{50_000, 20}, [2]int{400, 20_000}),
+			"even":                 of([2]int{8000, 1000}),
+		} {
+			for _, pending := range []int64{0, 400, 3000} {
+				t.Run(fmt.Sprintf("%s, %d pending", name, pending), func(t *testing.T) {
+					w.rdb.FlushDB(t.Context())
+					w.add("car", time.Now().Add(-time.Hour), sizes)
+					without := w.bytes("car")
+					w.group("g", "0")
+					if pending > 0 {
+						w.read("g", pending, 0)
+					}
+					groups := w.bytes("car") - without
+					tr := w.trimmer(trim.Policy{MaxBytes: limit})
+					for run := range 3 {
+						w.run(tr)
+						share := float64(w.bytes("car")-groups) / limit
+						if most := 1.3; share < 0.7 || share > most && w.length("car") > 1 {
+							t.Errorf("run %d: from %d and %d of groups to %.0f %% of the limit, %d of %d entries", run, without, groups, 100*share, w.length("car"), len(sizes))
+						}
+					}
+				})
+			}
+		}
+	})
+}
+
+// A stream whose messages grow is noticed, however few they are.
+func TestLargerMessagesAreNoticedInTheNextRun(t *testing.T) {
+	t.Parallel()
+	w := realFixture(t)
+	small, large := make([]int, 20), make([]int, 200)
+	for i := range large {
+		large[i] = 100_000
+	}
+	w.add("car", time.Now().Add(-time.Hour), small)
+	tr := w.trimmer(trim.Policy{MaxBytes: 5 << 20})
+	w.run(tr)
+	w.add("car", time.Now().Add(-time.Minute), large)
+	w.run(tr)
+	if share := float64(w.bytes("car")) / (5 << 20); share > 1.05 || share < 0.85 {
+		t.Errorf("%.2f of the limit", share)
 	}
 }

@@ -131,14 +131,14 @@ func (d *dryStore) EntryMemories(ctx context.Context, names []string) ([]buffer.
 }
 
 // EstimateEntryMemory implements [Store].
-func (d *dryStore) EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error) {
-	m, err := d.Store.EstimateEntryMemory(ctx, name)
+func (d *dryStore) EstimateEntryMemory(ctx context.Context, name string, _ buffer.EntryMemory) (buffer.EntryMemory, error) {
+	m, err := d.memoryBefore(ctx, name)
 	d.of(name).takeFrom(&m)
 	return m, err
 }
 
 // OldestWithin implements [Store].
-func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error) {
+func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.read(ctx, []buffer.Trim{{Stream: stream}}); err != nil {
@@ -152,9 +152,9 @@ func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes int64)
 		}
 		s.freed = s.share(m.Bytes)
 	}
-	entries, err := d.Store.OldestWithin(ctx, stream, bytes+s.freed)
+	entries, err := d.Store.OldestWithin(ctx, stream, bytes+s.freed+besides*s.gone, besides)
 	entries = max(0, entries-s.gone)
-	s.entryBytes = bytes / max(1, entries)
+	s.entryBytes = bytes/max(1, entries) - besides
 	return entries, err
 }
 
@@ -167,7 +167,7 @@ func (d *dryStore) memoryBefore(ctx context.Context, stream string) (buffer.Entr
 	if !memories[0].Uncounted {
 		return memories[0], nil
 	}
-	return d.Store.EstimateEntryMemory(ctx, stream)
+	return d.Store.EstimateEntryMemory(ctx, stream, memories[0])
 }
 
 // Heads implements [Store].
@@ -297,6 +297,7 @@ func (s *dryStream) freedOf(bytes int64) int64 {
 func (s *dryStream) takeFrom(m *buffer.EntryMemory) {
 	if s.gone > 0 {
 		m.Bytes -= s.freedOf(m.Bytes)
+		m.Total -= s.freedOf(m.Total)
 		m.Length = max(0, m.Length-s.gone)
 	}
 }

@@ -49,7 +49,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), bytes: byBytes{found: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
+		queue: newQueue(), bytes: byBytes{measured: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 
@@ -75,7 +75,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 		err = drainErr
 	}
 	if err == nil {
-		r.s.sizes.end(r.now, r.bytes.leftOut)
+		r.s.sizes.end(r.bytes.measured, r.bytes.leftOut)
 		err = r.trimBytes(ctx)
 	}
 	left := r.queue.take(r.s.carriedOver)

@@ -39,8 +39,8 @@ type Store interface {
 	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
 	Memories(context.Context) ([]buffer.NodeMemory, error)
 	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
-	EstimateEntryMemory(ctx context.Context, name string) (buffer.EntryMemory, error)
-	OldestWithin(ctx context.Context, stream string, bytes int64) (int64, error)
+	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
+	OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error)
 	AsSent(buffer.Trim) buffer.Trim
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)
@@ -178,7 +178,7 @@ func New(store Store, o Options) *Sweeper {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), sizes: sizes{known: make(map[string]knownSize)}, reducer: pressure.NewReducer()}
+	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), reducer: pressure.NewReducer()}
 }
 
 // Run removes from every stream what its policy does not keep. The error says
