@@ -86,7 +86,9 @@ type Metrics struct {
 	// mu makes leading and what only a leader shows change together.
 	mu      sync.Mutex
 	leading bool
-	leader  prometheus.Gauge
+	// memory is what Redis used at each reading.
+	memory memoryReadings
+	leader prometheus.Gauge
 
 	// firstReading lets one of several jobs that begin at once read the figures.
 	firstReading sync.Mutex
@@ -146,6 +148,7 @@ func (m *Metrics) Leader(leads bool) {
 	}
 	m.count.Set(0)
 	m.redis.memory(0, 0)
+	m.memory = nil
 	m.jobs.forget()
 	m.cleanup.forget()
 	m.findings.forget()
@@ -188,7 +191,20 @@ func (m *Metrics) RedisError(class redisconn.Class) {
 // RedisMemory notes what Redis's data take and may take, in bytes; a limit of 0
 // is none, or not known.
 func (m *Metrics) RedisMemory(used, limit int64) {
-	m.whileLeading(func() { m.redis.memory(used, limit) })
+	m.whileLeading(func() {
+		m.redis.memory(used, limit)
+		if used > 0 {
+			m.memory.add(m.now(), used)
+		}
+	})
+}
+
+// MemoryGrowth is how Redis's memory grows, as far as that is known since this
+// replica leads.
+func (m *Metrics) MemoryGrowth() Growth {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.memory.growth()
 }
 
 // The results of a run.

@@ -14,7 +14,7 @@ type Snapshot struct {
 	Read time.Time
 	// Streams is the number of all streams.
 	Streams int64
-	// Chosen are the streams with a label of their own, the longest first.
+	// Chosen are the streams with a label of their own, the largest by memory first.
 	Chosen []StreamFigures
 	// OtherStreams and OtherEntries are the number of the others, and of their
 	// entries.
@@ -28,6 +28,9 @@ type StreamFigures struct {
 	// Entries in the stream, and Limit, how many its policy lets it have; 0 for
 	// any number.
 	Entries, Limit int64
+	// Bytes is what the entries take in memory, 0 if not known, and LimitBytes what
+	// their policy lets them take; 0 for any.
+	Bytes, LimitBytes int64
 	// Timed reports that ids are times. Otherwise Coverage and Idle are not known.
 	Timed          bool
 	Coverage, Idle time.Duration
@@ -59,14 +62,14 @@ func (t *streamTable) snapshot() Snapshot {
 		s.Chosen = append(s.Chosen, own.public(Label(name)))
 	}
 	slices.SortFunc(s.Chosen, func(a, b StreamFigures) int {
-		return cmp.Or(cmp.Compare(b.Entries, a.Entries), cmp.Compare(a.Label, b.Label))
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Entries, a.Entries), cmp.Compare(a.Label, b.Label))
 	})
 	return s
 }
 
 func (s *series) public(label string) StreamFigures {
 	f := StreamFigures{
-		Label: label, Entries: s.entries, Limit: s.limits.Entries,
+		Label: label, Entries: s.entries, Limit: s.limits.Entries, Bytes: s.bytes, LimitBytes: s.limits.Bytes,
 		Timed: s.timed, Coverage: s.coverage, Idle: s.idle,
 		Trimmed: s.trimmed.at, Removed: s.trimmed.entries,
 		Inspected: s.inspected.at, Encoding: s.inspected.encoding,

@@ -126,14 +126,22 @@ func attention(s Status) []string {
 	case s.Leader.Error != "":
 		all = append(all, "The lease cannot be had, so no replica may work: "+s.Leader.Error+".")
 	}
+	return append(all, attentionOfFigures(s)...)
+}
+
+// attentionOfFigures are those that the memory and the streams ask for.
+func attentionOfFigures(s Status) (all []string) {
 	var invalid, over int64
-	for _, stream := range s.Streams.Longest {
+	for _, stream := range s.Streams.Largest {
 		if stream.Invalid > 0 {
 			invalid++
 		}
 		if stream.overLimit() {
 			over++
 		}
+	}
+	if text := s.Redis.attention(); text != "" {
+		all = append(all, text)
 	}
 	if invalid > 0 {
 		all = append(all, plural(invalid, "stream has", "streams have")+" invalid messages.")

@@ -19,6 +19,7 @@ type sortKey struct {
 func sortKeys() []sortKey {
 	return []sortKey{
 		{name: "name", title: "Stream", ascending: true, compare: func(a, b Stream) int { return cmp.Compare(a.Name, b.Name) }},
+		{name: "memory", title: "Memory", compare: compareMemory},
 		{name: "length", title: "Length", compare: func(a, b Stream) int { return cmp.Compare(a.Entries, b.Entries) }},
 		{name: "limit", title: "Of limit", compare: func(a, b Stream) int { return cmp.Compare(a.fill(), b.fill()) }},
 		{name: "coverage", title: "Coverage", compare: func(a, b Stream) int { return compareKnown(a.Coverage, b.Coverage) }},
@@ -49,6 +50,11 @@ func compareKnown(a, b *float64) int {
 	return cmp.Compare(*a, *b)
 }
 
+// compareMemory orders streams whose memory is the same, or not known, by length.
+func compareMemory(a, b Stream) int {
+	return cmp.Or(cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Entries, b.Entries))
+}
+
 func compareTimes(a, b time.Time) int { return a.Compare(b) }
 
 func compareVerdicts(a, b Stream) int {
@@ -61,8 +67,8 @@ type order struct {
 	desc bool
 }
 
-// parseOrder reads ?sort= and ?order=; what it does not know means the longest
-// streams first.
+// parseOrder reads ?sort= and ?order=; what it does not know means the streams
+// that take most memory first.
 func parseOrder(key, direction string) order {
 	for _, k := range sortKeys() {
 		if k.name == key {
@@ -73,7 +79,7 @@ func parseOrder(key, direction string) order {
 			return order{key, desc}
 		}
 	}
-	return order{"length", true}
+	return order{"memory", true}
 }
 
 func (o order) sort(streams []Stream) {

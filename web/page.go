@@ -48,7 +48,7 @@ func (p page) serve(w http.ResponseWriter, r *http.Request, s Status) {
 	query := r.URL.Query()
 	order := parseOrder(query.Get("sort"), query.Get("order"))
 	s = s.withoutNull()
-	order.sort(s.Streams.Longest)
+	order.sort(s.Streams.Largest)
 	v := view{Status: s, Columns: order.columns()}
 	v.NextCleanup.Examples = s.NextCleanup.Examples[:min(len(s.NextCleanup.Examples), maxExamples)]
 	v.Hidden = s.NextCleanup.Actions() - int64(len(v.NextCleanup.Examples))
@@ -104,8 +104,13 @@ func (s Stream) Over() bool { return s.overLimit() }
 
 // Percent is the length as a share of the limit.
 func (s Stream) Percent() int64 {
-	if s.Limit <= 0 {
+	return percent(s.Entries, s.Limit)
+}
+
+// percent is part of whole, rounded; 0 where there is no whole.
+func percent(part, whole int64) int64 {
+	if whole <= 0 {
 		return 0
 	}
-	return int64(100*float64(s.Entries)/float64(s.Limit) + 0.5)
+	return int64(100*float64(part)/float64(whole) + 0.5)
 }

@@ -35,7 +35,7 @@ func wantIn(t *testing.T, page string, texts ...string) {
 func streamsNamed(names ...string) Streams {
 	s := Streams{Read: now, Total: int64(len(names))}
 	for i, name := range names {
-		s.Longest = append(s.Longest, Stream{Name: name, Entries: int64(len(names) - i)})
+		s.Largest = append(s.Largest, Stream{Name: name, Entries: int64(len(names) - i)})
 	}
 	return s
 }
@@ -57,8 +57,8 @@ func TestThePageShowsWhatThereIs(t *testing.T) {
 	coverage, idle := 900.0, 3.0
 	s.Streams = Streams{
 		Read: now.Add(-5 * time.Second), Total: 1501, Others: 1500, OtherEntries: 77_000,
-		Longest: []Stream{{
-			Name: "rocket", Entries: 5000, Limit: 10_000, Coverage: &coverage, Idle: &idle, Trimmed: now.Add(-time.Minute), Removed: 1234,
+		Largest: []Stream{{
+			Name: "rocket", Entries: 5000, Limit: 10_000, Bytes: 5 << 20, LimitBytes: 64 << 20, Estimated: true, Coverage: &coverage, Idle: &idle, Trimmed: now.Add(-time.Minute), Removed: 1234,
 			Inspected: now, Encoding: "pickle", OK: 1, Warn: 2, Invalid: 3,
 		}},
 	}
@@ -72,8 +72,8 @@ func TestThePageShowsWhatThereIs(t *testing.T) {
 	wantIn(t, page,
 		"Healthy, but look", "pod-1", "dry run", "Leads", "holds the lease",
 		"12s ago", "in 18s", "nothing to do",
-		"rocket", "5 000", `<rect width="50" height="8"/>`, "50 % of 10 000", "15m", "3s", "1m ago", "−1 234", "pickle", "3 invalid", "2 warn", "1 ok",
-		"1 500 other streams", "77 000", "the longest 1 of 1 501",
+		"rocket", "5 000", `<rect width="50" height="8"/>`, "50 % of 10 000", "~5.0 MiB<small>of 64.0 MiB</small>", "15m", "3s", "1m ago", "−1 234", "pickle", "3 invalid", "2 warn", "1 ok",
+		"1 500 other streams", "77 000", "the largest 1 of 1 501",
 		"409 live", "1 stale, 2 malformed",
 		"300 of 409 sessions would expire", "expire 300 sessions", "retire 1 stream<", "id-19", "and 281 more",
 		"1h ago", "it broke", "3 times",
@@ -112,7 +112,7 @@ func TestNamesThatTryToBeHTMLAreText(t *testing.T) {
 		s.Jobs = append(s.Jobs, Job{Name: name, Schedule: name, Result: "error", Error: name, Summary: name})
 		s.Errors = append(s.Errors, Error{Time: now, Source: name, Text: name, Count: 1})
 		s.NextCleanup.Examples = append(s.NextCleanup.Examples, Action{name, name, name, name})
-		s.Streams.Longest[0].Encoding = name
+		s.Streams.Largest[0].Encoding = name
 	}
 	s.NextCleanup.Decided, s.NextCleanup.Brake, s.NextCleanup.Expire = now, evil[0], 8
 	page := pageOf(t, s, "?sort=%3Cscript%3Ealert(1)&order=%22%3E%3Cscript%3E")
@@ -141,16 +141,18 @@ func TestThePageNeedsNothingThatItsPolicyForbids(t *testing.T) {
 func TestTheTableIsSortedByTheServer(t *testing.T) {
 	s := quiet()
 	short, long := 1.0, 2.0
-	s.Streams = Streams{Read: now, Total: 3, Longest: []Stream{
-		{Name: "b", Entries: 30, Limit: 100, Coverage: &long, Idle: &short, Trimmed: now, Encoding: "frame", OK: 9},
-		{Name: "a", Entries: 20, Limit: 20, Coverage: &short, Idle: &long, Encoding: "pickle", Warn: 1},
+	s.Streams = Streams{Read: now, Total: 3, Largest: []Stream{
+		{Name: "b", Entries: 30, Limit: 100, Bytes: 200, Coverage: &long, Idle: &short, Trimmed: now, Encoding: "frame", OK: 9},
+		{Name: "a", Entries: 20, Limit: 20, Bytes: 300, Coverage: &short, Idle: &long, Encoding: "pickle", Warn: 1},
 		{Name: "c", Entries: 10, Trimmed: now.Add(-1), Invalid: 1},
 	}}
 	tests := map[string]string{
-		"":                           "b a c",
+		"":                           "a b c",
+		"?sort=memory&order=asc":     "c b a",
+		"?sort=length":               "b a c",
 		"?sort=length&order=asc":     "c a b",
 		"?sort=length&order=up":      "b a c",
-		"?sort=nothing&order=asc":    "b a c",
+		"?sort=nothing&order=asc":    "a b c",
 		"?sort=name":                 "a b c",
 		"?sort=name&order=desc":      "c b a",
 		"?sort=limit":                "a b c",
@@ -197,7 +199,7 @@ func TestSortingLeavesTheStatusAlone(t *testing.T) {
 	s := quiet()
 	s.Streams = streamsNamed("b", "a")
 	pageOf(t, s, "?sort=name")
-	if s.Streams.Longest[0].Name != "b" {
+	if s.Streams.Largest[0].Name != "b" {
 		t.Error("the page sorted what it was given, which others may be reading")
 	}
 }

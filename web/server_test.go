@@ -139,7 +139,7 @@ func TestAttentionNamesWhatHealthDoesNot(t *testing.T) {
 	s.Jobs[0].Result = "error"
 	s.NextCleanup.Brake = "300 of 400 sessions would expire"
 	s.Leader = Leader{Lease: "unwritable", Error: "Redis is out of memory"}
-	s.Streams.Longest = []Stream{{Entries: 10_100, Limit: 10_000}, {Entries: 13_000, Limit: 10_000}, {Invalid: 1}, {Invalid: 2}, {Entries: 1e9}}
+	s.Streams.Largest = []Stream{{Entries: 10_100, Limit: 10_000}, {Entries: 13_000, Limit: 10_000}, {Invalid: 1}, {Invalid: 2}, {Entries: 1e9}}
 	want := []string{
 		"The last run of trim failed.", "The mass-deletion guard holds the clean-up back.",
 		"There is no lease, so several replicas may work at once: Redis is out of memory.",

@@ -34,7 +34,7 @@ func TestAHistoryIsALineAndBars(t *testing.T) {
 func TestThePageAndTheStatusHaveTheHistory(t *testing.T) {
 	s := quiet()
 	s.Streams = streamsNamed("rocket", "new")
-	s.Streams.Longest[0].History = &History{Entries: []int64{10, 20}, Removed: []int64{0, 3}}
+	s.Streams.Largest[0].History = &History{Entries: []int64{10, 20}, Removed: []int64{0, 3}}
 	page := pageOf(t, s, "")
 	wantIn(t, page, "<title>2 readings: length 10 to 20, 3 removed</title>", `<path class="removed" d="M1 16v-16"/>`, `<path d="M0 8L1 0"/>`)
 	if n := strings.Count(page, `class="spark"`); n != 1 {

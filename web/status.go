@@ -47,9 +47,24 @@ type Redis struct {
 	Absence string `json:"absence,omitempty"`
 	Version string `json:"version,omitempty"`
 	Mode    string `json:"mode,omitempty"`
-	// MemoryUsed and MemoryMax are in bytes, 0 for not known or no limit.
-	MemoryUsed int64 `json:"memory_used_bytes,omitempty"`
-	MemoryMax  int64 `json:"memory_max_bytes,omitempty"`
+	Memory
+}
+
+// Memory is what Redis uses of its memory, as the leader reads it: of the fullest
+// node in a cluster.
+type Memory struct {
+	// Read reports that it was read, though Redis may not have told.
+	Read bool `json:"-"`
+	// Used and Max are in bytes, 0 for not known or no limit.
+	Used int64 `json:"memory_used_bytes,omitempty"`
+	Max  int64 `json:"memory_max_bytes,omitempty"`
+	// Growth is in bytes a second, judged by so many of the last seconds: 0 where
+	// that is not known yet.
+	Growth        float64 `json:"memory_growth_bytes_per_second,omitempty"`
+	GrowthSeconds float64 `json:"memory_growth_seconds,omitempty"`
+	// Full is in how many seconds the memory is full at this growth, nil where it
+	// never is.
+	Full *float64 `json:"memory_full_in_seconds,omitempty"`
 }
 
 // Leader is how this replica stands to the lease.
@@ -104,8 +119,9 @@ type Streams struct {
 	// Read is when, zero where they were not: on a follower.
 	Read  time.Time `json:"read,omitzero"`
 	Total int64     `json:"total"`
-	// Longest are the streams that have figures of their own.
-	Longest []Stream `json:"longest"`
+	// Largest are the streams that have figures of their own: those that take most
+	// memory.
+	Largest []Stream `json:"largest"`
 	// Others are the rest, which together have so many entries.
 	Others       int64 `json:"others"`
 	OtherEntries int64 `json:"other_entries"`
@@ -117,6 +133,12 @@ type Stream struct {
 	Entries int64  `json:"entries"`
 	// Limit is how many entries the policy lets it have, 0 for any number.
 	Limit int64 `json:"limit,omitempty"`
+	// Bytes is what the entries take in memory, 0 if not known, and LimitBytes what
+	// the policy lets them take, 0 for any.
+	Bytes      int64 `json:"bytes,omitempty"`
+	LimitBytes int64 `json:"limit_bytes,omitempty"`
+	// Estimated: Bytes is an estimate.
+	Estimated bool `json:"bytes_estimated,omitempty"`
 	// Coverage and Idle are in seconds, nil where ids are not times.
 	Coverage *float64 `json:"coverage_seconds,omitempty"`
 	Idle     *float64 `json:"idle_seconds,omitempty"`
@@ -220,7 +242,7 @@ type Error struct {
 func (s Status) withoutNull() Status {
 	s.Jobs = append([]Job{}, s.Jobs...)
 	s.Pauses = append([]Pause{}, s.Pauses...)
-	s.Streams.Longest = append([]Stream{}, s.Streams.Longest...)
+	s.Streams.Largest = append([]Stream{}, s.Streams.Largest...)
 	s.NextCleanup.Examples = append([]Action{}, s.NextCleanup.Examples...)
 	s.Errors = append([]Error{}, s.Errors...)
 	s.Doctor.Findings = append([]Finding{}, s.Doctor.Findings...)

@@ -53,12 +53,21 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		s.Jobs = append(s.Jobs, job)
 		switch good := last.good.(type) {
 		case *jobs.MetricsResult:
-			s.Redis.MemoryUsed, s.Redis.MemoryMax = good.MemoryUsed, good.MemoryMax
+			s.Redis.Memory = memoryStatus(good)
 		case *jobs.CleanupResult:
 			s.Sessions, s.NextCleanup = d.cleanupStatus(good, last.goodAt.UTC())
 		}
 	}
 	return s
+}
+
+// memoryStatus is what the last reading said of Redis's memory.
+func memoryStatus(r *jobs.MetricsResult) web.Memory {
+	m := web.Memory{Read: true, Used: r.MemoryUsed, Max: r.MemoryMax, GrowthSeconds: r.Growth.Over.Seconds(), Growth: r.Growth.PerSecond}
+	if full, ever := r.Growth.Reaches(r.MemoryMax); ever {
+		m.Full = new(full.Seconds())
+	}
+	return m
 }
 
 // whyNot is why Redis was not reached yet.
@@ -139,7 +148,7 @@ func streamsStatus(snapshot metrics.Snapshot) web.Streams {
 	}
 	for _, f := range snapshot.Chosen {
 		stream := web.Stream{
-			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Trimmed: f.Trimmed, Removed: f.Removed,
+			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Bytes: f.Bytes, LimitBytes: f.LimitBytes, Trimmed: f.Trimmed, Removed: f.Removed,
 			Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
 		}
 		if len(f.History.Entries) > 0 {
@@ -148,7 +157,7 @@ func streamsStatus(snapshot metrics.Snapshot) web.Streams {
 		if f.Timed {
 			stream.Coverage, stream.Idle = new(f.Coverage.Seconds()), new(f.Idle.Seconds())
 		}
-		out.Longest = append(out.Longest, stream)
+		out.Largest = append(out.Largest, stream)
 	}
 	return out
 }

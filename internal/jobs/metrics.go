@@ -64,6 +64,7 @@ func prepareMetrics(e Env) run {
 			result.MemoryUsed, result.MemoryMax = 0, 0 // a narrow user may not be told
 		}
 		e.Metrics.RedisMemory(result.MemoryUsed, result.MemoryMax)
+		result.Growth = e.Metrics.MemoryGrowth()
 		if e.Listener.OnFigures != nil {
 			e.Listener.OnFigures(e.Metrics.Snapshot())
 		}
@@ -77,6 +78,8 @@ type MetricsResult struct {
 	Head
 	// MemoryUsed and MemoryMax are in bytes; 0 if Redis does not say.
 	MemoryUsed, MemoryMax int64
+	// Growth is that of the memory used.
+	Growth metrics.Growth
 }
 
 // Sentence implements [Result].

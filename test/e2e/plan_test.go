@@ -75,14 +75,14 @@ func TestThePageShowsNoLimitForAStreamThatKeepsAll(t *testing.T) {
 	w := startFixture(t, "object")
 	in := program.Start(t, w.server.URL(), map[string]string{"TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": "busy: keep=all"})
 	program.Eventually(t, 30*time.Second, "the page shows the figures of busy", func() bool {
-		for _, s := range in.Status().Streams.Longest {
+		for _, s := range in.Status().Streams.Largest {
 			if s.Name == "busy" && s.Entries == 2500 {
 				return true
 			}
 		}
 		return false
 	})
-	for _, s := range in.Status().Streams.Longest {
+	for _, s := range in.Status().Streams.Largest {
 		if s.Name == "busy" && (s.Limit != 0 || s.Over()) {
 			t.Errorf("busy has the limit %d, and is over it: %t", s.Limit, s.Over())
 		}

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// What is worth a word of how soon the memory is full, and what is worth attention,
+// as the alert StreamkeeperRedisMemoryFilling has it.
+const (
+	mentionedFull = 7 * 24 * time.Hour
+	soonFull      = 4 * time.Hour
+	soonShare     = 0.5
+)
+
+// Percent is how full the memory is.
+func (m Memory) Percent() int64 { return percent(m.Used, m.Max) }
+
+// full is how soon the memory is full, at the present growth.
+func (m Memory) full() (time.Duration, bool) {
+	if m.Full == nil || m.Max <= 0 {
+		return 0, false
+	}
+	return time.Duration(*m.Full * float64(time.Second)), true
+}
+
+// Forecast says when the memory is full at the present growth.
+func (m Memory) Forecast() string {
+	full, ever := m.full()
+	switch {
+	case m.Max <= 0 || m.Used <= 0:
+		return ""
+	case m.GrowthSeconds <= 0:
+		return "growth not known yet"
+	case ever && full <= mentionedFull:
+		return fmt.Sprintf("full %s at the growth of %s", about(full), m.over())
+	}
+	return fmt.Sprintf("not full within 7 days at the growth of %s", m.over())
+}
+
+// over is the time by which the growth is judged.
+func (m Memory) over() string {
+	over := time.Duration(m.GrowthSeconds * float64(time.Second)).Round(time.Minute)
+	if over >= 59*time.Minute {
+		return "the last hour"
+	}
+	return "the last " + human.Duration(over)
+}
+
+func about(d time.Duration) string {
+	if d < time.Minute {
+		return "within a minute"
+	}
+	return "in about " + human.Duration(d.Round(time.Minute))
+}
+
+// attention says that the memory is full soon; empty if it is not.
+func (m Memory) attention() string {
+	if full, ever := m.full(); ever && full < soonFull && float64(m.Used) > soonShare*float64(m.Max) {
+		return human.Sentence("Redis's memory is " + fmt.Sprintf("%d %% of maxmemory, and ", m.Percent()) + m.Forecast())
+	}
+	return ""
+}
