@@ -11,7 +11,7 @@ type Lengths struct {
 
 // NewLengths begins to collect, at the start of a run.
 func (m *Metrics) NewLengths() *Lengths {
-	return &Lengths{m: m, top: newTop(m.streams.max, m.streams.labelled())}
+	return &Lengths{m: m, top: newTop(m.streams.max, m.streams.labelled(), m.sizes)}
 }
 
 // Add takes in how many entries a stream has, and what protects those over a

@@ -3,7 +3,7 @@
 //
 // Every metric is there from the first scrape, on followers too: labels with a
 // fixed list of values start at 0, and those with a stream start as [Other].
-// Only the longest streams get a label of their own, so that the number of
+// Only the largest streams get a label of their own, so that the number of
 // series is bounded whatever the number of streams.
 package metrics
 
@@ -73,6 +73,7 @@ type Metrics struct {
 	cleanup cleanupSeries
 	inspect inspectSeries
 	streams *streamTable
+	sizes   *sizes
 	// findings are the doctor's.
 	findings findingSeries
 	// count is the number of streams.
@@ -129,6 +130,7 @@ func New(o Options) *Metrics {
 	m.cleanup = newCleanupSeries(f.of(ownerCleanup), o.Jobs)
 	m.inspect = newInspectSeries(f.of(ownerInspect), o.Reasons)
 	m.findings = newFindingSeries(f.of(ownerCleanup), o.Checks, o.Severities)
+	m.sizes = newSizes()
 	m.streams = newStreamTable(o.MaxStreams, o.Limits, newStreamDescs(f))
 	m.ours.MustRegister(m.streams)
 	return m

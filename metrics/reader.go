@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -23,41 +22,28 @@ type Store interface {
 }
 
 // Reader reads the figures of the streams: the length of each, unless a trimming
-// run has learnt them since the last reading, and the outermost ids of the
-// longest, never a payload. Its memory grows with the number of labels, not of
-// streams.
+// run has learnt them since the last reading; the memory of some, in turn; and the
+// memory and the outermost ids of the largest, never a payload.
 type Reader struct {
 	store Store
 	m     *Metrics
-
-	mu sync.Mutex
-	// estimates are the bytes of labelled streams that Redis cannot count.
-	estimates map[string]estimate
-	readings  int
 }
 
-// estimate is what was estimated, and in which reading.
-type estimate struct {
-	bytes   int64
-	reading int
-}
-
-// estimatedAReading is how many streams are estimated in a reading, in turn: each
-// takes some hundred looks at its entries.
+// estimatedAReading is how many streams with a label, and how many others, are
+// estimated in a reading, in turn: each takes some hundred looks at its entries.
 const estimatedAReading = 4
 
 // NewReader makes a reader whose readings appear in the metrics.
-func NewReader(store Store, m *Metrics) *Reader {
-	return &Reader{store: store, m: m, estimates: make(map[string]estimate)}
-}
+func NewReader(store Store, m *Metrics) *Reader { return &Reader{store: store, m: m} }
 
 // reading is what one scan of the streams found.
 type reading struct {
 	at      time.Time // by this machine's clock
 	streams int64
-	// chosen are the longest streams; the others have so many entries in all.
-	chosen       []chosen
-	otherEntries int64
+	// chosen are the largest streams; the others have so many entries in all, which
+	// take about so many bytes.
+	chosen                   []chosen
+	otherEntries, otherBytes int64
 	// trimmed: a trimming run learnt the lengths, and what protects entries.
 	trimmed        bool
 	otherProtected protected
@@ -78,21 +64,28 @@ func (r *Reader) Read(ctx context.Context) error {
 	if err != nil && !errors.Is(err, redisconn.ErrClock) {
 		return err
 	}
-	longest := r.m.streams.takeLearnt()
-	trimmed := longest != nil
+	r.m.sizes.start()
+	left := sampling{streams: sampledAReading, bytes: sampledBytes, estimates: estimatedAReading}
+	largest := r.m.streams.takeLearnt()
+	trimmed := largest != nil
 	if !trimmed {
-		longest = newTop(r.m.streams.max, r.m.streams.labelled())
-		if err := r.measure(ctx, longest); err != nil {
+		largest = newTop(r.m.streams.max, r.m.streams.labelled(), r.m.sizes)
+		if err := r.measure(ctx, largest, &left); err != nil {
 			return err
 		}
 	}
 	found := reading{
-		at: r.m.now().UTC(), streams: longest.streams, otherEntries: longest.otherEntries,
-		trimmed: trimmed, otherProtected: longest.otherProtected,
+		at: r.m.now().UTC(), streams: largest.streams, otherEntries: largest.otherEntries, otherBytes: largest.otherBytes,
+		trimmed: trimmed, otherProtected: largest.otherProtected,
 	}
-	if found.chosen, err = r.look(ctx, longest.kept, now); err != nil {
+	if found.chosen, err = r.look(ctx, largest.kept, now); err != nil {
 		return err
 	}
+	all, err := r.sample(ctx, largest.due, &left)
+	if err != nil {
+		return err
+	}
+	r.m.sizes.end(all && !largest.more)
 	r.m.whileLeading(func() {
 		r.m.count.Set(float64(found.streams))
 		r.m.streams.show(found)
@@ -112,77 +105,116 @@ func (r *Reader) ReadFirst(ctx context.Context) error {
 	return r.Read(ctx)
 }
 
-// measure asks for the length of every stream. A key of another type has none,
-// and is counted as the jobs come upon it.
-func (r *Reader) measure(ctx context.Context, longest *top) error {
+// measure asks for the length of every stream, and for the memory of some before
+// they are compared. A key of another type has none, and is counted as the jobs come
+// upon it.
+func (r *Reader) measure(ctx context.Context, largest *top, left *sampling) error {
 	return r.store.WalkStreams(ctx, func(names []string) error {
 		lengths, err := r.store.Lengths(ctx, names)
 		if err != nil {
 			return err
 		}
+		var due []string
 		for i, name := range names {
-			longest.offer(length{stream: name, entries: lengths[i].Entries})
+			if lengths[i].Entries > 0 && !largest.labelled(name) && r.m.sizes.due(name) {
+				due = append(due, name)
+			}
+		}
+		if _, err := r.sample(ctx, due, left); err != nil {
+			return err
+		}
+		for i, name := range names {
+			largest.offer(length{stream: name, entries: lengths[i].Entries})
 		}
 		return nil
 	})
 }
 
+// sampling is how much a reading may still measure of streams without a label.
+type sampling struct {
+	streams, estimates int
+	bytes              int64
+}
+
+// sampledTogether is how many streams are measured before it is seen what they hold.
+const sampledTogether = 32
+
+// sample measures streams for as long as it may, and reports whether it came to all.
+func (r *Reader) sample(ctx context.Context, names []string, left *sampling) (all bool, err error) {
+	for part := range slices.Chunk(names, sampledTogether) {
+		if left.streams <= 0 || left.bytes <= 0 {
+			return false, nil
+		}
+		memories, err := r.store.EntryMemories(ctx, part)
+		if err != nil {
+			return false, err
+		}
+		for i, m := range memories {
+			left.streams, left.bytes = left.streams-1, left.bytes-max(m.Bytes, m.Total)
+			if m.Uncounted && left.estimates > 0 {
+				left.estimates--
+				if m, err = r.store.EstimateEntryMemory(ctx, part[i], m); err != nil {
+					return false, err
+				}
+			}
+			r.m.sizes.note(part[i], m)
+		}
+	}
+	return true, nil
+}
+
 // look asks for the ids and the memory of the chosen streams.
-func (r *Reader) look(ctx context.Context, longest lengths, now time.Time) ([]chosen, error) {
-	names := make([]string, len(longest))
-	for i, l := range longest {
+func (r *Reader) look(ctx context.Context, largest lengths, now time.Time) ([]chosen, error) {
+	names := make([]string, len(largest))
+	for i, l := range largest {
 		names[i] = l.stream
 	}
 	infos, err := r.store.Infos(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	bytes, err := r.bytesOf(ctx, names)
+	memories, err := r.memoriesOf(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	all := make([]chosen, len(longest))
-	for i, l := range longest {
+	all := make([]chosen, len(largest))
+	for i, l := range largest {
 		all[i] = chosen{l.stream, figuresOf(l.entries, infos[i], now), l.protected}
-		all[i].bytes = bytes[i]
+		all[i].bytes, all[i].estimated = memories[i].Bytes, memories[i].Estimated
 	}
 	return all, nil
 }
 
-// bytesOf is what the entries of streams take in memory, 0 where it is not known.
-func (r *Reader) bytesOf(ctx context.Context, names []string) ([]int64, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// memoriesOf is what the entries of streams take in memory, 0 where it is not known.
+// Where Redis cannot count it, few are estimated in a reading, in turn; the others
+// have what the last estimate says of their length.
+func (r *Reader) memoriesOf(ctx context.Context, names []string) ([]buffer.EntryMemory, error) {
 	memories, err := r.store.EntryMemories(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	bytes := make([]int64, len(names))
 	var uncounted []int
 	for i, m := range memories {
-		switch {
-		case m.Uncounted:
+		if m.Uncounted {
 			uncounted = append(uncounted, i)
-		case m.Err == nil:
-			bytes[i] = m.Bytes
 		}
+		r.m.sizes.note(names[i], m)
 	}
-	r.readings++
-	before := r.estimates
-	r.estimates = make(map[string]estimate, len(uncounted))
-	slices.SortStableFunc(uncounted, func(a, b int) int { return cmp.Compare(before[names[a]].reading, before[names[b]].reading) })
+	slices.SortStableFunc(uncounted, func(a, b int) int {
+		return cmp.Compare(r.m.sizes.estimated(names[a]), r.m.sizes.estimated(names[b]))
+	})
 	for n, i := range uncounted {
-		e := before[names[i]]
-		if n < estimatedAReading {
-			m, err := r.store.EstimateEntryMemory(ctx, names[i], memories[i])
-			if err != nil {
-				return nil, err
-			}
-			e = estimate{m.Bytes, r.readings}
+		m := &memories[i]
+		if n >= estimatedAReading {
+			m.Bytes, m.Estimated = r.m.sizes.of(names[i], m.Length), true
+			continue
 		}
-		r.estimates[names[i]], bytes[i] = e, e.bytes
+		if *m, err = r.store.EstimateEntryMemory(ctx, names[i], *m); err != nil {
+			return nil, err
+		}
+		r.m.sizes.note(names[i], *m)
 	}
-	return bytes, nil
+	return memories, nil
 }
 
 // figuresOf takes the length from the later look, to which the ids belong, where

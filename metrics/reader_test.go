@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func openBuffer(t *testing.T, s *redistest.Server) *buffer.Buffer {
 	return b
 }
 
-func TestAReadingLearnsLengthsOfAllAndIDsOfTheLongest(t *testing.T) {
+func TestAReadingLearnsLengthsOfAllAndIDsOfTheLargest(t *testing.T) {
 	server := redistest.Start(t)
 	ctx := t.Context()
 	now := time.Now()
@@ -40,7 +41,7 @@ func TestAReadingLearnsLengthsOfAllAndIDsOfTheLongest(t *testing.T) {
 		name := fmt.Sprintf("s%03d", i)
 		pipe.SAdd(ctx, "streams", name)
 		for n := range i%3 + 1 {
-			pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"data", "x"}, ID: fmt.Sprintf("%d-0", n+1)})
+			pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"data", payload[:3000]}, ID: fmt.Sprintf("%d-0", n+1)})
 		}
 	}
 	for n := range 10 {
@@ -87,8 +88,10 @@ func TestAReadingLearnsLengthsOfAllAndIDsOfTheLongest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if calls["xlen"] != streams+3+2 || calls["xinfo|stream"] != 2 || calls["memory|usage"] != 2 {
-		t.Errorf("calls %v, want one XLEN for each of %d streams, and XINFO STREAM, MEMORY USAGE and another XLEN for the 2 longest", calls, streams+3)
+	// Of the streams that have entries the memory is sampled, and then the two largest
+	// are measured: each time with the length.
+	if calls["xlen"] != streams+3+streams+1+2 || calls["xinfo|stream"] != 2 || calls["memory|usage"] != streams+1+2 {
+		t.Errorf("calls %v, want XLEN for each of %d streams, XINFO STREAM for the 2 largest, and MEMORY USAGE and another XLEN for those and each that has entries", calls, streams+3)
 	}
 }
 
@@ -108,6 +111,10 @@ func bytesSent(t *testing.T, s *redistest.Server) int64 {
 // fakeStore has streams of one length each.
 type fakeStore struct {
 	lengths map[string]int64
+	// each is what an entry takes, where it is not 100, and measured counts how often
+	// a stream was measured, if it is not nil.
+	each     map[string]int64
+	measured map[string]int
 	// estimated counts estimates, and is nil where Redis can count.
 	estimated map[string]int
 	now       error
@@ -144,14 +151,17 @@ func (s fakeStore) Infos(_ context.Context, names []string) ([]buffer.StreamInfo
 func (s fakeStore) EntryMemories(_ context.Context, names []string) ([]buffer.EntryMemory, error) {
 	var all []buffer.EntryMemory
 	for _, name := range names {
-		all = append(all, buffer.EntryMemory{Length: s.lengths[name], Bytes: 100 * s.lengths[name], Uncounted: s.estimated != nil})
+		if s.measured != nil {
+			s.measured[name]++
+		}
+		all = append(all, buffer.EntryMemory{Length: s.lengths[name], Bytes: cmp.Or(s.each[name], 100) * s.lengths[name], Uncounted: s.estimated != nil})
 	}
 	return all, nil
 }
 
 func (s fakeStore) EstimateEntryMemory(_ context.Context, name string, _ buffer.EntryMemory) (buffer.EntryMemory, error) {
 	s.estimated[name]++
-	return buffer.EntryMemory{Length: s.lengths[name], Bytes: 1000, Estimated: true}, nil
+	return buffer.EntryMemory{Length: s.lengths[name], Bytes: 1000, Estimated: true, Sampled: true}, nil
 }
 
 // Redis cannot count what streams with consumer groups take: few are estimated in a
@@ -172,7 +182,8 @@ func TestFewStreamsAreEstimatedInAReading(t *testing.T) {
 		for _, n := range store.estimated {
 			total += n
 		}
-		if want := estimatedAReading * (reading + 1); total != want {
+		// In the first they have no labels yet, and are estimated as such too.
+		if want := estimatedAReading * (reading + 2); total != want {
 			t.Errorf("reading %d: %d estimates, want %d", reading, total, want)
 		}
 	}
@@ -264,4 +275,144 @@ func TestFiguresOfAStream(t *testing.T) {
 			}
 		})
 	}
+}
+
+// readAll reads so many times, and returns how many streams were measured then.
+func readAll(t *testing.T, r *Reader, store fakeStore, readings int) (measured int) {
+	t.Helper()
+	clear(store.measured)
+	for range readings {
+		if err := r.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range store.measured {
+		measured += n
+	}
+	return measured
+}
+
+// Each stream is measured in its turn, and one whose few entries are large then has a
+// label, however long the others are.
+func TestTheLargestByMemoryHaveLabelsHoweverManyStreamsThereAre(t *testing.T) {
+	const labels, streams = 10, 9000
+	m := newMetrics(labels)
+	m.Leader(true)
+	store := fakeStore{lengths: make(map[string]int64), each: make(map[string]int64), measured: make(map[string]int)}
+	for i := range streams {
+		store.lengths[fmt.Sprint("small", i)] = 1000
+	}
+	for i := range labels {
+		name := fmt.Sprint("large", i)
+		store.lengths[name], store.each[name] = 20, 1<<20
+	}
+	r := NewReader(store, m)
+	const turn = max(leastTurn, (streams+labels)/sampledAReading+1)
+	for reading := range turn {
+		if n := readAll(t, r, store, 1); n > sampledAReading+labels {
+			t.Fatalf("reading %d measured %d streams", reading, n)
+		}
+	}
+	readAll(t, r, store, 1) // the last of the turn may have come after its choice
+	for i := range labels {
+		wantValue(t, m, fmt.Sprintf(`streamkeeper_stream_bytes{stream="large%d"}`, i), 20<<20)
+	}
+	wantValue(t, m, `streamkeeper_stream_bytes{stream="_other"}`, 100*1000*streams)
+	if n := len(m.sizes.known); n != streams+labels {
+		t.Errorf("%d sizes are known", n)
+	}
+
+	// A stream whose entries grow gets a label by the end of the next turn, and those
+	// that are gone are forgotten by then.
+	store.each["small7"] = 1 << 20
+	readAll(t, r, store, 2*turn+1)
+	wantValue(t, m, `streamkeeper_stream_bytes{stream="small7"}`, 1000<<20)
+	for name := range store.lengths {
+		if name > "small3" {
+			delete(store.lengths, name)
+		}
+	}
+	readAll(t, r, store, 2*turn+1)
+	if got, want := len(m.sizes.known), len(store.lengths); got != want {
+		t.Errorf("%d sizes are known of %d streams", got, want)
+	}
+}
+
+// A reading measures less where streams hold much.
+func TestAReadingMeasuresSoManyBytes(t *testing.T) {
+	m := newMetrics(0)
+	m.Leader(true)
+	store := fakeStore{lengths: make(map[string]int64), each: make(map[string]int64), measured: make(map[string]int)}
+	for i := range 2000 {
+		name := fmt.Sprint("s", i)
+		store.lengths[name], store.each[name] = 1000, sampledBytes/100/1000
+	}
+	r := NewReader(store, m)
+	for range 10 {
+		if n := readAll(t, r, store, 1); n < 100 || n > 100+sampledTogether {
+			t.Errorf("measured %d streams, each of a hundredth of what a reading may measure", n)
+		}
+	}
+}
+
+// What was measured holds for some readings; a new stream is measured at once.
+func TestOneThatWasMeasuredIsNotMeasuredInEachReading(t *testing.T) {
+	m := newMetrics(1)
+	m.Leader(true)
+	store := fakeStore{lengths: map[string]int64{"a": 9, "b": 1, "c": 1}, measured: make(map[string]int)}
+	r := NewReader(store, m)
+	if n := readAll(t, r, store, 1); n != 4 {
+		t.Errorf("the first reading measured %d times, want the three and the one with a label again", n)
+	}
+	if n := readAll(t, r, store, 5); n != 5 {
+		t.Errorf("five readings measured %d times, want the one with a label alone", n)
+	}
+	store.lengths["d"] = 1
+	if n := readAll(t, r, store, 1); n != 2 {
+		t.Errorf("a reading measured %d times, want the new stream too", n)
+	}
+}
+
+// The first reading already knows the largest, by memory, and so does one that has
+// the lengths of a trimming run.
+func TestAFewLargeMessagesOutweighManySmallOnes(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		server := start(t)
+		ctx := t.Context()
+		pipe := server.Client.Pipeline()
+		add := func(name string, entries, bytes int) {
+			pipe.SAdd(ctx, "streams", name)
+			for range entries {
+				pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, Values: []any{"data", strings.Repeat("x", bytes)}})
+			}
+		}
+		add("few large", 20, 100_000)
+		add("many small", 2000, 20)
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		m := newMetrics(1)
+		m.Leader(true)
+		r := NewReader(openBuffer(t, server), m)
+		largest := func() string {
+			t.Helper()
+			if err := r.Read(ctx); err != nil {
+				t.Fatal(err)
+			}
+			return m.Snapshot().Chosen[0].Label
+		}
+		if got := largest(); got != "few large" {
+			t.Errorf("at first the label is of %q", got)
+		}
+		if s := m.Snapshot(); s.Chosen[0].Bytes < 2_000_000 || s.OtherBytes < 20*2000 || s.OtherBytes > 1_000_000 {
+			t.Errorf("%d bytes, and %d of the others", s.Chosen[0].Bytes, s.OtherBytes)
+		}
+		l := m.NewLengths()
+		l.Add("few large", 1, nil)
+		l.Add("many small", 20_000, nil)
+		l.Use()
+		if got := largest(); got != "many small" {
+			t.Errorf("by the lengths of a run the label is of %q", got)
+		}
+	})
 }

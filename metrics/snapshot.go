@@ -17,8 +17,8 @@ type Snapshot struct {
 	// Chosen are the streams with a label of their own, the largest by memory first.
 	Chosen []StreamFigures
 	// OtherStreams and OtherEntries are the number of the others, and of their
-	// entries.
-	OtherStreams, OtherEntries int64
+	// entries, and OtherBytes about what these take in memory.
+	OtherStreams, OtherEntries, OtherBytes int64
 }
 
 // StreamFigures is what is known of one stream.
@@ -29,8 +29,9 @@ type StreamFigures struct {
 	// any number.
 	Entries, Limit int64
 	// Bytes is what the entries take in memory, 0 if not known, and LimitBytes what
-	// their policy lets them take; 0 for any.
+	// their policy lets them take; 0 for any. Estimated: Bytes was not counted.
 	Bytes, LimitBytes int64
+	Estimated         bool
 	// Timed reports that ids are times. Otherwise Coverage and Idle are not known.
 	Timed          bool
 	Coverage, Idle time.Duration
@@ -55,7 +56,7 @@ func (t *streamTable) snapshot() Snapshot {
 	defer t.mu.Unlock()
 	s := Snapshot{
 		Read: t.last.at, Streams: t.last.streams,
-		OtherStreams: max(0, t.last.streams-int64(len(t.own))), OtherEntries: t.last.otherEntries,
+		OtherStreams: max(0, t.last.streams-int64(len(t.own))), OtherEntries: t.last.otherEntries, OtherBytes: t.last.otherBytes,
 		Chosen: make([]StreamFigures, 0, len(t.own)),
 	}
 	for name, own := range t.own {
@@ -69,7 +70,7 @@ func (t *streamTable) snapshot() Snapshot {
 
 func (s *series) public(label string) StreamFigures {
 	f := StreamFigures{
-		Label: label, Entries: s.entries, Limit: s.limits.Entries, Bytes: s.bytes, LimitBytes: s.limits.Bytes,
+		Label: label, Entries: s.entries, Limit: s.limits.Entries, Bytes: s.bytes, LimitBytes: s.limits.Bytes, Estimated: s.estimated,
 		Timed: s.timed, Coverage: s.coverage, Idle: s.idle,
 		Trimmed: s.trimmed.at, Removed: s.trimmed.entries,
 		Inspected: s.inspected.at, Encoding: s.inspected.encoding,

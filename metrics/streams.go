@@ -14,7 +14,7 @@ import (
 )
 
 // Other is the label under which the streams without one of their own are
-// summed: entries, removals and verdicts. Their ids are not read, so it has
+// summed: entries, memory, removals and verdicts. Their ids are not read, so it has
 // neither coverage nor idle time, and its limits are 0.
 const Other = "_other"
 
@@ -34,9 +34,11 @@ type figures struct {
 	// nodeEntries is how many entries a macro node has in the mean, rounded up;
 	// 0 if not known.
 	nodeEntries int64
-	// bytes is what the entries take in memory, 0 if not known.
-	bytes  int64
-	limits Limits
+	// bytes is what the entries take in memory, 0 if not known; estimated if that
+	// was not counted.
+	bytes     int64
+	estimated bool
+	limits    Limits
 	// timed reports that the ids are times, without which coverage and idle mean
 	// nothing.
 	timed          bool
@@ -132,7 +134,7 @@ func (t *streamTable) show(r reading) {
 		own[c.name] = s
 	}
 	t.own, t.last = own, r
-	t.other.entries = r.otherEntries
+	t.other.entries, t.other.bytes = r.otherEntries, r.otherBytes
 	if r.trimmed {
 		t.other.protected = r.otherProtected
 	}
@@ -233,7 +235,7 @@ func newStreamDescs(f factory) streamDescs {
 		nodeEntries: desc(ownerFigures, "stream_node_entries", "Entries of a macro node in the mean; 0 if not known, and for _other."),
 		limit:       desc(ownerFigures, "stream_limit_entries", "Entries that the policy lets the stream have; 0 for any number, and for _other."),
 		limitAge:    desc(ownerFigures, "stream_limit_age_seconds", "How old the policy lets entries become; 0 for any age, and for _other."),
-		bytes:       desc(ownerFigures, "stream_bytes", "What the entries take in Redis's memory; 0 if not known, and for _other."),
+		bytes:       desc(ownerFigures, "stream_bytes", "What the entries take in Redis's memory; 0 if not known; an estimate for _other."),
 		limitBytes:  desc(ownerFigures, "stream_limit_bytes", "Memory that the policy lets the entries take; 0 for any, and for _other."),
 		protected: desc(ownerFigures, "stream_protected_entries",
 			"Entries over a limit that stay, by what protects them; as the last trimming run found.", "by"),

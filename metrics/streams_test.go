@@ -210,7 +210,7 @@ func TestASnapshotTellsOfTheLastRun(t *testing.T) {
 	}
 }
 
-func TestTheTopKeepsTheLongest(t *testing.T) {
+func TestTheTopKeepsTheLongestWhereNoMemoryIsKnown(t *testing.T) {
 	type offer struct {
 		stream  string
 		entries int64
@@ -227,13 +227,14 @@ func TestTheTopKeepsTheLongest(t *testing.T) {
 		{"all, where there is room", 9, "", []offer{{"a", 1}, {"b", 0}}, []string{"a", "b"}, 0},
 		{"none, where labels are not wanted", 0, "", []offer{{"a", 1}, {"b", 5}}, nil, 6},
 		{"of equals those that have a label", 1, "c", []offer{{"a", 5}, {"b", 5}, {"c", 5}, {"d", 5}}, []string{"c"}, 15},
+		{"also of those that are a little longer", 1, "c", []offer{{"a", 100}, {"c", 95}}, []string{"c"}, 100},
 		{"but a longer one takes the label", 1, "c", []offer{{"a", 6}, {"c", 5}}, []string{"a"}, 5},
 		{"of other equals the first by name", 1, "", []offer{{"b", 5}, {"a", 5}, {"c", 5}}, []string{"a"}, 10},
 		{"a name that comes twice once", 2, "", []offer{{"a", 5}, {"a", 6}, {"b", 1}}, []string{"a", "b"}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			longest := newTop(tt.most, func(stream string) bool { return stream == tt.labelled })
+			longest := newTop(tt.most, func(stream string) bool { return stream == tt.labelled }, newSizes())
 			for _, o := range tt.offers {
 				longest.offer(length{stream: o.stream, entries: o.entries})
 			}

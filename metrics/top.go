@@ -12,8 +12,10 @@ import (
 type length struct {
 	stream  string
 	entries int64
-	// labelled streams come before others that are as long, so that labels do
-	// not wander among streams that are all at their limit.
+	// bytes is about what they take in memory, 0 if that is not known.
+	bytes int64
+	// labelled streams come before others that take up to a tenth more, so that
+	// labels do not wander among streams that are all at their limit.
 	labelled bool
 	// protected are the entries over a limit that stay, by [trim.Protectors].
 	protected protected
@@ -31,9 +33,21 @@ func (p *protected) add(all []trim.Protection) {
 	}
 }
 
-// before orders streams: the longer one first.
+// weight is what a stream counts: its memory, or its length before any is known.
+func (l length) weight() float64 {
+	weight := float64(l.bytes)
+	if l.bytes == 0 {
+		weight = float64(l.entries)
+	}
+	if l.labelled {
+		weight *= 1.1
+	}
+	return weight
+}
+
+// before orders streams: the larger one first.
 func (l length) before(other length) bool {
-	if by := cmp.Compare(other.entries, l.entries); by != 0 {
+	if by := cmp.Compare(other.weight(), l.weight()); by != 0 {
 		return by < 0
 	}
 	if l.labelled != other.labelled {
@@ -42,19 +56,25 @@ func (l length) before(other length) bool {
 	return l.stream < other.stream
 }
 
-// top keeps the longest of the streams that it is offered, and sums the rest.
+// top keeps the largest of the streams that it is offered, and sums the rest.
 type top struct {
 	most     int
 	labelled func(stream string) bool
+	sizes    *sizes
 	kept     lengths
 	keptBy   map[string]bool
 
-	streams, otherEntries int64
-	otherProtected        protected
+	streams, otherEntries, otherBytes int64
+	otherProtected                    protected
+
+	// due are streams without a label that are to be measured; more: there are
+	// others.
+	due  []string
+	more bool
 }
 
-func newTop(most int, labelled func(stream string) bool) *top {
-	return &top{most: most, labelled: labelled, keptBy: make(map[string]bool)}
+func newTop(most int, labelled func(stream string) bool, sizes *sizes) *top {
+	return &top{most: most, labelled: labelled, sizes: sizes, keptBy: make(map[string]bool)}
 }
 
 // offer takes a stream in. One that is kept already, because a scan may return a
@@ -64,7 +84,8 @@ func (t *top) offer(l length) {
 		return
 	}
 	t.streams++
-	l.labelled = t.labelled(l.stream)
+	l.labelled, l.bytes = t.labelled(l.stream), t.sizes.of(l.stream, l.entries)
+	t.noteDue(l)
 	if len(t.kept) < t.most {
 		heap.Push(&t.kept, l)
 		t.keptBy[l.stream] = true
@@ -77,8 +98,20 @@ func (t *top) offer(l length) {
 		delete(t.keptBy, l.stream)
 	}
 	t.otherEntries += l.entries
+	t.otherBytes += l.bytes
 	for i, entries := range l.protected {
 		t.otherProtected[i] += entries
+	}
+}
+
+// noteDue notes whether a stream is to be measured.
+func (t *top) noteDue(l length) {
+	switch {
+	case l.labelled || l.entries == 0 || !t.sizes.due(l.stream):
+	case len(t.due) < sampledAReading:
+		t.due = append(t.due, l.stream)
+	default:
+		t.more = true
 	}
 }
 

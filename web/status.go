@@ -122,9 +122,11 @@ type Streams struct {
 	// Largest are the streams that have figures of their own: those that take most
 	// memory.
 	Largest []Stream `json:"largest"`
-	// Others are the rest, which together have so many entries.
+	// Others are the rest, which together have so many entries, and take about so
+	// many bytes.
 	Others       int64 `json:"others"`
 	OtherEntries int64 `json:"other_entries"`
+	OtherBytes   int64 `json:"other_bytes"`
 }
 
 // Stream is one stream.

@@ -144,11 +144,11 @@ func actionStatus(a cleanup.Action) web.Action {
 
 func streamsStatus(snapshot metrics.Snapshot) web.Streams {
 	out := web.Streams{
-		Read: snapshot.Read, Total: snapshot.Streams, Others: snapshot.OtherStreams, OtherEntries: snapshot.OtherEntries,
+		Read: snapshot.Read, Total: snapshot.Streams, Others: snapshot.OtherStreams, OtherEntries: snapshot.OtherEntries, OtherBytes: snapshot.OtherBytes,
 	}
 	for _, f := range snapshot.Chosen {
 		stream := web.Stream{
-			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Bytes: f.Bytes, LimitBytes: f.LimitBytes, Trimmed: f.Trimmed, Removed: f.Removed,
+			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Bytes: f.Bytes, LimitBytes: f.LimitBytes, Estimated: f.Estimated, Trimmed: f.Trimmed, Removed: f.Removed,
 			Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
 		}
 		if len(f.History.Entries) > 0 {
