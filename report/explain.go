@@ -106,7 +106,7 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		e.Trim.Reason = s.Cut.Reason()
 	}
 	for _, p := range s.Cut.Protected {
-		e.Protected = append(e.Protected, Protection{Stream: e.Stream, By: string(p.By), Group: p.Group, Entries: p.Entries, Estimated: s.Cut.Estimated, Reason: p.Reason()})
+		e.Protected = append(e.Protected, NewProtection(s.Name, p, s.Cut.Estimated))
 	}
 	for _, g := range s.Groups {
 		e.Groups = append(e.Groups, ExplainedGroup{buffer.Escape(g.Name), g.Consumers, g.Pending, g.Delivered.String(), g.Behind, g.Active.Seconds()})

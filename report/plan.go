@@ -10,6 +10,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // Listed is how many actions of each kind a plan lists unless all are asked
@@ -117,25 +118,31 @@ type Protection struct {
 	// as the stream did not grow evenly.
 	Estimated bool   `json:"estimated,omitempty"`
 	Reason    string `json:"reason"`
+	// rest: it is only what approximate trimming leaves, and nearly every stream has.
+	rest, bytes bool
+}
+
+// NewProtection is one of a stream.
+func NewProtection(stream string, p trim.Protection, estimated bool) Protection {
+	return Protection{
+		Stream: buffer.Escape(stream), By: string(p.By), Group: buffer.Escape(p.Group), Entries: p.Entries, Estimated: estimated, Reason: p.Reason(),
+		rest: p.IsRest(), bytes: p.MaxBytes > 0,
+	}
 }
 
 // Protect takes a protection into the list if there is room for it.
 func (p *Plan) Protect(protection Protection) {
-	if !protection.isRest() {
+	switch {
+	case !protection.rest:
 		p.protected++
-	} else {
+	case !protection.bytes:
 		p.parts++
 	}
 	if !p.all && len(p.Protected) >= Listed {
 		return
 	}
-	protection.Stream, protection.Group = buffer.Escape(protection.Stream), buffer.Escape(protection.Group)
 	p.Protected = append(p.Protected, protection)
 }
-
-// isRest reports whether it is only what approximate trimming leaves, a part of a
-// macro node: nearly every stream has that.
-func (p Protection) isRest() bool { return p.By == "node" }
 
 // WritePlan writes a plan.
 func WritePlan(w io.Writer, f Format, p *Plan) error {
@@ -229,7 +236,7 @@ func (p *Plan) writeProtected(pw *printer) error {
 	pw.line("Over a limit, and protected:")
 	rows := [][]string{{"STREAM", "ENTRIES", "BY", "WHY"}}
 	for _, protection := range p.Protected {
-		if protection.isRest() {
+		if protection.rest {
 			continue
 		}
 		rows = append(rows, []string{cut(named(protection.Stream), 32), human.Count(protection.Entries), protection.By, protection.Reason})

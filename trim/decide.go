@@ -185,7 +185,11 @@ func Left(p Policy, s StreamStats, now time.Time) []Protection {
 	if p.Exact && s.EntriesOverBytes == 0 || cut.Entries == 0 {
 		return cut.Protected
 	}
-	return append(cut.Protected, Protection{By: ProtectedByNode, Entries: cut.Entries})
+	rest := Protection{By: ProtectedByNode, Entries: cut.Entries}
+	if s.EntriesOverBytes > 0 {
+		rest.Bytes, rest.MaxBytes = max(0, s.Bytes-p.MaxBytes), p.MaxBytes
+	}
+	return append(cut.Protected, rest)
 }
 
 // Paused says what stays in a stream that a pause protects: what a run would

@@ -34,6 +34,15 @@ type Protection struct {
 	Stay int64
 	// Age is the one below which entries stay, if their age protects them.
 	Age time.Duration
+	// Bytes is by how much they are over a limit of bytes, of MaxBytes; 0 if they are
+	// over another one.
+	Bytes, MaxBytes int64
+}
+
+// IsRest reports whether it is only the part of a macro node that approximate trimming
+// leaves, as in nearly every stream.
+func (p Protection) IsRest() bool {
+	return p.By == ProtectedByNode && p.Bytes <= p.MaxBytes/20
 }
 
 // Reason says it in words.
@@ -45,6 +54,9 @@ func (p Protection) Reason() string {
 		return fmt.Sprintf("consumer group %s still needs %s", buffer.Quote(p.Group), human.Count(p.Stay))
 	case ProtectedByPause:
 		return "trimming is paused"
+	}
+	if p.Bytes > 0 {
+		return fmt.Sprintf("%s over the limit, but only whole macro nodes free memory, and no more of them may go", human.Bytes(p.Bytes))
 	}
 	if p.Stay == 0 {
 		return "in a macro node with entries that stay"

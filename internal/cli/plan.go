@@ -167,8 +167,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	var measuring error
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
 		for _, kept := range t.Protected {
-			plan.Protect(report.Protection{Stream: t.Stream, By: string(kept.By), Group: kept.Group, Entries: kept.Entries,
-				Estimated: t.Estimated, Reason: kept.Reason()})
+			plan.Protect(report.NewProtection(t.Stream, kept, t.Estimated))
 		}
 		if t.Entries == 0 {
 			return

@@ -115,6 +115,7 @@ func TestWhatIsProtectedStaysWhateverItTakes(t *testing.T) {
 	}{
 		"one macro node":        {trim.Policy{MaxBytes: 1 << 20}, "0", 0, 0, 3000, trim.ProtectedByNode},
 		"one macro node, exact": {trim.Policy{MaxBytes: 1 << 20, Exact: true}, "0", 0, 0, 3000, trim.ProtectedByNode},
+		"nodes of a thousand":   {trim.Policy{MaxBytes: 2 << 20, Exact: true, MaxLength: 2900}, "1000", 0, 0, 2000, ""},
 		"a group":               {trim.Policy{MaxBytes: 1 << 20}, "100", 2000, 0, 2000, trim.ProtectedByGroup},
 		"the least age":         {trim.Policy{MaxBytes: 1 << 20, MinAge: time.Minute}, "100", 0, 2000, 2000, trim.ProtectedByAge},
 		"nothing":               {trim.Policy{MaxBytes: 1 << 20}, "100", 100, 0, 1000, ""},

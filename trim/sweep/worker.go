@@ -216,6 +216,9 @@ const maxExact = 2000
 func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, n *news) (done bool, err error) {
 	s := &b.steps[0]
 	most := max(fewEntries, 2*w.pace.slice/max(1, b.stream.entryBytes))
+	if s.by == trim.ByBytes {
+		most = s.left // nothing else frees memory, and to free one node takes no time
+	}
 	switch {
 	case s.exact:
 		return true, nil
