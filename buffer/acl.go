@@ -69,7 +69,7 @@ func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
 func (u Uses) measures() bool  { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool  { return u.ReadOnly }
-func (u Uses) records() bool   { return u.History && u.Cleanup }
+func (u Uses) records() bool   { return u.History && (u.Cleanup || u.Trim) }
 func (u Uses) sums() bool      { return u.History && u.Trim }
 func (u Uses) holds() bool     { return u.Lease && (u.Serve || u.ReadOnly) }
 
@@ -104,6 +104,8 @@ var rights = []right{
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
 	{"+xadd", func(u Uses) bool { return u.marks() || u.records() }},
+	// A gap in the history grows.
+	{"+xdel", Uses.records},
 	{"+scan", func(u Uses) bool { return u.scans() || u.examines() }},
 	{"+exists", Uses.cleans},
 	{"+unlink", Uses.cleans},
@@ -126,7 +128,7 @@ var rights = []right{
 	{"+hdel", Uses.anyJob},
 	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
 	{"+hmget", Uses.sums},
-	{"+hlen", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
+	{"+hlen", Uses.sums},
 	{"+set", Uses.leads},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
 	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys }},
@@ -136,7 +138,7 @@ var rights = []right{
 
 // writes are the words that change something, or are used by what does.
 var writes = []string{
-	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore",
+	"+xtrim", "+xadd", "+xdel", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore",
 }
 
 // Rule is the least rule under which all of that works, as the words of ACL

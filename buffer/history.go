@@ -33,6 +33,8 @@ type Removal struct {
 	Name     string
 	Reason   string
 	Instance string
+	// Since is, of a gap that grew, when it began; zero for when it was recorded.
+	Since time.Time
 }
 
 // fields are the names and values of an entry. The names are short, and the same
@@ -71,19 +73,30 @@ func (b *Buffer) Record(ctx context.Context, removals []Removal, keep int64) err
 	return nil
 }
 
-// gapScript notes how many removals could not be recorded. It takes the place of
-// the oldest entry; of a gap that is the only entry it takes the number, too. Redis
-// lets a script that has begun to remove add something, at maxmemory too.
+// gapScript notes how many removals could not be recorded. The newest entry grows
+// if it is a gap for the same reason, so that a long shortage of memory does not
+// drive removals out; else the gap takes the place of the oldest entry. Of a gap
+// that is the only entry it takes the number, too. Redis lets a script that has
+// begun to remove add something, at maxmemory too.
 //
 // KEYS[1] Stream; ARGV how long to keep it in ms, and 8 fields and values
 var gapScript = redisconn.NewScript(`
-local length = redis.call('XLEN', KEYS[1])
-if length == 1 then
-  local only = redis.call('XRANGE', KEYS[1], '-', '+')[1][2]
-  if only[2] == ARGV[3] then ARGV[5] = string.format('%.0f', ARGV[5] + (tonumber(only[4]) or 0)) end
+local function take(fields) ARGV[5] = string.format('%.0f', ARGV[5] + (tonumber(fields[4]) or 0)) end
+local length, since = redis.call('XLEN', KEYS[1]), ''
+local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local f = newest and newest[2] or {}
+if f[2] == ARGV[3] and f[6] == ARGV[7] and f[8] == ARGV[9] then
+  if redis.pcall('XDEL', KEYS[1], newest[1]) == 1 then
+    take(f)
+    length, since = length - 1, f[10] or string.match(newest[1], '^%d+')
+  end
 end
-redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', math.max(0, length - 1))
-redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2, 9))
+if since == '' then
+  if length == 1 and f[2] == ARGV[3] then take(f) end
+  redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', math.max(0, length - 1))
+end
+if since ~= '' then ARGV[10], ARGV[11] = 's', since end
+redis.call('XADD', KEYS[1], '*', unpack(ARGV, 2))
 return redis.call('PEXPIRE', KEYS[1], ARGV[1])
 `)
 
@@ -109,14 +122,14 @@ func (b *Buffer) WalkHistory(ctx context.Context, since time.Time, visit func(Re
 	}
 	for {
 		page, err := b.rdb.XRevRangeN(ctx, b.stateKey(stateHistory), end, start, historyPage).Result()
-		if redisconn.ClassOf(err) == redisconn.ClassWrongType {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("reading %q: %w", b.stateKey(stateHistory), err)
+			return fmt.Errorf("reading the history in %s: %w", Quote(b.stateKey(stateHistory)), err)
 		}
 		for _, entry := range page {
-			visit(removalOf(entry))
+			// What has no action is not ours.
+			if r := removalOf(entry); r.Action != "" {
+				visit(r)
+			}
 		}
 		if len(page) < historyPage {
 			return nil
@@ -133,6 +146,9 @@ func removalOf(entry redis.XMessage) Removal {
 	r := Removal{Action: text("a"), Name: text("n"), Reason: text("r"), Instance: text("i")}
 	if id, err := ParseID(entry.ID); err == nil {
 		r.Time = id.Time()
+	}
+	if ms, err := strconv.ParseInt(text("s"), 10, 64); err == nil && r.Action == Gap {
+		r.Since = time.UnixMilli(ms).UTC()
 	}
 	return r
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -69,8 +71,47 @@ func TestTheHistoryHoldsTheNewestRemovals(t *testing.T) {
 		if err := b.Record(ctx, many, 1000); redisconn.ClassOf(err) != redisconn.ClassWrongType {
 			t.Error(err)
 		}
+		err := b.WalkHistory(ctx, time.Time{}, func(r Removal) { t.Errorf("%+v", r) })
+		if redisconn.ClassOf(err) != redisconn.ClassWrongType || !strings.Contains(err.Error(), `"streamkeeper:history"`) {
+			t.Errorf("a history of another type: %v", err)
+		}
+		// Nor is what has no action.
+		server.Client.Del(ctx, "streamkeeper:history")
+		server.Client.XAdd(ctx, &redis.XAddArgs{Stream: "streamkeeper:history", Values: []any{"n", "x"}})
 		if all := historyOf(t, b, time.Time{}); len(all) > 0 {
 			t.Errorf("%+v", all)
+		}
+	})
+}
+
+func TestAGapThatLastsTakesTheRoomOfOneRemoval(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		ctx, server := t.Context(), start(t)
+		b := openOn(t, server.URL())
+		if err := b.Record(ctx, []Removal{{Action: "expire", Name: "a"}, {Action: "expire", Name: "b"}}, 10); err != nil {
+			t.Fatal(err)
+		}
+		server.Client.ConfigSet(ctx, "maxmemory", "1")
+		gap := func(reason, instance string) {
+			t.Helper()
+			if err := b.RecordGap(ctx, 2, reason, instance); err != nil {
+				t.Fatal(err)
+			}
+		}
+		gap("no memory", "i")
+		began := historyOf(t, b, time.Time{})[0].Time
+		for range 5 {
+			gap("no memory", "i")
+		}
+		all := historyOf(t, b, time.Time{})
+		if len(all) != 2 || all[0].Missing() != 12 || !all[0].Since.Equal(began) || all[1].Name != "b" || !all[1].Since.IsZero() {
+			t.Errorf("%+v", all)
+		}
+		server.Client.ConfigSet(ctx, "maxmemory", "0")
+		gap("no memory", "another")
+		gap("no right", "another")
+		if all := historyOf(t, b, time.Time{}); all[0].Missing() != 2 || all[1].Missing() != 2 || all[0].Reason != "no right" {
+			t.Errorf("gaps for other reasons: %+v", all)
 		}
 	})
 }

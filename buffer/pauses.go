@@ -251,7 +251,7 @@ func (ps Pauses) Match(stream string) bool {
 }
 
 // Jobs are those that it stops.
-func (p Pause) Jobs() string { return cmp.Or(p.Job, "trim and cleanup") }
+func (p Pause) Jobs() string { return Escape(cmp.Or(p.Job, "trim and cleanup")) }
 
 // What says what it stops: "trim of streams rocket-*".
 func (p Pause) What() string {

@@ -1,6 +1,6 @@
-// Package history records what was removed: in batches, at most a second late, and
-// without getting in the way of a removal. What could not be recorded is counted,
-// and the history shows a gap.
+// Package history records what was removed, and sums what was trimmed: in batches,
+// at most a second late, and without getting in the way of a removal. What could
+// not be recorded is counted, and the history shows a gap.
 package history
 
 import (
@@ -17,6 +17,7 @@ import (
 type Store interface {
 	Record(ctx context.Context, removals []buffer.Removal, keep int64) error
 	RecordGap(ctx context.Context, removals int64, reason, instance string) error
+	trimStore
 }
 
 // Options of a [Recorder].
@@ -50,10 +51,16 @@ type Recorder struct {
 	pending []buffer.Removal
 	// awaited: a batch will be written by itself.
 	awaited bool
-	// lost is how many removals could not be recorded and show no gap yet, why
-	// says the class of the error.
-	lost int64
-	why  redisconn.Class
+	// lost are the removals, and lostTrims the trims of streams, that could not be
+	// recorded and show no gap yet.
+	lost, lostTrims lost
+}
+
+// lost is how many of something could not be recorded, and the class of the last
+// error.
+type lost struct {
+	n   int64
+	why redisconn.Class
 }
 
 // New makes a recorder; nil where nothing is to be recorded.
@@ -122,25 +129,32 @@ func (r *Recorder) write(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := r.store.Record(ctx, r.pending, r.o.Length); err != nil {
-		n := int64(len(r.pending))
-		if r.lost == 0 {
-			r.o.Log.Warn("removals not recorded", "class", string(redisconn.ClassOf(err)), "error", err)
-		}
-		r.lost, r.why = r.lost+n, redisconn.ClassOf(err)
-		r.o.OnDropped(n)
+		r.lose(&r.lost, "removals not recorded", int64(len(r.pending)), err)
 	}
 	clear(r.pending)
 	r.pending = r.pending[:0]
 }
 
+// lose takes in what could not be recorded. The log says the first of them, until
+// the history shows the gap.
+func (r *Recorder) lose(l *lost, message string, n int64, err error) {
+	if l.n == 0 {
+		r.o.Log.Warn(message, "class", string(redisconn.ClassOf(err)), "error", err)
+	}
+	l.n, l.why = l.n+n, redisconn.ClassOf(err)
+	r.o.OnDropped(n)
+}
+
 // writeGap shows what is missing, if there is something.
 func (r *Recorder) writeGap(ctx context.Context) {
-	if r.lost == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if r.store.RecordGap(ctx, r.lost, "could not be recorded ("+string(r.why)+")", r.o.Instance) == nil {
-		r.lost = 0
+	for _, of := range []struct {
+		*lost
+		what string
+	}{{&r.lost, ""}, {&r.lostTrims, "trims of streams "}} {
+		if of.n > 0 && r.store.RecordGap(ctx, of.n, of.what+"could not be recorded ("+string(of.why)+")", r.o.Instance) == nil {
+			of.n = 0
+		}
 	}
 }

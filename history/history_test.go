@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 type fakeStore struct {
 	err, gapErr error
 	log         []string
+	now         time.Time
+	// asked and summed count names of streams.
+	asked, summed int
 }
 
 func (f *fakeStore) Record(_ context.Context, removals []buffer.Removal, keep int64) error {
@@ -28,6 +32,36 @@ func (f *fakeStore) RecordGap(_ context.Context, removals int64, reason, instanc
 		f.log = append(f.log, fmt.Sprintf("gap of %d: %s, by %s", removals, reason, instance))
 	}
 	return f.gapErr
+}
+
+func (f *fakeStore) Now(context.Context) (time.Time, error) { return f.now, f.err }
+
+func (f *fakeStore) Infos(_ context.Context, names []string) ([]buffer.StreamInfo, error) {
+	infos := make([]buffer.StreamInfo, len(names))
+	for i := range infos {
+		infos[i] = buffer.StreamInfo{Type: "stream", First: buffer.ID{Ms: 9}, Length: 5, Added: 25}
+	}
+	return infos, nil
+}
+
+func (f *fakeStore) LastTrims(_ context.Context, _ time.Time, names []string) (map[string]buffer.TrimSum, error) {
+	last := make(map[string]buffer.TrimSum)
+	for _, name := range names {
+		f.asked++
+		last[name] = buffer.TrimSum{After: buffer.ID{Ms: 3}, Gone: 11}
+	}
+	return last, nil
+}
+
+func (f *fakeStore) SumTrims(_ context.Context, _ time.Time, sums []buffer.TrimmedNow) error {
+	if f.err == nil {
+		for _, s := range sums[:min(2, len(sums))] {
+			f.log = append(f.log, fmt.Sprintf("%s: %d, %d bytes, %v, %s to %s, gone %d to %d, by %s", s.Stream, s.Entries, s.Bytes, s.Reasons,
+				s.Before, s.After, s.GoneBefore, s.Gone, s.Instance))
+		}
+		f.summed += len(sums)
+	}
+	return f.err
 }
 
 // take returns what was written since.
@@ -108,8 +142,84 @@ func TestNothingIsRecordedWhereNothingIsToBeKept(t *testing.T) {
 	t.Parallel()
 	r := New(new(fakeStore), Options{})
 	r.Add("expire", "x", "old")
+	trims := r.Trims()
+	trims.Add("s", "length", 1, 1)
+	trims.Flush(t.Context())
 	r.Flush(t.Context())
-	if r != nil {
+	if r != nil || trims != nil {
 		t.Error("a recorder")
+	}
+}
+
+func TestTrimsAreSummedWhileARunLastsAndAtItsEnd(t *testing.T) {
+	t.Parallel()
+	store, dropped := &fakeStore{now: time.Unix(7200, 0)}, int64(0)
+	r, later := newFake(store, &dropped)
+	trims := r.Trims()
+	trims.Add("s", "length", 2, 20)
+	trims.Add("s", "age", 3, 0)
+	if got := store.take(); got != "[]" {
+		t.Errorf("at once: %s", got)
+	}
+	later()
+	if got, want := store.take(), "[s: 5, 20 bytes, [length age], 3-0 to 9-0, gone 11 to -1, by me]"; got != want {
+		t.Errorf("soon:\ngot  %s\nwant %s", got, want)
+	}
+	trims.Add("s", "age", 1, 10)
+	trims.Flush(t.Context())
+	// Of the hour the store knows itself what was before.
+	if got, want := store.take(), "[s: 1, 10 bytes, [age], 0-0 to 9-0, gone -1 to 20, by me]"; got != want || store.asked != 1 {
+		t.Errorf("at the end:\ngot  %s\nwant %s", got, want)
+	}
+	later()
+	trims.Flush(t.Context())
+	if got := store.take(); got != "[]" || dropped > 0 {
+		t.Errorf("nothing: %s, %d dropped", got, dropped)
+	}
+}
+
+func TestTrimsThatCannotBeRecordedAreCountedAndShowAGap(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("OOM command not allowed")
+	store, dropped := &fakeStore{err: broken}, int64(0)
+	r, later := newFake(store, &dropped)
+	trims := r.Trims()
+	trims.Add("s", "length", 200, 0)
+	later()
+	trims.Add("s", "length", 200, 0)
+	trims.Add("t", "length", 200, 0)
+	trims.Flush(t.Context())
+	if got, want := store.take(), "[gap of 3: trims of streams could not be recorded (other), by me]"; got != want || dropped != 3 {
+		t.Errorf("%d dropped\ngot  %s\nwant %s", dropped, got, want)
+	}
+	store.err = nil
+	trims.Add("s", "length", 200, 0)
+	trims.Flush(t.Context())
+	if got := store.take(); !strings.HasPrefix(got, "[s: 200, ") || strings.Contains(got, "gap") {
+		t.Errorf("again: %s", got)
+	}
+}
+
+func TestSoManyStreamsHaveASumInAnHour(t *testing.T) {
+	t.Parallel()
+	store, dropped := &fakeStore{now: time.Unix(7200, 0)}, int64(0)
+	r, later := newFake(store, &dropped)
+	trims := r.Trims()
+	for range 3 {
+		for i := range buffer.MaxTrimSums + 50 {
+			trims.Add(fmt.Sprint(i), "length", 1, 0)
+		}
+		later()
+	}
+	if store.summed != 3*buffer.MaxTrimSums || store.asked != buffer.MaxTrimSums {
+		t.Errorf("%d sums were written, %d streams asked for", store.summed, store.asked)
+	}
+	store.now = time.Unix(3*3600, 0)
+	trims.Add("0", "length", 1, 0)
+	later()
+	trims.Add("another", "length", 1, 0)
+	later()
+	if store.summed != 3*buffer.MaxTrimSums+2 {
+		t.Errorf("in the next hour %d sums were written", store.summed-3*buffer.MaxTrimSums)
 	}
 }

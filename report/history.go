@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // History is what was removed, the newest first.
@@ -26,6 +27,13 @@ type TrimSum struct {
 	Hour    time.Time `json:"hour"`
 	Stream  string    `json:"stream"`
 	Entries int64     `json:"entries"`
+	// Bytes is an estimate of what they took, left out if not known.
+	Bytes int64 `json:"bytes,omitempty"`
+	// Others is how many entries went in that hour without us, left out if not
+	// known.
+	Others *int64 `json:"entries_gone_otherwise,omitempty"`
+	// Last is when it was trimmed last in that hour.
+	Last time.Time `json:"last"`
 	// OldestBefore and OldestAfter are the ids of the oldest entries that were
 	// kept; empty if not known.
 	OldestBefore string   `json:"oldest_before,omitempty"`
@@ -37,7 +45,13 @@ type TrimSum struct {
 // AddTrims takes a sum in.
 func (h *History) AddTrims(s buffer.TrimSum) {
 	out := TrimSum{
-		Hour: s.Hour, Stream: buffer.Escape(s.Stream), Entries: s.Entries, Reasons: s.Reasons, Instance: buffer.Escape(s.Instance),
+		Hour: s.Hour, Stream: buffer.Escape(s.Stream), Entries: s.Entries, Bytes: s.Bytes, Last: s.Last, Instance: buffer.Escape(s.Instance),
+	}
+	for _, reason := range s.Reasons {
+		out.Reasons = append(out.Reasons, buffer.Escape(reason))
+	}
+	if s.Others >= 0 {
+		out.Others = &s.Others
 	}
 	if !s.Before.IsZero() {
 		out.OldestBefore = s.Before.String()
@@ -53,18 +67,20 @@ type Removal struct {
 	Time   time.Time `json:"time"`
 	Action string    `json:"action"`
 	// Name of the session or the stream; empty for a gap.
-	Name     string `json:"name,omitempty"`
+	Name     string `json:"name"`
 	Reason   string `json:"reason"`
 	Instance string `json:"instance"`
 	// Missing is how many removals a gap stands for.
 	Missing int64 `json:"missing,omitempty"`
+	// Since is when a gap began, if it was not at its time.
+	Since *time.Time `json:"since,omitempty"`
 }
 
 // Add takes an entry in.
 func (h *History) Add(r buffer.Removal) {
-	out := Removal{Time: r.Time, Action: r.Action, Name: buffer.Escape(r.Name), Reason: buffer.Escape(r.Reason), Instance: buffer.Escape(r.Instance)}
+	out := Removal{Time: r.Time, Action: buffer.Escape(r.Action), Name: buffer.Escape(r.Name), Reason: buffer.Escape(r.Reason), Instance: buffer.Escape(r.Instance)}
 	if r.Action == buffer.Gap {
-		out.Name, out.Missing = "", r.Missing()
+		out.Name, out.Missing, out.Since = "", r.Missing(), timeOf(r.Since)
 	}
 	h.Removals = append(h.Removals, out)
 }
@@ -102,16 +118,27 @@ func (h *History) rows() [][]string {
 		if r.Missing > 0 {
 			name = plural(r.Missing, "removal")
 		}
-		rows = append(rows, []string{r.Time.Format(time.DateTime), r.Action, name, r.Reason + ", by " + r.Instance})
+		why := r.Reason
+		if r.Since != nil {
+			why += ", since " + r.Since.Format(time.DateTime)
+		}
+		rows = append(rows, []string{r.Time.Format(time.DateTime), r.Action, name, why + ", by " + r.Instance})
 	}
 	return rows
 }
 
 func (h *History) trimRows() [][]string {
-	rows := [][]string{{"HOUR (UTC)", "ENTRIES", "STREAM", "OLDEST KEPT, WHY"}}
+	rows := [][]string{{"HOUR (UTC)", "ENTRIES", "BYTES", "STREAM", "OLDEST KEPT, WHY"}}
 	for _, s := range h.Trims {
 		text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
-		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), s.Stream, text})
+		if s.Others != nil && *s.Others > 0 {
+			text += fmt.Sprintf("; %s more went without streamkeeper", human.Count(*s.Others))
+		}
+		bytes := "-"
+		if s.Bytes > 0 {
+			bytes = human.Bytes(s.Bytes)
+		}
+		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), bytes, s.Stream, text})
 	}
 	return rows
 }

@@ -26,7 +26,7 @@ type Pause struct {
 func NewPauses(pauses buffer.Pauses) []Pause {
 	all := []Pause{}
 	for _, p := range pauses {
-		all = append(all, Pause{p.ID, p.Job, buffer.Escape(p.Pattern), p.Since, p.Until, buffer.Escape(p.Reason), p.Jobs(), p.What()})
+		all = append(all, Pause{buffer.Escape(p.ID), buffer.Escape(p.Job), buffer.Escape(p.Pattern), p.Since, p.Until, buffer.Escape(p.Reason), p.Jobs(), p.What()})
 	}
 	return all
 }

@@ -36,10 +36,10 @@ type Plan struct {
 	Refused string `json:"refused,omitempty"`
 	// Chosen says that patterns choose streams: what is not of an action is of all.
 	Chosen bool `json:"-"`
-	// Paused are the pauses that hold, and PausedItems how many sessions and streams
+	// Paused are the pauses that hold, and PausedSessions and PausedStreams how many
 	// they keep from clean-up.
-	Paused      []Pause `json:"paused,omitempty"`
-	PausedItems int64   `json:"-"`
+	Paused                        []Pause `json:"paused,omitempty"`
+	PausedSessions, PausedStreams int64   `json:"-"`
 	// Unmatched are the patterns that choose no stream.
 	Unmatched []string `json:"unmatched,omitempty"`
 	// Absence says where the buffer was looked for if nothing was found.
@@ -167,7 +167,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		switch {
 		case p.Absence != "":
 			pw.line("Nothing found: %s", human.Sentence(p.Absence))
-		case len(p.Failed) == 0 && p.protected == 0 && p.PausedItems == 0:
+		case len(p.Failed) == 0 && p.protected == 0 && p.PausedSessions+p.PausedStreams == 0:
 			pw.line("Nothing to do.")
 		}
 		p.writeHint(pw)
@@ -203,7 +203,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 
 // pauseStops reports whether there would be more to do if nothing was paused.
 func (p *Plan) pauseStops() bool {
-	return p.PausedItems > 0 || slices.ContainsFunc(p.Protected, func(protection Protection) bool { return protection.By == "pause" })
+	return p.PausedSessions+p.PausedStreams > 0 || slices.ContainsFunc(p.Protected, func(protection Protection) bool { return protection.By == "pause" })
 }
 
 // HasWork reports whether there is something to do, also where the guard or a
@@ -270,8 +270,8 @@ func (p *Plan) writeNotes(pw *printer) {
 		}
 		pw.line("%s. To end it: streamkeeper resume %s", text, pause.ID)
 	}
-	if p.PausedItems > 0 {
-		pw.line("That keeps %s sessions and streams from clean-up.", human.Count(p.PausedItems))
+	if kept := p.pausedItems(); kept != "" {
+		pw.line("That keeps %s from clean-up.", kept)
 	}
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
@@ -377,4 +377,16 @@ func wrapLines(text string, columns int) string {
 		lines = append(lines, wrap(line, columns)...)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// pausedItems is what pauses keep from clean-up, in words.
+func (p *Plan) pausedItems() string {
+	var kept []string
+	if p.PausedSessions > 0 {
+		kept = append(kept, plural(p.PausedSessions, "session"))
+	}
+	if p.PausedStreams > 0 {
+		kept = append(kept, plural(p.PausedStreams, "stream"))
+	}
+	return strings.Join(kept, " and ")
 }

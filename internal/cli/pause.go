@@ -76,7 +76,11 @@ func (a *app) resumeCommand() *cobra.Command {
 		Long: "resume ends all pauses, or those named by their ids, which pause and pause list print. It exits\n" +
 			"with 1, and ends none, if one of them is not there.",
 		Example: "  streamkeeper resume\n  streamkeeper resume 3f9a01c2",
-		RunE: func(c *cobra.Command, ids []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			ids, err := unescaped(args)
+			if err != nil {
+				return usageError{err}
+			}
 			return a.noting(c.Context(), func(at opened) error {
 				ended, err := at.b.Resume(c.Context(), ids...)
 				if err != nil {

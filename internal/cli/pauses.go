@@ -73,13 +73,13 @@ func logChanges(log *slog.Logger, before, now buffer.Pauses) {
 	}
 	for _, p := range now {
 		if !has(before, p) {
-			log.Warn("paused", "id", p.ID, "what", p.What(), "until", p.Until.Format(time.RFC3339), "reason", buffer.Escape(p.Reason),
-				"to_end", "streamkeeper resume "+p.ID)
+			log.Warn("paused", "id", buffer.Escape(p.ID), "what", p.What(), "until", p.Until.Format(time.RFC3339), "reason", buffer.Escape(p.Reason),
+				"to_end", "streamkeeper resume "+buffer.Escape(p.ID))
 		}
 	}
 	for _, p := range before {
 		if !has(now, p) {
-			log.Info("pause ended", "id", p.ID, "what", p.What())
+			log.Info("pause ended", "id", buffer.Escape(p.ID), "what", p.What())
 		}
 	}
 }

@@ -243,7 +243,7 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		s.Streams = max(s.Streams, r.Streams)
 	}
 	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
-	p.plan.PausedItems = r.SessionsPaused + r.StreamsPaused
+	p.plan.PausedSessions, p.plan.PausedStreams = r.SessionsPaused, r.StreamsPaused
 	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
 	p.plan.Failed = append(p.plan.Failed, r.Failed...)
 	if p.failed(err); err == nil && r.Errors > 0 {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/history"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/secret"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
@@ -168,12 +169,15 @@ func prepareTrim(e Env) run {
 	o.Log = e.log(Trim)
 	// A run ends after one period of its schedule, and says what is left.
 	o.Budget = period(e.Options.Trim.Schedule)
-	sums := newTrimSums(e)
-	o.OnRemoved = func(stream string, reason trim.Reason, entries int64) {
-		e.Metrics.TrimRemoved(stream, reason, entries)
-		sums.add(stream, reason, entries)
+	var sums *history.Trims
+	if !e.DryRun {
+		sums = e.History.Trims()
+	}
+	o.OnRemoved = func(r sweep.Removed) {
+		e.Metrics.TrimRemoved(r.Stream, r.Reason, r.Entries)
+		sums.Add(r.Stream, string(r.Reason), r.Entries, r.Bytes)
 		if e.Listener.OnTrimmed != nil {
-			e.Listener.OnTrimmed(stream, entries)
+			e.Listener.OnTrimmed(r.Stream, r.Entries)
 		}
 	}
 	o.Paused = e.pauses(Trim).streams()
@@ -203,7 +207,7 @@ func prepareTrim(e Env) run {
 			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Cut) {}) }
 		}
 		r, err := once(ctx)
-		sums.write(ctx)
+		sums.Flush(ctx)
 		if err == nil && !e.DryRun {
 			lengths.Use()
 		}

@@ -28,7 +28,8 @@ type historyJSON struct {
 		Stream, Instance string
 		Before           string `json:"oldest_before"`
 		After            string `json:"oldest_after"`
-		Entries          int64
+		Entries, Bytes   int64
+		Others           int64 `json:"entries_gone_otherwise"`
 		Reasons          []string
 	}
 }
@@ -130,7 +131,7 @@ func TestTheHistoryShowsWhatWasTrimmedByTheHour(t *testing.T) {
 	entries := int64(0)
 	for _, s := range h.Trims {
 		entries += s.Entries
-		if s.Stream != "exact: one" || !slices.Equal(s.Reasons, []string{"length"}) || s.Instance == "" {
+		if s.Stream != "exact: one" || !slices.Equal(s.Reasons, []string{"length"}) || s.Instance == "" || s.Bytes < 10*s.Entries || s.Bytes > 1000*s.Entries || s.Others != 0 {
 			t.Errorf("%+v", s)
 		}
 	}
@@ -147,10 +148,46 @@ func TestTheHistoryShowsWhatWasTrimmedByTheHour(t *testing.T) {
 	// Out of memory and without the right a stream is trimmed all the same.
 	appended()
 	f.client.ConfigSet(t.Context(), "maxmemory", "1")
-	code, _, errs := f.env.Run(t, "once", "trim")
+	metrics := t.TempDir() + "/m.prom"
+	code, _, errs := f.env.Run(t, "once", "trim", "--metrics-file", metrics)
 	f.client.ConfigSet(t.Context(), "maxmemory", "0")
+	if n := metricIn(t, metrics, "streamkeeper_history_dropped_total"); n != "1" {
+		t.Errorf("%s trims dropped", n)
+	}
+	if out := f.env.MustRun(t, "history"); !strings.Contains(out, "1 removal  trims of streams could not be recorded (oom), by ") {
+		t.Errorf("no gap:\n%s", out)
+	}
 	if n := f.client.XLen(t.Context(), "stream:exact: one").Val(); n != 1000 || code != cli.ExitOK || !strings.Contains(errs, "trims not recorded") {
 		t.Errorf("exit %d, %d entries left\n%s", code, n, errs)
+	}
+}
+
+func TestAHistoryThatCannotBeReadIsAFailure(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	env := program.Env{"REDIS_URL": s.URL()}
+	fails := func(key string, args ...string) {
+		t.Helper()
+		code, out, errs := env.Run(t, append([]string{"history"}, args...)...)
+		if code != cli.ExitFailure || out != "" || !strings.Contains(errs, key) {
+			t.Errorf("%v: exit %d, stdout %q\n%s", args, code, out, errs)
+		}
+	}
+	mustDo(t, s.Client.Set(t.Context(), "streamkeeper:history", "x", 0).Err())
+	fails("streamkeeper:history")
+	fails("streamkeeper:history", "s", "-o", "json")
+	mustDo(t, s.Client.Del(t.Context(), "streamkeeper:history").Err())
+	hour := "streamkeeper:trims:" + time.Now().UTC().Add(-time.Hour).Format("2006-01-02T15")
+	mustDo(t, s.Client.Set(t.Context(), hour, "x", 0).Err())
+	fails(hour, "--trims")
+	fails(hour, "--trims", "s")
+	// What has no action is no removal.
+	mustDo(t, s.Client.Del(t.Context(), hour).Err())
+	for _, values := range [][]any{{"x", "y"}, {"n", "s"}, {"a", "expire", "n", ""}} {
+		mustDo(t, s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "streamkeeper:history", Values: values}).Err())
+	}
+	if out := env.MustRun(t, "history", "-o", "json"); strings.Count(out, `"name": ""`) != 1 || strings.Count(out, `"action"`) != 1 {
+		t.Errorf("%s", out)
 	}
 }
 

@@ -78,6 +78,28 @@ func withoutState(dump string) string {
 	return strings.Join(kept, "")
 }
 
+func TestThePausesOfOthersAreShownAndEndedByTheirEscapedIDs(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	at := time.Now().UnixMilli()
+	odd := "a\x1b[31m\xff\\"
+	mustDo(t, w.client.HSet(t.Context(), "streamkeeper:pauses", odd, fmt.Sprintf(`%d %d {"job":"x\u001b"}`, at+600_000, at)).Err())
+	const shown = `a\x1b[31m\xff\\`
+	for _, args := range [][]string{{"pause", "list"}, {"plan"}} {
+		if out := w.env.MustRun(t, args...); !strings.Contains(out, shown) || strings.Contains(out, "\x1b") {
+			t.Errorf("%v: %q", args, out)
+		}
+	}
+	list := decode[struct{ Pauses []struct{ ID string } }](t, w.env.MustRun(t, "pause", "list", "-o", "json"))
+	if len(list.Pauses) != 1 || list.Pauses[0].ID != shown {
+		t.Fatalf("%+v", list)
+	}
+	if out := w.env.MustRun(t, "resume", list.Pauses[0].ID); !strings.Contains(out, shown) || w.client.HLen(t.Context(), "streamkeeper:pauses").Val() != 0 {
+		t.Errorf("resume: %q", out)
+	}
+}
+
 func TestAPauseOfSomeStreamsIsForThemAlone(t *testing.T) {
 	t.Parallel()
 	w := startFixture(t, "object")

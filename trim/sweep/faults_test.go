@@ -79,7 +79,7 @@ func TestAGiantStarvesNobodyAndIsWorkedOffOverTheRuns(t *testing.T) {
 	}
 	tr.o.Budget = 10 * time.Minute
 	served := make(map[string]int)
-	tr.o.OnRemoved = func(stream string, _ trim.Reason, _ int64) { served[stream] = len(served) }
+	tr.o.OnRemoved = func(r Removed) { served[r.Stream] = len(served) }
 	second := w.run(tr)
 	if second.Left != 0 || w.length("giant") != 10 {
 		t.Errorf("after two runs: %+v, giant has %d", second, w.length("giant"))
@@ -100,10 +100,10 @@ func TestATurnEndsSoThatTheNextStreamHasItsOwn(t *testing.T) {
 	w.fill("b", 16<<10, times(time.Now().Add(-time.Hour), 200)...)
 	var order []string
 	slow := func(o *Options) {
-		o.OnRemoved = func(stream string, _ trim.Reason, _ int64) {
+		o.OnRemoved = func(r Removed) {
 			time.Sleep(turn / 2) // a slow server
-			if len(order) == 0 || order[len(order)-1] != stream {
-				order = append(order, stream)
+			if len(order) == 0 || order[len(order)-1] != r.Stream {
+				order = append(order, r.Stream)
 			}
 		}
 	}
@@ -244,7 +244,7 @@ func TestARunCanBeStopped(t *testing.T) {
 	w := realFixture(t)
 	w.fill("giant", 100, times(time.Now().Add(-time.Hour), 60_000)...)
 	ctx, stop := contextThatEnds(t)
-	tr := w.trimmer(trim.Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(string, trim.Reason, int64) { stop() } })
+	tr := w.trimmer(trim.Policy{MaxLength: 10}, func(o *Options) { o.OnRemoved = func(Removed) { stop() } })
 	if _, err := tr.Run(ctx); err == nil {
 		t.Error("it ran on")
 	}

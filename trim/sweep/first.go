@@ -231,11 +231,13 @@ type outcome struct {
 	result buffer.Trimmed
 	// isFirst: the stream lost nothing in this run before.
 	isFirst bool
+	// entryBytes is roughly what an entry took, 0 if not known.
+	entryBytes int64
 }
 
 // outcome takes in what a call did to the stream.
 func (c *stream) outcome(by trim.Reason, result buffer.Trimmed) outcome {
-	o := outcome{c.name, by, result, c.removed == 0}
+	o := outcome{c.name, by, result, c.removed == 0, c.entryBytes}
 	c.failed = c.failed || result.Err != nil
 	if result.Err == nil {
 		c.removed += result.Removed

@@ -17,7 +17,7 @@ func (s *Sweeper) Plan(ctx context.Context, visit func(trim.Cut)) (Report, error
 	store := newDryStore(s.store)
 	o := s.o
 	o.Budget = 0
-	o.OnRemoved, o.OnCall, o.OnStream = func(string, trim.Reason, int64) {}, func(time.Duration) {}, func(Learnt) {}
+	o.OnRemoved, o.OnCall, o.OnStream = func(Removed) {}, func(time.Duration) {}, func(Learnt) {}
 	planner := New(store, o)
 	planner.nodes, planner.reducer = s.nodes, s.reducer.ForPlan()
 	planner.toldUnused = true // the report has them

@@ -200,7 +200,7 @@ func (w *fixture) checkRound(round int, o Options, specimens map[string]*specime
 		w.t.Fatal(err)
 	}
 	removed := make(map[string]int64)
-	o.OnRemoved = func(stream string, _ trim.Reason, n int64) { removed[stream] += n }
+	o.OnRemoved = func(r Removed) { removed[r.Stream] += r.Entries }
 	report := w.run(New(w.store, o))
 	if report.Streams != int64(len(specimens)) || report.Errors != 0 || report.Left != 0 {
 		w.t.Errorf("round %d: report %+v", round, report)

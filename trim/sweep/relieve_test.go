@@ -92,7 +92,7 @@ func TestLiveProducersNeverSeeThatMemoryIsShort(t *testing.T) {
 	}
 	tr, log := w.pressed(trim.Policy{MaxLength: 10_000, MaxAge: time.Minute})
 	removed := make(map[trim.Reason]int64)
-	tr.o.OnRemoved = func(_ string, reason trim.Reason, entries int64) { removed[reason] += entries }
+	tr.o.OnRemoved = func(r Removed) { removed[r.Reason] += r.Entries }
 	clock := time.Now()
 	added := 0
 	for tick := range 30 {

@@ -79,7 +79,7 @@ type Options struct {
 	Paused func(context.Context) (func(stream string) bool, error)
 
 	// OnRemoved is called with entries that were removed from a stream.
-	OnRemoved func(stream string, reason trim.Reason, entries int64)
+	OnRemoved func(Removed)
 	// OnCall is called with the time that a call took that removed something.
 	OnCall func(time.Duration)
 	// OnMalformed is called with the kind of what cannot be trimmed as it should.
@@ -90,6 +90,15 @@ type Options struct {
 	// scan returns twice comes twice. A plan does not call it.
 	OnStream func(Learnt)
 	Log      *slog.Logger
+}
+
+// Removed is what one call took from a stream.
+type Removed struct {
+	Stream  string
+	Reason  trim.Reason
+	Entries int64
+	// Bytes is an estimate of what the entries took, 0 if not known.
+	Bytes int64
 }
 
 // Learnt is what a run knows of a stream once it has trimmed it.
@@ -161,7 +170,7 @@ func New(store Store, o Options) *Sweeper {
 		o.Paused = func(context.Context) (func(string) bool, error) { return func(string) bool { return false }, nil }
 	}
 	if o.OnRemoved == nil {
-		o.OnRemoved = func(string, trim.Reason, int64) {}
+		o.OnRemoved = func(Removed) {}
 	}
 	if o.OnCall == nil {
 		o.OnCall = func(time.Duration) {}

@@ -51,7 +51,7 @@ func (t *tally) removed(o outcome) {
 		}
 	}
 	t.report.EntriesRemoved += entries
-	t.o.OnRemoved(o.stream, o.by, entries)
+	t.o.OnRemoved(Removed{Stream: o.stream, Reason: o.by, Entries: entries, Bytes: entries * o.entryBytes})
 }
 
 // failed counts a stream that could not be trimmed: one of another type is
