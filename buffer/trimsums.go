@@ -104,7 +104,7 @@ for i = 4, #ARGV, 9 do
   if due >= 0 then due = due + new end
   if gone >= 0 then
     if due >= 0 then
-      if others >= 0 or gone > due then others = math.max(0, math.max(0, others) + gone - due) end
+      if others >= 0 or gone > due then others = math.max(math.max(others, 0) + gone - due, 0) end
     elseif gone <= entries then
       others = 0
     end

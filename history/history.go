@@ -129,7 +129,7 @@ func (r *Recorder) write(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := r.store.Record(ctx, r.pending, r.o.Length); err != nil {
-		r.lose(&r.lost, "removals not recorded", int64(len(r.pending)), err)
+		r.lose(&r.lost, "removals", int64(len(r.pending)), err)
 	}
 	clear(r.pending)
 	r.pending = r.pending[:0]
@@ -137,9 +137,9 @@ func (r *Recorder) write(ctx context.Context) {
 
 // lose takes in what could not be recorded. The log says the first of them, until
 // the history shows the gap.
-func (r *Recorder) lose(l *lost, message string, n int64, err error) {
+func (r *Recorder) lose(l *lost, what string, n int64, err error) {
 	if l.n == 0 {
-		r.o.Log.Warn(message, "class", string(redisconn.ClassOf(err)), "error", err)
+		r.o.Log.Warn("history not recorded", "what", what, "class", string(redisconn.ClassOf(err)), "error", err)
 	}
 	l.n, l.why = l.n+n, redisconn.ClassOf(err)
 	r.o.OnDropped(n)

@@ -109,7 +109,7 @@ func (t *Trims) write(ctx context.Context, ended bool) {
 	if err := t.sum(ctx, sums, ended); err != nil {
 		t.recorder.mu.Lock()
 		defer t.recorder.mu.Unlock()
-		t.recorder.lose(&t.recorder.lostTrims, "trims not recorded", int64(len(sums)), err)
+		t.recorder.lose(&t.recorder.lostTrims, "trims", int64(len(sums)), err)
 	}
 }
 
