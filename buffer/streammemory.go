@@ -17,7 +17,7 @@ const (
 	streamsPipeline = 64
 )
 
-// StreamMemory is what each stream takes in memory with its consumer groups, in bytes; 0
+// StreamMemory is what the entries of each stream take in memory, in bytes; 0
 // where it is not known. Up to 10 000 macro nodes all are counted; of more, the
 // oldest stand for the rest.
 func (b *Buffer) StreamMemory(ctx context.Context, names []string, infos []StreamInfo) ([]int64, error) {
@@ -35,7 +35,7 @@ func (b *Buffer) StreamMemory(ctx context.Context, names []string, infos []Strea
 			return nil, fmt.Errorf("asking for the memory of %d streams: %w", len(cmds), err)
 		}
 		for _, cmd := range cmds {
-			sizes = append(sizes, cmd.Val())
+			sizes = append(sizes, max(0, cmd.Val()-infos[len(sizes)].Groups.counted()))
 		}
 	}
 	return sizes, nil

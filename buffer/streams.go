@@ -130,6 +130,8 @@ type StreamInfo struct {
 	PendingAgo time.Duration
 	// WithoutConsumers names the groups that have no consumer.
 	WithoutConsumers []string
+	// Groups are all consumer groups.
+	Groups GroupCounts
 	// Err is why the stream could not be asked.
 	Err error
 }
@@ -149,11 +151,13 @@ func (i StreamInfo) ActiveWithin(limit time.Duration) bool {
 // active, -1 if there is none; and, in pending, how long ago a group got its last
 // entry that was given everything and has not acknowledged all, 0 if there is
 // none or its idle time says more; and, in without, the groups that have no
-// consumer. It comes after groupsLua.
+// consumer; and, in counts, how many groups, consumers and pending
+// entries there are. It comes after groupsLua.
 const activeLua = `
-local active, pending, without = -1, 0, {}
+local active, pending, without, counts = -1, 0, {}, {0, 0, 0}
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
   local group = fields(g)
+  counts = {counts[1] + 1, counts[2] + group.consumers, counts[3] + group.pending}
   local ago, asked = idleTime(group)
   if ago >= 0 then
     if active < 0 or ago < active then active = ago end
@@ -172,7 +176,7 @@ end
 // returns {type} unless it is a stream, else
 // {"stream", length, last id, first id, newest id, nodes, ms since a group's consumer was active or -1,
 // ms since a group got its last entry that has entries pending or 0, {groups without consumers},
-// entries ever added or -1, largest id that was deleted}
+// entries ever added or -1, largest id that was deleted, {groups, consumers, pending entries}}
 var infoScript = redisconn.NewScript(`
 local key = KEYS[1]
 local kind = redis.call('TYPE', key)
@@ -198,7 +202,7 @@ if not seen and length > 0 then
 end
 if last == '' then last = '0-0' end
 ` + groupsLua + activeLua + `
-return {'stream', length, last, first, newest, nodes, active, pending, without, added, deleted}
+return {'stream', length, last, first, newest, nodes, active, pending, without, added, deleted, counts}
 `)
 
 // Infos asks for each stream's state, in small pipelines: the server touches
@@ -238,8 +242,8 @@ func parseInfo(reply []any, err error) StreamInfo {
 	if kind, ok := only(reply).(string); ok && kind != "stream" {
 		return StreamInfo{Type: kind}
 	}
-	if len(reply) != 11 {
-		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 11", redisconn.ErrIncomplete, len(reply))}
+	if len(reply) != 12 {
+		return StreamInfo{Err: fmt.Errorf("%w: the state has %d values instead of 12", redisconn.ErrIncomplete, len(reply))}
 	}
 	info := StreamInfo{Type: "stream"}
 	info.Length, _ = reply[1].(int64)
@@ -251,6 +255,11 @@ func parseInfo(reply []any, err error) StreamInfo {
 	}
 	info.Nodes, _ = reply[5].(int64)
 	info.Added, _ = reply[9].(int64)
+	if counts, ok := reply[11].([]any); ok && len(counts) == 3 {
+		info.Groups.Groups, _ = counts[0].(int64)
+		info.Groups.Consumers, _ = counts[1].(int64)
+		info.Groups.Pending, _ = counts[2].(int64)
+	}
 	ms, _ := reply[6].(int64)
 	info.ActiveAgo = time.Duration(ms) * time.Millisecond
 	ms, _ = reply[7].(int64)

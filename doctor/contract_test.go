@@ -25,6 +25,7 @@ func promised() map[Group]map[string][]string {
 			"node size limits":                     {"node-size"},
 			"persistence errors":                   {"persistence"},
 			"other trimmers at work":               {"other-trimmers"},
+			"memory in groups":                     {"group-memory"},
 		},
 		Streams: {
 			"a key of the right type":       {"stream-type", "stream-missing"},
@@ -32,6 +33,7 @@ func promised() map[Group]map[string][]string {
 			"unlisted streams":              {"stream-unlisted"},
 			"ids that are times":            {"stream-ids"},
 			"more than 10 sessions at once": {"stream-shared"},
+			"more new than retired":         {"stream-churn"},
 		},
 		Sessions: {
 			"fields":                               {"session-fields", "session-value", "session-foreign", "session-id"},
@@ -73,6 +75,7 @@ func promised() map[Group]map[string][]string {
 			"two installations with one STATE_PREFIX": {"instances"},
 			"lease":                    {"lease"},
 			"pauses":                   {"pauses"},
+			"history on":               {"history"},
 			"last success of each job": {"jobs-overdue"},
 			"our own keys":             {"state-keys"},
 		},

@@ -96,7 +96,7 @@ func Checks() []Check {
 		// connection
 		database(), version(), role(), rights(), encryption(), clock(), roundTrip(),
 		// Redis
-		maxMemory(), eviction(), memory(), nodeSize(), persistence(), otherTrimmers(),
+		maxMemory(), eviction(), memory(), nodeSize(), persistence(), groupMemory(), otherTrimmers(),
 		// protocol: sessions
 		sessionValue(), sessionForeign(), sessionFields(), sessionTime(), sessionTimeName(), sessionID(),
 		sessionStream(), sessionPrefix(), sessionPosition(), sessionRange(),
@@ -104,7 +104,7 @@ func Checks() []Check {
 		sessionExpiry(), sessionUpdated(), sessionClosed(), sessionMessages(), sessionTwins(),
 		recordComplete(), recordStart(), recordEnd(), recordRange(), recordOrder(),
 		// protocol: streams
-		streamType(), streamMissing(), streamPrefix(), streamUnlisted(), streamIDs(), streamShared(),
+		streamType(), streamMissing(), streamPrefix(), streamUnlisted(), streamIDs(), streamShared(), streamChurn(),
 		// protocol: counter
 		counterNumber(), counterBehind(),
 		// protocol: messages
@@ -112,7 +112,7 @@ func Checks() []Check {
 		// retention
 		policyUnused(), flushGap(), coverage(), trimBlocked(), retentionAfforded(),
 		// ourselves
-		instances(), jobsOverdue(), leaseKey(), pauses(), stateKeys(),
+		instances(), jobsOverdue(), leaseKey(), pauses(), recorded(), stateKeys(),
 	}
 }
 

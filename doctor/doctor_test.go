@@ -133,6 +133,15 @@ func serverBreakings() map[string]breaking {
 				}
 			}
 		}},
+		"consumers never acknowledge": {check: "group-memory", severity: Advice, says: []string{"[car-1: 50 400 pending entries, about 7.2 MiB]"}, do: func(f *fixture) {
+			pipe := f.rdb.Pipeline()
+			for n := range 2400 {
+				group := fmt.Sprint(n)
+				pipe.XGroupCreate(f.ctx(), "stream:car-1", group, "0")
+				pipe.Do(f.ctx(), "XREADGROUP", "GROUP", group, "c", "COUNT", 100, "STREAMS", "stream:car-1", ">")
+			}
+			must(pipe.Exec(f.ctx()))
+		}},
 		"another trimmer is at work": {check: "other-trimmers", counted: true, severity: Warning, says: []string{"[car-1: 10 of 10 000, and 11 have gone]"}, do: func(f *fixture) {
 			f.do("XTRIM", "stream:car-1", "MAXLEN", "10")
 		}},
@@ -156,6 +165,18 @@ func serverBreakings() map[string]breaking {
 			defer func() { _ = b.Close() }()
 			must(b.Pause(f.ctx(), buffer.Pause{Job: "trim", Pattern: "car-*", Reason: "test day"}, time.Hour))
 		}},
+		"nothing is recorded": {check: "history", severity: Advice, says: []string{"HISTORY_LENGTH=0"}, do: func(f *fixture) {
+			f.doctor.HistoryLength = 0
+		}},
+		"removals could not be recorded": {check: "history", severity: Warning, says: []string{"7 removals of the last week"}, do: func(f *fixture) {
+			o := f.buffer
+			o.ReadOnly = false
+			b := must(buffer.Open(f.ctx(), o))
+			defer func() { _ = b.Close() }()
+			if err := b.RecordGap(f.ctx(), 7, "out of memory", "pod-1"); err != nil {
+				f.t.Fatal(err)
+			}
+		}},
 		"a job does not go well": {check: "jobs-overdue", severity: Warning, says: []string{"[trim: at pod-1, last success 2h ago]"}, do: func(f *fixture) {
 			f.note(buffer.Instance{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{
 				{Name: "trim", LastSuccess: f.now.Add(-2 * time.Hour), Overdue: true}, {Name: "cleanup", LastSuccess: f.now},
@@ -177,6 +198,13 @@ func serverBreakings() map[string]breaking {
 			f.do("SET", "streamkeeper:retired", "x")
 		}},
 	}
+}
+
+// removed records that something was removed so long ago.
+func (f *fixture) removed(ago time.Duration, action, name string) {
+	f.t.Helper()
+	f.entries++
+	f.do("XADD", "streamkeeper:history", fmt.Sprintf("%d-%d", f.now.Add(-ago).UnixMilli(), f.entries), "a", action, "n", name, "r", "dead", "i", "pod-1")
 }
 
 // note notes an instance that works on the streams of these patterns.
@@ -302,6 +330,19 @@ func streamBreakings() map[string]breaking {
 		"ids that count": {check: "stream-ids", severity: Warning, says: []string{"last id 7-1"}, do: func(f *fixture) {
 			f.list("counted")
 			f.do("XADD", "stream:counted", "7-1", "id", 1, "data", f.payload("car 1: race", "open", f.now, true))
+		}},
+		"a stream for each session": {check: "stream-churn", counted: true, severity: Advice, says: []string{"14 streams came within a day, and 3 were retired within a week"}, do: func(f *fixture) {
+			f.do("SET", buffer.CounterKey, 20)
+			for id := 3; id <= 14; id++ {
+				stream, identity := fmt.Sprintf("car-%d", id), fmt.Sprintf("car %d: race", id)
+				f.list(stream)
+				f.messages(stream, identity, "open", id, f.now)
+				f.entry(identity, stream, "open", id, nil)
+			}
+			f.removed(8*24*time.Hour, "retire", "old")
+			for _, stream := range []string{"x", "y", "z"} {
+				f.removed(6*24*time.Hour, "retire", stream)
+			}
 		}},
 		"eleven sessions on one stream": {check: "stream-shared", severity: Advice, says: []string{"11 sessions"}, do: func(f *fixture) {
 			f.do("SET", buffer.CounterKey, 20)

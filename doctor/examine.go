@@ -27,6 +27,8 @@ type Options struct {
 	GroupIdleAfter time.Duration
 	// Limits are those of clean-up.
 	Limits cleanup.Limits
+	// HistoryLength is how many removals are remembered.
+	HistoryLength int64
 	// Inspect says how payloads are judged.
 	Inspect inspect.Options
 	// Leases says that instances share the work by a lease.
@@ -218,6 +220,8 @@ func (e *examination) asked(f fact) bool {
 		return e.server.Mode != "cluster"
 	case factNodeLimits:
 		return e.server.Trims
+	case factHistory:
+		return e.reads
 	case factLease:
 		return e.server.Leases
 	}

@@ -47,6 +47,10 @@ type Server struct {
 	Instances      []buffer.Instance
 	InstancesError error
 	Pauses         buffer.Pauses
+	// HistoryLength is how many removals are remembered, and History what is of the
+	// last week.
+	HistoryLength int64
+	History       buffer.HistorySummary
 	// Leases says that instances share the work by a lease.
 	Leases bool
 	Lease  buffer.LeaseState
@@ -180,6 +184,10 @@ type Totals struct {
 	// Least is the stream that covers the least time.
 	Least         string
 	LeastCoverage time.Duration
+	// New are streams whose first entry came within a day.
+	New int64
+	// Pending are entries that consumers of groups have not acknowledged.
+	Pending int64
 	// Uncounted are streams of which Redis does not say how many entries have gone,
 	// and LimitedByMore those whose length alone does not say who removed them.
 	Uncounted, LimitedByMore int64

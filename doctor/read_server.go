@@ -39,6 +39,12 @@ func (e *examination) readServer(ctx context.Context) error {
 	s.Instances, s.InstancesError = e.b.Instances(ctx)
 	reasons[factInstances] = s.InstancesError
 	s.Pauses, reasons[factPauses] = e.b.Pauses(ctx)
+	if s.HistoryLength = e.o.HistoryLength; e.reads {
+		s.History, reasons[factHistory] = e.b.SummarizeHistory(ctx, e.now.Add(-churnTime))
+		if redisconn.ClassOf(reasons[factHistory]) == redisconn.ClassWrongType {
+			reasons[factHistory] = nil // state-keys says so
+		}
+	}
 	if s.Leases = e.o.Leases; s.Leases {
 		s.Lease, reasons[factLease] = e.b.Lease().State(ctx)
 	}

@@ -152,6 +152,10 @@ func (t *Totals) add(s *Stream) {
 	t.Streams++
 	t.Entries += s.Info.Length
 	t.Bytes += float64(s.Bytes)
+	t.Pending += s.Info.Groups.Pending
+	if s.isNew() {
+		t.New++
+	}
 	if s.Info.Exists() && s.Info.Added < 0 {
 		t.Uncounted++
 	}

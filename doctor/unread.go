@@ -20,6 +20,7 @@ const (
 	factNodeLimits
 	factInstances
 	factPauses
+	factHistory
 	factLease
 	factState
 	factStreams

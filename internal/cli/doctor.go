@@ -49,7 +49,7 @@ func doctorOptions(o Options) doctor.Options {
 	return doctor.Options{
 		Connection: o.Buffer.Connection, Uses: uses(o), Policies: o.Jobs.Trim.Policies,
 		RespectGroups: o.Jobs.Trim.RespectGroups, GroupIdleAfter: o.Jobs.Trim.GroupIdleAfter,
-		Limits: o.Jobs.Cleanup.Limits, Inspect: o.Jobs.Inspect.Options, Leases: o.LeaseTTL > 0,
+		Limits: o.Jobs.Cleanup.Limits, Inspect: o.Jobs.Inspect.Options, Leases: o.LeaseTTL > 0, HistoryLength: o.HistoryLength,
 	}
 }
 
