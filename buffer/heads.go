@@ -204,13 +204,13 @@ func (b *Buffer) LastIDs(ctx context.Context, names []string) ([]LastID, error) 
 	return ids, nil
 }
 
-// Sizes is roughly what each stream takes in memory, in bytes; 0 where it is
-// not known.
+// Sizes is roughly what each stream takes in memory, in bytes, by its oldest macro
+// nodes and with its consumer groups; 0 where it is not known.
 func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	pipe := b.rdb.Pipeline()
 	cmds := make([]*redis.IntCmd, len(names))
 	for i, name := range names {
-		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name), 1)
+		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name))
 	}
 	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
 		return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(names), "stream"), err)

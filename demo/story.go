@@ -41,6 +41,7 @@ type Story struct {
 // chapter is what happened to one stream.
 type chapter struct {
 	entries  int64 // -1 while not known
+	bytes    int64 // in memory, 0 while not known
 	coverage time.Duration
 	removed  int64
 	verdicts [3]int64
@@ -156,13 +157,13 @@ func (s *Story) Inspected(stream, verdict string, reasons []string) {
 	}
 }
 
-// Holds notes, without a word, how many entries a stream has, and how much of
-// the past they are.
-func (s *Story) Holds(stream string, entries int64, coverage time.Duration) {
+// Holds notes, without a word, how many entries a stream has, how many bytes they
+// take in memory, and how much of the past they are.
+func (s *Story) Holds(stream string, entries, bytes int64, coverage time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.chapter(stream)
-	c.entries, c.coverage = entries, coverage
+	c.entries, c.bytes, c.coverage = entries, bytes, coverage
 }
 
 func (s *Story) chapter(stream string) *chapter {

@@ -91,7 +91,8 @@ func TestALineNeverGoesBeyondTheTerminalNorHarmsIt(t *testing.T) {
 func TestTheSummaryCountsByStream(t *testing.T) {
 	s := newStage()
 	s.Trimmed("demo/a", 1234)
-	s.Holds("demo/a", 104, 10*time.Second)
+	s.Holds("demo/a", 104, 150<<10, 10*time.Second)
+	s.Holds("demo/pit", 7, 10<<10, 0)
 	s.Inspected("demo/a", "ok", nil)
 	s.Inspected("demo/sim", "invalid", []string{"unreadable"})
 	s.Cleaned("expire", "demo/pit", "demo/pit", "")
@@ -99,11 +100,11 @@ func TestTheSummaryCountsByStream(t *testing.T) {
 	s.at(20)
 	want := `After 20s:
 
-  STREAM                              ENTRIES  REMOVED       OK     WARN  INVALID
-  demo/a                                  104    1 234        1        0        0
-  demo/pit                            retired        0        0        0        0
-  demo/sim                                  -        0        0        0        1
-  together                                       1 234        1        0        1
+  STREAM                     ENTRIES     BYTES REMOVED      OK    WARN INVALID
+  demo/a                         104 150.0 KiB   1 234       1       0       0
+  demo/pit                   retired         -       0       0       0       0
+  demo/sim                         -         -       0       0       0       1
+  together                           150.0 KiB   1 234       1       0       1
 
   1 session expired, 1 stream retired, 0 restored.
 `
@@ -115,8 +116,8 @@ func TestTheSummaryCountsByStream(t *testing.T) {
 func TestTheTableShowsHowEachStreamStands(t *testing.T) {
 	s := newStage()
 	s.Trimmed("demo/a", 1234)
-	s.at(3).Holds("demo/a", 104, 10300*time.Millisecond)
-	s.Holds("demo/b", 0, 0)
+	s.at(3).Holds("demo/a", 104, 1, 10300*time.Millisecond)
+	s.Holds("demo/b", 0, 0, 0)
 	s.Inspected("demo/a", "ok", nil)
 	s.Inspected("demo/simulator\x1b", "ok", nil)
 	s.Inspected("demo/simulator\x1b", "invalid", []string{"unreadable"})

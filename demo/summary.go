@@ -12,8 +12,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
-// nameWidth is how many columns a stream's name has in the summary.
-const nameWidth = 34
+// summaryWidth is how many columns a stream's name has in the summary.
+const summaryWidth = 26
 
 // Summary is the story's end: a table of the streams, then what clean-up did.
 func (s *Story) Summary() string {
@@ -21,26 +21,40 @@ func (s *Story) Summary() string {
 	defer s.mu.Unlock()
 	var b strings.Builder
 	fmt.Fprintf(&b, "After %s:\n\n", human.Duration(s.now().Sub(s.start).Round(time.Second)))
-	fmt.Fprintf(&b, "  %-*s %8s %8s %8s %8s %8s\n", nameWidth, "STREAM", "ENTRIES", "REMOVED", "OK", "WARN", "INVALID")
-	var removed int64
+	fmt.Fprintf(&b, "  %-*s %7s %9s %7s %7s %7s %7s\n", summaryWidth, "STREAM", "ENTRIES", "BYTES", "REMOVED", "OK", "WARN", "INVALID")
+	var removed, bytes int64
 	var all [3]int64
 	for _, name := range slices.Sorted(maps.Keys(s.streams)) {
 		c := s.streams[name]
 		removed += c.removed
+		bytes += c.held()
 		for i, n := range c.verdicts {
 			all[i] += n
 		}
-		row(&b, buffer.Escape(name), c.length(), c.removed, c.verdicts)
+		row(&b, buffer.Escape(name), c.length(), c.held(), c.removed, c.verdicts)
 	}
-	row(&b, "together", "", removed, all)
+	row(&b, "together", "", bytes, removed, all)
 	fmt.Fprintf(&b, "\n  %s expired, %s retired, %d restored.\n",
 		counted(s.done["expire"], "session"), counted(s.done["retire"], "stream"), s.done["restore"])
 	return b.String()
 }
 
-func row(b *strings.Builder, name, entries string, removed int64, verdicts [3]int64) {
-	fmt.Fprintf(b, "  %-*s %8s %8s %8s %8s %8s\n", nameWidth, clip(name, nameWidth), entries, human.Count(removed),
+func row(b *strings.Builder, name, entries string, bytes, removed int64, verdicts [3]int64) {
+	memory := "-"
+	if bytes > 0 {
+		memory = human.Bytes(bytes)
+	}
+	fmt.Fprintf(b, "  %-*s %7s %9s %7s %7s %7s %7s\n", summaryWidth, clip(name, summaryWidth), entries, memory, human.Count(removed),
 		human.Count(verdicts[0]), human.Count(verdicts[1]), human.Count(verdicts[2]))
+}
+
+// held is how many bytes the entries of a stream take in memory at the end, 0 if that
+// is not known.
+func (c *chapter) held() int64 {
+	if c.gone {
+		return 0
+	}
+	return c.bytes
 }
 
 // length is what the summary says of a stream's entries.

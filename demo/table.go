@@ -10,6 +10,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
+// nameWidth is how many columns a stream's name has in the table at most.
+const nameWidth = 34
+
 // Rows are the streams as they stand now, for a table that is kept in place: a
 // row a stream, with an empty one before them. The names give way where it is
 // narrow.

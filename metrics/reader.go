@@ -151,7 +151,7 @@ func (r *Reader) sample(ctx context.Context, names []string, left *sampling) (al
 		}
 		for i, m := range memories {
 			left.streams, left.bytes = left.streams-1, left.bytes-max(m.Bytes, m.Total)
-			if m.Uncounted && left.estimates > 0 {
+			if isUncounted(m) && left.estimates > 0 {
 				left.estimates--
 				if m, err = r.store.EstimateEntryMemory(ctx, part[i], m); err != nil {
 					return false, err
@@ -173,7 +173,7 @@ func (r *Reader) look(ctx context.Context, largest lengths, now time.Time) ([]ch
 	if err != nil {
 		return nil, err
 	}
-	memories, err := r.memoriesOf(ctx, names)
+	memories, err := r.memoriesOf(ctx, largest, names)
 	if err != nil {
 		return nil, err
 	}
@@ -185,17 +185,23 @@ func (r *Reader) look(ctx context.Context, largest lengths, now time.Time) ([]ch
 	return all, nil
 }
 
-// memoriesOf is what the entries of streams take in memory, 0 where it is not known.
+// isUncounted reports whether the memory of a stream has to be estimated: Redis cannot
+// count it quickly, or not at all.
+func isUncounted(m buffer.EntryMemory) bool {
+	return m.Uncounted || m.Err != nil && redisconn.ClassOf(m.Err) != redisconn.ClassWrongType
+}
+
+// memoriesOf is what the entries of the largest streams take in memory, 0 where it is not known.
 // Where Redis cannot count it, few are estimated in a reading, in turn; the others
 // have what the last estimate says of their length.
-func (r *Reader) memoriesOf(ctx context.Context, names []string) ([]buffer.EntryMemory, error) {
+func (r *Reader) memoriesOf(ctx context.Context, largest lengths, names []string) ([]buffer.EntryMemory, error) {
 	memories, err := r.store.EntryMemories(ctx, names)
 	if err != nil {
 		return nil, err
 	}
 	var uncounted []int
 	for i, m := range memories {
-		if m.Uncounted {
+		if isUncounted(m) {
 			uncounted = append(uncounted, i)
 		}
 		r.m.sizes.note(names[i], m)
@@ -206,7 +212,7 @@ func (r *Reader) memoriesOf(ctx context.Context, names []string) ([]buffer.Entry
 	for n, i := range uncounted {
 		m := &memories[i]
 		if n >= estimatedAReading {
-			m.Bytes, m.Estimated = r.m.sizes.of(names[i], m.Length), true
+			m.Bytes, m.Estimated = r.m.sizes.own(names[i], cmp.Or(m.Length, largest[i].entries)), true
 			continue
 		}
 		if *m, err = r.store.EstimateEntryMemory(ctx, names[i], *m); err != nil {

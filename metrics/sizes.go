@@ -65,6 +65,13 @@ func (s *sizes) of(stream string, entries int64) int64 {
 	return int64(each * float64(entries))
 }
 
+// own is the same, but 0 of a stream that was not measured yet.
+func (s *sizes) own(stream string, entries int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int64(s.known[maphash.String(s.seed, stream)].each * float64(entries))
+}
+
 // due reports whether a stream is to be measured in this turn.
 func (s *sizes) due(stream string) bool {
 	s.mu.Lock()

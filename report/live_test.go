@@ -147,7 +147,7 @@ func TestTheBoardShowsHowFarTheJobsAre(t *testing.T) {
 	now = now.Add(4 * time.Second)
 	b.Doing("trim", jobs.TrimProgress(sweep.Progress{Streams: 100_000, Entries: 5_000_000, Waiting: 3}, 4*time.Second))
 	show()
-	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", OK: true, Seconds: 6}, Streams: 100_000, StreamsTrimmed: 12, EntriesRemoved: 8_000_000}
+	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", OK: true, Seconds: 6}, Streams: 100_000, StreamsTrimmed: 12, EntriesRemoved: 8_000_000, BytesRemoved: 3 << 30}
 	b.End(trimmed)
 	b.Start("cleanup")
 	now = now.Add(90 * time.Second)

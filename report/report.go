@@ -102,7 +102,8 @@ func onceRows(r jobs.Result, dryRun bool) [][]string {
 	}
 	if !h.OK {
 		result = "failed"
-		if h.Error != "" {
+		// The sentence counts the items that failed already.
+		if h.Error != "" && h.Error != fmt.Sprintf("%d items failed", r.Failed()) {
 			what += "; " + h.Error
 		}
 	}

@@ -108,7 +108,7 @@ func TestPlanAsJSON(t *testing.T) {
 }
 
 func TestOnceAsATableAndAsJSON(t *testing.T) {
-	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", Seconds: 1.5, Error: "2 items failed"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, Errors: 2}
+	trimmed := &jobs.TrimResult{Head: jobs.Head{Job: "trim", Seconds: 1.5, Error: "2 items failed"}, Streams: 120, StreamsTrimmed: 1, EntriesRemoved: 12345, BytesRemoved: 26 << 20, Errors: 2}
 	cleanup := &jobs.CleanupResult{Head: jobs.Head{Job: "cleanup", OK: true, Seconds: 0.02}, Sessions: 40, Streams: 120, SessionsMalformed: 1, Brake: "30 of 40 sessions would expire"}
 	inspected := &jobs.InspectResult{Head: jobs.Head{Job: "inspect", OK: true, Seconds: 0.003}, Messages: 3, Valid: 2, Invalid: 1, Bytes: 4096}
 	once := Once{Version: "1.0.0", Redis: Redis{Version: "7.0.15", Mode: "cluster"}, Jobs: []jobs.Result{trimmed, cleanup, inspected}}

@@ -142,7 +142,7 @@ func told(story *demo.Story, out io.Writer) daemonOptions {
 			OnInspected: func(m inspect.Message) { story.Inspected(m.Stream, m.Verdict.String(), jobs.ReasonNames(m.Reasons)) },
 			OnFigures: func(s metrics.Snapshot) {
 				for _, f := range s.Chosen {
-					story.Holds(f.Label, f.Entries, f.Coverage)
+					story.Holds(f.Label, f.Entries, f.Bytes, f.Coverage)
 				}
 			},
 		},

@@ -118,8 +118,6 @@ type planner struct {
 	plan    *report.Plan
 	options planOptions
 	log     *slog.Logger
-	// waiting are trims whose bytes are not known yet.
-	waiting []trim.Cut
 }
 
 // readPauses takes the pauses of what is planned into the plan.
@@ -164,7 +162,6 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	o.Log = p.log.With("job", jobs.Trim)
 	o.Paused = jobs.NewPauses(p.buffer, jobs.Trim).Streams
 	o.OnProgress = func(at sweep.Progress) { progress.Show(jobs.TrimProgress(at, progress.Took())) }
-	var measuring error
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
 		for _, kept := range t.Protected {
 			plan.Protect(report.NewProtection(t.Stream, kept, t.Estimated))
@@ -172,13 +169,8 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 		if t.Entries == 0 {
 			return
 		}
-		if p.waiting = append(p.waiting, t); len(p.waiting) == measuredAtOnce {
-			measuring = errors.Join(measuring, p.measure(ctx))
-		}
+		plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Bytes: t.Bytes, Estimated: t.Estimated, Reason: t.Reason()})
 	})
-	if failed := errors.Join(measuring, p.measure(ctx)); err == nil {
-		err = failed
-	}
 	if err == nil && r.Errors > 0 {
 		err = fmt.Errorf("trim: %d streams could not be judged: %w", r.Errors, errors.Join(r.Examples...))
 	}
@@ -187,32 +179,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 		plan.UnusedRules = r.UnusedRules
 	}
 	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
-	return err
-}
-
-// measuredAtOnce is how many trims are measured in one pipeline.
-const measuredAtOnce = 64
-
-// measure adds the trims that wait to the plan, with what they would free.
-func (p *planner) measure(ctx context.Context) error {
-	names := make([]string, len(p.waiting))
-	for i, t := range p.waiting {
-		names[i] = t.Stream
-	}
-	each := make([]float64, len(names))
-	var err error
-	if len(names) > 0 {
-		var known []float64
-		if known, err = p.buffer.OldestBytes(ctx, names); err == nil {
-			each = known
-		}
-	}
-	for i, t := range p.waiting {
-		bytes := int64(each[i] * float64(t.Entries))
-		p.plan.Summary.TrimBytes += bytes
-		p.plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Bytes: bytes, Estimated: t.Estimated, Reason: t.Reason()})
-	}
-	p.waiting = p.waiting[:0]
+	plan.Summary.TrimBytes = r.BytesRemoved
 	return err
 }
 

@@ -54,15 +54,15 @@ func TestTheLogSaysWhatADryRunWouldDo(t *testing.T) {
 
 func TestTheSentenceOfAResult(t *testing.T) {
 	t.Parallel()
-	trimmed := &TrimResult{Streams: 12, StreamsTrimmed: 2, EntriesRemoved: 1, backlogs: 3, Errors: 1}
+	trimmed := &TrimResult{Streams: 12, StreamsTrimmed: 2, EntriesRemoved: 1, BytesRemoved: 5 << 20, backlogs: 3, Errors: 1}
 	held := &CleanupResult{Sessions: 40, Brake: "30 of 40 sessions would expire"}
 	for _, test := range []struct {
 		result Result
 		dryRun bool
 		want   string
 	}{
-		{trimmed, false, "2 of 12 streams trimmed, 1 entry, 3 with a backlog, 1 failed"},
-		{trimmed, true, "2 of 12 streams to trim, 1 entry, 3 with a backlog, 1 failed"},
+		{trimmed, false, "2 of 12 streams trimmed, 1 entry (~5.0 MiB), 3 with a backlog, 1 failed"},
+		{trimmed, true, "2 of 12 streams to trim, 1 entry (~5.0 MiB), 3 with a backlog, 1 failed"},
 		{held, false, "stopped by the mass-deletion guard: 30 of 40 sessions would expire"},
 		{held, true, "the mass-deletion guard would stop it: 30 of 40 sessions would expire"},
 		{&CleanupResult{Sessions: 40, SessionsExpired: 2, NamesDropped: 1, Streams: 1}, false, "2 of 40 sessions expired, 0 of 1 stream retired, 1 names dropped"},

@@ -212,7 +212,7 @@ func prepareTrim(e Env) run {
 			lengths.Use()
 		}
 		return &TrimResult{
-			Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved,
+			Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved, BytesRemoved: r.BytesRemoved,
 			Errors: r.Errors, Backlog: r.Backlog, Pressure: r.Pressure, backlogs: int64(r.Left),
 		}, err
 	}
@@ -244,7 +244,9 @@ type TrimResult struct {
 	Streams        int64 `json:"streams"`
 	StreamsTrimmed int64 `json:"streams_trimmed"`
 	EntriesRemoved int64 `json:"entries_removed"`
-	Errors         int64 `json:"errors"`
+	// BytesRemoved is about what these entries took in memory.
+	BytesRemoved int64 `json:"bytes_removed"`
+	Errors       int64 `json:"errors"`
 	// Backlog is how many entries over their limits are left to a later run; an
 	// estimate where an age limits them.
 	Backlog int64 `json:"backlog"`
@@ -262,6 +264,9 @@ func (r *TrimResult) Sentence(dryRun bool) string {
 		verb = "to trim"
 	}
 	text := fmt.Sprintf("%s of %s %s, %s", human.Count(r.StreamsTrimmed), plural(r.Streams, "stream"), verb, plural(r.EntriesRemoved, "entry"))
+	if r.BytesRemoved > 0 {
+		text += " (~" + human.Bytes(r.BytesRemoved) + ")"
+	}
 	if r.backlogs > 0 {
 		text += fmt.Sprintf(", %s with a backlog", human.Count(r.backlogs))
 	}
@@ -280,7 +285,7 @@ func (r *TrimResult) Failed() int64 { return r.Errors }
 // LogTo implements [Result].
 func (r *TrimResult) LogTo(log *slog.Logger, dryRun bool) {
 	figures := []any{
-		"streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved,
+		"streams", r.Streams, "streams_trimmed", r.StreamsTrimmed, "entries_removed", r.EntriesRemoved, "bytes_removed", r.BytesRemoved,
 		"errors", r.Errors, "backlogs", r.backlogs, "backlog", r.Backlog, "duration", r.took(),
 	}
 	switch {

@@ -229,19 +229,21 @@ type outcome struct {
 	stream string
 	by     trim.Reason
 	result buffer.Trimmed
+	// freed is about how many bytes the removed entries took.
+	freed int64
 	// isFirst: the stream lost nothing in this run before.
 	isFirst bool
-	// entryBytes is roughly what an entry took, 0 if not known.
-	entryBytes int64
 }
 
 // outcome takes in what a call did to the stream.
 func (c *stream) outcome(by trim.Reason, result buffer.Trimmed) outcome {
-	o := outcome{c.name, by, result, c.removed == 0, c.entryBytes}
+	o := outcome{stream: c.name, by: by, result: result, isFirst: c.removed == 0}
 	c.failed = c.failed || result.Err != nil
 	if result.Err == nil {
+		o.freed = result.Removed * c.entryBytes
 		c.removed += result.Removed
 		c.since += result.Removed
+		c.freed += o.freed
 	}
 	if !result.Floor.IsZero() {
 		c.floor, c.floorGroup = result.Floor, result.FloorGroup

@@ -23,6 +23,8 @@ type stream struct {
 	// removed is how many entries went in this run, and since how many of them
 	// since the stats were read.
 	removed, since int64
+	// freed is about how many bytes the entries took that went in this run.
+	freed int64
 	// floor is the id from which on nothing went, and floorGroup the consumer
 	// group that needs it, if it is one.
 	floor      buffer.ID

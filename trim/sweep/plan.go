@@ -72,7 +72,7 @@ func (p *plan) add(c *stream, cut trim.Cut) {
 		return // the scan returned the name twice
 	}
 	have := &p.cuts[i]
-	have.Entries, have.Estimated = have.Entries+cut.Entries, true
+	have.Entries, have.Bytes, have.Estimated = have.Entries+cut.Entries, have.Bytes+cut.Bytes, true
 	if len(cut.Steps) > 0 {
 		have.Steps = append(slices.DeleteFunc(have.Steps, byPressure), cut.Steps...)
 	}

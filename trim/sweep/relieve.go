@@ -71,7 +71,7 @@ func (r *run) settleHeld(ctx context.Context, held map[string]*stream) error {
 			return err
 		}
 		if needed := c.stats.NeededEntries - c.stats.YoungEntries; known && needed > 0 {
-			c.removed = 0 // it is counted
+			c.removed, c.freed = 0, 0 // they are counted
 			r.settled(c, c.settledBy([]trim.Protection{
 				{By: trim.ProtectedByGroup, Group: c.floorGroup, Entries: needed, Stay: c.stats.NeededEntries},
 			}))

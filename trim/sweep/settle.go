@@ -70,7 +70,7 @@ func (c *stream) statsNow() trim.StreamStats {
 // settledBy is the stream's cut as it came out.
 func (c *stream) settledBy(protected []trim.Protection) trim.Cut {
 	cut := c.cut
-	cut.Entries, cut.Protected = c.removed, protected
+	cut.Entries, cut.Bytes, cut.Protected = c.removed, c.freed, protected
 	return cut
 }
 

@@ -123,6 +123,7 @@ type Report struct {
 	Streams        int64 // there are
 	StreamsTrimmed int64 // that lost an entry
 	EntriesRemoved int64
+	BytesRemoved   int64 // an estimate of what these entries took
 	Errors         int64 // streams that could not be trimmed
 	// Examples has one error of each class.
 	Examples []error

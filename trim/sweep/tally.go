@@ -51,7 +51,8 @@ func (t *tally) removed(o outcome) {
 		}
 	}
 	t.report.EntriesRemoved += entries
-	t.o.OnRemoved(Removed{Stream: o.stream, Reason: o.by, Entries: entries, Bytes: entries * o.entryBytes})
+	t.report.BytesRemoved += o.freed
+	t.o.OnRemoved(Removed{Stream: o.stream, Reason: o.by, Entries: entries, Bytes: o.freed})
 }
 
 // failed counts a stream that could not be trimmed: one of another type is
