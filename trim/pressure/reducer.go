@@ -20,6 +20,8 @@ type Store interface {
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	LastIDs(ctx context.Context, names []string) ([]buffer.LastID, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
+	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
+	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
 	Memories(context.Context) ([]buffer.NodeMemory, error)
 }
 
@@ -115,7 +117,8 @@ func (d *Reducer) Relieve(ctx context.Context, run Run) (Result, error) {
 		return result, err
 	}
 	nodes, err = r.free(ctx, nodes)
-	result.after, result.streams, result.lost = fullest(nodes), len(d.reduced), len(r.lost)
+	result.after, result.streams = fullest(nodes), len(d.reduced)
+	result.lost, result.freed = len(r.lost), r.freed
 	result.Short = NextMove(result.after, run.Share) == Tighten
 	return result, err
 }
@@ -213,15 +216,16 @@ func (r *relief) keepReduced(ctx context.Context) error {
 		}
 	}
 	lost, err := r.in.Trim(ctx, targets)
-	r.count(lost)
+	r.count(targets, lost)
 	return err
 }
 
 // count adds up what streams lost.
-func (r *relief) count(lost map[string]int64) {
-	for name, entries := range lost {
-		if entries > 0 {
-			r.lost[name] += entries
+func (r *relief) count(targets []Target, lost map[string]int64) {
+	for _, t := range targets {
+		if entries := lost[t.Stream]; entries > 0 {
+			r.lost[t.Stream] += entries
+			r.freed += entries * t.EntryBytes
 		}
 	}
 }

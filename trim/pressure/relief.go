@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // maxMeasurements bounds how often one run looks for the largest streams; once
@@ -28,8 +29,10 @@ type relief struct {
 	found        map[string]bool
 	measurements int
 	streams      map[string][]Stream
-	// lost is how many entries each stream lost.
-	lost map[string]int64
+	// lost is how many entries each stream lost, and freed about how many bytes these
+	// took together.
+	lost  map[string]int64
+	freed int64
 }
 
 // Result is what [Reducer.Relieve] did.
@@ -40,8 +43,10 @@ type Result struct {
 
 	share         float64
 	before, after buffer.NodeMemory
-	// streams keep less now, and lost are those that lost entries in this run.
+	// streams keep less now, and lost are those that lost entries in this run, which
+	// took about so many bytes.
 	streams, lost int
+	freed         int64
 }
 
 // Sentence says how full Redis is and how many streams keep less; empty if none
@@ -50,7 +55,11 @@ func (r Result) Sentence() string {
 	if r.streams == 0 && !r.Short {
 		return ""
 	}
-	return Fullness(r.after, r.share) + ": " + keepLess(r.streams, "keeps", "keep")
+	text := Fullness(r.after, r.share) + ": " + keepLess(r.streams, "keeps", "keep")
+	if r.freed > 0 {
+		text += ", about " + human.Bytes(r.freed) + " freed"
+	}
+	return text
 }
 
 // Forecast says the same of a plan; empty if memory is below the limit.
@@ -58,7 +67,11 @@ func (r Result) Forecast() string {
 	if NextMove(r.before, r.share) != Tighten {
 		return ""
 	}
-	return Fullness(r.before, r.share) + ": " + keepLess(r.lost, "would keep", "would keep")
+	text := Fullness(r.before, r.share) + ": " + keepLess(r.lost, "would keep", "would keep")
+	if r.freed > 0 {
+		text += ", which frees about " + human.Bytes(r.freed)
+	}
+	return text
 }
 
 func keepLess(streams int, one, many string) string {
@@ -138,7 +151,7 @@ func (r *relief) act(ctx context.Context, step map[string][]Step, reduced map[st
 		}
 	}
 	lost, err := r.in.Trim(ctx, targets)
-	r.count(lost)
+	r.count(targets, lost)
 	if err != nil {
 		return err
 	}

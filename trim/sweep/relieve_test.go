@@ -240,7 +240,7 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	if report.StreamsTrimmed != 2 || report.EntriesRemoved != large.Entries+planned["over"].Entries || planned["over"].Entries == 0 {
 		t.Errorf("planned %+v with the summary %+v", planned, report)
 	}
-	if want := "memory at 96 % of maxmemory (limit 80 %): 1 stream would keep less"; report.Pressure != want {
+	if want := "memory at 96 % of maxmemory (limit 80 %): 1 stream would keep less, which frees about "; !strings.HasPrefix(report.Pressure, want) {
 		t.Errorf("the report of the plan says %q, want %q", report.Pressure, want)
 	}
 	tr, _ := w.pressed(trim.Policy{MaxLength: 5000})
@@ -249,6 +249,58 @@ func TestWhatIsPlannedForWantOfMemoryIsDone(t *testing.T) {
 	if diff := gone - large.Entries; diff < -large.Entries/3 || diff > large.Entries/3 {
 		t.Errorf("removed %d entries, planned %d", gone, large.Entries)
 	}
+}
+
+// The oldest macro nodes do not say what a stream takes, and what its groups take no
+// trimming frees: the largest is the one whose entries take most.
+func TestTheLargestByWhatItsEntriesTakeLosesFirst(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		of := func(n, size int) (sizes []int) {
+			for range n {
+				sizes = append(sizes, size)
+			}
+			return sizes
+		}
+		hour := time.Now().Add(-time.Hour)
+		w.add("largest", hour, of(16_000, 1000))
+		w.add("large at its old end", hour, append(of(5, 200_000), of(10_000, 20)...))
+		w.add("car", hour, of(2000, 500)) // with a group that read all
+		w.group("g", "0")
+		if err := w.rdb.XReadGroup(t.Context(), &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:car", ">"}, Count: 2000}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		w.limitMemory(0.82)
+		before := map[string]int64{"largest": w.length("largest"), "large at its old end": w.length("large at its old end"), "car": w.length("car")}
+		bytes := w.bytes("largest")
+		planner, _ := w.pressed(trim.Policy{MaxLength: 100_000})
+		planned := make(map[string]trim.Cut)
+		plan, err := planner.Plan(t.Context(), func(c trim.Cut) { planned[c.Stream] = c })
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, _ := w.pressed(trim.Policy{MaxLength: 100_000})
+		report := w.run(tr)
+		freed := bytes - w.bytes("largest")
+		if freed < bytes/20 {
+			t.Errorf("the largest lost %d of %d bytes", freed, bytes)
+		}
+		for name, n := range before {
+			if name != "largest" && (w.length(name) != n || planned[name].Entries > 0) {
+				t.Errorf("%s lost %d of %d entries, %d were planned", name, n-w.length(name), n, planned[name].Entries)
+			}
+		}
+		for what, said := range map[string]int64{"the plan": plan.BytesRemoved, "the plan of the stream": planned["largest"].Bytes, "the run": report.BytesRemoved} {
+			if share := float64(said) / float64(freed); share < 0.7 || share > 1.4 {
+				t.Errorf("%s says %d bytes, and %d were freed", what, said, freed)
+			}
+		}
+		if !strings.Contains(plan.Pressure, ", which frees about ") || !strings.HasSuffix(report.Pressure, " freed") {
+			t.Errorf("the plan says %q, the run %q", plan.Pressure, report.Pressure)
+		}
+	})
 }
 
 func TestPlansUnderPressureSeeConsumerGroups(t *testing.T) {
