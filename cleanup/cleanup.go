@@ -80,7 +80,9 @@ type Options struct {
 	// which is theirs only during the call, and of each stream that no session
 	// names.
 	OnSession func(s *registry.Session, is State, reason string)
-	OnStream  func(f StreamFacts, fate Fate, reason string)
+	// OnOthers is told of each session whose stream is left to others, likewise.
+	OnOthers func(s *registry.Session)
+	OnStream func(f StreamFacts, fate Fate, reason string)
 	// OnMalformed is told the kind of what is not as the protocol says, once
 	// for each such item of a run: one of [Kinds].
 	OnMalformed func(kind string)
@@ -172,6 +174,9 @@ func New(store Store, o Options) *Cleaner {
 	}
 	if o.OnSession == nil {
 		o.OnSession = func(*registry.Session, State, string) {}
+	}
+	if o.OnOthers == nil {
+		o.OnOthers = func(*registry.Session) {}
 	}
 	if o.OnStream == nil {
 		o.OnStream = func(StreamFacts, Fate, string) {}

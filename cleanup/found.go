@@ -64,14 +64,16 @@ func (r *run) decideSessions(ctx context.Context, page []registry.Session) error
 		s := &page[i]
 		// What cannot be read may own one of our streams, whichever it seems to name.
 		r.unreadable.Add(*s)
-		if r.ours(s) {
-			r.found.sessions.all++
-			switch {
-			case isLasting(*s):
-				r.found.sessions.lasting++
-			case !s.HasOwnKey():
-				r.found.sessions.expiring = true
-			}
+		if !r.ours(s) {
+			r.o().OnOthers(s)
+			continue
+		}
+		r.found.sessions.all++
+		switch {
+		case isLasting(*s):
+			r.found.sessions.lasting++
+		case !s.HasOwnKey():
+			r.found.sessions.expiring = true
 		}
 	}
 	old, quiet, err := r.judgePage(ctx, page, stays)

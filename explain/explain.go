@@ -17,7 +17,6 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
-	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/trim"
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
@@ -26,6 +25,12 @@ import (
 type Options struct {
 	Trim    sweep.Options
 	Cleanup cleanup.Options
+	// TrimOff and CleanupOff say that the jobs do not run, HistoryOff that nothing
+	// is recorded.
+	TrimOff, CleanupOff, HistoryOff bool
+	// At is the time of the data that is asked for, as [ParseSpan] reads it; empty
+	// for none.
+	At string
 }
 
 // Stream is what there is to say of a stream.
@@ -51,6 +56,12 @@ type Stream struct {
 	Fate *Fate
 	// RetiredAt is when we retired it, zero if that is not remembered.
 	RetiredAt time.Time
+	// Trims are what was trimmed in the last 48 hours, the newest first.
+	Trims []buffer.TrimSum
+	// Past is what the history has of it.
+	Past Past
+	// At is what became of the data of a time; nil if that was not asked for.
+	At *At
 }
 
 // Fate is what becomes of a stream that no session names.
@@ -60,9 +71,9 @@ type Fate struct {
 	Reason string
 }
 
-// Exists reports whether there is anything of that name.
+// Exists reports whether there is, or was, anything of that name.
 func (s *Stream) Exists() bool {
-	return s.Listed || s.Info.Type != "none" || s.Named > 0 || !s.RetiredAt.IsZero()
+	return s.Listed || s.Info.Type != "none" && s.Info.Type != "" || s.Named > 0 || !s.RetiredAt.IsZero() || len(s.Past.Removals) > 0 || len(s.Trims) > 0
 }
 
 // Session is what there is to say of a session.
@@ -79,6 +90,10 @@ type Session struct {
 	JSONState string
 	// Action is what the next clean-up does to it, nil for nothing.
 	Action *cleanup.Action
+	// Others: its stream is left to others. Gone: there is none, but in the history.
+	Others, Gone bool
+	// Past is what the history has of it.
+	Past Past
 }
 
 // Answer is what there is to say of a name.
@@ -88,6 +103,8 @@ type Answer struct {
 	Sessions []Session
 	// Near are names like it, where there is neither.
 	Near []string
+	// Others: our patterns leave a stream of that name to others.
+	Others bool
 }
 
 // Known reports whether there is anything of that name.
@@ -98,6 +115,10 @@ type Result struct {
 	Now     time.Time
 	Limits  cleanup.Limits
 	Answers []Answer
+	// TrimOff and CleanupOff say that the jobs do not run.
+	TrimOff, CleanupOff bool
+	// Record is what is known of what was removed.
+	Record Record
 	// Brake is why the guard would stop the clean-up, "" if it would not.
 	Brake string
 }
@@ -112,11 +133,14 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err != nil {
 		return Result{}, err
 	}
-	e := explanation{b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found)}
+	e := explanation{b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found), expired: make(map[string]Past)}
 	for _, name := range names {
-		e.streams[name] = &Stream{Name: name}
+		e.streams[name] = &Stream{Name: name, Others: !b.Owns(name)}
+		if b.Owns(name) {
+			e.ours = append(e.ours, name)
+		}
 	}
-	r := Result{Now: now, Limits: o.Cleanup.Limits}
+	r := Result{Now: now, Limits: o.Cleanup.Limits, TrimOff: o.TrimOff, CleanupOff: o.CleanupOff}
 	if err := e.read(ctx); err != nil {
 		return r, err
 	}
@@ -126,18 +150,14 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if r.Brake, err = e.planCleanup(ctx); err != nil {
 		return r, err
 	}
+	r.Record = e.readRecord(ctx, now)
+	if o.At != "" {
+		if err := e.judgeTimes(ctx, r.Record, now); err != nil {
+			return r, err
+		}
+	}
 	for _, name := range names {
-		a := Answer{Name: name}
-		if s := e.streams[name]; s.Exists() {
-			a.Stream = s
-		}
-		for _, f := range e.sessions[name] {
-			a.Sessions = append(a.Sessions, f.Session)
-		}
-		if !a.Known() {
-			a.Near = e.near.best(name)
-		}
-		r.Answers = append(r.Answers, a)
+		r.Answers = append(r.Answers, e.answer(name))
 	}
 	return r, nil
 }
@@ -149,7 +169,11 @@ type explanation struct {
 	names    []string
 	streams  map[string]*Stream
 	sessions map[string][]found
-	near     near
+	// ours are the names that a stream of ours may have.
+	ours []string
+	// expired is what the history has of sessions.
+	expired map[string]Past
+	near    near
 	// paused are the streams that clean-up leaves alone now.
 	paused func(stream string) bool
 }
@@ -160,42 +184,72 @@ type found struct {
 	entry registry.Session
 }
 
-// read reads what the streams hold.
-func (e *explanation) read(ctx context.Context) error {
-	infos, err := e.b.Infos(ctx, e.names)
-	if err != nil {
-		return err
+// answer is what there is to say of a name.
+func (e *explanation) answer(name string) Answer {
+	a := Answer{Name: name}
+	s := e.streams[name]
+	if s.Exists() {
+		a.Stream = s
 	}
+	a.Others = s.Others
+	past := e.expired[name]
+	for _, f := range e.sessions[name] {
+		f.Past = past
+		a.Sessions = append(a.Sessions, f.Session)
+	}
+	if len(a.Sessions) == 0 && len(past.Removals) > 0 {
+		a.Sessions = []Session{{Identity: name, Gone: true, Past: past}}
+	}
+	if !a.Known() {
+		a.Near = e.near.best(name)
+	}
+	return a
+}
+
+// read reads what the streams hold. Of those that are left to others it is only
+// known whether they are listed.
+func (e *explanation) read(ctx context.Context) error {
 	listed, err := e.b.Listed(ctx, e.names)
 	if err != nil {
 		return err
 	}
-	retired, err := e.b.RetiredAt(ctx, e.names)
+	for i, name := range e.names {
+		e.streams[name].Listed = listed[i]
+	}
+	infos, err := e.b.Infos(ctx, e.ours)
 	if err != nil {
 		return err
 	}
-	for i, name := range e.names {
+	retired, err := e.b.RetiredAt(ctx, e.ours)
+	if err != nil {
+		return err
+	}
+	for i, name := range e.ours {
 		s := e.streams[name]
-		s.Info, s.Listed, s.RetiredAt = infos[i], listed[i], retired[i]
-		if s.Info.Err != nil {
-			return fmt.Errorf("reading stream %s: %w", buffer.Quote(name), s.Info.Err)
-		}
-		s.Others = !e.b.Owns(name)
-		s.Policy = e.o.Trim.Policies.For(name)
-		if rule, ok := e.o.Trim.Policies.RuleOf(name); ok {
-			s.Rule = e.o.Trim.Policies.Rules[rule].Pattern.String()
-		}
-		if !s.Info.Exists() {
-			continue
-		}
-		if s.Groups, err = e.b.GroupInfos(ctx, name); err != nil {
-			return err
-		}
-		if s.Memory, err = e.memoryOf(ctx, name); err != nil {
+		s.Info, s.RetiredAt = infos[i], retired[i]
+		if err := e.readStream(ctx, s); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (e *explanation) readStream(ctx context.Context, s *Stream) (err error) {
+	if s.Info.Err != nil {
+		return fmt.Errorf("reading stream %s: %w", buffer.Quote(s.Name), s.Info.Err)
+	}
+	s.Policy = e.o.Trim.Policies.For(s.Name)
+	if rule, ok := e.o.Trim.Policies.RuleOf(s.Name); ok {
+		s.Rule = e.o.Trim.Policies.Rules[rule].Pattern.String()
+	}
+	if !s.Info.Exists() {
+		return nil
+	}
+	if s.Groups, err = e.b.GroupInfos(ctx, s.Name); err != nil {
+		return err
+	}
+	s.Memory, err = e.memoryOf(ctx, s.Name)
+	return err
 }
 
 func (e *explanation) memoryOf(ctx context.Context, name string) (m buffer.EntryMemory, err error) {
@@ -216,8 +270,11 @@ func (e *explanation) memoryOf(ctx context.Context, name string) (m buffer.Entry
 
 // planTrim plans the next trim of the streams.
 func (e *explanation) planTrim(ctx context.Context) error {
+	if len(e.ours) == 0 {
+		return nil
+	}
 	var patterns buffer.Patterns
-	for _, name := range e.names {
+	for _, name := range e.ours {
 		p, err := buffer.ParsePattern(buffer.Quote(name))
 		if err != nil {
 			return err
@@ -244,7 +301,7 @@ func (e *explanation) planCleanup(ctx context.Context) (brake string, err error)
 			return "", err
 		}
 	}
-	o.OnSession = e.session
+	o.OnSession, o.OnOthers = e.session, e.others
 	o.OnStream = func(f cleanup.StreamFacts, fate cleanup.Fate, reason string) {
 		e.near.offer(f.Name, e.names)
 		if s := e.streams[f.Name]; s != nil {
@@ -281,7 +338,7 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 		Identity: strings.Clone(s.Identity), Layout: s.Layout, Stream: strings.Clone(s.Stream), ID: strings.Clone(s.ID),
 		Updated: s.Updated, State: is, Reason: reason,
 	}, *s}
-	if asked && !slices.ContainsFunc(e.sessions[f.Identity], func(have found) bool { return have.Layout == f.Layout }) {
+	if asked && !e.has(s) {
 		e.sessions[f.Identity] = append(e.sessions[f.Identity], f)
 	}
 	if named != nil {
@@ -289,6 +346,22 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 			named.Sessions = append(named.Sessions, f.Session)
 		}
 	}
+}
+
+// others notes a session whose stream is left to others.
+func (e *explanation) others(s *registry.Session) {
+	e.near.offer(s.Identity, e.names)
+	if slices.Contains(e.names, s.Identity) && !e.has(s) {
+		identity := strings.Clone(s.Identity)
+		e.sessions[identity] = append(e.sessions[identity], found{Session{
+			Identity: identity, Layout: s.Layout, Stream: strings.Clone(s.Stream), Others: true,
+		}, registry.Session{}})
+	}
+}
+
+// has reports whether a session is known; a scan may return it twice.
+func (e *explanation) has(s *registry.Session) bool {
+	return slices.ContainsFunc(e.sessions[s.Identity], func(have found) bool { return have.Layout == s.Layout })
 }
 
 // action notes what the next clean-up does to a session or a stream.
@@ -313,6 +386,9 @@ func (e *explanation) action(a cleanup.Action) {
 func (e *explanation) readStates(ctx context.Context) error {
 	for _, all := range e.sessions {
 		for i := range all {
+			if all[i].Others {
+				continue
+			}
 			jsons, err := e.b.SessionJSONs(ctx, []registry.Session{all[i].entry})
 			if err != nil {
 				return err
@@ -321,57 +397,4 @@ func (e *explanation) readStates(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// near keeps the names that are most like those asked for.
-type near struct{ byName map[string][]candidate }
-
-type candidate struct {
-	name  string
-	edits int
-}
-
-const (
-	maxNear   = 3
-	nearEdits = 3
-)
-
-func (n *near) offer(name string, asked []string) {
-	if n.byName == nil {
-		n.byName = make(map[string][]candidate)
-	}
-	for _, a := range asked {
-		edits := len(name) + len(a)
-		switch {
-		case len(a) > 2 && strings.Contains(name, a):
-			edits = nearEdits
-		case resembles(name, a):
-			edits = human.EditDistance(strings.ToLower(name), strings.ToLower(a))
-		}
-		if edits > nearEdits || edits >= len(a) || slices.ContainsFunc(n.byName[a], func(c candidate) bool { return c.name == name }) {
-			continue
-		}
-		best := append(slices.Clone(n.byName[a]), candidate{strings.Clone(name), edits})
-		slices.SortStableFunc(best, func(a, b candidate) int { return a.edits - b.edits })
-		n.byName[a] = best[:min(len(best), maxNear)]
-	}
-}
-
-// resembles reports, at little cost, whether a name may be another with a typing
-// error: of those that are long the beginning or the end is the same.
-func resembles(name, asked string) bool {
-	if diff := len(name) - len(asked); diff > nearEdits || -diff > nearEdits {
-		return false
-	}
-	const long = 12
-	half := len(asked) / 2
-	return len(asked) < long || strings.HasPrefix(name, asked[:half-1]) || strings.HasSuffix(name, asked[half+1:])
-}
-
-func (n *near) best(name string) []string {
-	var names []string
-	for _, c := range n.byName[name] {
-		names = append(names, c.name)
-	}
-	return names
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -40,10 +39,12 @@ type ExplainedStream struct {
 	Coverage       float64    `json:"coverage_seconds"`
 	Rate           float64    `json:"rate"`
 
+	// Trim is what the next trim does; Off says that there is none.
 	Trim struct {
 		Entries   int64  `json:"entries"`
 		Estimated bool   `json:"estimated"`
 		Reason    string `json:"reason"`
+		Off       bool   `json:"off,omitempty"`
 	} `json:"trim"`
 	Protected []Protection `json:"protected"`
 
@@ -55,6 +56,29 @@ type ExplainedStream struct {
 	FateReason string     `json:"fate_reason"`
 	RetiresAt  *time.Time `json:"retires_at,omitempty"`
 	RetiredAt  *time.Time `json:"retired_at,omitempty"`
+
+	// Trims are what was trimmed in the last 48 hours, by the hour; History is what
+	// else was done to it, and HistoryTrouble why that is not known.
+	Trims          []TrimSum    `json:"trims"`
+	History        []Removal    `json:"history"`
+	HistoryMore    int64        `json:"history_more,omitempty"`
+	HistoryTrouble string       `json:"history_error,omitempty"`
+	At             *ExplainedAt `json:"at,omitempty"`
+}
+
+// ExplainedAt is what became of the data of a time.
+type ExplainedAt struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+	// Removed is one of: yes; yes, or by others; no, by others; not by us; no; not
+	// known.
+	Removed string `json:"removed"`
+	Reason  string `json:"reason"`
+	// Entries are those of that time that are there, at least so many with More.
+	Entries int64     `json:"entries"`
+	More    bool      `json:"entries_more,omitempty"`
+	Trims   []TrimSum `json:"trims"`
+	Retired *Removal  `json:"retired,omitempty"`
 }
 
 // ExplainedGroup is a consumer group of a stream.
@@ -85,6 +109,12 @@ type ExplainedSession struct {
 	NextReason  string     `json:"next_reason"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 	AbandonedAt *time.Time `json:"abandoned_at,omitempty"`
+	// Others: its stream is left to others.
+	Others bool `json:"others,omitempty"`
+	// History is what was done to a session of that name.
+	History        []Removal `json:"history"`
+	HistoryMore    int64     `json:"history_more,omitempty"`
+	HistoryTrouble string    `json:"history_error,omitempty"`
 }
 
 // AddStream adds what there is to say of a stream.
@@ -94,6 +124,9 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		Entries: s.Info.Length, Bytes: s.Memory.Bytes, BytesEstimated: s.Memory.Estimated, MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
 		Protected: []Protection{}, Groups: []ExplainedGroup{}, Sessions: []ExplainedSession{}, Named: s.Named, RetiredAt: timeOf(s.RetiredAt),
 	}
+	if s.Others {
+		e.Policy = ""
+	}
 	if s.Info.Length > 0 && s.Info.First.IsTime(r.Now) && s.Info.Newest.IsTime(r.Now) {
 		e.Oldest, e.Newest = timeOf(s.Info.First.Time()), timeOf(s.Info.Newest.Time())
 		e.Coverage = s.Info.Newest.Time().Sub(s.Info.First.Time()).Seconds()
@@ -102,6 +135,9 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		}
 	}
 	e.Trim.Entries, e.Trim.Estimated = s.Cut.Entries, s.Cut.Estimated
+	if e.Trim.Off = r.TrimOff; e.Trim.Off {
+		e.Trim.Entries, e.Trim.Estimated = 0, false
+	}
 	if len(s.Cut.Steps) > 0 {
 		e.Trim.Reason = s.Cut.Reason()
 	}
@@ -115,12 +151,43 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		e.Sessions = append(e.Sessions, explainedSession(session, r))
 	}
 	e.Fate, e.FateReason, e.RetiresAt = fateOf(s, r)
+	e.Trims = trimSums(s.Trims)
+	e.History, e.HistoryMore = removalsOf(s.Past)
+	e.HistoryTrouble = r.Record.Trouble
+	if s.At != nil {
+		e.At = explainedAt(s.At)
+	}
 	x.Streams = append(x.Streams, e)
 }
 
 // AddSession adds what there is to say of a session.
 func (x *Explanations) AddSession(s explain.Session, r explain.Result) {
 	x.Sessions = append(x.Sessions, explainedSession(s, r))
+}
+
+func trimSums(sums []buffer.TrimSum) []TrimSum {
+	all := []TrimSum{}
+	for _, s := range sums {
+		all = append(all, newTrimSum(s))
+	}
+	return all
+}
+
+func removalsOf(p explain.Past) (all []Removal, more int64) {
+	all = []Removal{}
+	for _, r := range p.Removals {
+		all = append(all, newRemoval(r))
+	}
+	return all, p.More
+}
+
+func explainedAt(at *explain.At) *ExplainedAt {
+	e := &ExplainedAt{From: at.From, To: at.To, Removed: string(at.Verdict), Reason: at.Reason, Entries: at.Entries, More: at.More, Trims: trimSums(at.Trims)}
+	if at.Retired != nil {
+		r := newRemoval(*at.Retired)
+		e.Retired = &r
+	}
+	return e
 }
 
 func timeOf(t time.Time) *time.Time {
@@ -140,11 +207,26 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 		return "stays", othersReason, nil
 	}
 	if s.Info.Type == "none" && !s.Listed {
-		if s.RetiredAt.IsZero() {
-			return "gone", "there is no key, and the set does not list it", nil
+		switch {
+		case !s.RetiredAt.IsZero():
+			return "retired", "retired by streamkeeper " + ago(r.Now.Sub(s.RetiredAt)), nil
+		case s.Named > 0:
+			return "gone", "there is no key, and the set does not list it; " + withSessions(s), nil
 		}
-		return "retired", "retired by streamkeeper " + ago(r.Now.Sub(s.RetiredAt)), nil
+		return "gone", "there is no key, and the set does not list it", nil
 	}
+	fate, reason, at = fateOfListed(s, r)
+	if r.CleanupOff && fate != "stays" {
+		return "stays", "clean-up is off (CLEANUP_ENABLED is false); else " + fate + ": " + reason, nil
+	}
+	if r.CleanupOff && at != nil {
+		return fate, "clean-up is off (CLEANUP_ENABLED is false); else: " + reason, nil
+	}
+	return fate, reason, at
+}
+
+// fateOfListed is what the next run of clean-up makes of it.
+func fateOfListed(s *explain.Stream, r explain.Result) (fate, reason string, at *time.Time) {
 	if s.Fate == nil {
 		return "stays", withSessions(s), nil
 	}
@@ -161,13 +243,19 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 		if r.Brake != "" {
 			return "stays", "the mass-deletion guard stops the clean-up: " + r.Brake, nil
 		}
+		if why, found := strings.CutPrefix(s.Fate.Reason, "no session,"); found && s.Named > 0 {
+			return fate, "no live session," + why, nil
+		}
 		return fate, s.Fate.Reason, nil
 	case cleanup.Watch:
-		seen := "first seen so now"
-		if !s.Fate.Sighted.IsZero() {
-			seen = "first seen so " + ago(r.Now.Sub(s.Fate.Sighted))
+		what, seen := "has never had an entry", ""
+		if s.Info.Type == "none" {
+			what = "has no key"
 		}
-		return "stays", fmt.Sprintf("no session names it, and it has no entry: %s (limit %s)", seen, human.Duration(r.Limits.RetireAfter)), nil
+		if !s.Fate.Sighted.IsZero() {
+			seen = ", first seen so " + ago(r.Now.Sub(s.Fate.Sighted))
+		}
+		return "stays", fmt.Sprintf("%s, and it %s%s (limit %s)", unnamed(s), what, seen, human.Duration(r.Limits.RetireAfter)), nil
 	case cleanup.WrongType:
 		return "stays", "its key is a " + s.Info.Type + ", no stream", nil
 	case cleanup.WrongID:
@@ -180,9 +268,17 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 		return "stays", s.Fate.Reason, nil
 	}
 	if !due.IsZero() && due.After(r.Now) {
-		return "stays", fmt.Sprintf("no session names it; its last entry came %s (limit %s)", ago(r.Now.Sub(s.Info.LastID.Time())), human.Duration(r.Limits.RetireAfter)), timeOf(due)
+		return "stays", fmt.Sprintf("%s; its last entry came %s (limit %s)", unnamed(s), ago(r.Now.Sub(s.Info.LastID.Time())), human.Duration(r.Limits.RetireAfter)), timeOf(due)
 	}
-	return "stays", "no session names it; a consumer group may be active", nil
+	return "stays", unnamed(s) + "; a consumer group may be active", nil
+}
+
+// unnamed says that no session keeps it.
+func unnamed(s *explain.Stream) string {
+	if s.Named > 0 {
+		return "no live session names it"
+	}
+	return "no session names it"
 }
 
 func withSessions(s *explain.Stream) string {
@@ -205,13 +301,25 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 	if !s.Updated.IsZero() && s.State != cleanup.Malformed {
 		e.Updated, e.Age = timeOf(s.Updated), r.Now.Sub(s.Updated).Seconds()
 	}
+	e.History, e.HistoryMore = removalsOf(s.Past)
+	e.HistoryTrouble = r.Record.Trouble
 	switch {
+	case s.Others:
+		e.Others, e.State, e.NextReason = true, "others", othersReason
+	case s.Gone:
+		e.State, e.NextReason = "gone", "it is not there"
+	case s.Action != nil && r.CleanupOff:
+		e.NextReason = "clean-up is off (CLEANUP_ENABLED is false); else " + string(s.Action.Kind) + ": " + s.Action.Reason
 	case s.Action != nil && r.Brake != "":
 		e.NextReason = "the mass-deletion guard stops the clean-up: " + r.Brake
 	case s.Action != nil:
 		e.Next, e.NextReason = string(s.Action.Kind), s.Action.Reason
 	case s.State == cleanup.Live:
 		e.NextReason = "updated " + ago(r.Now.Sub(s.Updated)) + " (limit " + human.Duration(r.Limits.ExpireAfter) + ")"
+		if r.CleanupOff {
+			e.NextReason = "clean-up is off (CLEANUP_ENABLED is false)"
+			break
+		}
 		e.ExpiresAt = timeOf(s.Updated.Add(r.Limits.ExpireAfter))
 		if limit := r.Limits.AbandonAfter; limit > 0 && (s.JSONState == "open" || s.JSONState == "waiting") {
 			e.AbandonedAt = timeOf(s.Updated.Add(limit))
@@ -223,139 +331,3 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 }
 
 func ago(d time.Duration) string { return human.Duration(max(0, d)) + " ago" }
-
-// WriteExplanations writes what explain says.
-func WriteExplanations(w io.Writer, f Format, x Explanations) error {
-	if x.Streams == nil {
-		x.Streams = []ExplainedStream{}
-	}
-	if x.Sessions == nil {
-		x.Sessions = []ExplainedSession{}
-	}
-	if f == JSON {
-		return writeJSON(w, x)
-	}
-	p := &printer{w: w}
-	for i := range x.Streams {
-		if i > 0 {
-			p.line("")
-		}
-		x.Streams[i].write(p)
-	}
-	for i := range x.Sessions {
-		if i > 0 || len(x.Streams) > 0 {
-			p.line("")
-		}
-		x.Sessions[i].write(p)
-	}
-	return p.err
-}
-
-// says writes a fact below its name.
-func (p *printer) says(name, format string, args ...any) {
-	p.wrapped(fmt.Sprintf("  %-10s ", name), strings.Repeat(" ", 13), fmt.Sprintf(format, args...))
-}
-
-func (e *ExplainedStream) write(p *printer) {
-	p.line("stream %s", named(e.Stream))
-	rule := "the global settings"
-	if e.Rule != "" {
-		rule = "the rule for " + e.Rule
-	}
-	p.says("policy", "%s (%s)", e.Policy, rule)
-	switch e.Type {
-	case "stream":
-		p.says("holds", "%s in %s, %s%s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), about(e.BytesEstimated), human.Bytes(e.Bytes))
-		if e.Oldest != nil {
-			p.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
-		} else {
-			p.says("last id", "%s", e.LastID)
-		}
-	case "none":
-		p.says("holds", "nothing: its key is not there")
-	default:
-		p.says("holds", "nothing: its key is a %s", e.Type)
-	}
-	switch {
-	case e.Others:
-		p.says("next trim", "nothing: %s", othersReason)
-	case !e.Listed:
-		p.says("next trim", "nothing: the set of streams does not list it")
-	case e.Trim.Entries > 0:
-		p.says("next trim", "removes %s%s: %s", about(e.Trim.Estimated), plural(e.Trim.Entries, "entry"), e.Trim.Reason)
-	case len(e.Protected) > 0:
-		p.says("next trim", "nothing: %s", e.Trim.Reason)
-	default:
-		p.says("next trim", "nothing: it is within its limits")
-	}
-	for _, protection := range e.Protected {
-		p.says("protected", "%s over a limit: %s", plural(protection.Entries, "entry"), protection.Reason)
-	}
-	for _, g := range e.Groups {
-		text := fmt.Sprintf("group %s: %s, %s pending", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending))
-		if g.Lag >= 0 {
-			text += fmt.Sprintf(", %s behind", human.Count(g.Lag))
-		}
-		if g.ActiveAgo >= 0 {
-			text += ", active " + ago(time.Duration(g.ActiveAgo*float64(time.Second)))
-		}
-		p.says("consumers", "%s", text)
-	}
-	for i := range e.Sessions {
-		s := &e.Sessions[i]
-		p.says("session", "%s (%s): %s", named(s.Session), s.Layout, s.summary())
-	}
-	if more := e.Named - int64(len(e.Sessions)); more > 0 {
-		p.says("session", "and %s more", human.Count(more))
-	}
-	p.says("clean-up", "%s: %s", e.Fate, e.FateReason)
-	if e.RetiresAt != nil {
-		p.says("retires", "%s, if nothing comes any more", e.RetiresAt.Format(time.DateTime+" MST"))
-	}
-}
-
-// about goes before a number that is estimated.
-func about(estimated bool) string {
-	if estimated {
-		return "about "
-	}
-	return ""
-}
-
-// summary is the session in a line.
-func (e *ExplainedSession) summary() string {
-	text := e.State
-	switch {
-	case e.Reason != "":
-		text += ", " + e.Reason
-	case e.Updated != nil:
-		text += ", updated " + ago(time.Duration(e.Age*float64(time.Second)))
-	}
-	return text
-}
-
-func (e *ExplainedSession) write(p *printer) {
-	p.line("session %s", named(e.Session))
-	p.says("entry", "in the layout %s", e.Layout)
-	if e.Stream != "" {
-		p.says("stream", "%s, with the id %s", named(e.Stream), orNone(e.ID))
-	}
-	p.says("state", "%s", e.summary())
-	if e.JSONState != "" {
-		p.says("json", "its Session JSON says %s", e.JSONState)
-	}
-	p.says("clean-up", "%s: %s", e.Next, e.NextReason)
-	if e.ExpiresAt != nil {
-		p.says("expires", "%s, if it is not updated and sends nothing", e.ExpiresAt.Format(time.DateTime+" MST"))
-	}
-	if e.AbandonedAt != nil {
-		p.says("abandoned", "%s, likewise", e.AbandonedAt.Format(time.DateTime+" MST"))
-	}
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
-}

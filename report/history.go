@@ -43,7 +43,9 @@ type TrimSum struct {
 }
 
 // AddTrims takes a sum in.
-func (h *History) AddTrims(s buffer.TrimSum) {
+func (h *History) AddTrims(s buffer.TrimSum) { h.Trims = append(h.Trims, newTrimSum(s)) }
+
+func newTrimSum(s buffer.TrimSum) TrimSum {
 	out := TrimSum{
 		Hour: s.Hour, Stream: buffer.Escape(s.Stream), Entries: s.Entries, Bytes: s.Bytes, Last: s.Last, Instance: buffer.Escape(s.Instance),
 	}
@@ -59,7 +61,20 @@ func (h *History) AddTrims(s buffer.TrimSum) {
 	if !s.After.IsZero() {
 		out.OldestAfter = s.After.String()
 	}
-	h.Trims = append(h.Trims, out)
+	return out
+}
+
+// sentence says what a sum is.
+func (s *TrimSum) sentence() string {
+	text := fmt.Sprintf("last at %s by %s, by %s: %s", s.Last.Format(time.DateTime), strings.Join(s.Reasons, " and "), s.Instance, plural(s.Entries, "entry"))
+	if s.Bytes > 0 {
+		text += ", about " + human.Bytes(s.Bytes) + ","
+	}
+	text += " in that hour"
+	if s.Others != nil && *s.Others > 0 {
+		text += fmt.Sprintf("; %s more went without streamkeeper", human.Count(*s.Others))
+	}
+	return text
 }
 
 // Removal is one removal, or a gap.
@@ -77,12 +92,14 @@ type Removal struct {
 }
 
 // Add takes an entry in.
-func (h *History) Add(r buffer.Removal) {
+func (h *History) Add(r buffer.Removal) { h.Removals = append(h.Removals, newRemoval(r)) }
+
+func newRemoval(r buffer.Removal) Removal {
 	out := Removal{Time: r.Time, Action: buffer.Escape(r.Action), Name: buffer.Escape(r.Name), Reason: buffer.Escape(r.Reason), Instance: buffer.Escape(r.Instance)}
 	if r.Action == buffer.Gap {
 		out.Name, out.Missing, out.Since = "", r.Missing(), timeOf(r.Since)
 	}
-	h.Removals = append(h.Removals, out)
+	return out
 }
 
 // WriteHistory writes a row for each entry.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,32 +18,48 @@ import (
 
 func (a *app) explainCommand() *cobra.Command {
 	var session bool
+	var at string
 	c := &cobra.Command{
 		Use:   "explain NAME…",
 		Short: "Say what a stream or a session holds, what goes, and why the rest stays",
 		Long: "explain says of a stream what it holds, which policy applies, what the next trim removes, what\n" +
 			"protects the rest, which sessions name it and when it retires; of a session its state, and when it\n" +
-			"expires. It only reads. Where a stream and a session have one name, it is about the stream.",
-		Example:           "  streamkeeper explain 'car 7'\n  streamkeeper explain --session 0f5c9a3e -o json",
+			"expires; of both what the history has of them, also where they are gone. It only reads. Where a\n" +
+			"stream and a session have one name, it is about the stream.\n\n" +
+			"--at TIME, or T1..T2, also says whether the data of that time was removed from the stream: by\n" +
+			"streamkeeper, by others, or not at all. It takes a second.",
+		Example: "  streamkeeper explain 'car 7'\n  streamkeeper explain --session 0f5c9a3e -o json\n" +
+			"  streamkeeper explain 'car 7' --at 14:05\n  streamkeeper explain 'car 7' --at '2026-01-31 14:05..2026-01-31 14:20'",
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: a.completeStreams,
 		RunE: func(c *cobra.Command, args []string) error {
 			names, err := unescaped(args)
+			if err == nil && at != "" {
+				_, err = explain.ParseSpan(at, time.Now())
+			}
+			if err == nil && at != "" && session {
+				err = errors.New("--at is about streams, not about sessions")
+			}
 			if err != nil {
 				return usageError{err}
 			}
-			return a.explain(c.Context(), names, session)
+			return a.explain(c.Context(), names, session, at)
 		},
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
 	c.Flags().BoolVar(&session, "session", false, "the names are those of sessions")
+	c.Flags().StringVar(&at, "at", "", "the time of data that is missed: "+explain.SpanForms)
 	return c
 }
 
-func (a *app) explain(ctx context.Context, names []string, sessions bool) error {
+func (a *app) explain(ctx context.Context, names []string, sessions bool, span string) error {
 	return a.withBuffer(ctx, true, func(at opened) error {
-		o := explain.Options{Trim: at.config.Jobs.Trim.Options, Cleanup: at.config.Jobs.Cleanup.Options}
+		jobsOptions := at.config.Jobs
+		o := explain.Options{
+			Trim: jobsOptions.Trim.Options, Cleanup: jobsOptions.Cleanup.Options, TrimOff: !jobsOptions.Trim.Enabled,
+			CleanupOff: !jobsOptions.Cleanup.Enabled, HistoryOff: at.config.HistoryLength == 0, At: span,
+		}
 		// What a run would log is not about the names that are asked for.
 		o.Trim.Log, o.Cleanup.Log = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
 		o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(at.b, jobs.Trim).Streams, jobs.NewPauses(at.b, jobs.Cleanup).Streams
@@ -67,7 +84,7 @@ func (a *app) writeExplained(at opened, result explain.Result, sessions bool) er
 				x.AddSession(s, result)
 			}
 		default:
-			unknown = append(unknown, unknownName(answer, sessions))
+			unknown = append(unknown, unknownName(answer, sessions, result.Record))
 		}
 	}
 	if len(x.Streams)+len(x.Sessions) > 0 || at.format == report.JSON {
@@ -79,17 +96,24 @@ func (a *app) writeExplained(at opened, result explain.Result, sessions bool) er
 }
 
 // unknownName says that nobody knows a name.
-func unknownName(answer explain.Answer, sessions bool) error {
+func unknownName(answer explain.Answer, sessions bool, record explain.Record) error {
 	what := "stream or session"
 	if sessions {
 		what = "session"
 	}
+	more := ""
+	if answer.Others && !sessions {
+		more += "; STREAMS_INCLUDE and STREAMS_EXCLUDE leave a stream of that name to others"
+	}
+	if record.Trouble != "" {
+		more += "; whether there was one is not known: " + record.Trouble
+	}
 	if len(answer.Near) == 0 {
-		return fmt.Errorf("there is no %s %s", what, buffer.Quote(answer.Name))
+		return fmt.Errorf("there is no %s %s%s", what, buffer.Quote(answer.Name), more)
 	}
 	near := make([]string, len(answer.Near))
 	for i, name := range answer.Near {
 		near[i] = buffer.Quote(name)
 	}
-	return fmt.Errorf("there is no %s %s: did you mean %s?", what, buffer.Quote(answer.Name), strings.Join(near, " or "))
+	return fmt.Errorf("there is no %s %s: did you mean %s?%s", what, buffer.Quote(answer.Name), strings.Join(near, " or "), strings.Replace(more, "; ", " ", 1))
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -86,11 +87,119 @@ func TestExplainSaysWhatARunDoesAndWhyTheRestStays(t *testing.T) {
 			t.Errorf("exit %d, stdout %q, stderr %s", code, out, errs)
 		}
 		mustDo(t, w.client.HSet(ctx, "sessions", "web", `{"user":"bob","updated":1600000000000}`).Err())
-		w.env["STREAMS_EXCLUDE"] = "dead"
-		for name, want := range map[string]string{"web": "foreign, no RTA field marks it", "dead": "stays: STREAMS_INCLUDE and STREAMS_EXCLUDE leave it to others"} {
-			if code, out, errs = w.env.Run(t, "explain", name); code != cli.ExitOK || !strings.Contains(out, want) {
-				t.Errorf("exit %d, does not say %q:\n%s%s", code, want, out, errs)
-			}
+		if code, out, errs = w.env.Run(t, "explain", "web"); code != cli.ExitOK || !strings.Contains(out, "foreign, no RTA field marks it") {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
 	})
+}
+
+func TestExplainReadsNothingOfWhatIsLeftToOthers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.stream(t, "theirs", 50, time.Hour, time.Millisecond)
+	w.stream(t, "ours", 5, time.Hour, time.Millisecond)
+	w.session(t, "object", "their-session", "theirs", 48*time.Hour)
+	w.session(t, "keys", "their-other", "theirs", 48*time.Hour)
+	w.env["STREAMS_EXCLUDE"] = "their?"
+	w.env["SESSIONS_LAYOUT"] = "object,keys"
+	// Whoever may not read the stream sees that it is not read.
+	code, words, errs := w.env.Run(t, "acl", "--read-only")
+	if code != cli.ExitOK {
+		t.Fatal(errs)
+	}
+	keeperUnder(t, server, strings.Fields(strings.Replace(words, "~stream:*", "~stream:ours ~stream:their-* ~stream:theiro ~stream:rights", 1)))
+	w.env["REDIS_URL"] = "redis://keeper:secret@" + server.Addr
+	for _, name := range []string{"theirs", "their-session", "their-other"} {
+		code, out, errs := w.env.Run(t, "explain", name)
+		if code != cli.ExitOK || !strings.Contains(out, "STREAMS_INCLUDE and STREAMS_EXCLUDE leave it to others") || strings.Contains(out, "50 entries") || strings.Contains(out, "stale") {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+	if code, out, errs := w.env.Run(t, "explain", "theirs", "ours", "--at", "00:00", "-o", "json"); code != cli.ExitOK || strings.Count(out, `"others": true`) != 1 || strings.Count(out, `"at"`) != 1 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if code, _, errs := w.env.Run(t, "explain", "theiro"); code != cli.ExitFailure || !strings.Contains(errs, "leave a stream of that name to others") {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+	if got := denied(t, server); len(got) > 0 {
+		t.Errorf("denied: %q", got)
+	}
+}
+
+func TestExplainKnowsWhatIsGone(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env["CLEANUP_BRAKE"], w.env["TRIM_EXACT"], w.env["TRIM_MAX_LENGTH"] = "1", "true", "100"
+	ctx := t.Context()
+	w.stream(t, "dead", 5, 72*time.Hour, time.Millisecond)
+	w.stream(t, "busy", 300, 0, time.Minute)
+	w.session(t, "object", "old", "dead", 48*time.Hour)
+	w.session(t, "object", "live", "busy", time.Minute)
+	oldest := func() time.Time {
+		at, err := buffer.ParseID(w.client.XRangeN(ctx, "stream:busy", "-", "+", 1).Val()[0].ID)
+		mustDo(t, err)
+		return at.Time()
+	}
+	begun := oldest()
+	expl := func(args ...string) string {
+		t.Helper()
+		code, out, errs := w.env.Run(t, append([]string{"explain"}, args...)...)
+		if code != cli.ExitOK {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+		return strings.Join(strings.Fields(out), " ")
+	}
+	says := func(out string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(out, want) {
+				t.Errorf("does not say %q:\n%s", want, out)
+			}
+		}
+	}
+	// Switched off is said, with what a run would do.
+	off := w.env
+	w.env = program.Env{"TRIM_ENABLED": "false", "CLEANUP_ENABLED": "false"}
+	for name, value := range off {
+		if w.env[name] == "" {
+			w.env[name] = value
+		}
+	}
+	says(expl("busy", "dead", "old"), "trimming is off (TRIM_ENABLED is false); else: 300 entries", "stays: clean-up is off (CLEANUP_ENABLED is false); else retire: no live session, last entry",
+		"nothing: clean-up is off (CLEANUP_ENABLED is false); else expire: not updated for")
+	w.env = off
+
+	w.env.MustRun(t, "once", "trim", "cleanup")
+	says(expl("old"), "entry none: it is gone", "expire: not updated for", ", by ")
+	says(expl("dead"), "its key is not there", "retired: retired by streamkeeper", "retire: no session, last entry 3d", ", by ")
+	says(expl("busy"), "trimmed last at ", " by length, by ", ": 200 entries, about ")
+	if code, _, errs := w.env.Run(t, "explain", "--session", "dead"); code != cli.ExitFailure {
+		t.Errorf("exit %d, %s", code, errs)
+	}
+
+	at := func(when time.Time) string { return when.UTC().Format("2006-01-02T15:04:05Z") }
+	says(expl("busy", "--at", at(begun.Add(time.Minute))), "removed yes: trimmed between ", "200 entries in that hour")
+	says(expl("busy", "--at", at(oldest().Add(time.Minute))), "removed no: it holds 1 entry of that time")
+	says(expl("dead", "--at", at(time.Now().Add(-72*time.Hour))), "removed yes: the stream was retired at ")
+	ours := oldest()
+	mustDo(t, w.client.XTrimMaxLen(ctx, "stream:busy", 50).Err())
+	says(expl("busy", "--at", at(ours.Add(time.Minute))), "removed no, by others: the oldest entry has moved since streamkeeper trimmed last", "50 entries went since")
+	mustDo(t, w.client.Del(ctx, "stream:busy").Err())
+	says(expl("busy", "--at", at(time.Now().Add(-time.Second))), "removed no, by others: there is no key, and streamkeeper did not retire it")
+
+	// A session that came back is explained with what was done before.
+	w.session(t, "object", "old", "dead", time.Minute)
+	says(expl("old"), "state live", "expire: not updated for")
+	// What is no stream, and a history that cannot be read.
+	mustDo(t, w.client.Set(ctx, "stream:busy", "x", 0).Err())
+	says(expl("busy"), "next trim nothing: its key is a string, no stream")
+	mustDo(t, w.client.Set(ctx, "streamkeeper:history", "x", 0).Err())
+	says(expl("live"), "history not known: ", "streamkeeper:history")
+	for _, args := range [][]string{{"busy", "--at", "noon"}, {"old", "--session", "--at", "12:00"}} {
+		if code, _, errs := w.env.Run(t, append([]string{"explain"}, args...)...); code != cli.ExitUsage {
+			t.Errorf("%v: exit %d, %s", args, code, errs)
+		}
+	}
 }
