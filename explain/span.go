@@ -30,14 +30,17 @@ var forms = []struct {
 // without a date is the last one before now.
 func ParseSpan(text string, now time.Time) (Span, error) {
 	first, last, two := strings.Cut(text, "..")
-	s, err := parseTime(first, now)
+	s, _, err := parseTime(first, now)
 	if err != nil {
 		return s, err
 	}
 	if two {
-		end, err := parseTime(last, now)
+		end, clock, err := parseTime(last, now)
 		if err != nil {
 			return s, err
+		}
+		if yesterday := end.From.Day() != now.UTC().Day(); clock && yesterday && !end.To.After(s.From) {
+			end.To = end.To.AddDate(0, 0, 1) // it is not over yet
 		}
 		s.To = end.To
 	}
@@ -50,7 +53,8 @@ func ParseSpan(text string, now time.Time) (Span, error) {
 	return s, nil
 }
 
-func parseTime(text string, now time.Time) (Span, error) {
+// parseTime also says whether there is no date.
+func parseTime(text string, now time.Time) (s Span, clock bool, err error) {
 	text = strings.TrimSpace(text)
 	for _, form := range forms {
 		at, err := time.Parse(form.layout, text)
@@ -69,7 +73,7 @@ func parseTime(text string, now time.Time) (Span, error) {
 		if at.Nanosecond() > 0 {
 			takes = time.Millisecond
 		}
-		return Span{at, at.Add(takes)}, nil
+		return Span{at, at.Add(takes)}, form.clock, nil
 	}
-	return Span{}, fmt.Errorf("time %q; allowed: %s", text, SpanForms)
+	return Span{}, false, fmt.Errorf("time %q; allowed: %s", text, SpanForms)
 }
