@@ -27,6 +27,10 @@ type Plan struct {
 	// Protected are streams that are over a limit, and what protects them.
 	Protected []Protection `json:"protected"`
 
+	// Pressure says that streams would keep less as Redis is near its maxmemory, and
+	// about what that frees; empty if they would not.
+	Pressure string `json:"pressure,omitempty"`
+
 	// Policies says in sentences what is kept.
 	Policies []string `json:"-"`
 	// UnusedRules are the patterns of rules of the policies that no stream matches.
@@ -272,6 +276,9 @@ func (p *Plan) writeNotes(pw *printer) {
 	}
 	if kept := p.pausedItems(); kept != "" {
 		pw.line("That keeps %s from clean-up.", kept)
+	}
+	if p.Pressure != "" {
+		pw.line("%s", human.Sentence(strings.ToUpper(p.Pressure[:1])+p.Pressure[1:]))
 	}
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))

@@ -56,8 +56,11 @@ func examplePlan(all bool) *Plan {
 }
 
 func TestPlanAsATable(t *testing.T) {
+	pressed := examplePlan(false)
+	pressed.Pressure = "memory at 93 % of maxmemory (limit 90 %): 3 streams would keep less, which frees about 12.0 MiB"
 	for name, p := range map[string]*Plan{
-		"plan": examplePlan(false),
+		"plan":          examplePlan(false),
+		"plan-pressure": pressed,
 		"plan-brake": func() *Plan {
 			p := examplePlan(false)
 			p.Summary.Brake = "30 of 40 sessions would expire"

@@ -179,7 +179,7 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 		plan.UnusedRules = r.UnusedRules
 	}
 	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
-	plan.Summary.TrimBytes = r.BytesRemoved
+	plan.Summary.TrimBytes, plan.Pressure = r.BytesRemoved, r.Pressure
 	return err
 }
 

@@ -95,6 +95,9 @@ func TestPlanSaysAndOnceDoesExactlyWhatIsRight(t *testing.T) {
 			}
 
 			once := decode[onceJSON](t, w.env.MustRun(t, "once", "trim", "cleanup", "-o", "json"))
+			if freed, _ := once.Jobs[0]["bytes_removed"].(float64); freed != float64(plan.Summary.TrimBytes) || freed == 0 {
+				t.Errorf("once freed %.0f bytes, planned were %d", freed, plan.Summary.TrimBytes)
+			}
 			if once.DryRun || once.Redis.Mode != "standalone" || once.Jobs[0]["entries_removed"] != 2777.0 || once.Jobs[1]["sessions_malformed"] != 1.0 {
 				t.Errorf("once says %+v", once)
 			}
