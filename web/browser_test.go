@@ -60,6 +60,7 @@ func TestABrowserRefreshesThePageAndRunsNoNames(t *testing.T) {
 		status := quiet()
 		status.Streams = streamsNamed(`<script>document.title="pwned"</script>`, `<img src=x onerror='document.title="pwned"'>`)
 		status.Streams.Total = 100 + asked.Add(1)
+		status.Redis.Memory = Memory{Read: true, Used: 3 << 30, Max: 4 << 30, GrowthSeconds: 3600, Full: new(7200.0)}
 		return status
 	}})
 	address, stop := serve(t, s)
@@ -72,6 +73,11 @@ func TestABrowserRefreshesThePageAndRunsNoNames(t *testing.T) {
 	}
 	if n := asked.Load(); n < 2 || !strings.Contains(dom, fmt.Sprintf("<dd>%d</dd>", 100+n)) {
 		t.Errorf("the page was asked for %d times, and does not show the last answer", n)
+	}
+	for _, text := range []string{"<dd>3.0 GiB, 75 %</dd>", "full in about 2h at the growth of the last hour", `class="memory"`} {
+		if !strings.Contains(dom, text) {
+			t.Errorf("the page does not show %q", text)
+		}
 	}
 	if !strings.Contains(dom, `aria-sort="ascending"`) {
 		t.Error("the order of the table was lost")
