@@ -74,8 +74,8 @@ func (b *Buffer) Record(ctx context.Context, removals []Removal, keep int64) err
 }
 
 // gapScript notes how many removals could not be recorded. The newest entry grows
-// if it is a gap for the same reason, so that a long shortage of memory does not
-// drive removals out; else the gap takes the place of the oldest entry. Of a gap
+// if it is a gap for the same reason, whoever left it, so that a long shortage of
+// memory does not drive removals out; else the gap takes the place of the oldest entry. Of a gap
 // that is the only entry it takes the number, too. Redis lets a script that has
 // begun to remove add something, at maxmemory too.
 //
@@ -85,7 +85,7 @@ local function take(fields) ARGV[5] = string.format('%.0f', ARGV[5] + (tonumber(
 local length, since = redis.call('XLEN', KEYS[1]), ''
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 local f = newest and newest[2] or {}
-if f[2] == ARGV[3] and f[6] == ARGV[7] and f[8] == ARGV[9] then
+if f[2] == ARGV[3] and f[6] == ARGV[7] then
   if redis.pcall('XDEL', KEYS[1], newest[1]) == 1 then
     take(f)
     length, since = length - 1, f[10] or string.match(newest[1], '^%d+')

@@ -110,7 +110,8 @@ func TestAGapThatLastsTakesTheRoomOfOneRemoval(t *testing.T) {
 		server.Client.ConfigSet(ctx, "maxmemory", "0")
 		gap("no memory", "another")
 		gap("no right", "another")
-		if all := historyOf(t, b, time.Time{}); all[0].Missing() != 2 || all[1].Missing() != 2 || all[0].Reason != "no right" {
+		all = historyOf(t, b, time.Time{})
+		if len(all) != 2 || all[0].Missing() != 2 || all[1].Missing() != 14 || all[0].Reason != "no right" || all[1].Instance != "another" {
 			t.Errorf("gaps for other reasons: %+v", all)
 		}
 	})
