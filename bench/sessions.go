@@ -172,9 +172,9 @@ func (l *lab) expireSide(layout registry.Layout, stale int) side {
 			return nil, err
 		}
 		started := time.Now()
-		removed, err := b.Expire(ctx, old)
+		ended, err := b.Expire(ctx, old, registry.Expiring{})
 		took := time.Since(started)
-		if err == nil && (len(removed) != stale || slices.Contains(removed, false)) {
+		if err == nil && (len(ended) != stale || slices.ContainsFunc(ended, func(e registry.Expiry) bool { return !e.Removed })) {
 			err = fmt.Errorf("not all of %d sessions were removed", stale)
 		}
 		return figures{"s": took.Seconds()}, err

@@ -95,7 +95,7 @@ func Open(ctx context.Context, o Options) (*Buffer, error) {
 	names, maxStall := cmp.Or(o.Names, DefaultNames), cmp.Or(o.MaxStall, DefaultMaxStall)
 	return &Buffer{
 		Registry: registry.New(conn, registry.Options{
-			Key: names.Sessions, Layouts: o.Layouts, Streams: names.Streams, JudgeForeign: o.JudgeForeign, MaxStall: maxStall,
+			Key: names.Sessions, Layouts: o.Layouts, Streams: names.Streams, State: names.StatePrefix, JudgeForeign: o.JudgeForeign, MaxStall: maxStall,
 		}),
 		conn: conn, rdb: conn.Client(), server: conn.Server(),
 		names: names, include: o.Include, exclude: o.Exclude,

@@ -100,7 +100,7 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, GroupGuard{}); return err },
 		"restore": func() error { return b.Restore(ctx, "a") },
 		"expire": func() error {
-			_, err := b.Expire(ctx, []registry.Session{{Identity: "x", Layout: registry.Object}})
+			_, err := expire(ctx, b, []registry.Session{{Identity: "x", Layout: registry.Object}})
 			return err
 		},
 		"lease": func() error { _, err := b.Lease().Acquire(ctx, "x", time.Second); return err },

@@ -45,12 +45,12 @@ func TestExpireRemovesWhatIsAsItWasRead(t *testing.T) {
 				writeSession(ctx, rdb, layout, "refreshed", "s", five+1)
 				for _, s := range sessions {
 					if s.Identity == "gone" {
-						if removed, err := b.Expire(ctx, []registry.Session{s}); err != nil || !removed[0] {
+						if removed, err := expire(ctx, b, []registry.Session{s}); err != nil || !removed[0] {
 							t.Errorf("removed %v, %v", removed, err)
 						}
 					}
 				}
-				removed, err := b.Expire(ctx, sessions)
+				removed, err := expire(ctx, b, sessions)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -83,7 +83,7 @@ func TestExpireSeesEveryChangeOfTheTime(t *testing.T) {
 				writeSession(ctx, rdb, layout, "i", "s", five)
 				sessions := readAll(t, b)
 				change(place[0], place[1])
-				if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
+				if removed, err := expire(ctx, b, sessions); err != nil || removed[0] {
 					t.Errorf("%s, %s: removed %v, %v", layout, name, removed, err)
 				}
 			}
@@ -101,7 +101,7 @@ func TestExpireLeavesAKeyOfAnotherTypeThatTookTheSessionsPlace(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
 	s.Client.Set(ctx, "sessions:1", "taken", 0)
-	removed, err := b.Expire(ctx, sessions)
+	removed, err := expire(ctx, b, sessions)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestExpireBoundsEachCall(t *testing.T) {
 	if err := s.ResetCalls(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.Expire(ctx, sessions); err != nil {
+	if _, err := expire(ctx, b, sessions); err != nil {
 		t.Fatal(err)
 	}
 	calls, err := s.CommandCalls(ctx)
@@ -217,7 +217,7 @@ func race(t *testing.T, rdb *redis.Client, b *Buffer, layout registry.Layout, st
 		for done, ok := 0, true; ok && done < from+chunk/2; {
 			done, ok = <-written
 		}
-		done, err := b.Expire(t.Context(), stale[from:from+chunk])
+		done, err := expire(t.Context(), b, stale[from:from+chunk])
 		if err != nil {
 			t.Fatal(err)
 		}

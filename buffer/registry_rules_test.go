@@ -123,7 +123,7 @@ func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
 				if owns := sessions[0].HasStream; owns != (name == "streamName" || name == "a stream that is listed") {
 					t.Errorf("it names %q", sessions[0].Stream)
 				}
-				removed, err := b.Expire(t.Context(), sessions)
+				removed, err := expire(t.Context(), b, sessions)
 				if err != nil || removed[0] == tt.foreign {
 					t.Errorf("removed %v, %v", removed, err)
 				}
@@ -215,7 +215,7 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 			for range 2 {
 				_ = readAll(t, b)
 				old := slices.DeleteFunc(readAll(t, b), func(s registry.Session) bool { return s.Updated.UnixMilli() != stale })
-				if _, err := b.Expire(t.Context(), old); err != nil {
+				if _, err := expire(t.Context(), b, old); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -282,7 +282,7 @@ func TestAnEntryThatComesWhereAStalePropertyLiesIsNeverLost(t *testing.T) {
 		for done, ok := 0, true; ok && done < from+chunk/2; {
 			done, ok = <-written
 		}
-		gone, err := b.Expire(t.Context(), stale[from:from+chunk])
+		gone, err := expire(t.Context(), b, stale[from:from+chunk])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -355,7 +355,7 @@ func TestAPropertyThatCameBackKeepsWhatLooksLikeAnEntry(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
 	s.Client.HSet(ctx, "sessions", "x:lastUpdated", five+1)
-	if removed, err := b.Expire(ctx, sessions); err != nil || removed[0] {
+	if removed, err := expire(ctx, b, sessions); err != nil || removed[0] {
 		t.Errorf("removed %v, %v", removed, err)
 	}
 }

@@ -409,3 +409,13 @@ func TestSessionsExistLooksInTheirLayouts(t *testing.T) {
 		}
 	})
 }
+
+// expire removes sessions without a copy, and says which it removed.
+func expire(ctx context.Context, b *Buffer, sessions []registry.Session) ([]bool, error) {
+	ended, err := b.Expire(ctx, sessions, registry.Expiring{})
+	removed := make([]bool, len(ended))
+	for i, e := range ended {
+		removed[i] = e.Removed
+	}
+	return removed, err
+}

@@ -66,7 +66,7 @@ func TestShortRepliesAreErrors(t *testing.T) {
 		wrong("GroupFloors", err)
 		wrong("Tails", b.Tails(ctx, []Tail{{Stream: "a", MaxCount: 1, MaxBytes: 99}})[0].Err)
 		for _, session := range sessions {
-			removed, err := b.Expire(ctx, []registry.Session{session})
+			removed, err := expire(ctx, b, []registry.Session{session})
 			if err == nil || removed[0] {
 				t.Errorf("expiring %q took the reply %q: %v", session.Identity, short, removed)
 			}

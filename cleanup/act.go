@@ -2,6 +2,7 @@ package cleanup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -129,9 +130,9 @@ func (r *run) expire(ctx context.Context, stale []verdict) error {
 	for i, v := range stale {
 		sessions[i] = *v.session
 	}
-	removed, err := r.store.Expire(ctx, sessions)
+	ended, err := r.store.Expire(ctx, sessions, r.expiring())
 	for i, v := range stale {
-		if !removed[i] {
+		if !ended[i].Removed {
 			if owns := r.remains(ctx, v.session); owns {
 				r.own(v.session, v.state)
 			}
@@ -142,9 +143,12 @@ func (r *run) expire(ctx context.Context, stale []verdict) error {
 			r.acted.lasting++
 		}
 		r.remember(v.session)
+		if r.o().Undo.wants() && !ended[i].Copied {
+			v.reason = r.withoutCopy(v.reason)
+		}
 		r.record.action(sessionAction(v.session, v.reason))
 	}
-	return err
+	return errors.Join(err, r.copied(ctx, ended))
 }
 
 // remains reports whether a session that was not removed is still there: it was

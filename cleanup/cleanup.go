@@ -21,7 +21,8 @@ type Store interface {
 	WalkSessions(ctx context.Context, visit func([]registry.Session) error) error
 	WalkHashSessions(ctx context.Context, visit func([]registry.Session) error) error
 	SessionsExist(context.Context, []registry.Session) (bool, error)
-	Expire(context.Context, []registry.Session) ([]bool, error)
+	Expire(context.Context, []registry.Session, registry.Expiring) ([]registry.Expiry, error)
+	copyStore
 	Marker
 	looker
 
@@ -64,6 +65,8 @@ type Options struct {
 	Brake     Brake
 	// Force carries out what the guard would stop.
 	Force bool
+	// Undo says for how long expired sessions can be put back.
+	Undo Undo
 	// Scan looks in the whole keyspace for streams that are not listed.
 	Scan bool
 	// Encoding is how messages are framed; [burst.Auto] finds it by looking.
@@ -115,6 +118,7 @@ type Report struct {
 	SessionsPostponed int64 // too old, but not looked at in this run
 	SessionsExpired   int64
 	SessionsAbandoned int64
+	SessionsPutBack   int64 // by undo, since the last run
 	Streams           int64 // names in the set that are ours
 	StreamsRetired    int64
 	StreamsRestored   int64
@@ -162,6 +166,10 @@ type Cleaner struct {
 	turns turns
 	// streams is how many names the last run left.
 	streams int64
+	// copiesAtKeys: there may be copies of expired sessions at keys of their own.
+	copiesAtKeys bool
+	// putBackBefore is until when sessions that were put back are counted.
+	putBackBefore time.Time
 }
 
 // New makes a cleaner over a store.
@@ -187,7 +195,7 @@ func New(store Store, o Options) *Cleaner {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Cleaner{store: store, o: o, lookBounds: lookBounds{runBytes, runMemory}}
+	return &Cleaner{store: store, o: o, lookBounds: lookBounds{runBytes, runMemory}, copiesAtKeys: true}
 }
 
 // Run decides and acts. The error says what broke the run off; single items

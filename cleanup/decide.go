@@ -114,7 +114,8 @@ func (m Messages) within(limit time.Duration, now time.Time) bool {
 const foreignReason = "no RTA field marks it as RTA's"
 
 // JudgeSession says what a session is, by Redis's clock, and why unless it
-// lives. Messages matter only where its time is too old.
+// lives by its time. Messages, and that it was put back, matter only where its time
+// is too old.
 func JudgeSession(s registry.Session, m Messages, l Limits, now time.Time) (State, string) {
 	if s.Foreign {
 		return Foreign, foreignReason
@@ -125,6 +126,9 @@ func JudgeSession(s registry.Session, m Messages, l Limits, now time.Time) (Stat
 	age := now.Sub(s.Updated)
 	if age <= l.ExpireAfter {
 		return Live, ""
+	}
+	if back := now.Sub(s.PutBack); !s.PutBack.IsZero() && back <= l.ExpireAfter {
+		return Live, fmt.Sprintf("not updated for %s, put back by undo %s ago (limit %s)", human.Duration(age), human.Duration(max(0, back)), human.Duration(l.ExpireAfter))
 	}
 	reason := fmt.Sprintf("not updated for %s (limit %s)", human.Duration(age), human.Duration(l.ExpireAfter))
 	switch {

@@ -29,17 +29,21 @@ func (d *dryStore) hash(s registry.Session) uint64 {
 	return maphash.String(d.seed, string(s.Layout)+s.Identity)
 }
 
-func (d *dryStore) Expire(_ context.Context, sessions []registry.Session) ([]bool, error) {
-	removed := make([]bool, len(sessions))
+func (d *dryStore) Expire(_ context.Context, sessions []registry.Session, how registry.Expiring) ([]registry.Expiry, error) {
+	ended := make([]registry.Expiry, len(sessions))
 	for i, s := range sessions {
 		hash := d.hash(s)
 		_, gone := d.gone[hash]
-		removed[i] = !gone
+		ended[i] = registry.Expiry{Removed: !gone, Copied: !gone && how.Keep > 0}
 		if len(d.gone) < maxGone {
 			d.gone[hash] = struct{}{}
 		}
 	}
-	return removed, nil
+	return ended, nil
+}
+
+func (*dryStore) BoundCopies(context.Context, time.Duration, int64, bool) (registry.CopyBytes, error) {
+	return registry.CopyBytes{}, nil
 }
 
 func (d *dryStore) SessionsExist(ctx context.Context, sessions []registry.Session) (bool, error) {

@@ -35,6 +35,8 @@ type run struct {
 	found found
 	guard guard
 	acted acted
+	// copies are kept of what expires.
+	copies copies
 }
 
 func (r *run) o() *Options { return &r.c.o }
@@ -56,6 +58,9 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		r.tellHeld()
 	}
 	if err == nil {
+		err = r.prepareCopies(ctx)
+	}
+	if err == nil {
 		err = r.act(ctx)
 	}
 	// What came back is listed again even though the run failed.
@@ -66,7 +71,11 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 	if !r.dry() && r.flows != nil && !r.guard.stopped {
 		c.turns = r.flows.nextTurns()
 	}
+	if !r.dry() && r.found.complete {
+		c.putBackBefore = r.now
+	}
 	r.record.summarize(r.report)
+	r.tellUncopied()
 	r.tellHoldsAll()
 	c.toldForeign = c.toldForeign || r.record.tellForeign()
 	if err != nil {

@@ -42,6 +42,9 @@ func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func
 			quiet = append(quiet, *s)
 		}
 	}
+	if old, err = r.withoutPutBack(ctx, old, stays); err != nil {
+		return nil, nil, err
+	}
 	if err := r.hear(ctx, page, old); err != nil {
 		return nil, nil, err
 	}
@@ -51,6 +54,40 @@ func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func
 		}
 	}
 	return old, quiet, nil
+}
+
+// withoutPutBack visits the old sessions that stay because they were put back, and
+// returns the others.
+func (r *run) withoutPutBack(ctx context.Context, old []verdict, stays func(*registry.Session, verdict)) ([]verdict, error) {
+	if len(old) == 0 {
+		return old, nil
+	}
+	sessions := make([]registry.Session, len(old))
+	for i, v := range old {
+		sessions[i] = *v.session
+	}
+	at, err := r.store.PutBack(ctx, sessions)
+	if err != nil {
+		return nil, err
+	}
+	left := old[:0]
+	for i, v := range old {
+		v.session.PutBack = at[i]
+		if v.state, v.reason = JudgeSession(*v.session, Messages{}, r.o().Limits, r.now); v.state == Stale {
+			left = append(left, v)
+			continue
+		}
+		r.countPutBack(at[i])
+		stays(v.session, v)
+	}
+	return left, nil
+}
+
+// countPutBack counts a session once after it was put back.
+func (r *run) countPutBack(at time.Time) {
+	if last := r.c.putBackBefore; !r.flows.second && !last.IsZero() && at.After(last) && !at.After(r.now) {
+		r.report.SessionsPutBack++
+	}
 }
 
 // hear begins the look at the streams of old sessions, and takes notice of all

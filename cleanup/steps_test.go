@@ -211,12 +211,12 @@ type reviving struct {
 	revive func()
 }
 
-func (r *reviving) Expire(ctx context.Context, sessions []registry.Session) ([]bool, error) {
-	removed, err := r.Buffer.Expire(ctx, sessions)
-	if slices.Contains(removed, true) {
+func (r *reviving) Expire(ctx context.Context, sessions []registry.Session, how registry.Expiring) ([]registry.Expiry, error) {
+	ended, err := r.Buffer.Expire(ctx, sessions, how)
+	if slices.ContainsFunc(ended, func(e registry.Expiry) bool { return e.Removed }) {
 		r.revive()
 	}
-	return removed, err
+	return ended, err
 }
 
 func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {

@@ -14,19 +14,19 @@ const (
 	expireBytes   = 128 << 10
 )
 
-// Expire removes sessions, each only if it was not updated since it was read:
-// the server compares. It reports for each whether it was removed; after an
-// error, not all were tried.
-func (r *Registry) Expire(ctx context.Context, sessions []Session) ([]bool, error) {
-	removed := make([]bool, len(sessions))
+// Expire removes sessions, each only if it was not updated since it was read, nor
+// put back: the server compares. It keeps a copy of each that it removes, where one
+// is wanted and can be kept. After an error, not all were tried.
+func (r *Registry) Expire(ctx context.Context, sessions []Session, how Expiring) ([]Expiry, error) {
+	ended := make([]Expiry, len(sessions))
 	err := eachLayout(sessions, func(l layout, indexes []int) error {
 		// What is foreign or malformed stays, whoever asks for it.
 		indexes = slices.DeleteFunc(indexes, func(i int) bool { return sessions[i].Foreign || sessions[i].Malformed != nil })
 		for len(indexes) > 0 {
 			n := expireChunk(sessions, indexes)
-			done, err := l.expire(ctx, r, pick(sessions, indexes[:n]))
+			done, err := l.expire(ctx, r, pick(sessions, indexes[:n]), how)
 			for k, i := range indexes[:n] {
-				removed[i] = done[k]
+				ended[i] = done[k]
 			}
 			if err != nil {
 				return fmt.Errorf("removing sessions of the %s layout: %w", l.name(), err)
@@ -35,7 +35,7 @@ func (r *Registry) Expire(ctx context.Context, sessions []Session) ([]bool, erro
 		}
 		return nil
 	})
-	return removed, err
+	return ended, err
 }
 
 // expireChunk is how many of the sessions go into one call.
@@ -52,22 +52,25 @@ func expireChunk(sessions []Session, indexes []int) int {
 
 // expireInHash removes entries of the shared Hash in one call. A key of another
 // type holds none.
-func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, sessions int, args []any) (done string, err error) {
-	done, err = r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{r.o.Key}, Args: args}})[0].Text()
+func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, sessions []Session, how Expiring, args []any) (done string, err error) {
+	ttl := slices.ContainsFunc(sessions, func(s Session) bool { return s.mayEnd })
+	call := redisconn.Call{Keys: r.withAside(r.o.Key), Args: append(how.args(ttl), args...)}
+	done, err = r.conn.EvalWrite(ctx, s, []redisconn.Call{call})[0].Text()
 	if isWrongType(err) {
 		return "", nil
 	}
-	if err == nil && len(done) != sessions {
-		err = fmt.Errorf("%w: %d outcomes of %d sessions", redisconn.ErrIncomplete, len(done), sessions)
+	if err == nil && len(done) != len(sessions) {
+		err = fmt.Errorf("%w: %d outcomes of %d sessions", redisconn.ErrIncomplete, len(done), len(sessions))
 	}
 	return done, err
 }
 
-// removed reads the outcome of a call: 1 for each session that was removed.
-func removed(done string, n int) []bool {
-	all := make([]bool, n)
+// outcomes reads the outcome of a call: for each session 1 if it was removed and a
+// copy is kept, 3 if it was removed without one.
+func outcomes(done string, n int) []Expiry {
+	all := make([]Expiry, n)
 	for i := range min(len(done), n) {
-		all[i] = done[i] == '1'
+		all[i] = Expiry{Removed: done[i] == '1' || done[i] == '3', Copied: done[i] == '1'}
 	}
 	return all
 }

@@ -184,47 +184,57 @@ func cutField(field string) (identity, property string, ok bool) {
 // were judged. What lies where a property would, and is an entry of another
 // layout, stays.
 //
-// KEYS[1] the Hash; ARGV number of properties that nobody knows, their names,
-// and for each session identity, lastUpdated, updated, streamName,
+// KEYS and the first of ARGV as of hashCopyLua; then the number of properties that
+// nobody knows, their names, and for each session identity, lastUpdated, updated, streamName,
 // streamSessionId as in expireKeyScript, 1 if what lies at streamName stays, and
 // of its Session JSON: "keep", the hash that it must have to go, or empty to have
 // it looked at
-// returns a string with 1, 0, or 2 where it must be looked at, for each
-var expireFieldsScript = redisconn.NewScript(sameLua + `
+// returns a string with 1 or 3 as of remove, 0, or 2 where it must be looked at, for
+// each
+var expireFieldsScript = redisconn.NewScript(hashCopyLua + sameLua + `
 local known = {'lastUpdated', 'updated', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd'}
-local others = tonumber(ARGV[1])
-for i = 1, others do known[#known + 1] = ARGV[i + 1] end
+local others = tonumber(ARGV[5])
+for i = 1, others do known[#known + 1] = ARGV[i + 5] end
 local function doubtful(json)
   for _, name in ipairs({'streamName', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd', '"json"'}) do
     if string.find(json, name, 1, true) then return true end
   end
 end
-local function remove(id, keepName, verdict)
+local function expire(identity, keepName, verdict)
+  local id = identity .. ':'
   local json = redis.call('HGET', KEYS[1], id .. 'json')
   if json and verdict == '' and doubtful(json) then return '2' end
   if verdict ~= '' and verdict ~= 'keep' and (not json or redis.sha1hex(json) ~= verdict) then return '0' end
-  local fields, gone = {}, {}
+  local fields, gone, pairs = {}, {}, {}
+  local function take(name, value)
+    gone[#gone + 1] = id .. name
+    pairs[#pairs + 1] = '=' .. name
+    pairs[#pairs + 1] = value
+  end
   for i, name in ipairs(known) do fields[i] = id .. name end
   for i, v in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
-    if v and not string.find(v, '[{%[]') and not string.find(v, 'streamName', 1, true) then gone[#gone + 1] = fields[i] end
+    if v and not string.find(v, '[{%[]') and not string.find(v, 'streamName', 1, true) then take(known[i], v) end
   end
-  if keepName == '' then gone[#gone + 1] = id .. 'streamName' end
-  if json and verdict ~= 'keep' then gone[#gone + 1] = id .. 'json' end
-  if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
-  return '1'
+  if keepName == '' then
+    local name = redis.call('HGET', KEYS[1], id .. 'streamName')
+    if name then take('streamName', name) end
+  end
+  if json and verdict ~= 'keep' then take('json', json) end
+  if #gone == 0 then return '3' end
+  return remove(identity, 'fields', gone, pairs)
 end
 local done = {}
-for i = others + 2, #ARGV, 7 do
-  local id = ARGV[i] .. ':'
-  done[#done + 1] = same(id, i + 1) and remove(id, ARGV[i + 5], ARGV[i + 6]) or '0'
+for i = others + 6, #ARGV, 7 do
+  done[#done + 1] = same(ARGV[i] .. ':', i + 1) and not putBack(ARGV[i]) and expire(ARGV[i], ARGV[i + 5], ARGV[i + 6]) or '0'
 end
+finish()
 return table.concat(done)
 `)
 
-func (l fields) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
+func (l fields) expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error) {
 	verdicts := make([]string, len(sessions))
-	done, err := l.expireWith(ctx, r, sessions, verdicts)
-	all := removed(done, len(sessions))
+	done, err := l.expireWith(ctx, r, sessions, how, verdicts)
+	all := outcomes(done, len(sessions))
 	if err != nil || !strings.Contains(done, "2") {
 		return all, err
 	}
@@ -247,14 +257,14 @@ func (l fields) expire(ctx context.Context, r *Registry, sessions []Session) ([]
 			verdicts[i] = hex.EncodeToString(sum[:])
 		}
 	}
-	done, err = l.expireWith(ctx, r, again, verdicts)
-	for k, ok := range removed(done, len(again)) {
-		all[doubtful[k]] = ok
+	done, err = l.expireWith(ctx, r, again, how, verdicts)
+	for k, end := range outcomes(done, len(again)) {
+		all[doubtful[k]] = end
 	}
 	return all, err
 }
 
-func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, verdicts []string) (string, error) {
+func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, how Expiring, verdicts []string) (string, error) {
 	unknown := r.unknown.all()
 	args := append([]any{len(unknown)}, unknown...)
 	for i, s := range sessions {
@@ -264,7 +274,7 @@ func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, v
 		}
 		args = append(append(append(args, s.Identity), s.compared()...), keepName, verdicts[i])
 	}
-	return r.expireInHash(ctx, expireFieldsScript, len(sessions), args)
+	return r.expireInHash(ctx, expireFieldsScript, sessions, how, args)
 }
 
 // exists asks for the properties that a session which came back has, also where

@@ -69,36 +69,71 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 	return append(page, unread...), err
 }
 
-// expireKeyScript removes the key of one session that is still as it was judged.
+// copyField is a field of a copy that no session has: when it was copied, the time
+// to live that was left, and its size, in ms and bytes.
+const copyField = "streamkeeper:undo"
+
+// maxCopyFields is how many fields a session may have to be copied: they are
+// looked at.
+const maxCopyFields = 1024
+
+// expireKeyScript removes the key of one session that is still as it was judged,
+// and was not put back. It keeps it under another name where that is wanted: what
+// fails there keeps nothing from being removed.
 //
-// KEYS[1] the key; ARGV lastUpdated, updated, streamName, streamSessionId, each
-// "=" and its text, or empty for none
-// returns "1" or "0"
-var expireKeyScript = redisconn.NewScript(sameLua + `
-if same('', 1) then return tostring(redis.call('UNLINK', KEYS[1])) end
-return '0'
+// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note that it was put back, the
+// latter two if they can be reached; ARGV as of Expiring.args, and lastUpdated,
+// updated, streamName, streamSessionId, each "=" and its text, or empty for none
+// returns 0, or 3 if it was removed without a copy, or 1 and the size of the copy
+var expireKeyScript = redisconn.NewScript(sameLua + nowLua + `
+if not same('', 5) then return '0' end
+local note = KEYS[3] and redis.pcall('GET', KEYS[3])
+note = type(note) == 'string' and tonumber(note)
+if note and now - note <= tonumber(ARGV[1]) then return '0' end
+local function size()
+  local n = redis.pcall('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0)
+  if type(n) == 'number' then return n end
+  n = 64
+  for _, text in ipairs(redis.call('HGETALL', KEYS[1])) do n = n + #text + 16 end
+  return n
+end
+local function keep()
+  if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > `+fmt.Sprint(maxCopyFields)+` then return end
+  local bytes, left = size(), redis.call('PTTL', KEYS[1])
+  if bytes > tonumber(ARGV[3]) then return end
+  if redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
+  local meta = string.format('%.0f %.0f %.0f', now, left, bytes)
+  local new = redis.pcall('HSET', KEYS[2], '`+copyField+`', meta)
+  local ends = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
+  if new == 1 and ends == 1 then return '1 ' .. string.format('%.0f', bytes) end
+  redis.call('UNLINK', KEYS[2])
+  return '3'
+end
+return keep() or (redis.call('UNLINK', KEYS[1]) == 1 and '3' or '0')
 `)
 
 // expire removes keys in one pipeline.
-func (keys) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
+func (keys) expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error) {
 	calls := make([]redisconn.Call, len(sessions))
 	for i, s := range sessions {
-		calls[i] = redisconn.Call{Keys: []string{r.prefix() + s.Identity}, Args: s.compared()}
+		calls[i] = redisconn.Call{Keys: r.withAside(r.prefix() + s.Identity), Args: append(how.args(false), s.compared()...)}
 	}
-	removed := make([]bool, len(sessions))
+	ended := make([]Expiry, len(sessions))
 	var failed error
 	for i, cmd := range r.conn.EvalWrite(ctx, expireKeyScript, calls) {
 		done, err := cmd.Text()
-		if err == nil && len(done) != 1 {
-			err = fmt.Errorf("%w: %d outcomes of a session", redisconn.ErrIncomplete, len(done))
+		if err == nil && done == "" {
+			err = fmt.Errorf("%w: no outcome of a session", redisconn.ErrIncomplete)
 		}
-		removed[i] = done == "1"
+		outcome, bytes, _ := strings.Cut(done, " ")
+		ended[i] = outcomes(outcome, 1)[0]
+		ended[i].Bytes = number(bytes)
 		// A key of another type has taken the session's place: not ours.
 		if err != nil && !isWrongType(err) {
 			failed = err
 		}
 	}
-	return removed, failed
+	return ended, failed
 }
 
 func (keys) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {

@@ -25,9 +25,9 @@ type layout interface {
 	// rights are the words of an ACL rule that it needs beside those that every
 	// registry does.
 	rights(Use) []string
-	// expire removes sessions, each only if it is still as it was read, and
-	// reports for each whether it was removed.
-	expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error)
+	// expire removes sessions, each only if it is still as it was read, and keeps
+	// copies where they are wanted.
+	expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error)
 	// exists asks, in a pipeline, for each thing that shows that a session is
 	// there.
 	exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool

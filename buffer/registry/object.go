@@ -106,10 +106,11 @@ func mentionsMark(value string) bool {
 // expireObjectsScript removes entries whose value is still the one that was
 // judged, and that are not properties of another session.
 //
-// KEYS[1] the Hash; ARGV identity, value, and "=" and what goes before the names
-// of the properties of the session whose property the entry may be, or empty
-// returns a string with 1 or 0 for each
-var expireObjectsScript = redisconn.NewScript(`
+// KEYS and the first of ARGV as of hashCopyLua; then identity, value, and "=" and
+// what goes before the names of the properties of the session whose property the
+// entry may be, or empty
+// returns a string with 1 or 3 as of remove, or 0 for each
+var expireObjectsScript = redisconn.NewScript(hashCopyLua + `
 local function property(prefix)
   local v = redis.call('HMGET', KEYS[1], prefix .. 'lastUpdated', prefix .. 'updated', prefix .. 'streamSessionId')
   for k = 1, 3 do
@@ -117,25 +118,26 @@ local function property(prefix)
   end
 end
 local done = {}
-for i = 1, #ARGV, 3 do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] and (ARGV[i + 2] == '' or not property(string.sub(ARGV[i + 2], 2))) then
-    redis.call('HDEL', KEYS[1], ARGV[i])
-    done[#done + 1] = '1'
+for i = 5, #ARGV, 3 do
+  local id = ARGV[i]
+  if redis.call('HGET', KEYS[1], id) == ARGV[i + 1] and (ARGV[i + 2] == '' or not property(string.sub(ARGV[i + 2], 2))) and not putBack(id) then
+    done[#done + 1] = remove(id, 'object', {id}, {'=', ARGV[i + 1]})
   else
     done[#done + 1] = '0'
   end
 end
+finish()
 return table.concat(done)
 `)
 
-func (object) expire(ctx context.Context, r *Registry, sessions []Session) ([]bool, error) {
+func (object) expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error) {
 	var args []any
 	for _, s := range sessions {
 		prefix, ok := mayBeProperty(s.Identity)
 		args = append(args, s.Identity, s.value, optional{prefix, ok}.arg())
 	}
-	done, err := r.expireInHash(ctx, expireObjectsScript, len(sessions), args)
-	return removed(done, len(sessions)), err
+	done, err := r.expireInHash(ctx, expireObjectsScript, sessions, how, args)
+	return outcomes(done, len(sessions)), err
 }
 
 func (object) clues(_ context.Context, _ *Registry, sessions []Session) ([]clues, error) {

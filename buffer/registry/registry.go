@@ -21,6 +21,8 @@ type Options struct {
 	Layouts []Layout
 	// Streams is the key of the Set of all stream names.
 	Streams string
+	// State begins our own keys.
+	State string
 	// JudgeForeign has entries that nothing marks as RTA's judged like the
 	// others: nobody else uses these keys.
 	JudgeForeign bool
@@ -132,7 +134,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 			}
 		}
 		for i := range page {
-			page[i].SelfExpiring = expire == someExpire
+			page[i].SelfExpiring, page[i].mayEnd = expire == someExpire, expire != notExpiring
 		}
 		if page, err = r.withoutProperties(ctx, page); err != nil || len(page) == 0 {
 			return err

@@ -57,6 +57,9 @@ type Session struct {
 	// SelfExpiring: the entry may expire by itself, so that fewer of its kind
 	// mean no loss.
 	SelfExpiring bool
+	// PutBack is when it was put back after it had expired, zero if it was not, or if
+	// nobody asked; see [Registry.PutBack].
+	PutBack time.Time
 
 	// What a deletion compares: the value in the object layout; in the others
 	// the stream's name, the id and both names of the time, absent or not.
@@ -72,6 +75,8 @@ type Session struct {
 	isNamed bool
 	// blind: nothing is known of what it owns.
 	blind bool
+	// mayEnd: its fields in the shared Hash may expire by themselves.
+	mayEnd bool
 }
 
 // Forget returns the session without what it was read from, so that many fit in

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -35,6 +36,38 @@ func slotOf(key string) int {
 		}
 	}
 	return int(crc % slotCount)
+}
+
+// tags has a short text for each slot, which leads there between braces.
+var tags = sync.OnceValue(func() []string {
+	found := make([]string, slotCount)
+	for i, left := 0, slotCount; left > 0; i++ {
+		tag := strconv.Itoa(i)
+		if slot := slotOf(tag); found[slot] == "" {
+			found[slot], left = tag, left-1
+		}
+	}
+	return found
+})
+
+// TagOf is a text that leads, between the first braces of another key, to the slot
+// of a key: what stands in the key's own braces, or else the key itself, unless
+// that cannot stand between braces.
+func TagOf(key string) string {
+	if _, rest, open := strings.Cut(key, "{"); open {
+		if tag, _, closed := strings.Cut(rest, "}"); closed && tag != "" {
+			return tag
+		}
+	}
+	if key != "" && !strings.Contains(key, "}") {
+		return key
+	}
+	return tags()[slotOf(key)]
+}
+
+// Together reports whether one script may be given both keys.
+func (c *Conn) Together(key, other string) bool {
+	return c.server.Mode != "cluster" || slotOf(key) == slotOf(other)
 }
 
 // NodeOf is the address of the master that serves a key, or empty where there

@@ -1,0 +1,468 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// This file puts sessions back from their copies.
+
+// Copy is what is kept of a session that has expired.
+type Copy struct {
+	Identity string
+	Layout   Layout
+	// Stream is the name of the stream that carried it, if HasStream.
+	Stream    string
+	HasStream bool
+	// Expired is when it was removed.
+	Expired time.Time
+	// Left is the time to live that was left then; 0 if it had none.
+	Left time.Duration
+
+	// entry is that of the copies of the shared Hash, newest the id of the newest one
+	// when the copy was found.
+	entry, newest string
+}
+
+// Undoing says how sessions are put back.
+type Undoing struct {
+	// Notes is for how long it is noted that a session was put back.
+	Notes time.Duration
+}
+
+// maxSince is how many sessions may expire between the look at the copies and the
+// return of one: another copy of it may be among them.
+const maxSince = "500"
+
+// maxNotes is how many sessions of the shared Hash may be noted as put back.
+const maxNotes = 100_000
+
+// Undone is what became of a session that was to be put back.
+type Undone int
+
+// What became of it.
+const (
+	// NoCopy: the copy is not there any more.
+	NoCopy Undone = iota
+	// IsBack: the session is as it was.
+	IsBack
+	// Exists: somebody has written the session since.
+	Exists
+)
+
+// Errors of a session that stays a copy.
+var (
+	// ErrTooManyNotes means that its return cannot be noted.
+	ErrTooManyNotes = errors.New("too many sessions are noted as put back: end some with undo --drop")
+	// ErrBackForever means that its time to live cannot be given back.
+	ErrBackForever = errors.New("its time to live cannot be given back: the Redis user needs +hpexpireat")
+)
+
+// keyUndoScript puts the key of one session back, with the time to live that it
+// had left, and notes so. Its first write makes Redis carry out the others even at
+// maxmemory.
+//
+// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note; ARGV for how many ms to
+// keep that
+// returns none, exists or done
+var keyUndoScript = redisconn.NewScript(nowLua + `
+if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return 'none' end
+local meta = redis.call('HGET', KEYS[2], '` + copyField + `')
+if not meta then return 'none' end
+if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end
+local left, at = tonumber(string.match(meta, '^%d+ (%-?%d+)')) or -1, string.format('%.0f', now)
+redis.call('HDEL', KEYS[2], '` + copyField + `')
+if redis.pcall('SET', KEYS[3], at, 'PX', ARGV[1]).err then
+  redis.call('HSET', KEYS[2], '` + copyField + `', meta)
+  return redis.call('SET', KEYS[3], at, 'PX', ARGV[1]) -- says what is wrong
+end
+if left > 0 then redis.call('PEXPIRE', KEYS[2], left) else redis.call('PERSIST', KEYS[2]) end
+redis.call('RENAME', KEYS[2], KEYS[1])
+return 'done'
+`)
+
+// hashUndoScript puts the fields of one session back, and notes so. What fails on
+// the way is taken back. Its first write makes Redis carry out the others even at
+// maxmemory.
+//
+// KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes; ARGV id of the copy's
+// entry, for how many ms to keep the note, how many there may be, and the id of the
+// newest entry when it was found to be the newest copy of its session
+// returns none, exists, full, lasting or done
+var hashUndoScript = redisconn.NewScript(nowLua + noteLua + `
+local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
+if not found then return 'none' end
+local meta, fields, values = {}, {}, {}
+for i = 1, #found[2], 2 do
+  local name = found[2][i]
+  if string.sub(name, 1, 1) ~= '=' then meta[name] = found[2][i + 1]
+  else
+    fields[#fields + 1] = meta.l == 'fields' and meta.n .. ':' .. string.sub(name, 2) or meta.n
+    values[#values + 1] = found[2][i + 1]
+  end
+end
+local since = redis.call('XRANGE', KEYS[2], '(' .. ARGV[4], '+', 'COUNT', '` + maxSince + `')
+if #since == ` + maxSince + ` then return 'none' end
+for _, e in ipairs(since) do
+  for i = 1, #e[2], 2 do
+    if e[2][i] == 'n' and e[2][i + 1] == meta.n then return 'none' end
+  end
+end
+local there = {meta.n}
+for _, name in ipairs({'streamName', 'lastUpdated', 'updated', 'streamSessionId'}) do there[#there + 1] = meta.n .. ':' .. name end
+for _, field in ipairs(fields) do there[#there + 1] = field end
+for _, field in ipairs(there) do
+  if redis.call('HEXISTS', KEYS[1], field) == 1 then return 'exists' end
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[2]))
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[3]) then return 'full' end
+redis.call('ZADD', KEYS[3], string.format('%.0f', now), noteOf(meta.n))
+local back = {}
+for i, field in ipairs(fields) do
+  back[#back + 1] = field
+  back[#back + 1] = values[i]
+end
+local function takeBack(outcome)
+  redis.call('HDEL', KEYS[1], unpack(fields))
+  redis.call('ZREM', KEYS[3], noteOf(meta.n))
+  return outcome
+end
+if type(redis.pcall('HSET', KEYS[1], unpack(back))) == 'table' then
+  takeBack()
+  return redis.call('HSET', KEYS[1], unpack(back)) -- says what is wrong
+end
+local i = 0
+for left in string.gmatch(meta.e or '', '[^,]+') do
+  i = i + 1
+  if tonumber(left) > 0 then
+    local ends = redis.pcall('HPEXPIREAT', KEYS[1], string.format('%.0f', now + left), 'FIELDS', 1, fields[i])
+    if ends.err then return takeBack('lasting') end
+  end
+end
+redis.call('PEXPIRE', KEYS[3], ARGV[2])
+redis.call('XDEL', KEYS[2], ARGV[1])
+return 'done'
+`)
+
+// undoBatch is how many copies are put back in one pipeline.
+const undoBatch = 100
+
+// Undo puts sessions back, each only if its identity is not there in any layout. It
+// says for each what became of it, or why that failed; the last error says that
+// not all were tried.
+func (r *Registry) Undo(ctx context.Context, copies []Copy, how Undoing) ([]Undone, []error, error) {
+	ended, failed := make([]Undone, len(copies)), make([]error, len(copies))
+	for part := range slices.Chunk(indexesOf(copies), undoBatch) {
+		there, err := r.thereInAnotherLayout(ctx, copies, part)
+		if err != nil {
+			return ended, failed, err
+		}
+		var own, shared []int
+		for k, i := range part {
+			switch {
+			case there[k]:
+				ended[i] = Exists
+			case copies[i].Layout.HasOwnKey():
+				own = append(own, i)
+			default:
+				shared = append(shared, i)
+			}
+		}
+		r.undoAtKeys(ctx, copies, own, how, ended, failed)
+		r.undoInHash(ctx, copies, shared, how, ended, failed)
+		for _, i := range part {
+			if redisconn.IsLost(failed[i]) {
+				return ended, failed, failed[i]
+			}
+		}
+	}
+	return ended, failed, nil
+}
+
+func indexesOf[T any](all []T) []int {
+	indexes := make([]int, len(all))
+	for i := range indexes {
+		indexes[i] = i
+	}
+	return indexes
+}
+
+func (r *Registry) undoAtKeys(ctx context.Context, copies []Copy, indexes []int, how Undoing, ended []Undone, failed []error) {
+	var calls []redisconn.Call
+	for _, i := range indexes {
+		calls = append(calls, redisconn.Call{Keys: r.withAside(r.prefix() + copies[i].Identity), Args: []any{how.Notes.Milliseconds()}})
+	}
+	r.readUndone(r.conn.EvalWrite(ctx, keyUndoScript, calls), copies, indexes, ended, failed)
+}
+
+func (r *Registry) undoInHash(ctx context.Context, copies []Copy, indexes []int, how Undoing, ended []Undone, failed []error) {
+	var calls []redisconn.Call
+	for _, i := range indexes {
+		calls = append(calls, redisconn.Call{Keys: r.withAside(r.o.Key), Args: []any{copies[i].entry, how.Notes.Milliseconds(), maxNotes, copies[i].newest}})
+	}
+	r.readUndone(r.conn.EvalWrite(ctx, hashUndoScript, calls), copies, indexes, ended, failed)
+}
+
+func (r *Registry) readUndone(cmds []*redis.Cmd, copies []Copy, indexes []int, ended []Undone, failed []error) {
+	for k, i := range indexes {
+		done, err := cmds[k].Text()
+		switch {
+		case err != nil:
+		case done == "none":
+		case done == "exists":
+			ended[i] = Exists
+		case done == "done":
+			ended[i] = IsBack
+		case done == "full":
+			err = ErrTooManyNotes
+		case done == "lasting":
+			err = ErrBackForever
+		default:
+			err = fmt.Errorf("%w: outcome %q", redisconn.ErrIncomplete, done)
+		}
+		if err != nil {
+			failed[i] = fmt.Errorf("putting session %s back: %w", escape.Quote(copies[i].Identity), err)
+		}
+	}
+}
+
+// thereInAnotherLayout reports for each copy whether its identity is in the
+// registry, in another layout than its own: the script looks at that.
+func (r *Registry) thereInAnotherLayout(ctx context.Context, copies []Copy, indexes []int) ([]bool, error) {
+	pipe := r.conn.Client().Pipeline()
+	found := make([][]func() bool, len(indexes))
+	for k, i := range indexes {
+		for _, l := range layouts {
+			if r.looksFor(l) && l.name() != copies[i].Layout {
+				found[k] = append(found[k], l.exists(ctx, pipe, r, Session{Identity: copies[i].Identity, Layout: l.name()})...)
+			}
+		}
+	}
+	there := make([]bool, len(indexes))
+	if pipe.Len() == 0 {
+		return there, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isWrongType(err) {
+		return nil, fmt.Errorf("looking for sessions that are to be put back: %w", err)
+	}
+	for k := range found {
+		there[k] = slices.ContainsFunc(found[k], func(f func() bool) bool { return f() })
+	}
+	return there, nil
+}
+
+// keyForgetScript forgets the copy and the note of one session.
+//
+// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note
+// returns how many of them there were
+var keyForgetScript = redisconn.NewScript(`
+local n = 0
+if redis.call('TYPE', KEYS[2]).ok == 'hash' then n = redis.call('UNLINK', KEYS[2]) end
+return n + redis.call('UNLINK', KEYS[3])
+`)
+
+// hashForgetScript forgets copies and the note of one session.
+//
+// KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes; ARGV identity, ids of
+// entries
+// returns how many of them there were
+var hashForgetScript = redisconn.NewScript(noteLua + `
+local n = redis.call('ZREM', KEYS[3], noteOf(ARGV[1]))
+for i = 2, #ARGV do n = n + redis.call('XDEL', KEYS[2], ARGV[i]) end
+return n
+`)
+
+// ForgetCopies forgets all that is kept of an identity: copies, and that it was put
+// back. It reports whether there was anything.
+func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, error) {
+	ids := []any{identity}
+	if _, _, ok := r.aside(r.o.Key); ok {
+		err := r.walkHashCopies(ctx, func(c Copy) error {
+			if c.Identity == identity {
+				ids = append(ids, c.entry)
+			}
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	var forgotten int64
+	for _, call := range []struct {
+		script redisconn.Script
+		keys   []string
+		args   []any
+	}{
+		{keyForgetScript, r.withAside(r.prefix() + identity), nil},
+		{hashForgetScript, r.withAside(r.o.Key), ids},
+	} {
+		if len(call.keys) < 2 {
+			continue
+		}
+		n, err := r.conn.EvalWrite(ctx, call.script, []redisconn.Call{{Keys: call.keys, Args: call.args}})[0].Int64()
+		if err != nil && !isWrongType(err) {
+			return forgotten > 0, fmt.Errorf("forgetting the copy of session %s: %w", escape.Quote(identity), err)
+		}
+		forgotten += n
+	}
+	return forgotten > 0, nil
+}
+
+// copyOfKey reads the copy of a key; the stream's name and what [copyField] holds.
+func copyOfKey(identity string, values []any) (c Copy, ok bool) {
+	meta, ok := values[1].(string)
+	parts := strings.Fields(meta)
+	if !ok || len(parts) != 3 {
+		return Copy{}, false
+	}
+	stream := newOptional(values[0])
+	return Copy{
+		Identity: identity, Layout: Keys, Stream: stream.text, HasStream: stream.set,
+		Expired: msTime(parts[0]), Left: time.Duration(max(0, number(parts[1]))) * time.Millisecond,
+	}, true
+}
+
+// copyOfEntry reads the copy of a session of the shared Hash.
+func copyOfEntry(e redis.XMessage) (c Copy, ok bool) {
+	text := func(name string) string {
+		value, _ := e.Values[name].(string)
+		return value
+	}
+	c = Copy{Identity: text("n"), Layout: Layout(text("l")), entry: e.ID}
+	ms, _, _ := strings.Cut(e.ID, "-")
+	c.Expired = msTime(ms)
+	for left := range strings.SplitSeq(text("e"), ",") {
+		if d := time.Duration(number(left)) * time.Millisecond; d > 0 && (c.Left == 0 || d < c.Left) {
+			c.Left = d
+		}
+	}
+	switch c.Layout {
+	case Object:
+		s := objectSession(c.Identity, text("="))
+		c.Stream, c.HasStream = s.Stream, s.HasStream
+	case Fields:
+		stream := newOptional(e.Values["="+propStream])
+		c.Stream, c.HasStream = stream.text, stream.set
+	default:
+		return c, false
+	}
+	return c, true
+}
+
+// copyPage is how many copies of the shared Hash are read at once; they may be big.
+const copyPage = 50
+
+// walkHashCopies visits the copies of the shared Hash, the newest first.
+func (r *Registry) walkHashCopies(ctx context.Context, visit func(Copy) error) error {
+	key, _, _ := r.aside(r.o.Key)
+	newest := ""
+	for end := "+"; ; {
+		page, err := r.conn.Client().XRevRangeN(ctx, key, end, "-", copyPage).Result()
+		if isWrongType(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading the copies of expired sessions: %w", err)
+		}
+		for _, e := range page {
+			newest = cmp.Or(newest, e.ID)
+			if c, ok := copyOfEntry(e); ok {
+				c.newest = newest
+				if err := visit(c); err != nil {
+					return err
+				}
+			}
+		}
+		if len(page) < copyPage {
+			return nil
+		}
+		end = "(" + page[len(page)-1].ID
+	}
+}
+
+// CopiesOf visits the copies of identities, the newest of each layout first.
+func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func(Copy) error) error {
+	for part := range slices.Chunk(identities, existBatch) {
+		var keys []string
+		for _, identity := range part {
+			if key, _, ok := r.aside(r.prefix() + identity); ok {
+				keys = append(keys, key)
+			}
+		}
+		found, err := r.readKeyCopies(ctx, keys)
+		if err != nil {
+			return err
+		}
+		for _, c := range found {
+			if err := visit(c); err != nil {
+				return err
+			}
+		}
+	}
+	if _, _, ok := r.aside(r.o.Key); !ok {
+		return nil
+	}
+	return r.walkHashCopies(ctx, func(c Copy) error {
+		if !slices.Contains(identities, c.Identity) {
+			return nil
+		}
+		return visit(c)
+	})
+}
+
+// WalkCopies visits all copies; of one identity and layout the newest first.
+func (r *Registry) WalkCopies(ctx context.Context, visit func(Copy) error) error {
+	if _, _, ok := r.aside(r.o.Key); ok {
+		if err := r.walkHashCopies(ctx, visit); err != nil {
+			return err
+		}
+	}
+	return redisconn.WalkKeyspace(ctx, r.conn, r.o.State+StateCopies, "hash", r.readKeyCopies, func(page []Copy) error {
+		for _, c := range page {
+			if err := visit(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// readKeyCopies reads the copies at keys; what is none is left out.
+func (r *Registry) readKeyCopies(ctx context.Context, keys []string) ([]Copy, error) {
+	pipe := r.conn.Client().Pipeline()
+	cmds := make([]*redis.SliceCmd, len(keys))
+	for i, key := range keys {
+		cmds[i] = pipe.HMGet(ctx, key, propStream, copyField)
+	}
+	if pipe.Len() == 0 {
+		return nil, nil
+	}
+	// Every command holds its own error.
+	_, _ = pipe.Exec(ctx)
+	var copies []Copy
+	for i, cmd := range cmds {
+		values, err := cmd.Result()
+		if isWrongType(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the copies of expired sessions: %w", err)
+		}
+		key, ok := r.copiedKey(keys[i])
+		identity, of := strings.CutPrefix(key, r.prefix())
+		if c, is := copyOfKey(identity, values); ok && of && is {
+			copies = append(copies, c)
+		}
+	}
+	return copies, nil
+}
