@@ -26,6 +26,8 @@ type Uses struct {
 	Abandon bool
 	// History has removals recorded.
 	History bool
+	// Undo has copies kept of expired sessions, which undo puts back.
+	Undo bool
 	// Layouts that sessions are looked for in; none means all.
 	Layouts []registry.Layout
 	Names   Names
@@ -71,7 +73,12 @@ func (u Uses) measures() bool  { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool  { return u.ReadOnly }
 func (u Uses) records() bool   { return u.History && (u.Cleanup || u.Trim) }
 func (u Uses) sums() bool      { return u.History && u.Trim }
-func (u Uses) holds() bool     { return u.Lease && (u.Serve || u.ReadOnly) }
+func (u Uses) copies() bool    { return u.Undo && u.Cleanup && !u.ReadOnly }
+func (u Uses) moves() bool     { return u.copies() && u.sessions().Keys }
+func (u Uses) copiesHash() bool {
+	return u.copies() && u.sessions().Hash
+}
+func (u Uses) holds() bool { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
 func (u Uses) sessions() registry.Needs {
@@ -87,7 +94,7 @@ var rights = []right{
 	{"+cluster|slots", func(u Uses) bool { return u.Cluster }},
 	{"+asking", func(u Uses) bool { return u.Cluster }},
 	{"+ping", func(u Uses) bool { return u.Serve }},
-	{"+info", func(u Uses) bool { return u.Serve || u.presses() || u.marks() || u.examines() }},
+	{"+info", func(u Uses) bool { return u.Serve || u.presses() || u.marks() || u.examines() || u.copies() }},
 	{"+config|get", Uses.trims},
 	{"+time", Uses.anyJob},
 	{"+eval", Uses.evals},
@@ -103,11 +110,12 @@ var rights = []right{
 	{"+memory|usage", Uses.measures},
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
-	{"+xadd", func(u Uses) bool { return u.marks() || u.records() }},
-	// A gap in the history grows.
-	{"+xdel", Uses.records},
+	{"+xadd", func(u Uses) bool { return u.marks() || u.records() || u.copiesHash() }},
+	// A gap in the history grows, and what was put back is no copy any more.
+	{"+xdel", func(u Uses) bool { return u.records() || u.copiesHash() }},
 	{"+scan", func(u Uses) bool { return u.scans() || u.examines() }},
 	{"+exists", Uses.cleans},
+	{"+rename", Uses.moves},
 	{"+unlink", Uses.cleans},
 	// A plan of more than a million expired sessions asks which are there.
 	{"+hexists", func(u Uses) bool { return u.examines() && u.sessions().Hash }},
@@ -126,19 +134,22 @@ var rights = []right{
 	{"+hgetall", Uses.anyJob},
 	{"+hset", Uses.anyJob},
 	{"+hdel", Uses.anyJob},
-	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly }},
+	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly || u.moves() }},
 	{"+hmget", Uses.sums},
-	{"+hlen", Uses.sums},
-	{"+set", Uses.leads},
-	{"+get", func(u Uses) bool { return u.leads() || u.examines() }},
-	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys }},
+	{"+hlen", func(u Uses) bool { return u.sums() || u.moves() }},
+	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},
+	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.sessions().Keys }},
+	{"+mget", func(u Uses) bool { return u.cleans() && u.sessions().Keys }},
+	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys || u.moves() }},
+	{"+persist", Uses.moves},
+	{"+zcard", Uses.copiesHash},
 	{"+pexpire", Uses.anyJob},
 	{"+del", Uses.leads},
 }
 
 // writes are the words that change something, or are used by what does.
 var writes = []string{
-	"+xtrim", "+xadd", "+xdel", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore",
+	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore", "+rename", "+persist", "+xdel",
 }
 
 // Rule is the least rule under which all of that works, as the words of ACL
@@ -174,8 +185,8 @@ func (u Uses) Rule() (words, remarks []string) {
 	}
 	remarks = append(remarks, "+multi and +discard are for naming all rights that are missing at once: commands are queued and discarded",
 		"from Redis 7.2 on add +client|no-touch, which older ones do not know, if visits shall not make keys look used; it is asked for once a start, and its denial stands in ACL LOG")
-	if u.marks() && !u.ReadOnly {
-		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime and +hpexpireat, which older ones do not know: without them no session is marked as abandoned there")
+	if (u.marks() || u.copiesHash()) && !u.ReadOnly {
+		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime and +hpexpireat, which older ones do not know: without them no session is marked as abandoned there, and one that is put back has no time to live")
 	}
 	if u.Sentinels {
 		remarks = append(remarks, "the Sentinels have users of their own: theirs needs +sentinel|get-master-addr-by-name, and +sentinel|sentinels for those that the URL does not name")
@@ -195,6 +206,9 @@ func (u Uses) infoRemark() string {
 			lost = "TRIM_PRESSURE is off, and " + lost
 		}
 		uses = append(uses, "for the server's memory, without which "+lost)
+	}
+	if u.copies() {
+		uses = append(uses, "for clean-up to keep no copies of sessions while memory is short")
 	}
 	if u.cleans() {
 		uses = append(uses, "for clean-up to know whether fields of Hashes expire by themselves")
@@ -234,6 +248,9 @@ func (u Uses) patterns() []string {
 	}
 	if u.Cleanup {
 		state(stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake)
+		for _, name := range []string{registry.StateCopies, registry.StatePutBack} {
+			all = append(all, redisconn.EscapeGlob(n.StatePrefix+name)+"*")
+		}
 	}
 	if u.records() {
 		state(stateHistory)

@@ -20,7 +20,7 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 		{"trimming only", Uses{Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:policy"},
 		{"inspecting the object layout", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions ~streamkeeper:pauses"},
 		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
-			"~streams ~stream:* ~sessions:* ~streamkeeper:pauses ~streamkeeper:groups ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake"},
+			"~streams ~stream:* ~sessions:* ~streamkeeper:pauses ~streamkeeper:groups ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake ~streamkeeper:undo:* ~streamkeeper:undone:*"},
 		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:lease ~streamkeeper:instances"},
 		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
 			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:* ~k:pauses`},
@@ -61,6 +61,7 @@ func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
 		{"pressure without trimming", Uses{Inspect: true, Pressure: true}, false},
 		{"clean-up of a Hash", Uses{Cleanup: true}, true},
 		{"clean-up of keys alone", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}}, false},
+		{"clean-up of keys, with copies", Uses{Cleanup: true, Undo: true, Layouts: []registry.Layout{registry.Keys}}, true},
 		{"marking sessions in keys", Uses{Cleanup: true, Abandon: true, Layouts: []registry.Layout{registry.Keys}}, true},
 		{"the daemon", Uses{Serve: true}, true},
 	} {

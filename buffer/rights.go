@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -97,6 +98,7 @@ const (
 	onLease
 	onString
 	onEnding
+	onPutBack
 	theDatabase
 )
 
@@ -118,6 +120,7 @@ var probeArgs = map[string][]any{
 	"+zadd": {onSorted, 0, nobody}, "+zrem": {onSorted, nobody}, "+zscore": {onSorted, nobody}, "+zmscore": {onSorted, nobody},
 	"+zremrangebyrank": {onSorted, 0, 0}, "+zremrangebyscore": {onSorted, 0, 0}, "+zscan": {onSorted, 0},
 	"+hlen": {onNote}, "+hgetall": {onNote}, "+hset": {onNote, "f", "v"},
+	"+mget": {onPutBack}, "+rename": {onPutBack, onPutBack}, "+persist": {onPutBack}, "+xdel": {onStream, "1-1"}, "+zcard": {onSorted},
 	"+get": {onString}, "+pttl": {onEnding}, "+del": {onLease}, "+set": {onLease, "v"}, "+pexpire": {onNote, 1},
 }
 
@@ -164,10 +167,18 @@ func (u Uses) keyAt(at place) string {
 	case onNote:
 		return u.noteKey()
 	case onLease:
+		if !u.leads() {
+			return u.Names.StatePrefix + registry.StatePutBack + nobody
+		}
 		return u.Names.StatePrefix + stateLease
+	case onPutBack:
+		return u.Names.StatePrefix + registry.StatePutBack + nobody
 	case onString:
-		if u.examines() {
+		switch {
+		case u.examines():
 			return CounterKey
+		case !u.leads():
+			return u.Names.StatePrefix + registry.StatePutBack + nobody
 		}
 		return u.Names.StatePrefix + stateLease
 	case onEnding:

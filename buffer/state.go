@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -87,6 +88,8 @@ func StateKeys() []StateKey {
 	keys := []StateKey{
 		{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}, {statePauses, "Hash"},
 		{stateHistory, "Stream"}, {stateTrims + "HOUR", "Hash"},
+		{registry.StateCopies + "{SESSIONS_KEY}", "Stream"}, {registry.StateCopies + "{SESSIONS_KEY:ID}", "Hash"},
+		{registry.StatePutBack + "{SESSIONS_KEY}", "Sorted Set"}, {registry.StatePutBack + "{SESSIONS_KEY:ID}", "String"},
 	}
 	for _, state := range cleanupState {
 		kind := "Hash"

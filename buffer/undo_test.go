@@ -317,7 +317,7 @@ func TestNothingComesBackUnnoted(t *testing.T) {
 			s.Client.Do(t.Context(), "ACL", "SETUSER", "keeper", "on", ">p", "~*", "+@all", "-set", "-zadd")
 			keeper := openOn(t, strings.Replace(s.URL(), "redis://", "redis://keeper:p@", 1))
 			_, failed, err := keeper.Undo(t.Context(), allCopies(t, b), undoing)
-			if err != nil || !strings.Contains(fmt.Sprint(failed[0]), "lacks the right") {
+			if err == nil || !strings.Contains(fmt.Sprint(failed[0]), "lacks the right") {
 				t.Errorf("%v, %v", failed, err)
 			}
 			if n := len(readAll(t, b)); n != 0 {

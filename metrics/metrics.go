@@ -280,6 +280,9 @@ func (m *Metrics) Sessions(state cleanup.State, n int64) {
 	m.whileLeading(func() { m.cleanup.sessions.WithLabelValues(string(state)).Set(float64(n)) })
 }
 
+// SessionsRestored counts sessions that were put back since the last clean-up.
+func (m *Metrics) SessionsRestored(n int64) { m.cleanup.putBack.Add(float64(n)) }
+
 // RegistryLost notes whether the set of streams is empty although nobody emptied
 // it.
 func (m *Metrics) RegistryLost(lost bool) {

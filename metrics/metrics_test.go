@@ -124,6 +124,7 @@ func TestEveryMetricIsThereFromTheFirstScrape(t *testing.T) {
 		{"trim_call_seconds", dto.MetricType_HISTOGRAM, []string{""}},
 		{"sessions_expired_total", dto.MetricType_COUNTER, []string{""}},
 		{"sessions_abandoned_total", dto.MetricType_COUNTER, []string{""}},
+		{"sessions_restored_total", dto.MetricType_COUNTER, []string{""}},
 		{"streams_retired_total", dto.MetricType_COUNTER, []string{""}},
 		{"streams_restored_total", dto.MetricType_COUNTER, []string{""}},
 		{"stream_names_dropped_total", dto.MetricType_COUNTER, []string{""}},
@@ -270,6 +271,12 @@ func TestEachActionOfCleanupHasItsCounter(t *testing.T) {
 			wantValue(t, m, "streamkeeper_"+other, want)
 		}
 	}
+}
+
+func TestSessionsThatWerePutBackAreCounted(t *testing.T) {
+	m := newMetrics(1)
+	m.SessionsRestored(3)
+	wantValue(t, m, "streamkeeper_sessions_restored_total", 3)
 }
 
 func TestAFollowerShowsNothingThatOnlyTheLeaderKnows(t *testing.T) {

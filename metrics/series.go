@@ -173,6 +173,7 @@ func newTrimSeries(f factory) trimSeries {
 type cleanupSeries struct {
 	jobs      []string
 	actions   map[cleanup.Kind]prometheus.Counter
+	putBack   prometheus.Counter
 	sessions  *prometheus.GaugeVec
 	brake     *prometheus.GaugeVec
 	release   *prometheus.GaugeVec
@@ -190,6 +191,7 @@ func newCleanupSeries(f factory, jobs []string) cleanupSeries {
 			cleanup.Restore:  f.counter("streams_restored_total", "Retired streams listed again because they came back."),
 			cleanup.DropName: f.counter("stream_names_dropped_total", "Names removed from the set of streams because they had no key."),
 		},
+		putBack: f.counter("sessions_restored_total", "Expired sessions that undo put back, as clean-up finds them."),
 		sessions: f.gauges("sessions", "Sessions by state, after the last clean-up; 0 on a follower.",
 			"state", texts(cleanup.States)),
 		lost:  f.gauge("registry_lost", "1 where the set of streams is empty although nobody emptied it; 0 on a follower."),

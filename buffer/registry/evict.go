@@ -50,7 +50,7 @@ return {math.max(0, used), #old == #page and 1 or 0}
 // boundHash bounds the copies of the shared Hash.
 func (r *Registry) boundHash(ctx context.Context, keep time.Duration, most int64) (int64, error) {
 	key, _, ok := r.aside(r.o.Key)
-	if !ok {
+	if !ok || !r.looksForAny(false) {
 		return 0, nil
 	}
 	for {
@@ -211,7 +211,7 @@ func (r *Registry) boundKeys(ctx context.Context, most int64) (int64, error) {
 func (r *Registry) BoundCopies(ctx context.Context, keep time.Duration, most int64, keys bool) (CopyBytes, error) {
 	hash, err := r.boundHash(ctx, keep, most)
 	left := CopyBytes{Hash: hash}
-	if err != nil || !keys {
+	if err != nil || !keys || !r.looksForAny(true) {
 		return left, err
 	}
 	if left.Keys, err = r.boundKeys(ctx, most-min(hash, most/2)); err != nil {

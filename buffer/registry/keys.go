@@ -98,12 +98,12 @@ local function size()
   return n
 end
 local function keep()
-  if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > `+fmt.Sprint(maxCopyFields)+` then return end
+  if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > ` + fmt.Sprint(maxCopyFields) + ` then return end
   local bytes, left = size(), redis.call('PTTL', KEYS[1])
   if bytes > tonumber(ARGV[3]) then return end
   if redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
   local meta = string.format('%.0f %.0f %.0f', now, left, bytes)
-  local new = redis.pcall('HSET', KEYS[2], '`+copyField+`', meta)
+  local new = redis.pcall('HSET', KEYS[2], '` + copyField + `', meta)
   local ends = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
   if new == 1 and ends == 1 then return '1 ' .. string.format('%.0f', bytes) end
   redis.call('UNLINK', KEYS[2])

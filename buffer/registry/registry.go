@@ -57,6 +57,12 @@ func (r *Registry) looksFor(l layout) bool {
 	return r.DetectsLayouts() || slices.Contains(r.o.Layouts, l.name())
 }
 
+// looksForAny reports whether sessions are looked for in a layout that has a key
+// for each session, or in one that shares the Hash.
+func (r *Registry) looksForAny(ownKey bool) bool {
+	return slices.ContainsFunc(layouts, func(l layout) bool { return r.looksFor(l) && l.name().HasOwnKey() == ownKey })
+}
+
 // prefix begins the keys that hold one session each.
 func (r *Registry) prefix() string { return r.o.Key + ":" }
 

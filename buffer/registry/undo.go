@@ -286,27 +286,26 @@ return n
 // back. It reports whether there was anything.
 func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, error) {
 	ids := []any{identity}
-	if _, _, ok := r.aside(r.o.Key); ok {
-		err := r.walkHashCopies(ctx, func(c Copy) error {
-			if c.Identity == identity {
-				ids = append(ids, c.entry)
-			}
-			return nil
-		})
-		if err != nil {
-			return false, err
+	err := r.walkHashCopies(ctx, func(c Copy) error {
+		if c.Identity == identity {
+			ids = append(ids, c.entry)
 		}
+		return nil
+	})
+	if err != nil {
+		return false, err
 	}
 	var forgotten int64
 	for _, call := range []struct {
 		script redisconn.Script
+		ownKey bool
 		keys   []string
 		args   []any
 	}{
-		{keyForgetScript, r.withAside(r.prefix() + identity), nil},
-		{hashForgetScript, r.withAside(r.o.Key), ids},
+		{keyForgetScript, true, r.withAside(r.prefix() + identity), nil},
+		{hashForgetScript, false, r.withAside(r.o.Key), ids},
 	} {
-		if len(call.keys) < 2 {
+		if len(call.keys) < 2 || !r.looksForAny(call.ownKey) {
 			continue
 		}
 		n, err := r.conn.EvalWrite(ctx, call.script, []redisconn.Call{{Keys: call.keys, Args: call.args}})[0].Int64()
@@ -364,7 +363,10 @@ const copyPage = 50
 
 // walkHashCopies visits the copies of the shared Hash, the newest first.
 func (r *Registry) walkHashCopies(ctx context.Context, visit func(Copy) error) error {
-	key, _, _ := r.aside(r.o.Key)
+	key, _, ok := r.aside(r.o.Key)
+	if !ok || !r.looksForAny(false) {
+		return nil
+	}
 	newest := ""
 	for end := "+"; ; {
 		page, err := r.conn.Client().XRevRangeN(ctx, key, end, "-", copyPage).Result()
@@ -395,7 +397,7 @@ func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func
 	for part := range slices.Chunk(identities, existBatch) {
 		var keys []string
 		for _, identity := range part {
-			if key, _, ok := r.aside(r.prefix() + identity); ok {
+			if key, _, ok := r.aside(r.prefix() + identity); ok && r.looksForAny(true) {
 				keys = append(keys, key)
 			}
 		}
@@ -409,9 +411,6 @@ func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func
 			}
 		}
 	}
-	if _, _, ok := r.aside(r.o.Key); !ok {
-		return nil
-	}
 	return r.walkHashCopies(ctx, func(c Copy) error {
 		if !slices.Contains(identities, c.Identity) {
 			return nil
@@ -422,10 +421,8 @@ func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func
 
 // WalkCopies visits all copies; of one identity and layout the newest first.
 func (r *Registry) WalkCopies(ctx context.Context, visit func(Copy) error) error {
-	if _, _, ok := r.aside(r.o.Key); ok {
-		if err := r.walkHashCopies(ctx, visit); err != nil {
-			return err
-		}
+	if err := r.walkHashCopies(ctx, visit); err != nil || !r.looksForAny(true) {
+		return err
 	}
 	return redisconn.WalkKeyspace(ctx, r.conn, r.o.State+StateCopies, "hash", r.readKeyCopies, func(page []Copy) error {
 		for _, c := range page {

@@ -52,6 +52,7 @@ func uses(o Options) buffer.Uses {
 		Layouts: o.Buffer.Layouts,
 		Names:   o.Buffer.Names,
 		History: o.HistoryLength > 0,
+		Undo:    j.Cleanup.Undo.For > 0 && j.Cleanup.Undo.MaxBytes > 0,
 	}
 	c := o.Buffer.Connection
 	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()

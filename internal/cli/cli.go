@@ -211,7 +211,7 @@ func (a *app) command() *cobra.Command {
 	})
 	root.SetOut(a.Stdout)
 	root.SetErr(a.Stderr)
-	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.explainCommand(), a.historyCommand(), a.pauseCommand(), a.resumeCommand(),
+	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.explainCommand(), a.historyCommand(), a.undoCommand(), a.pauseCommand(), a.resumeCommand(),
 		a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
 	addHelpers(root)
 	return root

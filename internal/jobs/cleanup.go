@@ -35,6 +35,8 @@ type CleanupSettings struct {
 	RetireAfter  settings.Duration `split_words:"true"`
 	AllowTiny    settings.Bool     `split_words:"true"`
 	Flowing      settings.Bool     `split_words:"true"`
+	UndoFor      settings.Duration `split_words:"true"`
+	UndoMaxBytes settings.Size     `split_words:"true"`
 	Brake        settings.Share    `split_words:"true"`
 	BrakeMin     settings.Count    `split_words:"true"`
 	BrakeHold    settings.Duration `split_words:"true"`
@@ -56,6 +58,10 @@ func (s *CleanupSettings) table() settings.Table {
 			settings.AtMost(&s.RetireAfter, settings.Longest)),
 		settings.New("CLEANUP_ALLOW_TINY", &s.AllowTiny, false, "allow limits so short that they are more likely typos"),
 		settings.New("CLEANUP_FLOWING", &s.Flowing, true, "keep sessions whose messages arrive, whatever their time says"),
+		settings.New("CLEANUP_UNDO_FOR", &s.UndoFor, cleanup.DefaultUndoFor, "how long expired sessions can be put back; 0 for off",
+			settings.AtMost(&s.UndoFor, settings.Longest)),
+		settings.New("CLEANUP_UNDO_MAX_BYTES", &s.UndoMaxBytes, cleanup.DefaultUndoMaxBytes, "what their copies may take in Redis; the oldest go first",
+			settings.AtMost(&s.UndoMaxBytes, 1<<40)),
 		settings.New("CLEANUP_BRAKE", &s.Brake, cleanup.DefaultBrake.Share, "the largest share of all sessions, or streams, that one run may remove; 1 for off",
 			settings.AboveZero(&s.Brake)),
 		settings.New("CLEANUP_BRAKE_MIN", &s.BrakeMin, cleanup.DefaultBrake.Min, "so many may go in one run, whatever the share"),
@@ -82,6 +88,7 @@ func (s *CleanupSettings) options(encoding burst.Encoding, groupIdleAfter time.D
 				GroupIdleAfter: groupIdleAfter,
 			},
 			TimeAlone: !s.Flowing.Value,
+			Undo:      cleanup.Undo{For: s.UndoFor.Value, MaxBytes: s.UndoMaxBytes.Value},
 			Brake:     cleanup.Brake{Share: s.Brake.Value, Min: s.BrakeMin.Value, Hold: s.BrakeHold.Value},
 			Scan:      s.Scan.Value,
 			Encoding:  encoding,
@@ -134,6 +141,7 @@ func prepareCleanup(e Env) run {
 		e.Metrics.Brake(Cleanup, r.Brake != "", r.BrakeUntil)
 		if err == nil {
 			e.Metrics.RegistryLost(r.Lost != "")
+			e.Metrics.SessionsRestored(r.SessionsPutBack)
 			e.Metrics.Sessions(cleanup.Live, r.SessionsLive)
 			e.Metrics.Sessions(cleanup.Stale, result.Stale)
 			e.Metrics.Sessions(cleanup.Malformed, r.SessionsMalformed)

@@ -35,6 +35,8 @@ cleanup.abandonAfter: CLEANUP_ABANDON_AFTER
 cleanup.retireAfter: CLEANUP_RETIRE_AFTER
 cleanup.allowTiny: CLEANUP_ALLOW_TINY
 cleanup.flowing: CLEANUP_FLOWING
+cleanup.undoFor: CLEANUP_UNDO_FOR
+cleanup.undoMaxBytes: CLEANUP_UNDO_MAX_BYTES
 cleanup.brake: CLEANUP_BRAKE
 cleanup.brakeMin: CLEANUP_BRAKE_MIN
 cleanup.brakeHold: CLEANUP_BRAKE_HOLD
