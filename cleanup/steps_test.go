@@ -265,6 +265,9 @@ const childURL = "STREAMKEEPER_TEST_CHILD_URL"
 // childAbandons tells it to mark quiet sessions too.
 const childAbandons = "STREAMKEEPER_TEST_CHILD_ABANDONS"
 
+// childUndoes tells it to keep copies of what expires.
+const childUndoes = "STREAMKEEPER_TEST_CHILD_UNDOES"
+
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
 		os.Exit(child(url))
@@ -283,6 +286,9 @@ func child(url string) int {
 	o := cleanup.Options{Limits: limits, Brake: noBrake}
 	if os.Getenv(childAbandons) != "" {
 		abandoning(&o)
+	}
+	if os.Getenv(childUndoes) != "" {
+		withUndo(&o)
 	}
 	if _, err := cleanup.New(b, o).Run(ctx); err != nil {
 		return 1

@@ -160,6 +160,8 @@ func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 			}
 			r.env.MustRun(t, "once")
 			r.keeps(t, layouts...)
+			r.env.MustRun(t, "undo", "--since", "1h", "--dry-run")
+			r.env.MustRun(t, "undo", "--since", "1h")
 			r.fill(t, layouts...)
 			r.everyNeed(t)
 			serve(t, r.env, 3*time.Second)
@@ -230,7 +232,7 @@ func TestNoWordOfTheReadOnlyRuleCanBeSpared(t *testing.T) {
 					if !strings.Contains(out, word) && slices.Contains(full, word) {
 						t.Errorf("doctor does not name it:\n%s", out)
 					}
-					for _, command := range []string{"plan", "inspect", "inspect busy"} {
+					for _, command := range []string{"plan", "inspect", "inspect busy", "undo --since 1h --dry-run"} {
 						if !unknown && !needed(s) {
 							r.env.Run(t, strings.Fields(command)...)
 						}
@@ -266,6 +268,7 @@ func (f *fixture) isNeeded(t *testing.T, s *redistest.Server, layout, word strin
 	switch {
 	case !slices.Contains(daemonOnly, word):
 		f.env.Run(t, "once")
+		f.env.Run(t, "undo", "--since", "1h")
 	case layout == "auto":
 		serveUntil(t, f.env, 15*time.Second, func(ctx context.Context) bool {
 			entries, err := s.Client.ACLLog(ctx, 10).Result()

@@ -1,0 +1,279 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+// withUndo keeps copies.
+func withUndo(o *cleanup.Options) {
+	o.Undo = cleanup.Undo{For: cleanup.DefaultUndoFor, MaxBytes: cleanup.DefaultUndoMaxBytes}
+}
+
+// copies are those of all sessions.
+func (w *world) copies() (all []registry.Copy) {
+	w.t.Helper()
+	w.noError(w.open(w.URL(), nil).WalkCopies(w.t.Context(), func(c registry.Copy) error {
+		all = append(all, c)
+		return nil
+	}))
+	return all
+}
+
+// undo puts all copies back over b, and says what became of each.
+func (w *world) undo(b *buffer.Buffer) ([]registry.Undone, error) {
+	ended, _, err := b.Undo(w.t.Context(), w.copies(), registry.Undoing{Notes: 48 * time.Hour})
+	return ended, err
+}
+
+// registryContent is all that lies in the registry, byte for byte.
+func (w *world) registryContent() map[string]string {
+	all := make(map[string]string)
+	for _, key := range w.Client.Keys(w.t.Context(), "sessions*").Val() {
+		for field, value := range w.Client.HGetAll(w.t.Context(), key).Val() {
+			all[key+" "+field] = value
+		}
+	}
+	return all
+}
+
+func TestWhatWasPutBackStaysForAnotherLimit(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		for _, layout := range registry.Layouts() {
+			t.Run(string(layout), func(t *testing.T) {
+				w := &world{Server: start(t), t: t, now: time.Now()}
+				w.session(layout, "stale", "s", old)
+				w.stream("s", older)
+				before := w.registryContent()
+				cleaner := cleanup.New(w.open(w.URL(), nil), w.options(withUndo))
+				expired, err := cleaner.Run(t.Context())
+				if err != nil || expired.SessionsExpired != 1 || expired.SessionsPutBack != 0 || len(w.copies()) != 1 {
+					t.Fatalf("%+v, %v, copies %+v", expired, err, w.copies())
+				}
+				if ended, err := w.undo(w.open(w.URL(), nil)); err != nil || !slices.Equal(ended, []registry.Undone{registry.IsBack}) {
+					t.Fatalf("%v, %v", ended, err)
+				}
+				for i, want := range []int64{1, 0} {
+					if _, actions := w.plan(withUndo); len(actions) != 0 {
+						t.Errorf("planned %+v", actions)
+					}
+					report, err := cleaner.Run(t.Context())
+					if err != nil || report.SessionsLive != 1 || report.SessionsExpired != 0 || report.SessionsPutBack != want {
+						t.Errorf("run %d: %+v, %v", i, report, err)
+					}
+				}
+				if after := w.registryContent(); !maps.Equal(before, after) {
+					t.Errorf("before %q, after %q", before, after)
+				}
+				// The note becomes old.
+				ago := w.now.Add(-old).UnixMilli()
+				w.Client.Set(t.Context(), "streamkeeper:undone:{sessions:stale}", ago, 0)
+				if layout != registry.Keys {
+					w.Client.ZAdd(t.Context(), "streamkeeper:undone:{sessions}", redis.Z{Score: float64(ago), Member: "stale"})
+				}
+				if report, err := cleaner.Run(t.Context()); err != nil || report.SessionsExpired != 1 || len(w.copies()) != 1 {
+					t.Errorf("%+v, %v", report, err)
+				}
+			})
+		}
+	})
+}
+
+// Wherever a run is cut off, a session is in its place or a copy, and comes back
+// once.
+func TestCutOffAtAnyStepOfARunNothingIsLost(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			prepare := func() {
+				w.Client.FlushDB(t.Context())
+				for i := range 3 {
+					w.session(layout, fmt.Sprint("stale ", i), "s", old)
+				}
+				w.session(layout, "live", "s", fresh)
+			}
+			prepare()
+			steps, err := w.stepped(withUndo, func(int, string) error { return nil })
+			w.noError(err)
+			for step := range steps {
+				prepare()
+				before := w.registryContent()
+				_, _ = w.stepped(withUndo, func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				})
+				w.comesBackOnce(fmt.Sprintf("cut off before command %d of %d", step+1, steps), before)
+			}
+		})
+	}
+}
+
+func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			prepare := func() {
+				w.Client.FlushDB(t.Context())
+				w.session(layout, "stale", "s", old)
+			}
+			steps := 0
+			for range 2 { // the first run sends the scripts
+				prepare()
+				var err error
+				steps, err = w.stepped(withUndo, func(int, string) error { return nil })
+				w.noError(err)
+			}
+			for step := range steps {
+				prepare()
+				before := w.registryContent()
+				w.killedAt(step, childUndoes+"=1")
+				w.comesBackOnce(fmt.Sprintf("killed before command %d of %d", step+1, steps), before)
+			}
+		})
+	}
+}
+
+// comesBackOnce has all copies put back, and expects the registry as it was.
+func (w *world) comesBackOnce(what string, before map[string]string) {
+	w.t.Helper()
+	there := len(w.sessions())
+	copies := len(w.copies())
+	if ended, err := w.undo(w.open(w.URL(), nil)); err != nil || slices.Contains(ended, registry.Exists) || slices.Contains(ended, registry.NoCopy) {
+		w.t.Errorf("%s: %d are there, %d copies: %v, %v", what, there, copies, ended, err)
+	}
+	if after := w.registryContent(); !maps.Equal(before, after) {
+		w.t.Errorf("%s: before %q, after %q", what, before, after)
+	}
+}
+
+// Wherever an undo is cut off, the session is there or its copy is, never both.
+func TestCutOffAtAnyStepOfAnUndoNothingIsLost(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			undo := func(before func(n int, command string) error) (commands int) {
+				p := startProxy(t, w.Addr, before)
+				b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
+				if err == nil {
+					_, _ = w.undo(b)
+					_ = b.Close()
+				}
+				return p.calls()
+			}
+			content := w.expiredPair(layout)
+			steps := undo(func(int, string) error { return nil })
+			if after := w.registryContent(); !maps.Equal(content, after) {
+				t.Fatalf("after an undo: %q", after)
+			}
+			for step := range steps {
+				content := w.expiredPair(layout)
+				undo(func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				})
+				what := fmt.Sprintf("cut off before command %d of %d", step+1, steps)
+				if there, copies := len(w.sessions()), len(w.copies()); there+copies != 2 {
+					t.Errorf("%s: %d sessions and %d copies", what, there, copies)
+				}
+				w.comesBackOnce(what, content)
+			}
+		})
+	}
+}
+
+// expiredPair has two sessions expire, and says what the registry held.
+func (w *world) expiredPair(layout registry.Layout) map[string]string {
+	w.t.Helper()
+	w.Client.FlushDB(w.t.Context())
+	w.session(layout, "a", "s", old)
+	w.session(layout, "b", "s", old)
+	content := w.registryContent()
+	w.run(withUndo)
+	if copies, left := len(w.copies()), w.sessions(); copies != 2 || len(left) != 0 {
+		w.t.Fatalf("%d copies, and %q left", copies, left)
+	}
+	return content
+}
+
+// Where Redis is short of memory no copies are kept, those there go, and what goes
+// says so.
+func TestWhileMemoryIsShortThereAreNoCopies(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.session(layout, "before", "s", old)
+			w.run(withUndo)
+			if n := len(w.copies()); n != 1 {
+				t.Fatalf("%d copies", n)
+			}
+			w.session(layout, "then", "s", old)
+			used, _, err := w.open(w.URL(), nil).Memory(t.Context())
+			w.noError(err)
+			w.noError(w.Client.ConfigSet(t.Context(), "maxmemory", fmt.Sprint(used*100/95)).Err())
+			var reasons []string
+			report := w.run(func(o *cleanup.Options) {
+				withUndo(o)
+				o.OnAction = func(a cleanup.Action) { reasons = append(reasons, a.Reason) }
+			})
+			if report.SessionsExpired != 1 || len(w.copies()) != 0 || len(reasons) != 1 || !strings.Contains(reasons[0], "no copy kept") {
+				t.Errorf("%+v, %q, copies %+v", report, reasons, w.copies())
+			}
+			if !strings.Contains(w.log.String(), "sessions expired without a copy") {
+				t.Errorf("the log does not say so:\n%s", w.log.String())
+			}
+		})
+	}
+}
+
+// The copies of one run stay within the bound.
+func TestTheCopiesOfOneRunStayWithinTheBound(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			for i := range 1500 {
+				w.session(layout, fmt.Sprint("car ", i), "s", old)
+			}
+			const most = 100 << 10
+			report := w.run(func(o *cleanup.Options) { o.Undo = cleanup.Undo{For: time.Hour, MaxBytes: most} })
+			left, err := w.open(w.URL(), nil).BoundCopies(t.Context(), time.Hour, 1<<40, true)
+			if err != nil || report.SessionsExpired != 1500 || left.Keys+left.Hash > most || left.Keys+left.Hash < most/4 {
+				t.Errorf("%+v, %v; copies take %+v", report, err, left)
+			}
+		})
+	}
+}
+
+func TestMemoryForCopies(t *testing.T) {
+	for _, c := range []struct {
+		used, limit int64
+		want        bool
+	}{{5, 0, true}, {90, 100, true}, {91, 100, false}, {200, 100, false}} {
+		if got := cleanup.MayCopy(c.used, c.limit); got != c.want {
+			t.Errorf("%d of %d: %t", c.used, c.limit, got)
+		}
+	}
+}
