@@ -11,6 +11,7 @@ import (
 // UndoStore is where expired sessions lie as copies.
 type UndoStore interface {
 	Owns(stream string) bool
+	Anywhere(identity string) []registry.Session
 	SessionsExist(context.Context, []registry.Session) (bool, error)
 	// CopiesOf and WalkCopies visit the newest copy of a session first.
 	CopiesOf(ctx context.Context, identities []string, visit func(registry.Copy) error) error
@@ -110,11 +111,7 @@ func (r *undoing) flush(ctx context.Context) error {
 // look says what would become of copies.
 func (r *undoing) look(ctx context.Context, batch []registry.Copy) error {
 	for _, c := range batch {
-		var anywhere []registry.Session
-		for _, l := range registry.Layouts() {
-			anywhere = append(anywhere, registry.Session{Identity: c.Identity, Layout: l})
-		}
-		there, err := r.store.SessionsExist(ctx, anywhere)
+		there, err := r.store.SessionsExist(ctx, r.store.Anywhere(c.Identity))
 		if err != nil {
 			return err
 		}

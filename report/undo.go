@@ -114,23 +114,23 @@ func WriteUndo(w io.Writer, f Format, u Undo) error {
 		p.line("… and %s more; -o json has all.", count(int64(more)))
 	}
 	p.line("")
-	verb := "put back"
+	verb := "Put back"
 	if u.DryRun {
-		verb = "would be put back"
+		verb = "To be put back"
 	}
 	for _, part := range []struct {
 		n    int64
 		text string
 	}{
 		{u.Summary.PutBack, verb},
-		{u.Summary.Exists, "exist again, and stay as they are"},
-		{u.Summary.NoCopy, "have no copy"},
-		{u.Summary.Others, "are of streams of others"},
-		{u.Summary.Failed, "failed"},
-		{u.Summary.Dropped, "forgotten: what was put back may expire again"},
+		{u.Summary.Exists, "There again, left as it is"},
+		{u.Summary.NoCopy, "Without a copy"},
+		{u.Summary.Others, "Of streams of others"},
+		{u.Summary.Failed, "Failed"},
+		{u.Summary.Dropped, "Forgotten"},
 	} {
 		if part.n > 0 {
-			p.line("%s %s.", plural(part.n, "session"), part.text)
+			p.line("%s: %s.", part.text, plural(part.n, "session"))
 		}
 	}
 	return p.err

@@ -63,6 +63,18 @@ func (r *Registry) looksForAny(ownKey bool) bool {
 	return slices.ContainsFunc(layouts, func(l layout) bool { return r.looksFor(l) && l.name().HasOwnKey() == ownKey })
 }
 
+// Anywhere is a session of that identity in each layout that sessions are looked
+// for in, to ask whether it is there.
+func (r *Registry) Anywhere(identity string) []Session {
+	var all []Session
+	for _, l := range layouts {
+		if r.looksFor(l) {
+			all = append(all, Session{Identity: identity, Layout: l.name()})
+		}
+	}
+	return all
+}
+
 // prefix begins the keys that hold one session each.
 func (r *Registry) prefix() string { return r.o.Key + ":" }
 

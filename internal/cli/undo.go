@@ -153,11 +153,7 @@ func notPutBack(r history.Return) error {
 
 // withoutCopy says what is known of a session that has no copy.
 func (a *app) withoutCopy(ctx context.Context, at opened, name string) (result string, fault, err error) {
-	var anywhere []registry.Session
-	for _, l := range registry.Layouts() {
-		anywhere = append(anywhere, registry.Session{Identity: name, Layout: l})
-	}
-	there, err := at.b.SessionsExist(ctx, anywhere)
+	there, err := at.b.SessionsExist(ctx, at.b.Anywhere(name))
 	if err != nil {
 		return "", nil, err
 	}
@@ -229,10 +225,6 @@ func (a *app) dropCopy(ctx context.Context, b *buffer.Buffer, name string) (ther
 	if err != nil || there {
 		return there, err
 	}
-	var anywhere []registry.Session
-	for _, l := range registry.Layouts() {
-		anywhere = append(anywhere, registry.Session{Identity: name, Layout: l})
-	}
-	at, err := b.PutBack(ctx, anywhere)
+	at, err := b.PutBack(ctx, b.Anywhere(name))
 	return slices.ContainsFunc(at, func(t time.Time) bool { return !t.IsZero() }), err
 }

@@ -133,7 +133,9 @@ func TestTheHistorySaysWhatHasNoCopy(t *testing.T) {
 	s := redistest.Start(t)
 	env := program.Env{"REDIS_URL": s.URL(), "CLEANUP_BRAKE": "1"}
 	staleIn(t, s.Client, registry.Object, "a")
-	mustDo(t, s.Client.Set(t.Context(), "filler", strings.Repeat("x", 64<<20), 0).Err())
+	for i := range 128 { // so that what connections take is little beside it
+		mustDo(t, s.Client.Set(t.Context(), fmt.Sprint("filler ", i), strings.Repeat("x", 512<<10), 0).Err())
+	}
 	used, err := s.Client.InfoMap(t.Context(), "memory").Result()
 	mustDo(t, err)
 	var bytes int64
