@@ -52,6 +52,7 @@ func cleanUp(ctx context.Context, b *buffer.Buffer) (cleanup.Report, error) {
 	return cleanup.New(b, cleanup.Options{
 		Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
 		Brake:  cleanup.DefaultBrake, Force: true,
+		Undo: cleanup.Undo{For: cleanup.DefaultUndoFor, MaxBytes: cleanup.DefaultUndoMaxBytes},
 	}).Run(ctx)
 }
 
