@@ -280,16 +280,3 @@ func spread(info StreamInfo, places int) []any {
 	}
 	return ids
 }
-
-// OldestWithin is how many of a stream's oldest entries take no more than so many
-// bytes together, if each takes so many besides its own.
-func (b *Buffer) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
-	if bytes <= 0 {
-		return 0, nil
-	}
-	entries, all, err := b.CountRange(ctx, Range{Stream: stream}, CountLimit{Entries: 1 << 40, Bytes: bytes, Besides: besides})
-	if err == nil && !all && entries > 0 {
-		entries-- // the last one counted crosses the limit
-	}
-	return entries, err
-}

@@ -263,23 +263,22 @@ func (b *Buffer) HaveEntries(ctx context.Context, ranges []Range) ([]bool, error
 	return have, nil
 }
 
-// CountLimit is where a count of entries ends. Besides is how many bytes each counts
-// besides its own.
-type CountLimit struct{ Entries, Bytes, Besides int64 }
+// CountLimit is where a count of entries ends.
+type CountLimit struct{ Entries, Bytes int64 }
 
 // countScript counts entries without sending them. It reads one at a time: the
 // server copies each, and only so a large one is not followed by another.
 //
 // KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most entries, ARGV[4]
-// most bytes of them, ARGV[5] bytes that each counts besides its own
+// most bytes of them
 // returns {1 if there are no more, count, bytes, id of the last one}
 var countScript = redisconn.NewScript(sizeLua + `
-local from, most, room, besides, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), 0, 0
+local from, most, room, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
 local last = ''
 while count < most and bytes < room do
   local entry = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', 1)[1]
   if not entry then return {1, count, bytes, last} end
-  count, bytes, last = count + 1, bytes + sizeOf(entry) + besides, entry[1]
+  count, bytes, last = count + 1, bytes + sizeOf(entry), entry[1]
   from = '(' .. last
 end
 return {0, count, bytes, last}
@@ -296,7 +295,7 @@ const (
 func (b *Buffer) CountRange(ctx context.Context, r Range, limit CountLimit) (entries int64, all bool, err error) {
 	from, bytes := r.From.String(), int64(0)
 	for entries < limit.Entries && bytes < limit.Bytes {
-		call := redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), min(countedEntries, limit.Entries-entries), min(countedBytes, limit.Bytes-bytes), limit.Besides)
+		call := redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), min(countedEntries, limit.Entries-entries), min(countedBytes, limit.Bytes-bytes))
 		reply, err := b.conn.EvalRead(ctx, countScript, []redisconn.Call{call})[0].Slice()
 		if err == nil && len(reply) != 4 {
 			err = fmt.Errorf("%w: a count has %d values instead of 4", redisconn.ErrIncomplete, len(reply))

@@ -86,9 +86,6 @@ func (e Expiring) args(ttl bool) []any {
 	return []any{e.After.Milliseconds(), e.Keep.Milliseconds(), e.Bytes, asks}
 }
 
-// headArgs is how many arguments [Expiring.args] makes.
-const headArgs = 4
-
 // nowLua is the server's time in ms.
 const nowLua = `
 local now = redis.call('TIME')

@@ -104,7 +104,7 @@ func (a *app) undone(ctx context.Context, at opened, f undoFlags, names []string
 	if f.since.Duration > 0 {
 		u.Since = now.Add(-f.since.Duration)
 	}
-	u.On = func(r history.Return) {
+	u.On = func(r history.Return) { //nolint:contextcheck // what is recorded is written in the background
 		met[r.Identity] = true
 		out.Add(r)
 		switch {

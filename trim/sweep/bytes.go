@@ -13,23 +13,28 @@ import (
 )
 
 // This file trims streams to their limits of bytes. Only whole macro nodes free
-// memory, and their sizes differ: so a stream is measured, loses what its oldest
-// entries say is too much, and is measured again, for a few rounds.
+// memory, and what they hold beside the entries that are there is not known. So a round
+// takes no more than what is too much even if each entry frees the most that it can, but
+// for a little; then the stream is measured again. Where Redis cannot count, as many of
+// the newest entries stay as take the limit by the least that each can take.
 
 // maxRounds is how often a run measures and trims a stream.
-const maxRounds = 32
+const maxRounds = 100
 
 // oversized is a stream whose entries take more memory than its policy allows.
 type oversized struct {
 	*stream
 	memory buffer.EntryMemory
-	// deleted is how many bytes entries that were deleted by themselves (XDEL) take
-	// at most: they go with the others of their macro node, unseen.
-	deleted int64
-	// node is what a macro node takes in the mean, in bytes.
-	node int64
-	// whole: the next round is to take all that is too much.
-	whole bool
+	// keep, where Redis cannot count, is how many of the newest entries stay.
+	keep int64
+	// nodes is how many macro nodes there are, and node what one takes in the mean.
+	nodes, node int64
+	// deleted: there may be entries that were deleted by themselves (XDEL). They take
+	// memory until their macro node is empty, and go with it, unseen.
+	deleted bool
+	// weight is how much entries free for each byte that they take by their sizes: about
+	// so much until a round has told.
+	weight float64
 	// last: there is no other round for it.
 	last bool
 }
@@ -106,29 +111,45 @@ func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, err
 	}
 	for i, c := range limited {
 		r.bytes.measured[strings.Clone(c.name)] = true
-		if c.failed || memories[i].Bytes <= c.policy.MaxBytes {
+		m := memories[i]
+		if c.failed || !m.over(c.policy) {
 			rest = append(rest, c)
 			continue
 		}
 		kept := *c // the page is used again
-		o := &oversized{stream: &kept}
-		o.measuredAs(memories[i])
+		o := &oversized{stream: &kept, keep: m.keep}
+		o.measuredAs(m.EntryMemory)
 		r.bytes.oversized = append(r.bytes.oversized, o)
 	}
 	return rest, nil
 }
 
-// measureMemory measures streams, by an estimate where Redis cannot count. One that
-// cannot be measured has failed.
-func (r *run) measureMemory(ctx context.Context, streams []*stream) ([]buffer.EntryMemory, error) {
+// measurement is what a stream takes, or, where Redis cannot count, how many of its
+// newest entries take the limit.
+type measurement struct {
+	buffer.EntryMemory
+	keep int64
+}
+
+// over reports whether it is too much.
+func (m measurement) over(p trim.Policy) bool {
+	if m.keep > 0 {
+		return m.Length > m.keep
+	}
+	return m.Bytes > p.MaxBytes
+}
+
+// measureMemory measures streams. One that cannot be measured has failed.
+func (r *run) measureMemory(ctx context.Context, streams []*stream) ([]measurement, error) {
 	memories, err := r.s.store.EntryMemories(ctx, namesOf(streams))
 	if err != nil {
 		return nil, err
 	}
+	all := make([]measurement, len(streams))
 	for i, c := range streams {
-		m := &memories[i]
+		m := measurement{EntryMemory: memories[i]}
 		if m.Uncounted && m.Err == nil {
-			if *m, err = r.s.store.EstimateEntryMemory(ctx, c.name, *m); err != nil {
+			if m, err = r.measureNewest(ctx, c, m.EntryMemory); err != nil {
 				return nil, err
 			}
 		}
@@ -136,8 +157,27 @@ func (r *run) measureMemory(ctx context.Context, streams []*stream) ([]buffer.En
 			r.tally.failed(c.name, m.Err)
 			c.failed = true
 		}
+		all[i] = m
 	}
-	return memories, nil
+	return all, nil
+}
+
+// leastKept is how much of its limit a stream keeps, in hundredths, where it is known
+// of each entry only what it takes at least.
+const leastKept = 85
+
+// measureNewest counts the newest entries up to the limit: what stays is known then,
+// whatever the older ones take.
+func (r *run) measureNewest(ctx context.Context, c *stream, m buffer.EntryMemory) (measurement, error) {
+	newest, err := r.s.store.NewestOf(ctx, c.name, c.policy.MaxBytes/100*leastKept)
+	if redisconn.IsLost(err) {
+		return measurement{}, err
+	}
+	m.Uncounted, m.Estimated, m.Sampled, m.Err = false, true, true, err
+	if newest.Entries > 0 {
+		m.Bytes = int64(float64(newest.Bytes) / float64(newest.Entries) * float64(m.Length))
+	}
+	return measurement{m, max(1, newest.Entries)}, nil
 }
 
 // measuredAs takes in what a stream takes.
@@ -147,32 +187,23 @@ func (o *oversized) measuredAs(m buffer.EntryMemory) {
 	o.measured(m.Length)
 }
 
-// over is by how many bytes a stream is over its limit. What some of the entries
-// say has to be so by more than it may be wrong.
+// over is by how many bytes a stream is over its limit.
 func (o *oversized) over() int64 {
-	over := o.memory.Bytes - o.policy.MaxBytes
-	if o.memory.Sampled && over < o.policy.MaxBytes/10 {
-		return 0
+	if o.keep > 0 {
+		return int64(o.meanBytes() * float64(max(0, o.length()-o.keep)))
 	}
-	return max(0, over)
+	return max(0, o.memory.Bytes-o.policy.MaxBytes)
 }
 
-// aim is how many bytes the next round is to free. The sizes of entries do not say
-// to the byte what their macro nodes take: so not all of what is much goes at once.
-func (o *oversized) aim() int64 {
+// isLittle reports whether what is over the limit is hardly a macro node.
+func (o *oversized) isLittle() bool {
 	over := o.over()
-	if o.whole || over <= o.policy.MaxBytes/4 {
-		return over
-	}
-	return over / 4 * 3
+	return over < o.node && over < o.policy.MaxBytes/50
 }
 
-// mayTakeMore reports whether a round in which no whole macro node could go was not to
-// take all; the next one is.
-func (o *oversized) mayTakeMore() bool {
-	all := o.whole || o.aim() == o.over()
-	o.whole = true
-	return !all
+// meanBytes is what an entry takes in the mean.
+func (o *oversized) meanBytes() float64 {
+	return float64(o.memory.Bytes) / float64(max(1, o.memory.Length))
 }
 
 // trimBytes trims the oversized streams, and settles them.
@@ -219,36 +250,19 @@ func (r *run) prepare(ctx context.Context, streams []*oversized) error {
 			r.fail(o, info.Err)
 			continue
 		}
-		o.node = o.memory.Bytes / max(1, info.Nodes)
-		if o.over() == 0 {
-			continue
-		}
+		o.nodes, o.node, o.weight = info.Nodes, o.memory.Bytes/max(1, info.Nodes), weightOf(o.memory.Bytes, info.Nodes)
+		o.deleted = mayHideDeleted(info)
 		// It says why, whatever goes.
 		step := trim.Step{By: trim.ByBytes, Over: 1, Why: trim.Why{Bytes: o.memory.Bytes, MaxBytes: o.policy.MaxBytes}}
 		o.cut.Stream, o.cut.Steps = o.name, append(slices.Clone(o.cut.Steps), step)
-		if o.deleted, err = r.deletedBytes(ctx, o, info); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-// deletedBytes is how many bytes deleted entries take at most. Since Redis 7.0 a
-// server knows whether an entry was ever deleted from among those that stay; else it
-// is what is counted beyond the ones that are there. What was sampled counts only
-// those.
-func (r *run) deletedBytes(ctx context.Context, o *oversized, info buffer.StreamInfo) (int64, error) {
-	if o.memory.Sampled || info.Added >= 0 && info.Deleted.Less(info.First) {
-		return 0, nil
-	}
-	there, err := r.s.store.EstimateEntryMemory(ctx, o.name, buffer.EntryMemory{})
-	if err != nil {
-		return 0, err
-	}
-	if there.Err != nil {
-		r.fail(o, there.Err)
-	}
-	return max(0, o.memory.Bytes-there.Bytes), nil
+// mayHideDeleted reports whether entries may have been deleted from among those that are
+// there. Since 7.0 Redis knows.
+func mayHideDeleted(info buffer.StreamInfo) bool {
+	return info.Added < 0 || !info.Deleted.Less(info.First)
 }
 
 // fail says that a stream could not be read; the others go on.
@@ -257,15 +271,15 @@ func (r *run) fail(o *oversized, err error) {
 	o.failed = true
 }
 
-// trimRound takes from each stream what is too much, or most of it, and returns those
-// that another round may take more from.
+// trimRound takes from each stream what may go now, and returns those that another
+// round may take more from.
 func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*oversized, err error) {
 	queued := make(map[string]*oversized, len(streams))
 	for _, o := range streams {
-		if o.failed || o.over() == 0 {
+		if o.failed || o.over() == 0 || o.isLittle() {
 			continue
 		}
-		if err := r.countOverBytes(ctx, o, o.aim(), o.deleted); err != nil {
+		if err := r.countOverBytes(ctx, o); err != nil {
 			return nil, err
 		}
 		step, over := trim.OverBytes(o.policy, o.stats, r.now)
@@ -273,7 +287,7 @@ func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*o
 		// Where a call may not be sent as an approximate one, it would cut inside a
 		// macro node, and free nothing.
 		if !over || o.failed || r.s.store.AsSent(call).Exact {
-			if !o.failed && o.mayTakeMore() {
+			if !o.failed && o.forgetsWeight() {
 				trimmed = append(trimmed, o)
 			}
 			continue
@@ -295,38 +309,60 @@ func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*o
 		o := queued[c.name]
 		went := c.removed > o.removed
 		*o.stream = *c
-		if went || o.mayTakeMore() {
-			o.whole = !went
+		if went || o.forgetsWeight() {
 			trimmed = append(trimmed, o)
 		}
 	}
 	return trimmed, err
 }
 
-// countOverBytes counts how many of a stream's oldest entries free so many bytes at
-// most, if deleted ones take so many: those may all lie among them, or a macro node of
-// them beside each.
-func (r *run) countOverBytes(ctx context.Context, o *oversized, bytes, deleted int64) error {
-	entries, err := r.s.store.OldestWithin(ctx, o.name, bytes-deleted, 0)
-	o.entryBytes = max(1, (bytes-deleted)/max(1, entries))
-	if node := max(r.s.nodes.Bytes, o.node) + nodeOverhead; err == nil && deleted > 0 && r.s.nodes.Bytes > 0 {
-		var beside int64
-		if beside, err = r.s.store.OldestWithin(ctx, o.name, bytes, node); beside > entries {
-			entries, o.entryBytes = beside, max(1, bytes/beside-node)
-		}
+// forgetsWeight forgets what rounds have told of entries that are gone, and reports
+// whether there was something to forget.
+func (o *oversized) forgetsWeight() bool {
+	known := o.weight > 1
+	o.weight = 1
+	return known && o.keep == 0
+}
+
+// Where a macro node begins Redis counts up to so many bytes for what leads to it.
+const nodeOverhead = 600
+
+// slack is how much of its limit a stream may lose more than it has to, in parts: so
+// many entries may free more than they are thought to.
+const slack = 10
+
+// countOverBytes counts the oldest entries that go in the next round.
+func (r *run) countOverBytes(ctx context.Context, o *oversized) error {
+	if o.keep > 0 {
+		o.stats.EntriesOverBytes, o.entryBytes = max(0, o.length()-o.keep), max(1, int64(o.meanBytes()))
+		return nil
 	}
+	over := o.over()
+	w := buffer.Within{Bytes: int64(float64(over) / o.weight), Most: over + o.policy.MaxBytes/slack, Beside: nodeOverhead, Shared: nodeOverhead * o.nodes}
+	if o.deleted {
+		if w.Beside += r.s.nodes.Bytes; r.s.nodes.Bytes == 0 {
+			w.Beside += 2 * o.node // a node has no limit of bytes
+		}
+		w.Shared = w.Beside * o.length()
+	}
+	taken, err := r.s.store.OldestWithin(ctx, o.name, w)
 	if redisconn.IsLost(err) {
 		return err
 	}
 	if err != nil {
 		r.fail(o, err)
 	}
-	o.stats.EntriesOverBytes = min(entries, o.length())
+	o.stats.EntriesOverBytes = max(0, min(taken.Entries, o.length()-1))
+	o.entryBytes = max(1, taken.Bytes/max(1, taken.Entries))
 	return nil
 }
 
-// nodeOverhead is at most what leads to a macro node, in bytes.
-const nodeOverhead = 512
+// weightOf is about how much entries free for each byte that they take by their sizes,
+// where a stream takes so many bytes in so many macro nodes.
+func weightOf(bytes, nodes int64) float64 {
+	beside := nodes * nodeOverhead
+	return min(8, 1.05+float64(beside)/float64(max(1, bytes-beside)))
+}
 
 // measureAgain measures streams after a round. One that lost entries and did not
 // become smaller is left alone.
@@ -351,35 +387,21 @@ func (r *run) measureAgain(ctx context.Context, trimmed []*oversized) error {
 	return nil
 }
 
-// after takes in what a stream takes after a round. What was sampled is not sampled
-// again: it falls by what Redis counts less, or else by the sizes of the entries that
-// went.
+// after takes in what a stream takes after a round. Where Redis cannot count, there
+// was all to take in the first one.
 func (o *oversized) after(m buffer.EntryMemory) {
 	removed, before := o.since, o.memory
-	if before.Sampled {
-		freed := removed * o.entryBytes
-		if m.Total > 0 && before.Total > 0 {
-			freed = before.Total - m.Total
-		}
-		m.Bytes, m.Estimated, m.Sampled, m.Uncounted = max(0, before.Bytes-freed), true, true, false
-	}
-	if removed > 0 {
+	if o.keep > 0 {
+		m.Bytes, m.Estimated, m.Sampled, m.Uncounted = int64(o.meanBytes()*float64(m.Length)), true, true, false
+		o.last = true
+	} else if removed > 0 {
 		freed := before.Bytes - m.Bytes
-		o.last = freed <= 0 || m.Bytes-o.policy.MaxBytes < o.node
-		o.learnDeleted(freed, removed*o.entryBytes)
+		o.last = freed <= 0 || m.Uncounted
+		if least := removed * o.entryBytes; least > 0 {
+			o.weight = max(1, float64(freed)/float64(least))
+		}
 	}
 	o.measuredAs(m)
-}
-
-// learnDeleted takes in that entries freed more than they took by their sizes: deleted
-// ones are gone with them, or there are some, if it is far more than macro nodes add.
-func (o *oversized) learnDeleted(freed, took int64) {
-	switch {
-	case o.deleted > 0:
-		o.deleted = max(0, o.deleted-max(0, freed-took))
-	case freed > 2*took+o.policy.MaxBytes/20:
-		o.deleted = o.memory.Bytes
-	}
 }
 
 // settleOversized finds out what is still too much, and settles the streams.
@@ -388,14 +410,10 @@ func (r *run) settleOversized(ctx context.Context) error {
 	for i, o := range r.bytes.oversized {
 		done[i] = o.stream
 		o.stats.EntriesOverBytes = 0
-		over := o.over()
-		if over == 0 || o.failed {
+		if o.failed || o.over() == 0 {
 			continue
 		}
-		if err := r.countOverBytes(ctx, o, over, 0); err != nil {
-			return err
-		}
-		o.stats.EntriesOverBytes = max(1, o.stats.EntriesOverBytes)
+		o.stats.EntriesOverBytes = max(1, min(o.length(), int64(float64(o.over())/max(1, o.meanBytes()))))
 	}
 	r.bytes.oversized = nil
 	return r.settle(ctx, done)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -115,10 +116,10 @@ func TestWhatIsProtectedStaysWhateverItTakes(t *testing.T) {
 	}{
 		"one macro node":        {trim.Policy{MaxBytes: 1 << 20}, "0", 0, 0, 3000, trim.ProtectedByNode},
 		"one macro node, exact": {trim.Policy{MaxBytes: 1 << 20, Exact: true}, "0", 0, 0, 3000, trim.ProtectedByNode},
-		"nodes of a thousand":   {trim.Policy{MaxBytes: 2 << 20, Exact: true, MaxLength: 2900}, "1000", 0, 0, 2000, ""},
+		"nodes of a thousand":   {trim.Policy{MaxBytes: 1 << 20, Exact: true, MaxLength: 2900}, "1000", 0, 0, 2000, ""},
 		"a group":               {trim.Policy{MaxBytes: 1 << 20}, "100", 2000, 0, 2000, trim.ProtectedByGroup},
 		"the least age":         {trim.Policy{MaxBytes: 1 << 20, MinAge: time.Minute}, "100", 0, 2000, 2000, trim.ProtectedByAge},
-		"nothing":               {trim.Policy{MaxBytes: 1 << 20}, "100", 100, 0, 1000, ""},
+		"nothing":               {trim.Policy{MaxBytes: 1 << 20}, "100", 100, 0, 900, ""},
 		"a length that is less": {trim.Policy{MaxBytes: 1 << 20, MaxLength: 100}, "100", 0, 0, 100, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -198,12 +199,12 @@ type unreadable struct {
 	rdb *redis.Client
 }
 
-func (u unreadable) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
+func (u unreadable) OldestWithin(ctx context.Context, stream string, w buffer.Within) (buffer.Counted, error) {
 	if stream == "bad" {
 		u.rdb.Del(ctx, "stream:bad")
 		u.rdb.Set(ctx, "stream:bad", "a text", 0)
 	}
-	return u.watched.OldestWithin(ctx, stream, bytes, besides)
+	return u.watched.OldestWithin(ctx, stream, w)
 }
 
 func TestAStreamThatCannotBeReadAnyMoreStopsNoOther(t *testing.T) {

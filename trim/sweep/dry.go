@@ -132,42 +132,57 @@ func (d *dryStore) EntryMemories(ctx context.Context, names []string) ([]buffer.
 
 // EstimateEntryMemory implements [Store].
 func (d *dryStore) EstimateEntryMemory(ctx context.Context, name string, _ buffer.EntryMemory) (buffer.EntryMemory, error) {
-	m, err := d.memoryBefore(ctx, name)
-	d.of(name).takeFrom(&m)
-	return m, err
-}
-
-// OldestWithin implements [Store].
-func (d *dryStore) OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.read(ctx, []buffer.Trim{{Stream: stream}}); err != nil {
-		return 0, err
-	}
-	s := d.streams[stream]
-	if s.freed == 0 && s.gone > 0 {
-		m, err := d.memoryBefore(ctx, stream)
-		if err != nil {
-			return 0, err
-		}
-		s.freed = s.share(m.Bytes)
-	}
-	entries, err := d.Store.OldestWithin(ctx, stream, bytes+s.freed+besides*s.gone, besides)
-	entries = max(0, entries-s.gone)
-	s.entryBytes = bytes/max(1, entries) - besides
-	return entries, err
-}
-
-// memoryBefore is what a stream took before anything was removed.
-func (d *dryStore) memoryBefore(ctx context.Context, stream string) (buffer.EntryMemory, error) {
-	memories, err := d.Store.EntryMemories(ctx, []string{stream})
+	memories, err := d.Store.EntryMemories(ctx, []string{name})
 	if err != nil {
 		return buffer.EntryMemory{}, err
 	}
-	if !memories[0].Uncounted {
-		return memories[0], nil
+	m := memories[0]
+	if m.Uncounted && m.Err == nil {
+		if m, err = d.Store.EstimateEntryMemory(ctx, name, m); err != nil {
+			return m, err
+		}
 	}
-	return d.Store.EstimateEntryMemory(ctx, stream, memories[0])
+	d.of(name).takeFrom(&m)
+	return m, nil
+}
+
+// OldestWithin implements [Store].
+func (d *dryStore) OldestWithin(ctx context.Context, stream string, w buffer.Within) (buffer.Counted, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.read(ctx, []buffer.Trim{{Stream: stream}}); err != nil {
+		return buffer.Counted{}, err
+	}
+	s := d.streams[stream]
+	w.After, w.Skip = s.passed, s.gone-s.passedEntries
+	c, err := d.Store.OldestWithin(ctx, stream, w)
+	if !c.Skipped.IsZero() {
+		s.passed, s.passedEntries = c.Skipped, s.gone
+	}
+	if err != nil || c.Entries == 0 {
+		return c, err
+	}
+	if s.weight == 0 {
+		memories, err := d.Store.EntryMemories(ctx, []string{stream})
+		if err != nil {
+			return c, err
+		}
+		s.weight = weightOf(memories[0].Bytes, s.info.Nodes)
+		if s.info.Added >= 0 && mayHideDeleted(s.info) {
+			s.meanBytes = memories[0].Bytes / max(1, memories[0].Length)
+		}
+	}
+	s.entryBytes = max(s.meanBytes, int64(float64(c.Bytes)/float64(c.Entries)*s.weight))
+	return c, nil
+}
+
+// NewestOf implements [Store]: nothing that is new is removed.
+func (d *dryStore) NewestOf(ctx context.Context, stream string, bytes int64) (buffer.Counted, error) {
+	c, err := d.Store.NewestOf(ctx, stream, bytes)
+	if s := d.of(stream); s.gone > 0 {
+		c.Entries = min(c.Entries, s.left())
+	}
+	return c, err
 }
 
 // Heads implements [Store].
@@ -272,6 +287,13 @@ type dryStream struct {
 	// freed is how many bytes they took, as far as it was asked, and entryBytes
 	// what an entry at the old end takes.
 	freed, entryBytes int64
+	// passed is the id of an entry that is gone, and how many are gone with it.
+	passed        buffer.ID
+	passedEntries int64
+	// weight is how much more entries take than their sizes say, 0 if not asked, and
+	// meanBytes what one takes in the mean where some were deleted.
+	weight    float64
+	meanBytes int64
 	// below is how many entries lay below an id when it was read.
 	below map[buffer.ID]int64
 	// needed is the first id that a consumer group needs, and group its name.

@@ -40,7 +40,8 @@ type Store interface {
 	Memories(context.Context) ([]buffer.NodeMemory, error)
 	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
 	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
-	OldestWithin(ctx context.Context, stream string, bytes, besides int64) (int64, error)
+	OldestWithin(ctx context.Context, stream string, w buffer.Within) (buffer.Counted, error)
+	NewestOf(ctx context.Context, stream string, bytes int64) (buffer.Counted, error)
 	AsSent(buffer.Trim) buffer.Trim
 	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
 	TrimPolicy(context.Context) (buffer.Facts, error)

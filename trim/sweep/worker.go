@@ -157,6 +157,9 @@ func (w *worker) slice(b *backlog) buffer.Trim {
 	s := &b.steps[0]
 	call := s.call
 	call.Limit = max(s.atLeast, w.pace.entries(b.stream.entryBytes, nodeEntries(w.nodes, b.stream.entryBytes)))
+	if s.by == trim.ByBytes {
+		call.Limit = min(call.Limit, s.left) // the stream may have grown since it was measured
+	}
 	if s.exact {
 		call.Exact = true
 		call.Limit = min(call.Limit, s.exactSlice)

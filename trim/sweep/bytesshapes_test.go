@@ -1,0 +1,109 @@
+package sweep
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// oddShape is a stream whose memory says little of its entries, or the other way round.
+type oddShape struct {
+	entries int
+	// at is when an entry came, in ms since the first, and fields what it holds.
+	at     func(i int) int
+	fields func(i int) []any
+	// nodes are limits of macro nodes: entries and bytes.
+	nodes [2]string
+	// pending entries of so many consumer groups.
+	pending int64
+	groups  int
+	// most is what may stay, as a share of the limit, besides a macro node.
+	most float64
+}
+
+func oddShapes() map[string]oddShape {
+	byDefault := [2]string{"100", "4096"}
+	even := func(i int) int { return i }
+	data := func(size func(i int) int) func(i int) []any {
+		return func(i int) []any { return []any{"id", 7, "data", strings.Repeat("x", size(i))} }
+	}
+	bursts := func(large, small int) func(i int) []any {
+		return data(func(i int) int {
+			if i%100 == 0 {
+				return large
+			}
+			return small
+		})
+	}
+	at500 := func(i int) int { return i / 100 * 500 }
+	return map[string]oddShape{
+		"a large message first in each burst":             {9000, at500, bursts(20_000, 2100), byDefault, 0, 0, 1.05},
+		"a large message first in each burst, many nodes": {12_000, at500, bursts(20_000, 2100), byDefault, 0, 0, 1.3},
+		"large for an hour, then small for a second": {11_360, func(i int) int { return min(i, 360)*10_000 + max(0, i-360)/10 },
+			data(func(i int) int { return 2100 + max(0, 1-i/360)*18_000 }), byDefault, 0, 0, 1.3},
+		"fields of one character, with changing names": {30_000, even, func(i int) []any {
+			var fields []any
+			for n := range 10 {
+				fields = append(fields, fmt.Sprintf("f%d", (i+n)%40), "1")
+			}
+			return fields
+		}, byDefault, 0, 0, 1.1},
+		"single nodes of a size that the allocator rounds up": {9000, even, data(func(int) int { return 2100 }), byDefault, 0, 0, 1.05},
+		"ten entries a node":                {60_000, even, data(func(int) int { return 10 }), [2]string{"10", "4096"}, 0, 0, 1.05},
+		"an entry a node":                   {9000, even, data(func(int) int { return 80 }), [2]string{"1", "4096"}, 0, 0, 1.05},
+		"much pending in groups":            {20_000, even, data(func(int) int { return 100 }), byDefault, 20_000, 5, 1.3},
+		"large in bursts, pending in group": {20_000, at500, bursts(20_000, 200), byDefault, 5000, 5, 1.3},
+	}
+}
+
+// Whatever the shape of a stream, what stays is not much less than its limit; nothing
+// goes from one that is within it.
+func TestNoShapeOfAStreamLosesMoreThanIsOverItsLimit(t *testing.T) {
+	t.Parallel()
+	for name, shape := range oddShapes() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := realFixture(t)
+			w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", shape.nodes[0])
+			w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", shape.nodes[1])
+			since := time.Now().Add(-3 * time.Hour).UnixMilli()
+			w.list("car")
+			pipe := w.rdb.Pipeline()
+			for i := range shape.entries {
+				pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:car", ID: fmt.Sprintf("%d-%d", since+int64(shape.at(i)), i+1), Values: shape.fields(i)})
+				if pipe.Len() > 500 || i == shape.entries-1 {
+					if _, err := pipe.Exec(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			before := w.bytes("car")
+			for n := range shape.groups {
+				group := fmt.Sprint("g", n)
+				w.group(group, "0")
+				w.read(group, shape.pending, 0)
+			}
+			groups := w.bytes("car") - before
+			entries := w.length("car")
+			w.run(w.trimmer(trim.Policy{MaxBytes: before * 10 / 9}))
+			if n := w.length("car"); n != entries {
+				t.Errorf("within its limit, it lost %d of %d entries", entries-n, entries)
+			}
+			for _, over := range []int64{11, 15, 30, 100} {
+				limit := before * 10 / over
+				tr := w.trimmer(trim.Policy{MaxBytes: limit})
+				for range 3 {
+					w.run(tr)
+				}
+				if share := float64(w.bytes("car")-groups) / float64(limit); share < 0.85 || share > shape.most {
+					t.Errorf("%.1f times over: %.3f of the limit stays, %d of %d entries", float64(over)/10, share, w.length("car"), entries)
+				}
+			}
+		})
+	}
+}
