@@ -91,7 +91,7 @@ func checkKubectl(t *testing.T, path string, s shown) {
 		`port-forward service/streamkeeper 8080|` +
 		`scale deployment/streamkeeper --replicas 0|` +
 		`logs deployment/streamkeeper( --follow| --previous)?|` +
-		`exec deployment/streamkeeper -- /streamkeeper pause --for 1h|` +
+		`exec deployment/streamkeeper -- /streamkeeper (pause --for 1h|undo --since 1h)|` +
 		`get cronjobs,jobs|` +
 		`get pods -l app\.kubernetes\.io/name=streamkeeper|` +
 		`create job now --from=cronjob/streamkeeper|` +
