@@ -120,7 +120,10 @@ func (r *run) targets(ctx context.Context, names []string) ([]target, error) {
 		if t.length > 0 {
 			samples := min(t.length, int64(r.o.Samples))
 			each := max(sizes[i]/t.length, leastSample)
-			t.least, t.most = samples*min(each, burst.AllowedBurst), 2*samples*each
+			t.least, t.most = samples*each, 2*samples*each
+			if each > min(burst.AllowedBurst, r.o.MaxBytes) {
+				t.least = samples * leastSample // what is so large is not read
+			}
 			if sizes[i] == 0 {
 				t.most = samples * burst.AimedBurst
 			}
