@@ -58,7 +58,7 @@ func (p planJSON) lines() []string {
 }
 
 var readOnlyCommands = []string{
-	"hello", "time", "sscan", "hscan", "scan", "zscan", "xlen", "evalsha_ro", "eval_ro", "hmget", "exists", "zmscore", "scard", "hgetall",
+	"hello", "time", "sscan", "hscan", "scan", "zscan", "xlen", "evalsha_ro", "eval_ro", "hmget", "exists", "zmscore", "mget", "scard", "hgetall",
 	"smismember", "config|get", "type", "xinfo|stream", "xinfo|groups", "xrange", "xrevrange", "memory|usage", "ping", "config|resetstat", "info", "keys", "hkeys", "smembers",
 }
 

@@ -453,14 +453,17 @@ func TestWhatLiesUnderTheStatePrefixIsKnownAndEnds(t *testing.T) {
 	known := maps.Clone(missing)
 	delete(missing, "streamkeeper:lease") // it was given back
 	r.env.MustRun(t, "pause", "--for", "1h", "--job", "inspect")
-	// The guard holds everything back, and then nothing.
-	for _, share := range []string{"0.01", "1"} {
-		r.env["CLEANUP_BRAKE"], r.env["CLEANUP_BRAKE_MIN"] = share, "1"
-		serve(t, r.env, 3*time.Second)
+	look := func() {
 		for _, key := range s.Client.Keys(t.Context(), "streamkeeper:*").Val() {
 			name := key
-			if strings.HasPrefix(key, "streamkeeper:trims:") {
+			switch {
+			case strings.HasPrefix(key, "streamkeeper:trims:"):
 				name = "streamkeeper:trims:HOUR"
+			case strings.HasPrefix(key, "streamkeeper:undo:{sessions:"), strings.HasPrefix(key, "streamkeeper:undone:{sessions:"):
+				name, _, _ = strings.Cut(key, "{")
+				name += "{SESSIONS_KEY:ID}"
+			case strings.HasSuffix(key, "{sessions}"):
+				name = strings.ReplaceAll(key, "{sessions}", "{SESSIONS_KEY}")
 			}
 			if !known[name] {
 				t.Errorf("%s is not documented", key)
@@ -471,6 +474,14 @@ func TestWhatLiesUnderTheStatePrefixIsKnownAndEnds(t *testing.T) {
 			delete(missing, name)
 		}
 	}
+	// The guard holds everything back, and then nothing.
+	for _, share := range []string{"0.01", "1"} {
+		r.env["CLEANUP_BRAKE"], r.env["CLEANUP_BRAKE_MIN"] = share, "1"
+		serve(t, r.env, 3*time.Second)
+		look()
+	}
+	r.env.MustRun(t, "undo", "--since", "1h")
+	look()
 	if len(missing) > 0 {
 		t.Errorf("never seen: %v", slices.Sorted(maps.Keys(missing)))
 	}
