@@ -185,8 +185,8 @@ func (u Uses) Rule() (words, remarks []string) {
 	}
 	remarks = append(remarks, "+multi and +discard are for naming all rights that are missing at once: commands are queued and discarded",
 		"from Redis 7.2 on add +client|no-touch, which older ones do not know, if visits shall not make keys look used; it is asked for once a start, and its denial stands in ACL LOG")
-	if (u.marks() || u.copiesHash()) && !u.ReadOnly {
-		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime and +hpexpireat, which older ones do not know: without them no session is marked as abandoned there, and one that is put back has no time to live")
+	if (u.marks() || u.copies()) && !u.ReadOnly {
+		remarks = append(remarks, "where fields of Hashes expire by themselves (Redis 7.4 and later, INFO keyspace subexpiry) add +hpexpiretime, +hpexpireat and, for sessions at keys of their own, +hpersist, which older ones do not know: without them no session is marked as abandoned there, one that is put back into the shared Hash has no time to live, and one at a key of its own leaves no copy")
 	}
 	if u.Sentinels {
 		remarks = append(remarks, "the Sentinels have users of their own: theirs needs +sentinel|get-master-addr-by-name, and +sentinel|sentinels for those that the URL does not name")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -121,8 +120,8 @@ func readKeyCopy(ctx context.Context, node *redis.Client, keys []string) ([]keyC
 			continue
 		}
 		meta, _ := cmd.Val()[0].(string)
-		if parts := strings.Fields(meta); len(parts) == 3 {
-			page = append(page, keyCopy{keys[i], meta, number(parts[0]), number(parts[2])})
+		if m, ok := copyMetaOf(meta); ok {
+			page = append(page, keyCopy{keys[i], meta, m.at, m.bytes})
 		}
 	}
 	return page, nil

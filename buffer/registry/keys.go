@@ -70,7 +70,8 @@ func (keys) read(ctx context.Context, r *Registry, found []string) ([]Session, e
 }
 
 // copyField is a field of a copy that no session has: when it was copied, the time
-// to live that was left, and its size, in ms and bytes.
+// to live that was left, and its size, in ms and bytes; then what was left to fields
+// that expire by themselves: for each the length of its name, its name and ms.
 const copyField = "streamkeeper:undo"
 
 // maxCopyFields is how many fields a session may have to be copied: they are
@@ -79,7 +80,8 @@ const maxCopyFields = 1024
 
 // expireKeyScript removes the key of one session that is still as it was judged,
 // and was not put back. It keeps it under another name where that is wanted: what
-// fails there keeps nothing from being removed.
+// fails there keeps nothing from being removed. In a copy no field expires by
+// itself; where that cannot be had, there is none.
 //
 // KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note that it was put back, the
 // latter two if they can be reached; ARGV as of Expiring.args, and lastUpdated,
@@ -97,26 +99,52 @@ local function size()
   for _, text in ipairs(redis.call('HGETALL', KEYS[1])) do n = n + #text + 16 end
   return n
 end
+local function lasting()
+  if ARGV[4] == '' then return '' end
+  local names, all = {}, redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do names[#names + 1] = all[i] end
+  local at, ends = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', #names, unpack(names)), {}
+  if at.err then return string.find(at.err, 'nknown') and '' end
+  for i, ms in ipairs(at) do
+    if ms > 0 then ends[#ends + 1] = #names[i] .. ':' .. names[i] .. string.format('%.0f ', math.max(1, ms - now)) end
+  end
+  if #ends > 0 and redis.pcall('HPERSIST', KEYS[1], 'FIELDS', #names, unpack(names)).err then return false end
+  return table.concat(ends)
+end
 local function keep()
   if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > ` + fmt.Sprint(maxCopyFields) + ` then return end
   local bytes, left = size(), redis.call('PTTL', KEYS[1])
   if bytes > tonumber(ARGV[3]) then return end
-  if redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
-  local meta = string.format('%.0f %.0f %.0f', now, left, bytes)
+  local ends = lasting()
+  if not ends or redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
+  local meta = string.format('%.0f %.0f %.0f ', now, left, bytes) .. ends
   local new = redis.pcall('HSET', KEYS[2], '` + copyField + `', meta)
-  local ends = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
-  if new == 1 and ends == 1 then return '1 ' .. string.format('%.0f', bytes) end
+  local kept = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
+  if new == 1 and kept == 1 then return '1 ' .. string.format('%.0f', bytes) end
   redis.call('UNLINK', KEYS[2])
   return '3'
 end
 return keep() or (redis.call('UNLINK', KEYS[1]) == 1 and '3' or '0')
 `)
 
+// copyMeta is what [copyField] holds, as far as Go reads it.
+type copyMeta struct {
+	at, left, bytes int64
+}
+
+func copyMetaOf(text string) (m copyMeta, ok bool) {
+	parts := strings.SplitN(text, " ", 4)
+	if len(parts) < 3 {
+		return copyMeta{}, false
+	}
+	return copyMeta{number(parts[0]), number(parts[1]), number(parts[2])}, true
+}
+
 // expire removes keys in one pipeline.
 func (keys) expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error) {
 	calls := make([]redisconn.Call, len(sessions))
 	for i, s := range sessions {
-		calls[i] = redisconn.Call{Keys: r.withAside(r.prefix() + s.Identity), Args: append(how.args(false), s.compared()...)}
+		calls[i] = redisconn.Call{Keys: r.withAside(r.prefix() + s.Identity), Args: append(how.args(s.mayEnd), s.compared()...)}
 	}
 	ended := make([]Expiry, len(sessions))
 	var failed error

@@ -92,7 +92,17 @@ func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error
 	}
 	for _, l := range layouts {
 		if l, ok := l.(keyLayout); ok && r.looksFor(l) {
-			read := func(ctx context.Context, keys []string) ([]Session, error) { return l.read(ctx, r, keys) }
+			expire, err := r.fieldsExpire(ctx)
+			if err != nil {
+				return err
+			}
+			read := func(ctx context.Context, keys []string) ([]Session, error) {
+				page, err := l.read(ctx, r, keys)
+				for i := range page {
+					page[i].mayEnd = expire != notExpiring
+				}
+				return page, err
+			}
 			if err := redisconn.WalkKeyspace(ctx, r.conn, r.prefix(), "", read, visit); err != nil {
 				return err
 			}

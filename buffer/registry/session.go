@@ -75,7 +75,7 @@ type Session struct {
 	isNamed bool
 	// blind: nothing is known of what it owns.
 	blind bool
-	// mayEnd: its fields in the shared Hash may expire by themselves.
+	// mayEnd: its fields may expire by themselves.
 	mayEnd bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -68,27 +69,49 @@ var (
 	ErrBackForever = errors.New("its time to live cannot be given back: the Redis user needs +hpexpireat")
 )
 
-// keyUndoScript puts the key of one session back, with the time to live that it
-// had left, and notes so. Its first write makes Redis carry out the others even at
-// maxmemory.
+// keyUndoScript puts the key of one session back, with the times to live that it
+// and its fields had left, and notes so. What fails on the way is taken back. Its
+// first write makes Redis carry out the others even at maxmemory.
 //
 // KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note; ARGV for how many ms to
 // keep that
-// returns none, exists or done
+// returns none, exists, lasting or done
 var keyUndoScript = redisconn.NewScript(nowLua + `
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return 'none' end
 local meta = redis.call('HGET', KEYS[2], '` + copyField + `')
-if not meta then return 'none' end
+if not meta or redis.call('HLEN', KEYS[2]) < 2 then return 'none' end
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'exists' end
-local left, at = tonumber(string.match(meta, '^%d+ (%-?%d+)')) or -1, string.format('%.0f', now)
-redis.call('HDEL', KEYS[2], '` + copyField + `')
-if redis.pcall('SET', KEYS[3], at, 'PX', ARGV[1]).err then
-  redis.call('HSET', KEYS[2], '` + copyField + `', meta)
-  return redis.call('SET', KEYS[3], at, 'PX', ARGV[1]) -- says what is wrong
+local left, ends = string.match(meta, '^%d+ (%-?%d+) %d+ ?(.*)$')
+local gone, names, noted = redis.call('PTTL', KEYS[2]), {}, false
+left = tonumber(left) or -1
+local function takeBack()
+  if #names > 0 then redis.pcall('HPERSIST', KEYS[2], 'FIELDS', #names, unpack(names)) end
+  redis.pcall('HSET', KEYS[2], '` + copyField + `', meta)
+  if gone > 0 then redis.pcall('PEXPIRE', KEYS[2], gone) end
+  if noted then redis.pcall('UNLINK', KEYS[3]) end
 end
-if left > 0 then redis.call('PEXPIRE', KEYS[2], left) else redis.call('PERSIST', KEYS[2]) end
-redis.call('RENAME', KEYS[2], KEYS[1])
-return 'done'
+redis.call('PERSIST', KEYS[2])
+while ends and ends ~= '' do
+  local n, at = string.match(ends, '^(%d+):()')
+  local name = string.sub(ends, at, at + n - 1)
+  local ms, rest = string.match(ends, '^(%d+) ()', at + n)
+  if redis.pcall('HPEXPIREAT', KEYS[2], string.format('%.0f', now + ms), 'FIELDS', 1, name).err then
+    takeBack()
+    return 'lasting'
+  end
+  names[#names + 1], ends = name, string.sub(ends, rest)
+end
+local function try(...)
+  local done = redis.pcall(...)
+  if type(done) ~= 'table' or not done.err then noted = true return end
+  takeBack()
+  return done -- says what is wrong
+end
+return try('SET', KEYS[3], string.format('%.0f', now), 'PX', ARGV[1])
+  or try('HDEL', KEYS[2], '` + copyField + `')
+  or left > 0 and try('PEXPIRE', KEYS[2], left)
+  or try('RENAME', KEYS[2], KEYS[1])
+  or 'done'
 `)
 
 // hashUndoScript puts the fields of one session back, and notes so. What fails on
@@ -319,15 +342,15 @@ func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, err
 
 // copyOfKey reads the copy of a key; the stream's name and what [copyField] holds.
 func copyOfKey(identity string, values []any) (c Copy, ok bool) {
-	meta, ok := values[1].(string)
-	parts := strings.Fields(meta)
-	if !ok || len(parts) != 3 {
+	text, _ := values[1].(string)
+	meta, ok := copyMetaOf(text)
+	if !ok {
 		return Copy{}, false
 	}
 	stream := newOptional(values[0])
 	return Copy{
 		Identity: identity, Layout: Keys, Stream: stream.text, HasStream: stream.set,
-		Expired: msTime(parts[0]), Left: time.Duration(max(0, number(parts[1]))) * time.Millisecond,
+		Expired: msTime(strconv.FormatInt(meta.at, 10)), Left: time.Duration(max(0, meta.left)) * time.Millisecond,
 	}, true
 }
 
