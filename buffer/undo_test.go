@@ -221,6 +221,30 @@ func TestWhatWasWrittenSinceIsNotOverwritten(t *testing.T) {
 	}
 }
 
+// A producer that has written one property only has written the session.
+func TestUndoDoesNotMixWithWhatAProducerHasBegunToWrite(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := openOn(t, s.URL())
+	for _, layout := range registry.Layouts() {
+		for _, property := range []string{"lastUpdated", "updated", "streamName", "streamSessionId", "streamPosition", "tStart", "tEnd", "json"} {
+			t.Run(string(layout)+", "+property, func(t *testing.T) {
+				s.Client.FlushAll(t.Context())
+				if err := registry.Produce(t.Context(), s.Client, layout, "sessions", "a", "streamSessionId", 7, "streamName", "s", "lastUpdated", five); err != nil {
+					t.Fatal(err)
+				}
+				expireAll(t, b)
+				s.Client.HSet(t.Context(), "sessions", "a:"+property, 5)
+				before := snapshot(t, s.Client, []string{"a"})
+				undoAll(t, b, registry.Exists)
+				if after := snapshot(t, s.Client, []string{"a"}); !maps.Equal(before, after) {
+					t.Errorf("it became %q", after)
+				}
+			})
+		}
+	}
+}
+
 func TestACopyComesBackOnce(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

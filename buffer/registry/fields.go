@@ -277,11 +277,11 @@ func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, h
 	return r.expireInHash(ctx, expireFieldsScript, sessions, how, args)
 }
 
-// exists asks for the properties that a session which came back has, also where
-// its producer only updates it.
+// exists asks for every property that a session which came back may have, also
+// where its producer only updates it.
 func (fields) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {
 	var found []func() bool
-	for _, property := range properties[:readProperties] {
+	for _, property := range properties {
 		found = append(found, p.HExists(ctx, r.o.Key, s.Identity+":"+property).Val)
 	}
 	return found

@@ -142,7 +142,7 @@ for _, e in ipairs(since) do
   end
 end
 local there = {meta.n}
-for _, name in ipairs({'streamName', 'lastUpdated', 'updated', 'streamSessionId'}) do there[#there + 1] = meta.n .. ':' .. name end
+for _, name in ipairs({'streamName', 'lastUpdated', 'updated', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd', 'json'}) do there[#there + 1] = meta.n .. ':' .. name end
 for _, field in ipairs(fields) do there[#there + 1] = field end
 for _, field in ipairs(there) do
   if redis.call('HEXISTS', KEYS[1], field) == 1 then return 'exists' end
