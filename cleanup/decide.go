@@ -113,6 +113,10 @@ func (m Messages) within(limit time.Duration, now time.Time) bool {
 
 const foreignReason = "no RTA field marks it as RTA's"
 
+// PutBackReason begins the reason of what the history has of a session that undo put
+// back: else only streams are restored.
+const PutBackReason = "session put back by undo"
+
 // JudgeSession says what a session is, by Redis's clock, and why unless it
 // lives by its time. Messages, and that it was put back, matter only where its time
 // is too old.

@@ -92,6 +92,10 @@ type Session struct {
 	Action *cleanup.Action
 	// Others: its stream is left to others. Gone: there is none, but in the history.
 	Others, Gone bool
+	// PutBack is when undo put it back, zero if it did not.
+	PutBack time.Time
+	// Copied is until when undo can put it back, zero if it cannot.
+	Copied time.Time
 	// Past is what the history has of it.
 	Past Past
 }
@@ -133,7 +137,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err != nil {
 		return Result{}, err
 	}
-	e := explanation{b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found), expired: make(map[string]Past)}
+	e := explanation{b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found), expired: make(map[string]Past), copied: make(map[string]time.Time)}
 	for _, name := range names {
 		e.streams[name] = &Stream{Name: name, Others: !b.Owns(name)}
 		if b.Owns(name) {
@@ -151,6 +155,9 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 		return r, err
 	}
 	r.Record = e.readRecord(ctx, now)
+	if err := e.readCopies(ctx, now); err != nil && r.Record.Trouble == "" {
+		r.Record.Trouble = err.Error()
+	}
 	if o.At != "" {
 		if err := e.judgeTimes(ctx, r.Record, now); err != nil {
 			return r, err
@@ -173,7 +180,9 @@ type explanation struct {
 	ours []string
 	// expired is what the history has of sessions.
 	expired map[string]Past
-	near    near
+	// copied is until when sessions that are gone can be put back.
+	copied map[string]time.Time
+	near   near
 	// paused are the streams that clean-up leaves alone now.
 	paused func(stream string) bool
 }
@@ -198,7 +207,7 @@ func (e *explanation) answer(name string) Answer {
 		a.Sessions = append(a.Sessions, f.Session)
 	}
 	if len(a.Sessions) == 0 && len(past.Removals) > 0 {
-		a.Sessions = []Session{{Identity: name, Gone: true, Past: past}}
+		a.Sessions = []Session{{Identity: name, Gone: true, Past: past, Copied: e.copied[name]}}
 	}
 	if !a.Known() {
 		a.Near = e.near.best(name)
@@ -336,7 +345,7 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 	}
 	f := found{Session{
 		Identity: strings.Clone(s.Identity), Layout: s.Layout, Stream: strings.Clone(s.Stream), ID: strings.Clone(s.ID),
-		Updated: s.Updated, State: is, Reason: reason,
+		Updated: s.Updated, State: is, Reason: reason, PutBack: s.PutBack,
 	}, *s}
 	if asked && !e.has(s) {
 		e.sessions[f.Identity] = append(e.sessions[f.Identity], f)

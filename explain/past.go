@@ -2,9 +2,11 @@ package explain
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
@@ -85,7 +87,7 @@ func (e *explanation) remember(r buffer.Removal) {
 		if !buffer.NotedAs(name, r.Name) {
 			continue
 		}
-		if r.Action == string(cleanup.Expire) {
+		if r.Action == string(cleanup.Expire) || strings.HasPrefix(r.Reason, cleanup.PutBackReason) {
 			past := e.expired[name]
 			past.add(r)
 			e.expired[name] = past
@@ -93,6 +95,25 @@ func (e *explanation) remember(r buffer.Removal) {
 			e.streams[name].Past.add(r)
 		}
 	}
+}
+
+// readCopies finds out which of the sessions that are gone can be put back.
+func (e *explanation) readCopies(ctx context.Context, now time.Time) error {
+	var gone []string
+	for _, name := range e.names {
+		if len(e.sessions[name]) == 0 && len(e.expired[name].Removals) > 0 {
+			gone = append(gone, name)
+		}
+	}
+	if len(gone) == 0 || e.o.Cleanup.Undo.For <= 0 {
+		return nil
+	}
+	return e.b.CopiesOf(ctx, gone, func(c registry.Copy) error {
+		if until := c.Expired.Add(e.o.Cleanup.Undo.For); until.After(now) && until.After(e.copied[c.Identity]) {
+			e.copied[c.Identity] = until
+		}
+		return nil
+	})
 }
 
 func (e *explanation) readTrims(ctx context.Context, now time.Time) error {

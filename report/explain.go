@@ -105,9 +105,11 @@ type ExplainedSession struct {
 	Reason    string     `json:"reason"`
 	JSONState string     `json:"json_state,omitempty"`
 	// Next is what the next clean-up does: expire, abandon or nothing.
-	Next        string     `json:"next"`
-	NextReason  string     `json:"next_reason"`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Next       string     `json:"next"`
+	NextReason string     `json:"next_reason"`
+	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
+	// UndoUntil is until when undo can put it back.
+	UndoUntil   *time.Time `json:"undo_until,omitempty"`
 	AbandonedAt *time.Time `json:"abandoned_at,omitempty"`
 	// Others: its stream is left to others.
 	Others bool `json:"others,omitempty"`
@@ -308,6 +310,7 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 		e.Others, e.State, e.NextReason = true, "others", othersReason
 	case s.Gone:
 		e.State, e.NextReason = "gone", "it is not there"
+		e.UndoUntil = timeOf(s.Copied)
 	case s.Action != nil && r.CleanupOff:
 		e.NextReason = "clean-up is off (CLEANUP_ENABLED is false); else " + string(s.Action.Kind) + ": " + s.Action.Reason
 	case s.Action != nil && r.Brake != "":
@@ -321,6 +324,10 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 			break
 		}
 		e.ExpiresAt = timeOf(s.Updated.Add(r.Limits.ExpireAfter))
+		if s.PutBack.After(s.Updated) {
+			e.NextReason, e.ExpiresAt = s.Reason, timeOf(s.PutBack.Add(r.Limits.ExpireAfter))
+			break
+		}
 		if limit := r.Limits.AbandonAfter; limit > 0 && (s.JSONState == "open" || s.JSONState == "waiting") {
 			e.AbandonedAt = timeOf(s.Updated.Add(limit))
 		}

@@ -163,6 +163,9 @@ func (e *ExplainedSession) write(p *printer) {
 	defer func() { p.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble) }()
 	if e.State == "gone" {
 		p.says("entry", "none: it is gone")
+		if e.UndoUntil != nil {
+			p.says("undo", "puts it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
+		}
 		return
 	}
 	p.says("entry", "in the layout %s", e.Layout)

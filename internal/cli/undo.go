@@ -111,7 +111,7 @@ func (a *app) undone(ctx context.Context, at opened, f undoFlags, names []string
 		case r.Err != nil:
 			faults = append(faults, r.Err)
 		case r.Undone == registry.IsBack && !a.dryRun:
-			recorder.Add(string(cleanup.Restore), r.Identity, "session put back by undo, expired "+human.Duration(now.Sub(r.Expired))+" before")
+			recorder.Add(string(cleanup.Restore), r.Identity, cleanup.PutBackReason+", expired "+human.Duration(now.Sub(r.Expired))+" before")
 		case len(names) > 0 && r.Undone != registry.IsBack:
 			faults = append(faults, notPutBack(r))
 		}

@@ -71,12 +71,20 @@ func operate(t *testing.T, client redis.UniversalClient, env program.Env, layout
 	if code, u, _ := undo(t, env, "--since", "1h", "--dry-run"); code != cli.ExitOK || !u.DryRun || u.Summary["put_back"] != 4 || len(u.All) != 4 {
 		t.Errorf("a dry run: exit %d, %+v", code, u)
 	}
+	program.Eventually(t, 10*time.Second, "it is explained that it expired", func() bool {
+		out := env.MustRun(t, "explain", `car\x01 \xff`)
+		return strings.Contains(out, "it is gone") && strings.Contains(out, "puts it back until ")
+	})
 	// One by its name, as tables write it.
 	code, u, errs := undo(t, env, `car\x01 \xff`)
 	if code != cli.ExitOK || len(u.All) != 1 || u.All[0].Result != "put back" || u.All[0].Stream != "s" || u.All[0].Layout != string(layout) ||
 		time.Since(u.All[0].Expired) > time.Minute {
 		t.Errorf("exit %d, %+v\n%s", code, u, errs)
 	}
+	program.Eventually(t, 10*time.Second, "it is explained that it was put back", func() bool {
+		out := env.MustRun(t, "explain", `car\x01 \xff`)
+		return strings.Contains(out, "restore: session put back by undo") && strings.Contains(out, "in the layout "+string(layout)) && !strings.Contains(out, "stream car")
+	})
 	// One that its producer has written again.
 	staleIn(t, client, layout, "b")
 	if code, u, errs := undo(t, env, "b"); code != cli.ExitFailure || u.Summary["exists"] != 1 || !strings.Contains(errs, "exists again") {
