@@ -174,10 +174,11 @@ func (r *run) measureNewest(ctx context.Context, c *stream, m buffer.EntryMemory
 		return measurement{}, err
 	}
 	m.Uncounted, m.Estimated, m.Sampled, m.Err = false, true, true, err
-	if newest.Entries > 0 {
-		m.Bytes = int64(float64(newest.Bytes) / float64(newest.Entries) * float64(m.Length))
+	if newest.Entries == 0 {
+		return measurement{m, m.Length}, nil // it has just gone, and may be another one now
 	}
-	return measurement{m, max(1, newest.Entries)}, nil
+	m.Bytes = int64(float64(newest.Bytes) / float64(newest.Entries) * float64(m.Length))
+	return measurement{m, newest.Entries}, nil
 }
 
 // measuredAs takes in what a stream takes.

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,5 +106,61 @@ func TestNoShapeOfAStreamLosesMoreThanIsOverItsLimit(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// While producers append, and two instances trim, what stays is the newest part of the
+// stream, and never much less than the limit.
+func TestProducersAndTwoInstancesAtOnceLoseNoMoreThanIsOver(t *testing.T) {
+	t.Parallel()
+	w := realFixture(t)
+	const limit = 1 << 20
+	sizes := make([]int, 4000)
+	for i := range sizes {
+		sizes[i] = 100 + i%7*300
+	}
+	w.add("car", time.Now().Add(-time.Hour), sizes)
+	appended := w.remaining("car")
+	ended := make(chan error, 1)
+	go func() {
+		for i := range 5000 {
+			id := fmt.Sprintf("%d-%d", time.Now().UnixMilli(), i+1)
+			if err := w.rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:car", ID: id, Values: []any{"id", 7, "data", strings.Repeat("x", 100+i%7*300)}}).Err(); err != nil {
+				ended <- err
+				return
+			}
+			appended = append(appended, id)
+		}
+		ended <- nil
+	}()
+	other := newFixture(t, w.rdb, "redis://"+w.rdb.Options().Addr)
+	instances := []*Sweeper{w.trimmer(trim.Policy{MaxBytes: limit}), other.trimmer(trim.Policy{MaxBytes: limit})}
+	for appending := true; appending; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+			appending = false
+		default:
+		}
+		done := make(chan error, len(instances))
+		for _, tr := range instances {
+			go func() {
+				_, err := tr.Run(t.Context())
+				done <- err
+			}()
+		}
+		for range instances {
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if share := float64(w.bytes("car")) / limit; share < 0.85 {
+			t.Fatalf("%.3f of the limit is left", share)
+		}
+	}
+	if left := w.remaining("car"); !slices.Equal(left, appended[len(appended)-len(left):]) || w.bytes("car") > limit*12/10 {
+		t.Errorf("%d entries of %d bytes are left, and they are not the last ones", len(left), w.bytes("car"))
 	}
 }
