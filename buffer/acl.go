@@ -134,7 +134,8 @@ var rights = []right{
 	{"+hgetall", Uses.anyJob},
 	{"+hset", Uses.anyJob},
 	{"+hdel", Uses.anyJob},
-	{"+hget", func(u Uses) bool { return u.sums() && !u.ReadOnly || u.moves() }},
+	// Copies of keys go also where none are kept any more.
+	{"+hget", func(u Uses) bool { return !u.ReadOnly && (u.sums() || u.cleans() && u.sessions().Keys) }},
 	{"+hmget", Uses.sums},
 	{"+hlen", func(u Uses) bool { return u.sums() || u.moves() }},
 	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},

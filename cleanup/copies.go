@@ -62,10 +62,19 @@ type copies struct {
 // lookEvery is how many sessions expire between two looks at Redis's memory.
 const lookEvery = 2000
 
-// prepareCopies bounds what copies there are before a run acts.
+// prepareCopies bounds what copies there are before a run acts. Whoever turns them
+// off wants none.
 func (r *run) prepareCopies(ctx context.Context) error {
-	if !r.o().Undo.wants() || r.dry() {
+	if r.dry() {
 		return nil
+	}
+	if !r.o().Undo.wants() {
+		err := r.dropCopies(ctx)
+		if err != nil && !redisconn.IsLost(err) {
+			r.record.log.Warn("copies of sessions not removed", "error", err)
+			return nil
+		}
+		return err
 	}
 	if err := r.lookAtMemory(ctx); err != nil || r.copies.full {
 		return err
@@ -85,7 +94,12 @@ func (r *run) lookAtMemory(ctx context.Context) error {
 	if !r.copies.full {
 		return nil
 	}
-	_, err = r.store.BoundCopies(ctx, r.o().Undo.For, 0, r.c.copiesAtKeys)
+	return r.dropCopies(ctx)
+}
+
+// dropCopies lets all copies go.
+func (r *run) dropCopies(ctx context.Context) error {
+	_, err := r.store.BoundCopies(ctx, r.o().Undo.For, 0, r.c.copiesAtKeys)
 	if err == nil {
 		r.c.copiesAtKeys = false
 	}

@@ -248,6 +248,33 @@ func TestWhileMemoryIsShortThereAreNoCopies(t *testing.T) {
 	}
 }
 
+// Once copies are turned off, those there go with the next run, however much memory
+// there is; a plan leaves them. A key of another type stays.
+func TestOnceCopiesAreOffThereAreNone(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newWorld(t)
+			w.session(layout, "before", "s", old)
+			w.run(withUndo)
+			off := func(o *cleanup.Options) { o.Undo = cleanup.Undo{For: 0, MaxBytes: cleanup.DefaultUndoMaxBytes} }
+			w.plan(off)
+			if n := len(w.copies()); n != 1 {
+				t.Fatalf("%d copies", n)
+			}
+			w.run(off)
+			if n := len(w.copies()); n != 0 {
+				t.Errorf("%d copies are left", n)
+			}
+			w.noError(w.Client.Set(t.Context(), "streamkeeper:undo:{sessions}", "another's", 0).Err())
+			w.run(off)
+			if got := w.Client.Get(t.Context(), "streamkeeper:undo:{sessions}").Val(); got != "another's" {
+				t.Errorf("the key of another type became %q", got)
+			}
+		})
+	}
+}
+
 // The copies of one run stay within the bound.
 func TestTheCopiesOfOneRunStayWithinTheBound(t *testing.T) {
 	t.Parallel()

@@ -26,7 +26,10 @@ type CopyBytes struct {
 // returns how many bytes are left, and whether there is more to do
 var boundHashScript = redisconn.NewScript(nowLua + sizeLua + `
 local keep, most = tonumber(ARGV[1]), tonumber(ARGV[2])
-if most <= 0 then redis.call('UNLINK', KEYS[1]) return {0, 0} end
+if most <= 0 then
+  if redis.call('TYPE', KEYS[1]).ok == 'stream' then redis.call('UNLINK', KEYS[1]) end
+  return {0, 0}
+end
 local function total(entry)
   for i = 1, #entry, 2 do
     if entry[i] == 'b' then return tonumber(entry[i + 1]) or 0 end
