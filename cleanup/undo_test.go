@@ -294,6 +294,28 @@ func TestTheCopiesOfOneRunStayWithinTheBound(t *testing.T) {
 	}
 }
 
+// Many small copies take no more of Redis's memory than they may.
+func TestSmallCopiesTakeNoMoreThanTheyMay(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		w := &world{Server: start(t), t: t, now: time.Now()}
+		const most = 1 << 20
+		for i := range 6000 {
+			w.session(registry.Keys, fmt.Sprint("car ", i), "s", old)
+		}
+		w.run(func(o *cleanup.Options) { o.Undo = cleanup.Undo{For: time.Hour, MaxBytes: most} })
+		var used int64
+		copies := w.Client.Keys(t.Context(), "streamkeeper:undo:*").Val()
+		for _, key := range copies {
+			// Beside it, an entry and its place in each of the tables of keys and of ends.
+			const tables = 2 * (32 + 16)
+			used += w.Client.MemoryUsage(t.Context(), key, 0).Val() + tables
+		}
+		if used > most || used < most/2 {
+			t.Errorf("%d copies take %d of %d bytes", len(copies), used, most)
+		}
+	})
+}
+
 func TestMemoryForCopies(t *testing.T) {
 	for _, c := range []struct {
 		used, limit int64

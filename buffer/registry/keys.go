@@ -78,6 +78,10 @@ const copyField = "streamkeeper:undo"
 // looked at.
 const maxCopyFields = 1024
 
+// copyOverhead is what a copy takes beside what MEMORY USAGE says: its entries in
+// the tables of keys and of times to live, which grow by doubling.
+const copyOverhead = 130
+
 // expireKeyScript removes the key of one session that is still as it was judged,
 // and was not put back. It keeps it under another name where that is wanted: what
 // fails there keeps nothing from being removed. In a copy no field expires by
@@ -92,12 +96,13 @@ if not same('', 5) then return '0' end
 local note = KEYS[3] and redis.pcall('GET', KEYS[3])
 note = type(note) == 'string' and tonumber(note)
 if note and now - note <= tonumber(ARGV[1]) then return '0' end
-local function size()
-  local n = redis.pcall('MEMORY', 'USAGE', KEYS[1], 'SAMPLES', 0)
-  if type(n) == 'number' then return n end
-  n = 64
-  for _, text in ipairs(redis.call('HGETALL', KEYS[1])) do n = n + #text + 16 end
-  return n
+local function size(key)
+  local n = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+  if type(n) ~= 'number' then
+    n = 64 + #key
+    for _, text in ipairs(redis.call('HGETALL', key)) do n = n + #text + 48 end
+  end
+  return n + ` + fmt.Sprint(copyOverhead) + `
 end
 local function lasting()
   if ARGV[4] == '' then return '' end
@@ -113,14 +118,18 @@ local function lasting()
 end
 local function keep()
   if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > ` + fmt.Sprint(maxCopyFields) + ` then return end
-  local bytes, left = size(), redis.call('PTTL', KEYS[1])
-  if bytes > tonumber(ARGV[3]) then return end
+  local most, left = tonumber(ARGV[3]), redis.call('PTTL', KEYS[1])
+  if size(KEYS[1]) > most then return end
   local ends = lasting()
   if not ends or redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
-  local meta = string.format('%.0f %.0f %.0f ', now, left, bytes) .. ends
-  local new = redis.pcall('HSET', KEYS[2], '` + copyField + `', meta)
+  local function note(bytes)
+    return redis.pcall('HSET', KEYS[2], '` + copyField + `', string.format('%.0f %.0f %015.0f ', now, left, bytes) .. ends)
+  end
+  local new = note(0)
   local kept = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
-  if new == 1 and kept == 1 then return '1 ' .. string.format('%.0f', bytes) end
+  -- A longer name and one more field take more, and may make another encoding of it.
+  local bytes = size(KEYS[2])
+  if new == 1 and kept == 1 and bytes <= most and note(bytes) == 0 then return '1 ' .. string.format('%.0f', bytes) end
   redis.call('UNLINK', KEYS[2])
   return '3'
 end
