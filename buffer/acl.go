@@ -141,7 +141,7 @@ var rights = []right{
 	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.sessions().Keys }},
 	{"+mget", func(u Uses) bool { return u.cleans() && u.sessions().Keys }},
-	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys || u.moves() }},
+	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys || u.copies() }},
 	{"+persist", Uses.moves},
 	{"+zcard", Uses.copiesHash},
 	{"+pexpire", Uses.anyJob},

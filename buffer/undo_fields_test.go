@@ -109,6 +109,38 @@ func TestWithoutTheRightsNoCopyLosesFields(t *testing.T) {
 	})
 }
 
+// The shared Hash goes with its last session; it comes back with the time that it had
+// left, and one that is there keeps its own.
+func TestTheSharedHashComesBackWithItsTimeToLive(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		for _, layout := range []registry.Layout{registry.Fields, registry.Object} {
+			t.Run(string(layout), func(t *testing.T) {
+				s := start(t)
+				b := openOn(t, s.URL())
+				names := []string{"a", "b"}
+				for _, own := range []time.Duration{0, 3 * time.Hour} {
+					for _, name := range names {
+						writeSession(t.Context(), s.Client, layout, name, "s", five)
+					}
+					s.Client.PExpire(t.Context(), "sessions", 2*time.Hour)
+					before := snapshot(t, s.Client, names)
+					expireAll(t, b)
+					if own > 0 {
+						s.Client.HSet(t.Context(), "sessions", "other", "{}")
+						s.Client.PExpire(t.Context(), "sessions", own)
+						before["sessions other"], before["sessions ends in"] = "{}", own.String()
+					}
+					undoAll(t, b, registry.IsBack)
+					if after := snapshot(t, s.Client, names); !maps.Equal(before, after) {
+						t.Errorf("before\n%q\nafter\n%q", before, after)
+					}
+					s.Client.FlushAll(t.Context())
+				}
+			})
+		}
+	})
+}
+
 // Whatever the Redis user may not do, a copy that does not come back stays as it was.
 func TestAnUndoThatFailsOnTheWayIsTakenBack(t *testing.T) {
 	t.Parallel()

@@ -165,13 +165,18 @@ local function endings(fields)
   end
   return some and table.concat(at, ',') or ''
 end
-local added = false
+local added, hashLeft = false
 local function remove(identity, layout, fields, pairs)
   local ends = keep > 0 and endings(fields)
+  if keep > 0 and not hashLeft then
+    hashLeft = redis.pcall('PTTL', KEYS[1])
+    hashLeft = type(hashLeft) == 'number' and hashLeft or -1
+  end
   redis.call('HDEL', KEYS[1], unpack(fields))
   if keep <= 0 then return '3' end
   if not total then count() end
   local entry = {'n', identity, 'l', layout, 'e', ends, 'b', ''}
+  if hashLeft > 0 then entry[9], entry[10] = 't', string.format('%.0f', hashLeft) end
   for i = 1, #pairs do entry[#entry + 1] = pairs[i] end
   local size = sizeOf(entry) + 12
   if keep <= 0 or size > most then return '3' end

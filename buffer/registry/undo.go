@@ -114,8 +114,9 @@ return try('SET', KEYS[3], string.format('%.0f', now), 'PX', ARGV[1])
   or 'done'
 `)
 
-// hashUndoScript puts the fields of one session back, and notes so. What fails on
-// the way is taken back. Its first write makes Redis carry out the others even at
+// hashUndoScript puts the fields of one session back, and notes so. Where the whole
+// Hash has gone, it has the time to live that was left. What fails on the way is
+// taken back. Its first write makes Redis carry out the others even at
 // maxmemory.
 //
 // KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes; ARGV id of the copy's
@@ -160,6 +161,8 @@ local function takeBack(outcome)
   redis.call('ZREM', KEYS[3], noteOf(meta.n))
   return outcome
 end
+local hashLeft = tonumber(meta.t)
+hashLeft = hashLeft and redis.call('EXISTS', KEYS[1]) == 0 and hashLeft
 if type(redis.pcall('HSET', KEYS[1], unpack(back))) == 'table' then
   takeBack()
   return redis.call('HSET', KEYS[1], unpack(back)) -- says what is wrong
@@ -172,6 +175,7 @@ for left in string.gmatch(meta.e or '', '[^,]+') do
     if ends.err then return takeBack('lasting') end
   end
 end
+if hashLeft then redis.call('PEXPIRE', KEYS[1], hashLeft) end
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
 redis.call('XDEL', KEYS[2], ARGV[1])
 return 'done'
