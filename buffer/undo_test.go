@@ -245,6 +245,49 @@ func TestUndoDoesNotMixWithWhatAProducerHasBegunToWrite(t *testing.T) {
 	}
 }
 
+// An identity in several layouts comes back in each, together or one after another.
+func TestAnIdentityComesBackInEachOfItsLayouts(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := openOn(t, s.URL())
+	names := []string{"a", "b"}
+	for _, together := range []bool{true, false} {
+		t.Run(fmt.Sprintf("together %t", together), func(t *testing.T) {
+			s.Client.FlushAll(t.Context())
+			for _, layout := range registry.Layouts() {
+				for _, name := range names {
+					writeSession(t.Context(), s.Client, layout, name, "s", five)
+				}
+			}
+			before := snapshot(t, s.Client, names)
+			expireAll(t, b)
+			copies := allCopies(t, b)
+			if len(copies) != len(names)*len(registry.Layouts()) {
+				t.Fatalf("copies are %+v", copies)
+			}
+			parts := [][]registry.Copy{copies}
+			if !together {
+				parts = slices.Collect(slices.Chunk(copies, 1))
+			}
+			back := make(map[string]bool)
+			how := undoing
+			how.Back = func(identity string, l registry.Layout) bool { return back[identity+string(l)] }
+			for _, part := range parts {
+				ended, failed, err := b.Undo(t.Context(), part, how)
+				for i, c := range part {
+					if err != nil || failed[i] != nil || ended[i] != registry.IsBack {
+						t.Errorf("%+v: %d, %v, %v", c, ended[i], failed[i], err)
+					}
+					back[c.Identity+string(c.Layout)] = true
+				}
+			}
+			if after := snapshot(t, s.Client, names); !maps.Equal(before, after) {
+				t.Errorf("before\n%q\nafter\n%q", before, after)
+			}
+		})
+	}
+}
+
 func TestACopyComesBackOnce(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)

@@ -50,15 +50,15 @@ type undoing struct {
 	Undo
 	store UndoStore
 	seed  maphash.Seed
-	// seen are those whose newest copy was met.
-	seen  map[uint64]struct{}
-	batch []registry.Copy
+	// seen are those whose newest copy was met, back those that were put back.
+	seen, back map[uint64]struct{}
+	batch      []registry.Copy
 }
 
 // Run puts sessions back, each from its newest copy. The error says that not all
 // were tried.
 func (u Undo) Run(ctx context.Context, store UndoStore) error {
-	r := undoing{Undo: u, store: store, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{})}
+	r := undoing{Undo: u, store: store, seed: maphash.MakeSeed(), seen: make(map[uint64]struct{}), back: make(map[uint64]struct{})}
 	take := func(c registry.Copy) error { return r.take(ctx, c) }
 	var err error
 	if len(u.Sessions) > 0 {
@@ -74,7 +74,7 @@ func (u Undo) Run(ctx context.Context, store UndoStore) error {
 
 // take judges a copy, and puts the session back with the next batch.
 func (r *undoing) take(ctx context.Context, c registry.Copy) error {
-	hash := maphash.String(r.seed, string(c.Layout)+" "+c.Identity)
+	hash := r.hash(c.Identity, c.Layout)
 	if _, known := r.seen[hash]; known {
 		return nil
 	}
@@ -92,14 +92,27 @@ func (r *undoing) take(ctx context.Context, c registry.Copy) error {
 	return r.flush(ctx)
 }
 
+func (r *undoing) hash(identity string, l registry.Layout) uint64 {
+	return maphash.String(r.seed, string(l)+" "+identity)
+}
+
+// isBack reports whether this undo has put an identity back in a layout.
+func (r *undoing) isBack(identity string, l registry.Layout) bool {
+	_, back := r.back[r.hash(identity, l)]
+	return back
+}
+
 func (r *undoing) flush(ctx context.Context) error {
 	batch := r.batch
 	r.batch = nil
 	if r.DryRun {
 		return r.look(ctx, batch)
 	}
-	ended, failed, err := r.store.Undo(ctx, batch, registry.Undoing{Notes: r.Notes})
+	ended, failed, err := r.store.Undo(ctx, batch, registry.Undoing{Notes: r.Notes, Back: r.isBack})
 	for i, c := range batch {
+		if ended[i] == registry.IsBack {
+			r.back[r.hash(c.Identity, c.Layout)] = struct{}{}
+		}
 		// Of what was not tried the store says that there is no copy; it is.
 		if err == nil || failed[i] != nil || ended[i] != registry.NoCopy {
 			r.On(Return{Copy: c, Undone: ended[i], Err: failed[i]})

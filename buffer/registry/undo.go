@@ -39,6 +39,9 @@ type Copy struct {
 type Undoing struct {
 	// Notes is for how long it is noted that a session was put back.
 	Notes time.Duration
+	// Back reports whether the same undo has put an identity back in a layout before:
+	// that is not somebody's who has written it since. Nil for no.
+	Back func(identity string, l Layout) bool
 }
 
 // maxSince is how many sessions may expire between the look at the copies and the
@@ -121,7 +124,8 @@ return try('SET', KEYS[3], string.format('%.0f', now), 'PX', ARGV[1])
 //
 // KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes; ARGV id of the copy's
 // entry, for how many ms to keep the note, how many there may be, and the id of the
-// newest entry when it was found to be the newest copy of its session
+// newest entry when it was found to be the newest copy of its session, and 1 if it
+// may be there in another layout
 // returns none, exists, full, lasting or done
 var hashUndoScript = redisconn.NewScript(nowLua + noteLua + `
 local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
@@ -144,6 +148,7 @@ for _, e in ipairs(since) do
 end
 local there = {meta.n}
 for _, name in ipairs({'streamName', 'lastUpdated', 'updated', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd', 'json'}) do there[#there + 1] = meta.n .. ':' .. name end
+if ARGV[5] == '1' then there = {} end
 for _, field in ipairs(fields) do there[#there + 1] = field end
 for _, field in ipairs(there) do
   if redis.call('HEXISTS', KEYS[1], field) == 1 then return 'exists' end
@@ -189,8 +194,9 @@ const undoBatch = 100
 // not all were tried.
 func (r *Registry) Undo(ctx context.Context, copies []Copy, how Undoing) ([]Undone, []error, error) {
 	ended, failed := make([]Undone, len(copies)), make([]error, len(copies))
+	how.Back = backWith(copies, ended, how.Back)
 	for part := range slices.Chunk(indexesOf(copies), undoBatch) {
-		there, err := r.thereInAnotherLayout(ctx, copies, part)
+		there, err := r.thereInAnotherLayout(ctx, copies, part, how)
 		if err != nil {
 			return ended, failed, err
 		}
@@ -216,6 +222,22 @@ func (r *Registry) Undo(ctx context.Context, copies []Copy, how Undoing) ([]Undo
 	return ended, failed, nil
 }
 
+// backWith is back, and what was put back of copies so far.
+func backWith(copies []Copy, ended []Undone, back func(string, Layout) bool) func(string, Layout) bool {
+	type place struct {
+		identity string
+		layout   Layout
+	}
+	at := make(map[place]int, len(copies))
+	for i, c := range copies {
+		at[place{c.Identity, c.Layout}] = i
+	}
+	return func(identity string, l Layout) bool {
+		i, known := at[place{identity, l}]
+		return known && ended[i] == IsBack || back != nil && back(identity, l)
+	}
+}
+
 func indexesOf[T any](all []T) []int {
 	indexes := make([]int, len(all))
 	for i := range indexes {
@@ -233,11 +255,37 @@ func (r *Registry) undoAtKeys(ctx context.Context, copies []Copy, indexes []int,
 }
 
 func (r *Registry) undoInHash(ctx context.Context, copies []Copy, indexes []int, how Undoing, ended []Undone, failed []error) {
-	var calls []redisconn.Call
-	for _, i := range indexes {
-		calls = append(calls, redisconn.Call{Keys: r.withAside(r.o.Key), Args: []any{copies[i].entry, how.Notes.Milliseconds(), maxNotes, copies[i].newest}})
+	for len(indexes) > 0 {
+		var calls []redisconn.Call
+		var now, later []int
+		met := make(map[string]bool)
+		for _, i := range indexes {
+			c := copies[i]
+			if met[c.Identity] {
+				later = append(later, i) // what becomes of the first decides on it
+				continue
+			}
+			met[c.Identity] = true
+			now = append(now, i)
+			calls = append(calls, redisconn.Call{
+				Keys: r.withAside(r.o.Key),
+				Args: []any{c.entry, how.Notes.Milliseconds(), maxNotes, c.newest, backInHash(c, how)},
+			})
+		}
+		r.readUndone(r.conn.EvalWrite(ctx, hashUndoScript, calls), copies, now, ended, failed)
+		indexes = later
 	}
-	r.readUndone(r.conn.EvalWrite(ctx, hashUndoScript, calls), copies, indexes, ended, failed)
+}
+
+// backInHash is 1 if the same undo has put the identity of a copy back in another
+// layout of the shared Hash.
+func backInHash(c Copy, how Undoing) int {
+	for _, l := range layouts {
+		if !l.name().HasOwnKey() && l.name() != c.Layout && how.Back(c.Identity, l.name()) {
+			return 1
+		}
+	}
+	return 0
 }
 
 func (r *Registry) readUndone(cmds []*redis.Cmd, copies []Copy, indexes []int, ended []Undone, failed []error) {
@@ -264,13 +312,14 @@ func (r *Registry) readUndone(cmds []*redis.Cmd, copies []Copy, indexes []int, e
 }
 
 // thereInAnotherLayout reports for each copy whether its identity is in the
-// registry, in another layout than its own: the script looks at that.
-func (r *Registry) thereInAnotherLayout(ctx context.Context, copies []Copy, indexes []int) ([]bool, error) {
+// registry, in another layout than its own, which the script looks at, and than
+// those in which the same undo has put it back.
+func (r *Registry) thereInAnotherLayout(ctx context.Context, copies []Copy, indexes []int, how Undoing) ([]bool, error) {
 	pipe := r.conn.Client().Pipeline()
 	found := make([][]func() bool, len(indexes))
 	for k, i := range indexes {
 		for _, l := range layouts {
-			if r.looksFor(l) && l.name() != copies[i].Layout {
+			if r.looksFor(l) && l.name() != copies[i].Layout && !how.Back(copies[i].Identity, l.name()) {
 				found[k] = append(found[k], l.exists(ctx, pipe, r, Session{Identity: copies[i].Identity, Layout: l.name()})...)
 			}
 		}
