@@ -114,9 +114,9 @@ func WriteUndo(w io.Writer, f Format, u Undo) error {
 		p.line("… and %s more; -o json has all.", count(int64(more)))
 	}
 	p.line("")
-	verb := "Put back"
+	verb, forgotten := "Put back", "Forgotten"
 	if u.DryRun {
-		verb = "To be put back"
+		verb, forgotten = "To be put back", "To be forgotten"
 	}
 	for _, part := range []struct {
 		n    int64
@@ -127,7 +127,7 @@ func WriteUndo(w io.Writer, f Format, u Undo) error {
 		{u.Summary.NoCopy, "Without a copy"},
 		{u.Summary.Others, "Of streams of others"},
 		{u.Summary.Failed, "Failed"},
-		{u.Summary.Dropped, "Forgotten"},
+		{u.Summary.Dropped, forgotten},
 	} {
 		if part.n > 0 {
 			p.line("%s: %s.", part.text, plural(part.n, "session"))

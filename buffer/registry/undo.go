@@ -454,7 +454,7 @@ func (r *Registry) walkHashCopies(ctx context.Context, visit func(Copy) error) e
 		}
 		for _, e := range page {
 			newest = cmp.Or(newest, e.ID)
-			if c, ok := copyOfEntry(e); ok {
+			if c, ok := copyOfEntry(e); ok && r.looksFor(of(Session{Layout: c.Layout})) {
 				c.newest = newest
 				if err := visit(c); err != nil {
 					return err

@@ -200,6 +200,15 @@ func nearCopies(ctx context.Context, b *buffer.Buffer, name string) (near []stri
 // dropCopies forgets what is kept of sessions.
 func (a *app) dropCopies(ctx context.Context, at opened, names []string, out *report.Undo) (faults []error, err error) {
 	for _, name := range names {
+		others, err := othersCopy(ctx, at.b, name)
+		if err != nil {
+			return faults, err
+		}
+		if others != nil {
+			out.AddName(name, report.Others)
+			faults = append(faults, notPutBack(history.Return{Copy: *others, Others: true}))
+			continue
+		}
 		there, err := a.dropCopy(ctx, at.b, name)
 		if err != nil {
 			return faults, err
@@ -212,6 +221,17 @@ func (a *app) dropCopies(ctx context.Context, at opened, names []string, out *re
 		out.AddName(name, report.Dropped)
 	}
 	return faults, nil
+}
+
+// othersCopy is a copy of a session whose stream is left to others; nil if none is.
+func othersCopy(ctx context.Context, b *buffer.Buffer, name string) (others *registry.Copy, err error) {
+	err = b.CopiesOf(ctx, []string{name}, func(c registry.Copy) error {
+		if c.HasStream && !b.Owns(c.Stream) {
+			others = &c
+		}
+		return nil
+	})
+	return others, err
 }
 
 func (a *app) dropCopy(ctx context.Context, b *buffer.Buffer, name string) (there bool, err error) {

@@ -135,6 +135,30 @@ func TestUndoRefusesWrongUsage(t *testing.T) {
 	}
 }
 
+// What is left to others, or of a layout that is not in use, is neither put back nor
+// forgotten, and a dry run says that it is one.
+func TestUndoKeepsToWhatIsOurs(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	env := program.Env{"REDIS_URL": s.URL(), "CLEANUP_BRAKE": "1"}
+	staleIn(t, s.Client, registry.Object, "a")
+	env.MustRun(t, "once", "cleanup")
+	if code, out, _ := env.Run(t, "undo", "--drop", "--dry-run", "a"); code != cli.ExitOK || !strings.Contains(out, "To be forgotten: 1 session.") {
+		t.Errorf("a dry run: exit %d\n%s", code, out)
+	}
+	others := program.Env{"REDIS_URL": s.URL(), "STREAMS_EXCLUDE": "s"}
+	if code, u, errs := undo(t, others, "--drop", "a"); code != cli.ExitFailure || u.Summary["others"] != 1 || !strings.Contains(errs, "STREAMS_EXCLUDE") {
+		t.Errorf("of others: exit %d, %+v\n%s", code, u, errs)
+	}
+	fields := program.Env{"REDIS_URL": s.URL(), "SESSIONS_LAYOUT": "fields"}
+	if code, u, errs := undo(t, fields, "--since", "1h"); code != cli.ExitOK || len(u.All) != 0 {
+		t.Errorf("of another layout: exit %d, %+v\n%s", code, u, errs)
+	}
+	if code, u, errs := undo(t, env, "a"); code != cli.ExitOK || u.Summary["put_back"] != 1 {
+		t.Errorf("afterwards: exit %d, %+v\n%s", code, u, errs)
+	}
+}
+
 // Redis's memory is nearly full: sessions go without a copy, and the history says so.
 func TestTheHistorySaysWhatHasNoCopy(t *testing.T) {
 	t.Parallel()
