@@ -15,12 +15,12 @@ import (
 // one that is a whole number 10 at most; the names of fields are kept once a node where
 // all entries have the same.
 
-// boundsLua finds between which bounds, in bytes, an entry lies. The lower one takes it
+// entrySizeLua finds between which bounds, in bytes, an entry lies. The lower one takes it
 // that its node holds many others with the same names, the upper one that the node is as
 // much larger than what it holds as the allocator ever makes it. In between lies what
 // it likely takes: a large one has a node to itself, for which the allocator takes one of
 // four sizes up to the next power of two.
-const boundsLua = `
+const entrySizeLua = `
 local function rounded(size)
   if size < 4096 then return size end
   local step = 1024
@@ -38,6 +38,10 @@ local function boundsOf(entry)
     end
   end
   return least, math.ceil(most * 1.25)
+end
+local function sizeOf(entry)
+  local least = boundsOf(entry)
+  return rounded(least)
 end
 `
 
@@ -66,7 +70,7 @@ type Counted struct {
 // counted, ARGV[4] their bytes, ARGV[5] at most, ARGV[6] limit of the former, ARGV[7] of
 // the latter, ARGV[8] bytes beside each, ARGV[9] the most of these, ARGV[10] entries a call reads, ARGV[11] bytes
 // returns {1 if it came to an end, id of the last one, left to skip, count, bytes, at most, id of the last one skipped}
-var oldestScript = redisconn.NewScript(boundsLua + `
+var oldestScript = redisconn.NewScript(entrySizeLua + `
 local from, skip, count, size, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local within, room, beside, shared = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local read, bytes, last, skipped = 0, 0, '', ''
@@ -118,7 +122,7 @@ func (b *Buffer) OldestWithin(ctx context.Context, stream string, w Within) (Cou
 // KEYS[1] stream; ARGV[1] last id, ARGV[2] how many were counted, ARGV[3] their bytes,
 // ARGV[4] how much they are to take, ARGV[5] entries a call reads, ARGV[6] bytes
 // returns {1 if it came to an end, id of the last one, count, bytes}
-var newestScript = redisconn.NewScript(boundsLua + `
+var newestScript = redisconn.NewScript(entrySizeLua + `
 local to, count, least, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local read, bytes, last = 0, 0, ''
 while read < tonumber(ARGV[5]) and bytes < tonumber(ARGV[6]) do

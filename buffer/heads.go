@@ -272,7 +272,7 @@ type CountLimit struct{ Entries, Bytes int64 }
 // KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most entries, ARGV[4]
 // most bytes of them
 // returns {1 if there are no more, count, bytes, id of the last one}
-var countScript = redisconn.NewScript(sizeLua + `
+var countScript = redisconn.NewScript(entrySizeLua + `
 local from, most, room, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
 local last = ''
 while count < most and bytes < room do

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -80,56 +78,6 @@ if redis.call('TYPE', KEYS[1]).ok ~= 'hash' or redis.call('HGET', KEYS[1], '` + 
 return redis.call('UNLINK', KEYS[1])
 `)
 
-// keyCopy is the copy of a key, as far as bounds need it.
-type keyCopy struct {
-	key, meta string
-	at, bytes int64
-}
-
-// walkKeyCopies visits the copies of keys, page by page. In a cluster some may be
-// missed that are on their way to another node.
-func (r *Registry) walkKeyCopies(ctx context.Context, visit func([]keyCopy) error) error {
-	return r.conn.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
-		match := redisconn.EscapeGlob(r.o.State+StateCopies) + "*"
-		fetch := func(ctx context.Context, cursor uint64) ([]keyCopy, uint64, error) {
-			keys, next, err := node.ScanType(ctx, cursor, match, existBatch, "hash").Result()
-			if err != nil {
-				return nil, 0, fmt.Errorf("looking for the copies of expired sessions: %w", err)
-			}
-			page, err := readKeyCopy(ctx, node, keys)
-			return page, next, err
-		}
-		return redisconn.WalkPages(ctx, fetch, visit)
-	})
-}
-
-func readKeyCopy(ctx context.Context, node *redis.Client, keys []string) ([]keyCopy, error) {
-	pipe := node.Pipeline()
-	cmds := make([]*redis.SliceCmd, len(keys))
-	for i, key := range keys {
-		cmds[i] = pipe.HMGet(ctx, key, copyField)
-	}
-	if pipe.Len() == 0 {
-		return nil, nil
-	}
-	// Every command holds its own error: a key may have moved, or be another's.
-	_, _ = pipe.Exec(ctx)
-	var page []keyCopy
-	for i, cmd := range cmds {
-		if redisconn.IsLost(cmd.Err()) {
-			return nil, fmt.Errorf("reading the copies of expired sessions: %w", cmd.Err())
-		}
-		if len(cmd.Val()) == 0 {
-			continue
-		}
-		meta, _ := cmd.Val()[0].(string)
-		if m, ok := copyMetaOf(meta); ok {
-			page = append(page, keyCopy{keys[i], meta, m.at, m.bytes})
-		}
-	}
-	return page, nil
-}
-
 // ages adds up bytes by their time. It coarsens as it grows.
 type ages struct {
 	width int64
@@ -177,9 +125,9 @@ func (a *ages) oldest(most int64) (from, left int64) {
 // boundKeys bounds the copies of keys.
 func (r *Registry) boundKeys(ctx context.Context, most int64) (int64, error) {
 	var all ages
-	err := r.walkKeyCopies(ctx, func(page []keyCopy) error {
+	err := r.walkKeyCopies(ctx, func(page []Copy) error {
 		for _, c := range page {
-			all.add(c.at, c.bytes)
+			all.add(c.Expired.UnixMilli(), c.bytes)
 		}
 		return nil
 	})
@@ -187,10 +135,10 @@ func (r *Registry) boundKeys(ctx context.Context, most int64) (int64, error) {
 		return all.all, err
 	}
 	from, left := all.oldest(most)
-	err = r.walkKeyCopies(ctx, func(page []keyCopy) error {
+	err = r.walkKeyCopies(ctx, func(page []Copy) error {
 		var calls []redisconn.Call
 		for _, c := range page {
-			if c.at < from {
+			if c.Expired.UnixMilli() < from {
 				calls = append(calls, redisconn.OnKey(c.key, c.meta))
 			}
 		}

@@ -30,6 +30,10 @@ type Copy struct {
 	// entry is that of the copies of the shared Hash, newest the id of the newest one
 	// when the copy was found.
 	entry, newest string
+	// key is that of the copy of a key, meta what [copyField] holds there, and bytes its
+	// size.
+	key, meta string
+	bytes     int64
 }
 
 // Undoing says how sessions are put back.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +25,8 @@ func copyOfKey(identity string, values []any) (c Copy, ok bool) {
 	stream := newOptional(values[0])
 	return Copy{
 		Identity: identity, Layout: Keys, Stream: stream.text, HasStream: stream.set,
-		Expired: msTime(strconv.FormatInt(meta.at, 10)), Left: time.Duration(max(0, meta.left)) * time.Millisecond,
+		Expired: time.UnixMilli(meta.at).UTC(), Left: time.Duration(max(0, meta.left)) * time.Millisecond,
+		meta: text, bytes: meta.bytes,
 	}, true
 }
 
@@ -104,10 +104,8 @@ func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func
 		if err != nil {
 			return err
 		}
-		for _, c := range found {
-			if err := visit(c); err != nil {
-				return err
-			}
+		if err := eachOfOurs(found, visit); err != nil {
+			return err
 		}
 	}
 	return r.walkHashCopies(ctx, func(c Copy) error {
@@ -123,17 +121,28 @@ func (r *Registry) WalkCopies(ctx context.Context, visit func(Copy) error) error
 	if err := r.walkHashCopies(ctx, visit); err != nil || !r.looksForAny(true) {
 		return err
 	}
-	return redisconn.WalkKeyspace(ctx, r.conn, r.o.State+StateCopies, "hash", r.readKeyCopies, func(page []Copy) error {
-		for _, c := range page {
-			if err := visit(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return r.walkKeyCopies(ctx, func(page []Copy) error { return eachOfOurs(page, visit) })
 }
 
-// readKeyCopies reads the copies at keys; what is none is left out.
+func eachOfOurs(copies []Copy, visit func(Copy) error) error {
+	for _, c := range copies {
+		if c.Layout == "" {
+			continue
+		}
+		if err := visit(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walkKeyCopies visits the copies of keys, page by page.
+func (r *Registry) walkKeyCopies(ctx context.Context, visit func([]Copy) error) error {
+	return redisconn.WalkKeyspace(ctx, r.conn, r.o.State+StateCopies, "hash", r.readKeyCopies, visit)
+}
+
+// readKeyCopies reads the copies at keys; what is none is left out. Those of another
+// SESSIONS_KEY have no layout: they only count for what copies take.
 func (r *Registry) readKeyCopies(ctx context.Context, keys []string) ([]Copy, error) {
 	pipe := r.conn.Client().Pipeline()
 	cmds := make([]*redis.SliceCmd, len(keys))
@@ -156,9 +165,14 @@ func (r *Registry) readKeyCopies(ctx context.Context, keys []string) ([]Copy, er
 		}
 		key, ok := r.copiedKey(keys[i])
 		identity, of := strings.CutPrefix(key, r.prefix())
-		if c, is := copyOfKey(identity, values); ok && of && is {
-			copies = append(copies, c)
+		c, is := copyOfKey(identity, values)
+		if !is {
+			continue
 		}
+		if c.key = keys[i]; !ok || !of {
+			c.Layout = "" // of another SESSIONS_KEY
+		}
+		copies = append(copies, c)
 	}
 	return copies, nil
 }
