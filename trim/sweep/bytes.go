@@ -51,7 +51,7 @@ type sizes struct {
 // Measuring takes no more than so much of a run, and a part of what else it takes.
 const (
 	leastMeasuring = 20 * time.Millisecond
-	measuringPart  = 4
+	measuringPart  = 10
 )
 
 // end ends a run. Where it left streams out, the next runs begin with those.
