@@ -77,9 +77,7 @@ func (c *Conn) connect(ctx context.Context, o Options) error {
 	}
 	c.server, err = hello(ctx, c.rdb)
 	if _, named := c.rdb.(*redis.ClusterClient); err == nil && c.server.Mode == modeCluster && !named {
-		if err = c.reconnectAsCluster(o); err == nil {
-			c.server, err = hello(ctx, c.rdb)
-		}
+		err = c.reconnectAsCluster(ctx, o)
 	}
 	if c.master != nil && err == nil {
 		c.master.saw(c.server)
@@ -99,15 +97,16 @@ func (c *Conn) connect(ctx context.Context, o Options) error {
 }
 
 // reconnectAsCluster makes of a client of one server one of the cluster that it
-// belongs to.
-func (c *Conn) reconnectAsCluster(o Options) error {
+// belongs to, whose slots it asks for. It asks none of the other nodes, so that one
+// that cannot be reached fails only what it is needed for.
+func (c *Conn) reconnectAsCluster(ctx context.Context, o Options) error {
 	cluster, err := o.Connection.clusterClient(o.hooks(nil))
 	if err != nil {
 		return err
 	}
 	_ = c.rdb.Close()
 	c.rdb = cluster
-	return nil
+	return cluster.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil })
 }
 
 // Close ends all connections.
