@@ -210,15 +210,28 @@ func TestInspectReadsStandardInput(t *testing.T) {
 	}
 }
 
-func TestDemoStopsByItselfWithASummary(t *testing.T) {
+func TestDemoTellsWhatIsDoneAndStopsByItselfWithASummary(t *testing.T) {
 	t.Parallel()
-	env := program.Env{}
-	env["LISTEN"] = "127.0.0.1:0"
-	out := env.MustRun(t, "demo", "--for", "8s")
-	for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid", "After 8s"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("the demo does not say %q:\n%s", want, out)
+	env := program.Env{"LISTEN": "127.0.0.1:0"}
+	told := new(program.Buffer)
+	cmd := env.Command(t, "demo")
+	cmd.Stdout = told
+	mustDo(t, cmd.Start())
+	program.Eventually(t, 2*time.Minute, "the demo tells everything", func() bool {
+		for _, want := range []string{"http://127.0.0.1:", "trimmed", "expired", "retired", "invalid"} {
+			if !strings.Contains(told.String(), want) {
+				return false
+			}
 		}
+		return true
+	})
+	mustDo(t, cmd.Process.Signal(os.Interrupt))
+	mustDo(t, cmd.Wait())
+	if !strings.Contains(told.String(), "BYTES REMOVED") {
+		t.Errorf("no summary:\n%s", told)
+	}
+	if out := env.MustRun(t, "demo", "--for", "1s"); !strings.Contains(out, "After 1s") {
+		t.Errorf("no summary:\n%s", out)
 	}
 }
 
