@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
@@ -94,19 +95,7 @@ func row(t *testing.T, c *Config, setting string) configRow {
 func TestDefaultsAreTheDocumentedOnes(t *testing.T) {
 	setEnvironment(t)
 	got := printed(t, "config")
-	golden := filepath.Join("testdata", "config", "defaults.txt")
-	if os.Getenv("UPDATE_GOLDEN") != "" {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("defaults differ from %s:\n%s", golden, got)
-	}
+	golden.Compare(t, filepath.Join("testdata", "config", "defaults.txt"), got)
 }
 
 // leaves counts the fields that hold a setting.

@@ -3,18 +3,15 @@ package burst
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"math"
-	"os"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/streamkeeper/streamkeeper/burst/pb"
 	"github.com/streamkeeper/streamkeeper/internal/corpus"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestDecodingShowsWhatABurstHolds(t *testing.T) {
 	const start = 1_700_000_000_123_456_789
@@ -59,24 +56,7 @@ func TestDecodingShowsWhatABurstHolds(t *testing.T) {
 	if err := out.Encode(content); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "testdata/content.json", got.Bytes())
-}
-
-// golden compares with a file, or writes it under -update.
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("not as in %s:\n%s", path, got)
-	}
+	golden.Compare(t, "testdata/content.json", got.String())
 }
 
 func TestAnInvalidMessageHasNoContent(t *testing.T) {

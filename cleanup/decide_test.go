@@ -2,11 +2,8 @@ package cleanup
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"hash/maphash"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,30 +11,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares with a file in testdata, or writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew); got:\n%s", path, got)
-	}
-}
 
 var (
 	testNow    = time.UnixMilli(1763874856000).UTC()
@@ -73,7 +48,7 @@ func TestJudgeSession(t *testing.T) {
 	}
 	state, reason := JudgeSession(registry.Session{Updated: testNow.Add(-48 * time.Hour)}, Messages{Unknown: true}, testLimits, testNow)
 	fmt.Fprintf(&out, "%-36s %-10s %s\n", "stale, its messages not known", state, reason)
-	golden(t, "sessions.golden", out.String())
+	golden.Compare(t, "testdata/sessions.golden", out.String())
 }
 
 func TestJudgeQuiet(t *testing.T) {
@@ -93,19 +68,19 @@ func TestJudgeQuiet(t *testing.T) {
 		judge(state, Messages{Newest: testNow.Add(-time.Hour - time.Millisecond)}, time.Hour, 2*time.Hour)
 		judge(state, Messages{Unknown: true}, time.Hour, 2*time.Hour)
 	}
-	golden(t, "quiet.golden", out.String())
+	golden.Compare(t, "testdata/quiet.golden", out.String())
 }
 
 func TestJudgeStream(t *testing.T) {
 	t.Parallel()
-	names := map[Fate]string{
+	names := map[StreamState]string{
 		Keep: "keep", Watch: "watch", Retirable: "retire", Droppable: "drop-name",
 		WrongType: "wrong type", WrongID: "wrong id", Unknown: "unknown",
 	}
 	var out strings.Builder
 	judge := func(what string, info buffer.StreamInfo, sighted time.Time) {
-		fate, reason := JudgeStream(StreamFacts{Name: "s", Info: info, Sighted: sighted}, testLimits, testNow)
-		fmt.Fprintf(&out, "%-48s %-10s %s\n", what, names[fate], reason)
+		state, reason := JudgeStream(StreamFacts{Name: "s", Info: info, Sighted: sighted}, testLimits, testNow)
+		fmt.Fprintf(&out, "%-48s %-10s %s\n", what, names[state], reason)
 	}
 	id := func(age time.Duration) buffer.ID { return buffer.ID{Ms: uint64(testNow.Add(-age).UnixMilli()), Seq: 3} }
 	stream := func(id buffer.ID) buffer.StreamInfo {
@@ -151,15 +126,15 @@ func TestJudgeStream(t *testing.T) {
 				f.GroupsSince[i] = testNow.Add(-since)
 			}
 		}
-		fate, reason := JudgeStream(f, testLimits, testNow)
-		fmt.Fprintf(&out, "%-48s %-10s %s\n", c.what, names[fate], reason)
+		state, reason := JudgeStream(f, testLimits, testNow)
+		fmt.Fprintf(&out, "%-48s %-10s %s\n", c.what, names[state], reason)
 	}
 	for _, ms := range []uint64{1, 999_999_999_999, 1 << 63} {
 		judge(fmt.Sprintf("last id %d-0", ms), stream(buffer.ID{Ms: ms}), time.Time{})
 	}
 	judge("another type", buffer.StreamInfo{Type: "string"}, testNow.Add(-72*time.Hour))
 	judge("could not be asked", buffer.StreamInfo{Err: errors.New("no")}, testNow.Add(-72*time.Hour))
-	golden(t, "streams.golden", out.String())
+	golden.Compare(t, "testdata/streams.golden", out.String())
 }
 
 func TestTheFilterNeverMissesOne(t *testing.T) {

@@ -40,7 +40,7 @@ func TestFollowingWritesRowsUnderOneHeading(t *testing.T) {
 		if err := f.Finish(inspect.Report{Messages: 3, OK: 1, Warn: 1, Invalid: 1, Bytes: 70_000}); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, out.Bytes())
+		compareGolden(t, name, out.Bytes())
 	}
 }
 

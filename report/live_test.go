@@ -157,5 +157,5 @@ func TestTheBoardShowsHowFarTheJobsAre(t *testing.T) {
 	b.Start("inspect")
 	b.Doing("inspect", jobs.InspectProgress(inspect.Progress{Streams: 12, Messages: 36}))
 	show()
-	golden(t, "board", all.Bytes())
+	compareGolden(t, "board", all.Bytes())
 }

@@ -3,8 +3,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,29 +12,16 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares with testdata/name.golden, and sees that no line of it is
+// compareGolden compares with testdata/name.golden, and sees that no line of it is
 // wider than a terminal.
-func golden(t *testing.T, name string, got []byte) {
+func compareGolden(t *testing.T, name string, got []byte) {
 	t.Helper()
-	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, got, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s:\n%s\nwant\n%s", name, got, want)
-	}
+	golden.Compare(t, filepath.Join("testdata", name+".golden"), string(got))
 	for line := range strings.Lines(string(got)) {
 		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 {
 			t.Errorf("%s: %d columns: %s", name, n, line)
@@ -78,7 +63,7 @@ func TestPlanAsATable(t *testing.T) {
 		if err := WritePlan(&out, Table, p); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, out.Bytes())
+		compareGolden(t, name, out.Bytes())
 	}
 }
 
@@ -107,7 +92,7 @@ func TestPlanAsJSON(t *testing.T) {
 	if err := WritePlan(&out, JSON, examplePlan(false)); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "plan-json", out.Bytes())
+	compareGolden(t, "plan-json", out.Bytes())
 }
 
 func TestOnceAsATableAndAsJSON(t *testing.T) {
@@ -120,7 +105,7 @@ func TestOnceAsATableAndAsJSON(t *testing.T) {
 		if err := WriteOnce(&out, format, once); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name, out.Bytes())
+		compareGolden(t, name, out.Bytes())
 		if format == JSON && !json.Valid(out.Bytes()) {
 			t.Error("not JSON")
 		}
@@ -130,7 +115,7 @@ func TestOnceAsATableAndAsJSON(t *testing.T) {
 	if err := WriteOnce(&out, Table, once); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "once-dry-run", out.Bytes())
+	compareGolden(t, "once-dry-run", out.Bytes())
 }
 
 func TestInspectionAsATable(t *testing.T) {
@@ -148,7 +133,7 @@ func TestInspectionAsATable(t *testing.T) {
 	if err := WriteInspection(&out, Table, i); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "inspect", out.Bytes())
+	compareGolden(t, "inspect", out.Bytes())
 }
 
 func TestProgressIsSilentUnlessOnATerminal(t *testing.T) {

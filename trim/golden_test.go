@@ -1,41 +1,14 @@
 package trim
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gotLines, wantLines := strings.Split(got, "\n"), strings.Split(string(want), "\n")
-	for i := range min(len(gotLines), len(wantLines)) {
-		if gotLines[i] != wantLines[i] {
-			t.Fatalf("%s:%d (go test ./trim -update writes it anew)\n got %s\nwant %s", file, i+1, gotLines[i], wantLines[i])
-		}
-	}
-	if len(gotLines) != len(wantLines) {
-		t.Fatalf("%s has %d lines, want %d", file, len(wantLines), len(gotLines))
-	}
-}
 
 var someDay = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -103,7 +76,7 @@ func TestDecideSaysWhatGoesAndWhy(t *testing.T) {
 			fmt.Fprintf(&b, "  %-32s %s\n", p.name+":", outcome)
 		}
 	}
-	golden(t, "decide", b.String())
+	golden.Compare(t, "testdata/decide.golden", b.String())
 }
 
 func TestAPolicyPrintsItselfAsASentence(t *testing.T) {
@@ -111,7 +84,7 @@ func TestAPolicyPrintsItselfAsASentence(t *testing.T) {
 	for _, p := range policies() {
 		fmt.Fprintf(&b, "%-32s %s\n", p.name+":", p.value)
 	}
-	golden(t, "policies", b.String())
+	golden.Compare(t, "testdata/policies.golden", b.String())
 }
 
 func TestRulesAreReadOrRefusedWithAReason(t *testing.T) {
@@ -164,7 +137,7 @@ func TestRulesAreReadOrRefusedWithAReason(t *testing.T) {
 			fmt.Fprintf(&b, "  %+q\n", sentence)
 		}
 	}
-	golden(t, "rules", b.String())
+	golden.Compare(t, "testdata/rules.golden", b.String())
 }
 
 func TestPoliciesThatMakeNoSenseAreRefused(t *testing.T) {
@@ -180,7 +153,7 @@ func TestPoliciesThatMakeNoSenseAreRefused(t *testing.T) {
 	} {
 		fmt.Fprintf(&b, "%s: %v; tiny allowed: %v\n", p.name, p.value.Validate(false), p.value.Validate(true))
 	}
-	golden(t, "validate", b.String())
+	golden.Compare(t, "testdata/validate.golden", b.String())
 }
 
 func FuzzParseRules(f *testing.F) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/golden"
 )
 
 func TestPressureMovesByHowFullANodeIs(t *testing.T) {
@@ -70,7 +71,7 @@ func TestSteps(t *testing.T) {
 			fmt.Fprintf(&out, "  %s\n", strings.Join(parts, ", "))
 		}
 	}
-	golden(t, "steps", out.String())
+	golden.Compare(t, "testdata/steps.golden", out.String())
 }
 
 func TestRetentionComesBackStepByStep(t *testing.T) {
