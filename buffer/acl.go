@@ -81,8 +81,8 @@ func (u Uses) copiesHash() bool {
 func (u Uses) holds() bool { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
-func (u Uses) sessions() registry.Needs {
-	return registry.NeedsOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup && !u.ReadOnly})
+func (u Uses) sessions() registry.Access {
+	return registry.AccessOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup && !u.ReadOnly})
 }
 
 // rights are all that is needed beside the registry's, in words that Redis 6.2 takes. EVAL_RO is

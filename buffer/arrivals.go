@@ -11,9 +11,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Mark is the place of one message: its entry's id, and the session that it
-// names in its field "id", as [MarkOf] writes it.
-type Mark struct {
+// MessageRef is the place of one message: its entry's id, and the session that it
+// names in its field "id", as [SessionRef] writes it.
+type MessageRef struct {
 	ID      ID
 	Session string
 }
@@ -21,9 +21,9 @@ type Mark struct {
 // maxMark is the length past which a session id is hashed before it is sent.
 const maxMark = 64
 
-// MarkOf is how a stream session id appears in a [Mark]: as it is, or its
+// SessionRef is how a stream session id appears in a [MessageRef]: as it is, or its
 // SHA-1 where it is long.
-func MarkOf(id string) string {
+func SessionRef(id string) string {
 	if len(id) <= maxMark {
 		return id
 	}
@@ -48,7 +48,7 @@ type Arrivals struct {
 // Arrived is the outcome of [Arrivals].
 type Arrived struct {
 	// Marks are the two newest messages of each session, in no order.
-	Marks []Mark
+	Marks []MessageRef
 	// Messages and Bytes are how much was looked at.
 	Messages int
 	Bytes    int64
@@ -231,11 +231,11 @@ func (b *Buffer) Spread(ctx context.Context, stream string, points []time.Time, 
 	return int(points64), a, nil
 }
 
-func parseMarks(reply []string) []Mark {
-	var marks []Mark
+func parseMarks(reply []string) []MessageRef {
+	var marks []MessageRef
 	for i := 0; i+1 < len(reply); i += 2 {
 		if id, err := ParseID(reply[i]); err == nil {
-			marks = append(marks, Mark{id, reply[i+1]})
+			marks = append(marks, MessageRef{id, reply[i+1]})
 		}
 	}
 	return marks

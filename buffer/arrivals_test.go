@@ -14,7 +14,7 @@ import (
 
 // marksOf are the marks in the order of their sessions, the newest first.
 func marksOf(a Arrived) string {
-	slices.SortFunc(a.Marks, func(a, b Mark) int {
+	slices.SortFunc(a.Marks, func(a, b MessageRef) int {
 		if c := strings.Compare(a.Session, b.Session); c != 0 {
 			return c
 		}
@@ -48,9 +48,9 @@ func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, want := range []Arrived{
-			{Marks: []Mark{{id(20), "0"}, {id(21), MarkOf(long)}}, Messages: 3, Newest: id(22), Oldest: id(20)},
-			{Marks: []Mark{{id(18), "0"}, {id(19), "1"}}, Messages: 2, Newest: id(19), Oldest: id(18), End: true},
-			{Marks: []Mark{{id(20), "0"}, {id(19), "1"}, {id(21), MarkOf(long)}}, Messages: 4, Newest: id(22), Oldest: id(19), End: true},
+			{Marks: []MessageRef{{id(20), "0"}, {id(21), SessionRef(long)}}, Messages: 3, Newest: id(22), Oldest: id(20)},
+			{Marks: []MessageRef{{id(18), "0"}, {id(19), "1"}}, Messages: 2, Newest: id(19), Oldest: id(18), End: true},
+			{Marks: []MessageRef{{id(20), "0"}, {id(19), "1"}, {id(21), SessionRef(long)}}, Messages: 4, Newest: id(22), Oldest: id(19), End: true},
 			{End: true}, {End: true}, {End: true, Emptied: id(5)},
 		} {
 			g := got[i]
@@ -58,8 +58,8 @@ func TestArrivalsGiveTheTwoNewestOfEachSession(t *testing.T) {
 				t.Errorf("%d: got %+v, want %+v", i, g, want)
 			}
 		}
-		if len(MarkOf(long)) != 40 || got[0].Bytes != int64(len("dataof nobody")+len("id")+100+len("id0dataxyz")) {
-			t.Errorf("%q, %d bytes", MarkOf(long), got[0].Bytes)
+		if len(SessionRef(long)) != 40 || got[0].Bytes != int64(len("dataof nobody")+len("id")+100+len("id0dataxyz")) {
+			t.Errorf("%q, %d bytes", SessionRef(long), got[0].Bytes)
 		}
 	})
 }

@@ -93,9 +93,9 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	writes := map[string]func() error{
-		"trim": func() error { return firstOutcome(b.Trims(ctx, []Trim{{Stream: "a", MaxLen: 0, Limit: 10}})) },
+		"trim": func() error { return firstOutcome(b.Trims(ctx, []TrimRequest{{Stream: "a", MaxLen: 0, Limit: 10}})) },
 		"scripted": func() error {
-			return firstOutcome(b.Trims(ctx, []Trim{{Stream: "a", Exact: true, Limit: 10}}))
+			return firstOutcome(b.Trims(ctx, []TrimRequest{{Stream: "a", Exact: true, Limit: 10}}))
 		},
 		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, GroupGuard{}); return err },
 		"restore": func() error { return b.Restore(ctx, "a") },
@@ -104,7 +104,7 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 			return err
 		},
 		"lease": func() error { _, err := b.Lease().Acquire(ctx, "x", time.Second); return err },
-		"left":  func() error { return b.SetLeft(ctx, Facts{"a": 1}) },
+		"left":  func() error { return b.SetLeft(ctx, StateFields{"a": 1}) },
 	}
 	for name, write := range writes {
 		if err := write(); !errors.Is(err, redisconn.ErrReadOnly) {
@@ -125,7 +125,7 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 	}
 }
 
-func firstOutcome(outcomes []Trimmed, err error) error {
+func firstOutcome(outcomes []TrimResult, err error) error {
 	if err == nil {
 		err = outcomes[0].Err
 	}

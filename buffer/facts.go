@@ -8,15 +8,15 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Facts is a small Hash of numbers under the state prefix.
-type Facts map[string]int64
+// StateFields is a small Hash of numbers under the state prefix.
+type StateFields map[string]int64
 
 // Left is what the last complete clean-up left behind.
-func (b *Buffer) Left(ctx context.Context) (Facts, error) { return b.facts(ctx, stateLeft) }
+func (b *Buffer) Left(ctx context.Context) (StateFields, error) { return b.facts(ctx, stateLeft) }
 
 // SetLeft notes what a clean-up left behind. Where Redis has no memory left for
 // it, nothing is known: an older note would make the registry look shrunken.
-func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
+func (b *Buffer) SetLeft(ctx context.Context, f StateFields) error {
 	err := b.setFacts(ctx, stateLeft, f)
 	switch redisconn.ClassOf(err) {
 	case redisconn.ClassOOM:
@@ -28,11 +28,13 @@ func (b *Buffer) SetLeft(ctx context.Context, f Facts) error {
 }
 
 // TrimPolicy is the policy under which was trimmed last, empty if not known.
-func (b *Buffer) TrimPolicy(ctx context.Context) (Facts, error) { return b.facts(ctx, statePolicy) }
+func (b *Buffer) TrimPolicy(ctx context.Context) (StateFields, error) {
+	return b.facts(ctx, statePolicy)
+}
 
 // SetTrimPolicy notes the policy under which is trimmed. At maxmemory it is
 // not noted.
-func (b *Buffer) SetTrimPolicy(ctx context.Context, f Facts) error {
+func (b *Buffer) SetTrimPolicy(ctx context.Context, f StateFields) error {
 	if err := b.setFacts(ctx, statePolicy, f); !takesNoNote(err) {
 		return err
 	}
@@ -40,11 +42,11 @@ func (b *Buffer) SetTrimPolicy(ctx context.Context, f Facts) error {
 }
 
 // Held is the decision that the guard holds back, empty if there is none.
-func (b *Buffer) Held(ctx context.Context) (Facts, error) { return b.facts(ctx, stateBrake) }
+func (b *Buffer) Held(ctx context.Context) (StateFields, error) { return b.facts(ctx, stateBrake) }
 
 // SetHeld notes the decision that the guard holds back; empty when it is released.
 // It reports false if that cannot be noted.
-func (b *Buffer) SetHeld(ctx context.Context, f Facts) (bool, error) {
+func (b *Buffer) SetHeld(ctx context.Context, f StateFields) (bool, error) {
 	err := b.setFacts(ctx, stateBrake, f)
 	if takesNoNote(err) {
 		return false, nil
@@ -61,15 +63,15 @@ if (kind.ok or kind) == 'hash' then redis.call('UNLINK', KEYS[1]) end
 return 1
 `)
 
-func (b *Buffer) facts(ctx context.Context, state string) (Facts, error) {
+func (b *Buffer) facts(ctx context.Context, state string) (StateFields, error) {
 	all, err := b.rdb.HGetAll(ctx, b.stateKey(state)).Result()
 	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
-		return Facts{}, nil
+		return StateFields{}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %q: %w", b.stateKey(state), err)
 	}
-	f := make(Facts, len(all))
+	f := make(StateFields, len(all))
 	for k, v := range all {
 		if n, err := strconv.ParseInt(v, 10, 64); err == nil {
 			f[k] = n
@@ -87,7 +89,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 `)
 
-func (b *Buffer) setFacts(ctx context.Context, state string, f Facts) error {
+func (b *Buffer) setFacts(ctx context.Context, state string, f StateFields) error {
 	key := b.stateKey(state)
 	var err error
 	if len(f) == 0 {

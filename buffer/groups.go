@@ -136,7 +136,7 @@ return {holder, floor}
 func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupGuard) ([]GroupFloor, error) {
 	calls := make([]redisconn.Call, len(streams))
 	for i, stream := range streams {
-		calls[i] = redisconn.OnKey(b.names.StreamKey(stream), Trim{Groups: &guard}.scriptArgs()...)
+		calls[i] = redisconn.OnKey(b.names.StreamKey(stream), TrimRequest{Groups: &guard}.scriptArgs()...)
 	}
 	floors := make([]GroupFloor, len(streams))
 	for i, cmd := range b.conn.EvalRead(ctx, floorScript, calls) {

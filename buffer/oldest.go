@@ -3,9 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -13,8 +11,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Look asks what the oldest entry of a stream is.
-type Look struct {
+// OldestRequest asks what the oldest entry of a stream is.
+type OldestRequest struct {
 	Stream string
 	// Before is the id below which an entry counts as old; not 0-0.
 	Before ID
@@ -22,8 +20,8 @@ type Look struct {
 	Count int64
 }
 
-// Head is what is found at a stream's old end.
-type Head struct {
+// OldestResult is what is found at a stream's old end.
+type OldestResult struct {
 	// Length in entries; 0 where there is no key.
 	Length int64
 	// Old is how many entries lie below the id that was asked for, 1 at most
@@ -79,26 +77,26 @@ const (
 	headsBytes   = 256 << 10
 )
 
-// Heads looks at the old end of streams, in one pipeline unless their entries are
+// Oldest looks at the old end of streams, in one pipeline unless their entries are
 // large. An error means that the connection broke.
-func (b *Buffer) Heads(ctx context.Context, looks []Look) ([]Head, error) {
-	heads := make([]Head, len(looks))
+func (b *Buffer) Oldest(ctx context.Context, looks []OldestRequest) ([]OldestResult, error) {
+	heads := make([]OldestResult, len(looks))
 	todo := make([]int, len(looks))
 	for i := range looks {
 		todo[i] = i
 	}
 	for len(todo) > 0 {
 		var err error
-		if todo, err = b.heads(ctx, looks, todo, heads); err != nil {
+		if todo, err = b.oldest(ctx, looks, todo, heads); err != nil {
 			return nil, err
 		}
 	}
 	return heads, nil
 }
 
-// heads looks at the streams whose numbers are given, and returns the numbers of
+// oldest looks at the streams whose numbers are given, and returns the numbers of
 // those that a call left to another: each call looks at one at least.
-func (b *Buffer) heads(ctx context.Context, looks []Look, todo []int, heads []Head) (left []int, err error) {
+func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, heads []OldestResult) (left []int, err error) {
 	perCall := headsPerCall
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
@@ -126,9 +124,9 @@ func (b *Buffer) heads(ctx context.Context, looks []Look, todo []int, heads []He
 		for k, i := range part {
 			switch {
 			case err != nil:
-				heads[i] = Head{Err: err}
+				heads[i] = OldestResult{Err: err}
 			case k < len(replies):
-				heads[i] = parseHead(replies[k])
+				heads[i] = parseOldest(replies[k])
 			default:
 				left = append(left, i)
 			}
@@ -137,7 +135,7 @@ func (b *Buffer) heads(ctx context.Context, looks []Look, todo []int, heads []He
 	return left, nil
 }
 
-func parseHead(reply any) (h Head) {
+func parseOldest(reply any) (h OldestResult) {
 	switch reply := reply.(type) {
 	case error:
 		h.Err = reply
@@ -221,147 +219,3 @@ func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
 	}
 	return sizes, nil
 }
-
-// Range are the ids of a stream from From up to, not including, To; To 0-0 is
-// the end.
-type Range struct {
-	Stream   string
-	From, To ID
-}
-
-func (r Range) end() string {
-	if r.To.IsZero() {
-		return "+"
-	}
-	return "(" + r.To.String()
-}
-
-// anyScript keeps the payload on the server.
-//
-// KEYS[1] stream; ARGV[1] first id, ARGV[2] end
-// returns how many entries lie between, 1 at most
-var anyScript = redisconn.NewScript(`return #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[2], 'COUNT', 1)`)
-
-// HaveEntries reports which ranges hold an entry, or may do so, in small
-// pipelines: the server touches a payload for each that does. An error means
-// that the connection broke.
-func (b *Buffer) HaveEntries(ctx context.Context, ranges []Range) ([]bool, error) {
-	have := make([]bool, 0, len(ranges))
-	for part := range slices.Chunk(ranges, infoBatch*b.conn.Width(ctx)) {
-		calls := make([]redisconn.Call, len(part))
-		for i, r := range part {
-			calls[i] = redisconn.OnKey(b.names.StreamKey(r.Stream), r.From.String(), r.end())
-		}
-		for i, cmd := range b.conn.EvalRead(ctx, anyScript, calls) {
-			n, err := cmd.Int64()
-			if redisconn.IsLost(err) {
-				return nil, fmt.Errorf("looking for entries of stream %s: %w", Quote(part[i].Stream), err)
-			}
-			have = append(have, err != nil || n > 0)
-		}
-	}
-	return have, nil
-}
-
-// CountLimit is where a count of entries ends.
-type CountLimit struct{ Entries, Bytes int64 }
-
-// countScript counts entries without sending them. It reads one at a time: the
-// server copies each, and only so a large one is not followed by another.
-//
-// KEYS[1] stream; ARGV[1] first id, ARGV[2] end, ARGV[3] most entries, ARGV[4]
-// most bytes of them
-// returns {1 if there are no more, count, bytes, id of the last one}
-var countScript = redisconn.NewScript(entrySizeLua + `
-local from, most, room, count, bytes = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), 0, 0
-local last = ''
-while count < most and bytes < room do
-  local entry = redis.call('XRANGE', KEYS[1], from, ARGV[2], 'COUNT', 1)[1]
-  if not entry then return {1, count, bytes, last} end
-  count, bytes, last = count + 1, bytes + sizeOf(entry), entry[1]
-  from = '(' .. last
-end
-return {0, count, bytes, last}
-`)
-
-// A call counts so many entries, and reads so many bytes of them, at most.
-const (
-	countedEntries = 250
-	countedBytes   = 128 << 10
-)
-
-// CountRange counts the entries of a range, in calls that the server answers
-// quickly. It reports whether it counted all, or ended at the limit.
-func (b *Buffer) CountRange(ctx context.Context, r Range, limit CountLimit) (entries int64, all bool, err error) {
-	from, bytes := r.From.String(), int64(0)
-	for entries < limit.Entries && bytes < limit.Bytes {
-		call := redisconn.OnKey(b.names.StreamKey(r.Stream), from, r.end(), min(countedEntries, limit.Entries-entries), min(countedBytes, limit.Bytes-bytes))
-		reply, err := b.conn.EvalRead(ctx, countScript, []redisconn.Call{call})[0].Slice()
-		if err == nil && len(reply) != 4 {
-			err = fmt.Errorf("%w: a count has %d values instead of 4", redisconn.ErrIncomplete, len(reply))
-		}
-		if err != nil {
-			return entries, false, fmt.Errorf("counting entries of stream %s: %w", Quote(r.Stream), err)
-		}
-		ended, _ := reply[0].(int64)
-		count, _ := reply[1].(int64)
-		size, _ := reply[2].(int64)
-		last, _ := reply[3].(string)
-		entries, bytes, from = entries+count, bytes+size, "("+last
-		if ended == 1 {
-			return entries, true, nil
-		}
-	}
-	return entries, false, nil
-}
-
-// NodeLimits is when Redis begins a new macro node of a stream.
-type NodeLimits struct{ Bytes, Entries int64 }
-
-// FewEntries are so few that they are waited for: two macro nodes as Redis makes
-// them by default.
-const FewEntries = 200
-
-// DefaultNodeLimits are Redis's own.
-var DefaultNodeLimits = NodeLimits{Bytes: 4096, Entries: 100}
-
-// NodeLimits asks Redis for its limits; where it may not be asked, Redis's
-// defaults are assumed.
-func (b *Buffer) NodeLimits(ctx context.Context) NodeLimits {
-	limits, _ := b.AskNodeLimits(ctx)
-	return limits
-}
-
-// AskNodeLimits is [Buffer.NodeLimits] that says why Redis did not tell.
-func (b *Buffer) AskNodeLimits(ctx context.Context) (NodeLimits, error) {
-	limits := DefaultNodeLimits
-	config, err := b.rdb.ConfigGet(ctx, "stream-node-max-*").Result()
-	if err != nil {
-		return limits, fmt.Errorf("asking for the limits of macro nodes: %w", err)
-	}
-	for name, into := range map[string]*int64{"stream-node-max-bytes": &limits.Bytes, "stream-node-max-entries": &limits.Entries} {
-		if n, err := strconv.ParseInt(config[name], 10, 64); err == nil {
-			*into = n
-		}
-	}
-	return limits, nil
-}
-
-// EntriesPerNode is the most entries of the given size that a macro node
-// holds, at least 1.
-func (n NodeLimits) EntriesPerNode(entryBytes int64) int64 {
-	most := int64(math.MaxInt32)
-	if n.Entries > 0 {
-		most = n.Entries
-	}
-	if n.Bytes > 0 && entryBytes > 0 {
-		most = min(most, n.Bytes/entryBytes+1)
-	}
-	return max(1, most)
-}
-
-// MostEntries is the most entries that a macro node holds, whatever their size.
-func (n NodeLimits) MostEntries() int64 { return n.EntriesPerNode(leastEntryBytes) }
-
-// leastEntryBytes is about what the smallest entry takes in a macro node.
-const leastEntryBytes = 10

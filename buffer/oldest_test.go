@@ -38,9 +38,9 @@ func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 	b := openAs(t, redisconn.Connection{URL: s.URL()})
 	const n = 12
 	payload := strings.Repeat("x", 1<<20)
-	looks := make([]Look, n)
+	looks := make([]OldestRequest, n)
 	for i := range looks {
-		looks[i] = Look{Stream: fmt.Sprint("s", i), Before: TimeID(time.Now()), Count: 1}
+		looks[i] = OldestRequest{Stream: fmt.Sprint("s", i), Before: TimeID(time.Now()), Count: 1}
 		for _, stream := range []string{fmt.Sprint("stream:s", i), "stream:one"} {
 			if err := s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: stream, ID: fmt.Sprintf("%d-0", i+1), Values: []string{"d", payload}}).Err(); err != nil {
 				t.Fatal(err)
@@ -60,7 +60,7 @@ func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 		return calls
 	}
 	before := scripts()
-	heads, err := b.Heads(t.Context(), looks)
+	heads, err := b.Oldest(t.Context(), looks)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,32 +106,32 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 			names = append(names, fmt.Sprintf("young-%d", n))
 			add(names[len(names)-1], 10, at(0))
 		}
-		looks := make([]Look, len(names))
+		looks := make([]OldestRequest, len(names))
 		for i, name := range names {
-			looks[i] = Look{Stream: name, Before: TimeID(now.Add(-time.Hour)), Count: 5}
+			looks[i] = OldestRequest{Stream: name, Before: TimeID(now.Add(-time.Hour)), Count: 5}
 		}
-		heads, err := b.Heads(t.Context(), looks)
+		heads, err := b.Oldest(t.Context(), looks)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for i, h := range heads {
-			var want Head
+			var want OldestResult
 			switch names[i] {
 			case "old":
 				if h.EntryBytes < 5000 || h.EntryBytes > 12_000 {
 					t.Errorf("an entry of 5000 bytes is said to take %d", h.EntryBytes)
 				}
-				want = Head{Length: 2, Old: 1, First: TimeID(now.Add(-2 * time.Hour)), EntryBytes: h.EntryBytes}
+				want = OldestResult{Length: 2, Old: 1, First: TimeID(now.Add(-2 * time.Hour)), EntryBytes: h.EntryBytes}
 			case "counters":
-				want = Head{Length: 2, Old: 2, First: ID{Ms: 9}, EntryBytes: h.EntryBytes}
+				want = OldestResult{Length: 2, Old: 2, First: ID{Ms: 9}, EntryBytes: h.EntryBytes}
 			case "text":
 				if redisconn.ClassOf(h.Err) != redisconn.ClassWrongType {
 					t.Errorf("a text's error is %v", h.Err)
 				}
-				want = Head{Err: h.Err}
+				want = OldestResult{Err: h.Err}
 			case "gone":
 			default:
-				want = Head{Length: 1}
+				want = OldestResult{Length: 1}
 			}
 			if h != want {
 				t.Errorf("%s: %+v, want %+v", names[i], h, want)
@@ -176,18 +176,18 @@ func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
 		guard := &GroupGuard{IdleAfter: time.Hour}
 		for _, c := range []struct {
 			name string
-			trim Trim
+			trim TrimRequest
 			left int64
 		}{
-			{"exact length", Trim{MaxLen: 42, Exact: true, Limit: 1000}, 42},
-			{"exact length, bounded", Trim{MaxLen: 42, Exact: true, Limit: 7}, 293},
-			{"exact length, above a floor", Trim{MaxLen: 42, Exact: true, Limit: 1000, Floor: floor}, 100},
-			{"exact id", Trim{Before: floor, Exact: true, Limit: 1000}, 100},
-			{"exact id, bounded", Trim{Before: floor, Exact: true, Limit: 7}, 293},
-			{"a length that is not reached", Trim{MaxLen: 300, Exact: true, Limit: 1000}, 300},
-			{"length, above a floor", Trim{MaxLen: 100, Limit: 1000, Floor: floor}, 100},
-			{"a limit of nothing is one of 1", Trim{MaxLen: 42, Exact: true}, 299},
-			{"with groups looked at", Trim{MaxLen: 100, Limit: 1000, Groups: guard}, 100},
+			{"exact length", TrimRequest{MaxLen: 42, Exact: true, Limit: 1000}, 42},
+			{"exact length, bounded", TrimRequest{MaxLen: 42, Exact: true, Limit: 7}, 293},
+			{"exact length, above a floor", TrimRequest{MaxLen: 42, Exact: true, Limit: 1000, Floor: floor}, 100},
+			{"exact id", TrimRequest{Before: floor, Exact: true, Limit: 1000}, 100},
+			{"exact id, bounded", TrimRequest{Before: floor, Exact: true, Limit: 7}, 293},
+			{"a length that is not reached", TrimRequest{MaxLen: 300, Exact: true, Limit: 1000}, 300},
+			{"length, above a floor", TrimRequest{MaxLen: 100, Limit: 1000, Floor: floor}, 100},
+			{"a limit of nothing is one of 1", TrimRequest{MaxLen: 42, Exact: true}, 299},
+			{"with groups looked at", TrimRequest{MaxLen: 100, Limit: 1000, Groups: guard}, 100},
 		} {
 			t.Run(c.name, func(t *testing.T) {
 				fill()
@@ -195,7 +195,7 @@ func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
 				c.trim.Stream = "car"
 				gone := c.trim
 				gone.Stream = "gone"
-				out, err := b.Trims(t.Context(), []Trim{gone, c.trim})
+				out, err := b.Trims(t.Context(), []TrimRequest{gone, c.trim})
 				if err != nil || out[0].Err != nil || out[1].Err != nil || out[0].Removed != 0 {
 					t.Fatalf("%+v, %v", out, err)
 				}

@@ -7,9 +7,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Peek asks for one message of a stream: the first, or the last, of those
+// PeekRequest asks for one message of a stream: the first, or the last, of those
 // whose ids lie in a range.
-type Peek struct {
+type PeekRequest struct {
 	Stream string
 	// From is the smallest id of the range, and Before the id above its
 	// largest; 0-0 as Before means that there is no end.
@@ -20,8 +20,8 @@ type Peek struct {
 	MaxBytes int64
 }
 
-// Peeked is the outcome of a [Peek].
-type Peeked struct {
+// PeekResult is the outcome of a [PeekRequest].
+type PeekResult struct {
 	// Found reports whether the range holds a message.
 	Found bool
 	ID    ID
@@ -58,7 +58,7 @@ return {found[1], bytes, found[2]}
 // the sum of MaxBytes for it, and the server works about 1.4 ms a megabyte
 // that it looks at, so both are to be small. An error means that the
 // connection broke.
-func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
+func (b *Buffer) Peeks(ctx context.Context, peeks []PeekRequest) ([]PeekResult, error) {
 	calls := make([]redisconn.Call, len(peeks))
 	for i, p := range peeks {
 		end, last := "+", "0"
@@ -70,30 +70,30 @@ func (b *Buffer) Peeks(ctx context.Context, peeks []Peek) ([]Peeked, error) {
 		}
 		calls[i] = redisconn.OnKey(b.names.StreamKey(p.Stream), p.From.String(), end, last, p.MaxBytes)
 	}
-	outcomes := make([]Peeked, len(peeks))
+	outcomes := make([]PeekResult, len(peeks))
 	for i, cmd := range b.conn.EvalRead(ctx, peekScript, calls) {
 		reply, err := cmd.Slice()
 		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("reading a message of stream %s: %w", Quote(peeks[i].Stream), err)
 		}
-		outcomes[i] = parsePeeked(reply, err)
+		outcomes[i] = parsePeek(reply, err)
 	}
 	return outcomes, nil
 }
 
-func parsePeeked(reply []any, err error) Peeked {
+func parsePeek(reply []any, err error) PeekResult {
 	if err == nil && len(reply) == 1 {
 		err = fmt.Errorf("%w: a message without its size", redisconn.ErrIncomplete)
 	}
 	if err != nil || len(reply) == 0 {
-		return Peeked{Err: err}
+		return PeekResult{Err: err}
 	}
 	text, _ := reply[0].(string)
 	id, err := ParseID(text)
 	if err != nil {
-		return Peeked{Err: fmt.Errorf("reading a message: %w", err)}
+		return PeekResult{Err: fmt.Errorf("reading a message: %w", err)}
 	}
-	p := Peeked{Found: true, ID: id}
+	p := PeekResult{Found: true, ID: id}
 	p.Bytes, _ = reply[1].(int64)
 	if len(reply) > 2 {
 		p.Fields = texts(reply[2])

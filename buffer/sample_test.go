@@ -30,32 +30,32 @@ func TestPeeksReadOneMessageOfARange(t *testing.T) {
 	const plenty = 1 << 20
 	cases := []struct {
 		name  string
-		peek  Peek
+		peek  PeekRequest
 		id    string // of what is found, or empty
 		bytes int64
 		sent  bool
 	}{
-		{"the first of all", Peek{Stream: "a", MaxBytes: plenty}, "5-1", 12, true},
-		{"the last of all", Peek{Stream: "a", Last: true, MaxBytes: plenty}, "9-18446744073709551615", 31, true},
-		{"the first from an id on", Peek{Stream: "a", From: ID{5, 2}, MaxBytes: plenty}, "5-2", 12, true},
-		{"the last below an id", Peek{Stream: "a", Before: ID{7, 0}, Last: true, MaxBytes: plenty}, "5-2", 12, true},
-		{"nothing in a range without an id", Peek{Stream: "a", From: ID{5, 3}, Before: ID{7, 0}, MaxBytes: plenty}, "", 0, false},
-		{"nothing below the first", Peek{Stream: "a", Before: ID{5, 1}, Last: true, MaxBytes: plenty}, "", 0, false},
-		{"a message of just the length", Peek{Stream: "a", MaxBytes: 12}, "5-1", 12, true},
-		{"the length of one that is longer", Peek{Stream: "a", MaxBytes: 11}, "5-1", 12, false},
-		{"nothing where there is no key", Peek{Stream: "none", MaxBytes: plenty}, "", 0, false},
+		{"the first of all", PeekRequest{Stream: "a", MaxBytes: plenty}, "5-1", 12, true},
+		{"the last of all", PeekRequest{Stream: "a", Last: true, MaxBytes: plenty}, "9-18446744073709551615", 31, true},
+		{"the first from an id on", PeekRequest{Stream: "a", From: ID{5, 2}, MaxBytes: plenty}, "5-2", 12, true},
+		{"the last below an id", PeekRequest{Stream: "a", Before: ID{7, 0}, Last: true, MaxBytes: plenty}, "5-2", 12, true},
+		{"nothing in a range without an id", PeekRequest{Stream: "a", From: ID{5, 3}, Before: ID{7, 0}, MaxBytes: plenty}, "", 0, false},
+		{"nothing below the first", PeekRequest{Stream: "a", Before: ID{5, 1}, Last: true, MaxBytes: plenty}, "", 0, false},
+		{"a message of just the length", PeekRequest{Stream: "a", MaxBytes: 12}, "5-1", 12, true},
+		{"the length of one that is longer", PeekRequest{Stream: "a", MaxBytes: 11}, "5-1", 12, false},
+		{"nothing where there is no key", PeekRequest{Stream: "none", MaxBytes: plenty}, "", 0, false},
 	}
-	var peeks []Peek
+	var peeks []PeekRequest
 	for _, c := range cases {
 		peeks = append(peeks, c.peek)
 	}
-	found, err := b.Peeks(ctx, append(peeks, Peek{Stream: "hash"}))
+	found, err := b.Peeks(ctx, append(peeks, PeekRequest{Stream: "hash"}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			want := Peeked{Found: c.id != "", Bytes: c.bytes}
+			want := PeekResult{Found: c.id != "", Bytes: c.bytes}
 			if want.Found {
 				if want.ID, err = ParseID(c.id); err != nil {
 					t.Fatal(err)

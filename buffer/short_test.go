@@ -54,17 +54,17 @@ func TestShortRepliesAreErrors(t *testing.T) {
 			err = infos[0].Err
 		}
 		wrong("Infos", err)
-		heads, err := b.Heads(ctx, []Look{{Stream: "a", Before: TimeID(time.Now()), Count: 1}})
+		heads, err := b.Oldest(ctx, []OldestRequest{{Stream: "a", Before: TimeID(time.Now()), Count: 1}})
 		if err == nil {
 			err = heads[0].Err
 		}
-		wrong("Heads", err)
+		wrong("Oldest", err)
 		floors, err := b.GroupFloors(ctx, []string{"a"}, GroupGuard{})
 		if err == nil {
 			err = floors[0].Err
 		}
 		wrong("GroupFloors", err)
-		wrong("Tails", b.Tails(ctx, []Tail{{Stream: "a", MaxCount: 1, MaxBytes: 99}})[0].Err)
+		wrong("Tails", b.Tails(ctx, []TailRequest{{Stream: "a", MaxCount: 1, MaxBytes: 99}})[0].Err)
 		for _, session := range sessions {
 			removed, err := expire(ctx, b, []registry.Session{session})
 			if err == nil || removed[0] {

@@ -53,10 +53,10 @@ func TestFactsAreReadAsTheyWereWritten(t *testing.T) {
 		if f, err := b.Left(ctx); err != nil || len(f) != 0 {
 			t.Errorf("at first there is %v, %v", f, err)
 		}
-		if err := b.SetLeft(ctx, Facts{"sessions": 5, "streams": 0}); err != nil {
+		if err := b.SetLeft(ctx, StateFields{"sessions": 5, "streams": 0}); err != nil {
 			t.Fatal(err)
 		}
-		if noted, err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil || !noted {
+		if noted, err := b.SetHeld(ctx, StateFields{"since_ms": 7}); err != nil || !noted {
 			t.Fatal(noted, err)
 		}
 		if f, err := b.Left(ctx); err != nil || f["sessions"] != 5 || len(f) != 2 {
@@ -76,17 +76,17 @@ func TestOutOfMemoryNothingIsKnownRatherThanSomethingStale(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	b := open(t, s.URL(), nil)
-	if err := b.SetLeft(ctx, Facts{"sessions": 5}); err != nil {
+	if err := b.SetLeft(ctx, StateFields{"sessions": 5}); err != nil {
 		t.Fatal(err)
 	}
 	fill(t, s)
-	if err := b.SetLeft(ctx, Facts{"sessions": 4}); err != nil {
+	if err := b.SetLeft(ctx, StateFields{"sessions": 4}); err != nil {
 		t.Fatal(err)
 	}
 	if f, err := b.Left(ctx); err != nil || len(f) != 0 {
 		t.Errorf("left is %v, %v", f, err)
 	}
-	if noted, err := b.SetHeld(ctx, Facts{"since_ms": 7}); err != nil || noted {
+	if noted, err := b.SetHeld(ctx, StateFields{"since_ms": 7}); err != nil || noted {
 		t.Errorf("noted %v, %v", noted, err)
 	}
 	if ok, err := b.Sight(ctx, []string{"a"}, time.Now()); err != nil || ok {
@@ -136,10 +136,10 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 	if err := b.NoteGroups(ctx, []GroupName{group, {Stream: "a", Group: "b"}}, now); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := b.SetHeld(ctx, Facts{"a": 1}); err != nil {
+	if _, err := b.SetHeld(ctx, StateFields{"a": 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(b.SetLeft(ctx, Facts{"a": 1}), b.SetTrimPolicy(ctx, Facts{"a": 1})); err != nil {
+	if err := errors.Join(b.SetLeft(ctx, StateFields{"a": 1}), b.SetTrimPolicy(ctx, StateFields{"a": 1})); err != nil {
 		t.Fatal(err)
 	}
 	if n := s.Client.ZCard(ctx, "streamkeeper:sighted").Val(); n != MaxRemembered {

@@ -8,8 +8,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Tail asks for the messages of a stream that come after one that is known.
-type Tail struct {
+// TailRequest asks for the messages of a stream that come after one that is known.
+type TailRequest struct {
 	Stream string
 	After  ID
 	// MaxCount is the most messages that are sent; 0 asks only where the
@@ -30,8 +30,8 @@ type Entry struct {
 	Fields []string
 }
 
-// Tailed is the outcome of a [Tail].
-type Tailed struct {
+// TailResult is the outcome of a [TailRequest].
+type TailResult struct {
 	// Exists reports whether there is such a key.
 	Exists  bool
 	Entries []Entry
@@ -90,16 +90,16 @@ return {messages, more and 1 or 0, length, oldest, last, added}
 // Tails reads what came to streams in one pipeline. Redis and this process hold
 // at most the sum of MaxBytes for it. Streams on several nodes of a cluster
 // have errors of their own.
-func (b *Buffer) Tails(ctx context.Context, tails []Tail) []Tailed {
+func (b *Buffer) Tails(ctx context.Context, tails []TailRequest) []TailResult {
 	calls := make([]redisconn.Call, len(tails))
 	for i, t := range tails {
 		calls[i] = redisconn.OnKey(b.names.StreamKey(t.Stream), t.After.String(), t.MaxCount, t.MaxBytes)
 	}
-	outcomes := make([]Tailed, len(tails))
+	outcomes := make([]TailResult, len(tails))
 	for i, cmd := range b.conn.EvalRead(ctx, tailScript, calls) {
 		reply, err := cmd.Slice()
 		if err == nil {
-			outcomes[i], err = parseTailed(reply)
+			outcomes[i], err = parseTail(reply)
 		}
 		if err != nil {
 			outcomes[i].Err = fmt.Errorf("following stream %s: %w", Quote(tails[i].Stream), err)
@@ -108,14 +108,14 @@ func (b *Buffer) Tails(ctx context.Context, tails []Tail) []Tailed {
 	return outcomes
 }
 
-func parseTailed(reply []any) (Tailed, error) {
+func parseTail(reply []any) (TailResult, error) {
 	if len(reply) == 1 && reply[0] == int64(0) {
-		return Tailed{Added: -1}, nil
+		return TailResult{Added: -1}, nil
 	}
 	if len(reply) < 6 {
-		return Tailed{}, fmt.Errorf("the reply has %d parts, want 6", len(reply))
+		return TailResult{}, fmt.Errorf("the reply has %d parts, want 6", len(reply))
 	}
-	t := Tailed{Exists: true, Added: -1}
+	t := TailResult{Exists: true, Added: -1}
 	messages, _ := reply[0].([]any)
 	for _, m := range messages {
 		entry, err := parseEntry(m)

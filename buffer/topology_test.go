@@ -305,7 +305,7 @@ func TestAReadOnlyBufferOfAClusterSendsNoWrite(t *testing.T) {
 	ctx := t.Context()
 	for name, err := range map[string]error{
 		"a command":  b.Restore(ctx, "x"),
-		"a pipeline": func() error { _, err := b.Trims(ctx, []Trim{{Stream: "x", MaxLen: 1}}); return err }(),
+		"a pipeline": func() error { _, err := b.Trims(ctx, []TrimRequest{{Stream: "x", MaxLen: 1}}); return err }(),
 		"a node": b.conn.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 			return node.Set(ctx, "x", 1, 0).Err()
 		}),

@@ -15,7 +15,7 @@ import (
 // Trim is one bounded command that removes the oldest entries of a stream,
 // either down to a length or below an id. What it keeps is part of the command,
 // so it is right whatever else happens to the stream meanwhile.
-type Trim struct {
+type TrimRequest struct {
 	Stream string
 	// MaxLen is how many of the newest entries stay. It counts unless Before
 	// is set.
@@ -35,8 +35,8 @@ type Trim struct {
 	Exact bool
 }
 
-// Trimmed is the outcome of a [Trim].
-type Trimmed struct {
+// TrimResult is the outcome of a [TrimRequest].
+type TrimResult struct {
 	// Removed is a number of entries.
 	Removed int64
 	// HeldBy is the consumer group that held the trimming back, empty if none.
@@ -117,15 +117,15 @@ return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumer
 
 // AsSent is a call as it is sent to the server at hand: exact where it may not be
 // trusted with MINID. The exact way counts the entries, and does without.
-func (b *Buffer) AsSent(t Trim) Trim {
+func (b *Buffer) AsSent(t TrimRequest) TrimRequest {
 	t.Exact = t.Exact || !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil)
 	return t
 }
 
 // Trims carries the calls out in one pipeline, in order. An error means that
 // the connection broke, and the outcomes are unknown.
-func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
-	outcomes := make([]Trimmed, len(calls))
+func (b *Buffer) Trims(ctx context.Context, calls []TrimRequest) ([]TrimResult, error) {
+	outcomes := make([]TrimResult, len(calls))
 	calls = slices.Clone(calls)
 	var plain []int
 	var scripted []int
@@ -147,7 +147,7 @@ func (b *Buffer) Trims(ctx context.Context, calls []Trim) ([]Trimmed, error) {
 	return outcomes, nil
 }
 
-func (b *Buffer) plainTrims(ctx context.Context, calls []Trim, indexes []int, outcomes []Trimmed) error {
+func (b *Buffer) plainTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) error {
 	if len(indexes) == 0 {
 		return nil
 	}
@@ -173,7 +173,7 @@ func (b *Buffer) plainTrims(ctx context.Context, calls []Trim, indexes []int, ou
 	return nil
 }
 
-func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int, outcomes []Trimmed) error {
+func (b *Buffer) scriptedTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) error {
 	if len(indexes) == 0 {
 		return nil
 	}
@@ -204,7 +204,7 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []Trim, indexes []int,
 	return nil
 }
 
-func (t Trim) scriptArgs() []any {
+func (t TrimRequest) scriptArgs() []any {
 	args := []any{"-1", "", "", strconv.FormatInt(max(1, t.Limit), 10), "0", "-1"}
 	if t.Before.IsZero() {
 		args[0] = strconv.FormatInt(t.MaxLen, 10)

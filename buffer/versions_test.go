@@ -88,7 +88,7 @@ func TestEachVersionIsAskedOnlyWhatItKnows(t *testing.T) {
 			if err != nil || infos[0].Err != nil {
 				t.Errorf("%+v, %v", infos, err)
 			}
-			if err := b.SetLeft(ctx, Facts{"a": 1}); !errors.Is(err, redisconn.ErrReadOnly) {
+			if err := b.SetLeft(ctx, StateFields{"a": 1}); !errors.Is(err, redisconn.ErrReadOnly) {
 				t.Errorf("a write: %v", err)
 			}
 			if sent("evalsha_ro") != c.readScripts {
@@ -104,7 +104,7 @@ func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
 	ctx := t.Context()
 	limit := time.Now().Add(-time.Hour)
 	for version, want := range map[string]bool{"6.2.0": false, "6.2.6": false, "6.2.7": true, "7.0.15": true} {
-		for what, call := range map[string]Trim{
+		for what, call := range map[string]TrimRequest{
 			"by age":         {Stream: "a", Before: TimeID(limit), Limit: 1000},
 			"behind a group": {Stream: "a", MaxLen: 10, Groups: &GroupGuard{IdleAfter: time.Hour}, Limit: 1000},
 		} {
@@ -119,7 +119,7 @@ func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
 				s.Client.XGroupCreateConsumer(ctx, "stream:a", "storage", "c")
 				url, sent := pretend(t, s, "redis", version)
 				b := openAs(t, redisconn.Connection{URL: url})
-				out, err := b.Trims(ctx, []Trim{call})
+				out, err := b.Trims(ctx, []TrimRequest{call})
 				if err != nil || out[0].Err != nil {
 					t.Fatal(err, out)
 				}

@@ -12,15 +12,15 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Marker is what is needed of the stream buffer to mark sessions as abandoned.
-type Marker interface {
+// AbandonStore is what is needed of the stream buffer to mark sessions as abandoned.
+type AbandonStore interface {
 	SessionJSONs(context.Context, []registry.Session) ([]string, error)
 	// MaySetJSON says why no Session JSON can be set.
 	MaySetJSON(context.Context) error
 	HoldsJSON(ctx context.Context, s registry.Session, json string) (bool, error)
 	SetJSON(ctx context.Context, s registry.Session, old, updated string) (bool, error)
 	AppendIfSilent(ctx context.Context, s registry.Session, data []byte, silence buffer.Silence) (buffer.Appending, error)
-	Peeks(context.Context, []buffer.Peek) ([]buffer.Peeked, error)
+	Peeks(context.Context, []buffer.PeekRequest) ([]buffer.PeekResult, error)
 }
 
 // quietVerdict is what becomes of a session that stays although it is quiet.
@@ -216,16 +216,16 @@ func (r *run) mark(ctx context.Context, q quietVerdict) (done bool, err error) {
 		return false, err
 	}
 	if enc != burst.Auto && !q.told {
-		if told, err := r.tellStream(ctx, q, enc); !told || err != nil {
+		if told, err := r.appendMarked(ctx, q, enc); !told || err != nil {
 			return false, err
 		}
 	}
 	return r.store.SetJSON(ctx, *q.session, q.json, q.marked)
 }
 
-// tellStream appends the marked Session JSON to the stream, if there is one. It
+// appendMarked appends the marked Session JSON to the stream, if there is one. It
 // reports false if the session turns out to be alive.
-func (r *run) tellStream(ctx context.Context, q quietVerdict, enc burst.Encoding) (bool, error) {
+func (r *run) appendMarked(ctx context.Context, q quietVerdict, enc burst.Encoding) (bool, error) {
 	data, err := burst.PackSessionJSON(enc, []byte(q.marked))
 	if err != nil {
 		return false, err

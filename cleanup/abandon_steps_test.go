@@ -14,14 +14,14 @@ import (
 )
 
 // returning has one session that is to be marked.
-func (w *world) returning(layout registry.Layout, enc burst.Encoding) {
+func (w *fixture) returning(layout registry.Layout, enc burst.Encoding) {
 	w.Client.FlushAll(w.t.Context())
 	w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, enc)
 }
 
 // abandonSteps is how many commands a run takes.
-func (w *world) abandonSteps(layout registry.Layout) int {
+func (w *fixture) abandonSteps(layout registry.Layout) int {
 	w.t.Helper()
 	n := 0
 	for range 2 {
@@ -35,7 +35,7 @@ func (w *world) abandonSteps(layout registry.Layout) int {
 }
 
 // abandoned checks that the session is marked, and how often that was told.
-func (w *world) abandoned(layout registry.Layout, what string, times int) {
+func (w *fixture) abandoned(layout registry.Layout, what string, times int) {
 	w.t.Helper()
 	if got := w.sessionJSON(layout, "a"); got != stated(`"abandoned"`) {
 		w.t.Errorf("%s: the Session JSON is %s", what, got)
@@ -49,7 +49,7 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			steps := w.abandonSteps(layout)
 			back := strings.Replace(stated(`"open"`), "1.50", "2", 1)
 			for name, event := range map[string]func(){
@@ -85,7 +85,7 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 
 func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
 		w.returning(registry.Keys, burst.Frame)
@@ -108,7 +108,7 @@ func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			steps := w.abandonSteps(layout)
 			for i := range 2 * steps {
 				step, enc := i%steps, burst.Encodings()[i%len(burst.Encodings())]
@@ -135,7 +135,7 @@ func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
 }
 
 // inspectedAll has the inspector read a stream.
-func (w *world) inspectedAll(stream string, enc burst.Encoding) {
+func (w *fixture) inspectedAll(stream string, enc burst.Encoding) {
 	w.t.Helper()
 	inspector := inspect.New(w.open(w.URL(), nil), inspect.Options{Samples: 10, MaxBytes: 1 << 20})
 	_, err := inspector.Run(w.t.Context(), func(m inspect.Message) {
@@ -148,7 +148,7 @@ func (w *world) inspectedAll(stream string, enc burst.Encoding) {
 
 func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
 		w.returning(registry.Keys, burst.Frame)
@@ -165,7 +165,7 @@ func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
 	const sessions, rounds = 300, 12
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.message("s", 1, quiet, burst.SizePrefixedBlock)
 			b := w.open(w.URL(), nil)
 			lost, met := 0, 0

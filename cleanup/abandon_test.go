@@ -34,7 +34,7 @@ func stated(state string) string {
 }
 
 // described writes a session with a Session JSON.
-func (w *world) described(layout registry.Layout, identity, stream string, id int, age time.Duration, sessionJSON string) {
+func (w *fixture) described(layout registry.Layout, identity, stream string, id int, age time.Duration, sessionJSON string) {
 	ms := w.now.Add(-age).UnixMilli()
 	fields := []any{"streamSessionId", id, "streamName", stream, "streamPosition", "5-1", "lastUpdated", ms, "json", sessionJSON, "tStart", "1", "tEnd", "2"}
 	switch layout {
@@ -54,7 +54,7 @@ func (w *world) described(layout registry.Layout, identity, stream string, id in
 }
 
 // sessionJSON is what the registry holds.
-func (w *world) sessionJSON(layout registry.Layout, identity string) string {
+func (w *fixture) sessionJSON(layout registry.Layout, identity string) string {
 	w.t.Helper()
 	switch layout {
 	case registry.Object:
@@ -70,7 +70,7 @@ func (w *world) sessionJSON(layout registry.Layout, identity string) string {
 
 // message adds a message of a session as a producer with that encoding does; an
 // age of 0 is now.
-func (w *world) message(stream string, id int, age time.Duration, enc burst.Encoding) {
+func (w *fixture) message(stream string, id int, age time.Duration, enc burst.Encoding) {
 	w.t.Helper()
 	data, err := burst.PackSessionJSON(enc, []byte(stated(`"open"`)))
 	w.noError(err)
@@ -83,7 +83,7 @@ func (w *world) message(stream string, id int, age time.Duration, enc burst.Enco
 }
 
 // noError may be called by a proxy too, so it does not end the test.
-func (w *world) noError(err error) {
+func (w *fixture) noError(err error) {
 	w.t.Helper()
 	if err != nil {
 		w.t.Error(err)
@@ -91,7 +91,7 @@ func (w *world) noError(err error) {
 }
 
 // told are the Session JSONs that a session's readers got from its stream.
-func (w *world) told(stream string, id int) []string {
+func (w *fixture) told(stream string, id int) []string {
 	w.t.Helper()
 	var told []string
 	for _, m := range w.Client.XRange(w.t.Context(), "stream:"+stream, "-", "+").Val() {
@@ -117,7 +117,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 				if i%2 == 1 {
 					state, want = "1", "44"
 				}
-				w := newWorld(t)
+				w := newFixture(t)
 				w.described(layout, "a", "s", 7, quiet, stated(state))
 				w.message("s", 7, quiet, enc)
 				before := w.registry()
@@ -161,7 +161,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 }
 
 // registry is all that the registry holds, in no layout's order.
-func (w *world) registry() string {
+func (w *fixture) registry() string {
 	var lines []string
 	for _, key := range w.Client.Keys(w.t.Context(), "sessions*").Val() {
 		for field, value := range w.Client.HGetAll(w.t.Context(), key).Val() {
@@ -173,7 +173,7 @@ func (w *world) registry() string {
 }
 
 // inspected has the inspector read every message of a stream.
-func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
+func (w *fixture) inspected(stream string, messages int, enc burst.Encoding) {
 	w.t.Helper()
 	read := 0
 	inspector := inspect.New(w.open(w.URL(), nil), inspect.Options{Samples: 10, MaxBytes: 1 << 20})
@@ -193,7 +193,7 @@ func (w *world) inspected(stream string, messages int, enc burst.Encoding) {
 func TestAMarkedEntryWhoseFieldsExpireByThemselvesStillDoes(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		t.Parallel()
-		w := &world{Server: start(t), t: t, now: time.Now()}
+		w := &fixture{Server: start(t), t: t, now: time.Now()}
 		for _, layout := range registry.Layouts() {
 			w.noError(w.Client.FlushAll(t.Context()).Err())
 			w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
@@ -235,7 +235,7 @@ func TestAMarkedEntryWhoseFieldsExpireByThemselvesStillDoes(t *testing.T) {
 func TestASessionThatSharesItsIDWithALiveOneIsMarkedInItsEntryAlone(t *testing.T) {
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.described(layout, "live", "s", 60, quiet, stated(`"open"`))
 			w.described(layout, "older", "s", 60, quiet+time.Hour, stated(`"open"`))
 			w.message("s", 60, time.Second, burst.Frame)
@@ -254,7 +254,7 @@ func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			open := stated(`"open"`)
 			w.described(layout, "updated", "a", 1, fresh, open)
 			w.described(layout, "closed", "b", 2, quiet, stated(`"closed"`))
@@ -305,7 +305,7 @@ func TestOnlyWhoIsWaitedForInVainIsMarked(t *testing.T) {
 
 func TestWithoutALimitNobodyIsMarked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Keys, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, burst.Frame)
 	if report := w.run(nil); report.SessionsAbandoned != 0 || w.sessionJSON(registry.Keys, "a") != stated(`"open"`) {
@@ -315,7 +315,7 @@ func TestWithoutALimitNobodyIsMarked(t *testing.T) {
 
 func TestOthersSessionsAreNotMarked(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, stream := range []string{"ours", "theirs"} {
 		w.described(registry.Object, stream, stream, 7, quiet, stated(`"open"`))
 		w.message(stream, 7, quiet, burst.Frame)
@@ -341,7 +341,7 @@ func TestAnEmptyStreamIsToldInTheEncodingOfTheOthers(t *testing.T) {
 		"an encoding is set": {[]burst.Encoding{burst.Pickle}, burst.Frame, burst.Frame},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.described(registry.Keys, "a", "s", 7, quiet, stated(`"open"`))
 			w.message("s", 7, quiet, burst.Wrap)
 			w.noError(w.Client.XTrimMaxLen(t.Context(), "stream:s", 0).Err())
@@ -363,7 +363,7 @@ func TestAnEmptyStreamIsToldInTheEncodingOfTheOthers(t *testing.T) {
 
 func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 5 {
 		name := fmt.Sprint(i)
 		w.described(registry.Object, name, name, 7, quiet, stated(`"open"`))
@@ -394,7 +394,7 @@ func TestWithoutMemoryTheSessionsAreLeftToALaterRun(t *testing.T) {
 
 func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	limits := func(o *cleanup.Options) { o.Limits.AbandonAfter = 23 * time.Hour }
 	w.described(registry.Fields, "a", "s", 7, 23*time.Hour+time.Minute, stated(`"open"`))
 	w.message("s", 7, 23*time.Hour+time.Minute, burst.Frame)
@@ -419,7 +419,7 @@ func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 
 func TestTheBrakeDoesNotMatter(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 30 {
 		w.session(registry.Object, fmt.Sprint("stale ", i), "s", old)
 	}
@@ -448,7 +448,7 @@ func (b brittle) SetJSON(context.Context, registry.Session, string, string) (boo
 
 func TestASessionThatCannotBeMarkedIsCountedAndTheRunGoesOn(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, name := range []string{"a", "b"} {
 		w.described(registry.Object, name, "s", 7, quiet, stated(`"open"`))
 	}

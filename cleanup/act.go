@@ -197,8 +197,8 @@ func (r *run) cameBack(ctx context.Context, stream string) (bool, error) {
 
 // retire carries out what becomes of a stream that no session names.
 func (r *run) retire(ctx context.Context, f StreamFacts) error {
-	fate, reason := JudgeStream(f, r.o().Limits, r.now)
-	if fate != Retirable && fate != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.found.retire+r.found.drop {
+	state, reason := JudgeStream(f, r.o().Limits, r.now)
+	if state != Retirable && state != Droppable || r.report.StreamsRetired+r.report.NamesDropped >= r.found.retire+r.found.drop {
 		return nil
 	}
 	if err := r.readPauses(ctx); err != nil {
@@ -217,14 +217,14 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 	}
 	var end buffer.Retirement
 	var err error
-	if fate == Droppable {
+	if state == Droppable {
 		end, err = r.store.DropName(ctx, f.Name)
 	} else {
 		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, buffer.GroupGuard{
 			IdleAfter: r.o().Limits.RetireAfter, Ignore: f.Info.WithoutConsumers,
 		})
 	}
-	r.ended(r.streamAction(f, fate, reason), end)
+	r.ended(r.streamAction(f, state, reason), end)
 	return r.skip(f.Name, err)
 }
 

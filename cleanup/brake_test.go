@@ -14,9 +14,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
-// braked is the world of these tests: 40 sessions, of which so many are stale.
-func braked(t *testing.T, stale int) *world {
-	w := newWorld(t)
+// braked is the fixture of these tests: 40 sessions, of which so many are stale.
+func braked(t *testing.T, stale int) *fixture {
+	w := newFixture(t)
 	for i := range 40 {
 		age := fresh
 		if i < stale {
@@ -30,7 +30,7 @@ func braked(t *testing.T, stale int) *world {
 func withBrake(o *cleanup.Options) { o.Brake = cleanup.DefaultBrake }
 
 // heldFor makes the note of the held decision so old.
-func (w *world) heldFor(age time.Duration) {
+func (w *fixture) heldFor(age time.Duration) {
 	w.Client.HSet(w.t.Context(), "streamkeeper:brake", "since_ms", w.now.Add(-age).UnixMilli())
 }
 
@@ -141,7 +141,7 @@ func TestAnotherDecisionHasToStandItself(t *testing.T) {
 
 // As many others as before are another decision.
 func TestOthersInTheirPlaceHaveToStandThemselves(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	fill := func(name string) {
 		for i := range 12 {
 			w.session(registry.Object, fmt.Sprint(name, i), fmt.Sprint(name, i), old)
@@ -185,10 +185,10 @@ func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 
 func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(w *world){
-		"all sessions":  func(w *world) { w.Client.Del(w.t.Context(), "sessions") },
-		"most sessions": func(w *world) { w.Client.HDel(w.t.Context(), "sessions", w.sessions()[:25]...) },
-		"all names":     func(w *world) { w.Client.Del(w.t.Context(), "streams") },
+	for name, lose := range map[string]func(w *fixture){
+		"all sessions":  func(w *fixture) { w.Client.Del(w.t.Context(), "sessions") },
+		"most sessions": func(w *fixture) { w.Client.HDel(w.t.Context(), "sessions", w.sessions()[:25]...) },
+		"all names":     func(w *fixture) { w.Client.Del(w.t.Context(), "streams") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := braked(t, 0)
@@ -227,7 +227,7 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 
 func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 40 {
 		w.session(registry.Keys, fmt.Sprint(i), "a", fresh)
 	}

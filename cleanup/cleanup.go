@@ -23,7 +23,7 @@ type Store interface {
 	SessionsExist(context.Context, []registry.Session) (bool, error)
 	Expire(context.Context, []registry.Session, registry.Expiring) ([]registry.Expiry, error)
 	copyStore
-	Marker
+	AbandonStore
 	looker
 
 	CountStreams(context.Context) (int64, error)
@@ -51,10 +51,10 @@ type stateStore interface {
 	Unsight(ctx context.Context, names []string) error
 	WalkSighted(ctx context.Context, visit func(names []string) error) error
 
-	Left(context.Context) (buffer.Facts, error)
-	SetLeft(context.Context, buffer.Facts) error
-	Held(context.Context) (buffer.Facts, error)
-	SetHeld(context.Context, buffer.Facts) (noted bool, err error)
+	Left(context.Context) (buffer.StateFields, error)
+	SetLeft(context.Context, buffer.StateFields) error
+	Held(context.Context) (buffer.StateFields, error)
+	SetHeld(context.Context, buffer.StateFields) (noted bool, err error)
 }
 
 // Options of a [Cleaner]. Functions may be nil.
@@ -85,7 +85,7 @@ type Options struct {
 	OnSession func(s *registry.Session, is State, reason string)
 	// OnOthers is told of each session whose stream is left to others, likewise.
 	OnOthers func(s *registry.Session)
-	OnStream func(f StreamFacts, fate Fate, reason string)
+	OnStream func(f StreamFacts, state StreamState, reason string)
 	// OnMalformed is told the kind of what is not as the protocol says, once
 	// for each such item of a run: one of [Kinds].
 	OnMalformed func(kind string)
@@ -187,7 +187,7 @@ func New(store Store, o Options) *Cleaner {
 		o.OnOthers = func(*registry.Session) {}
 	}
 	if o.OnStream == nil {
-		o.OnStream = func(StreamFacts, Fate, string) {}
+		o.OnStream = func(StreamFacts, StreamState, string) {}
 	}
 	if o.OnMalformed == nil {
 		o.OnMalformed = func(string) {}

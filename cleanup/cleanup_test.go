@@ -22,7 +22,7 @@ func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.session(layout, "stale", "dying", old)
 			w.session(layout, "live", "used", fresh)
 			w.session(layout, "ahead", "owned by one ahead", -48*time.Hour)
@@ -56,7 +56,7 @@ func TestWhatIsDeadGoesAndWhatLivesStays(t *testing.T) {
 
 func TestThePlanSaysWhyInWords(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Object, "s1", "dying", 26*time.Hour+3*time.Minute)
 	w.stream("dying", older)
 	w.stream("orphan", older)
@@ -83,7 +83,7 @@ func TestThePlanSaysWhyInWords(t *testing.T) {
 
 func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, name := range []string{"ours", "theirs", "not included"} {
 		w.session(registry.Keys, name, name, old)
 		w.stream(name, older)
@@ -102,7 +102,7 @@ func TestOthersStreamsAndSessionsAreLeftAlone(t *testing.T) {
 
 func TestAStumpExpiresByTheSameClock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Client.HSet(w.t.Context(), "sessions:old stump", "streamSessionId", 7, "lastUpdated", w.now.Add(-old).UnixMilli())
 	w.Client.HSet(w.t.Context(), "sessions:young stump", "streamSessionId", 7, "lastUpdated", w.now.UnixMilli())
 	w.run(nil)
@@ -111,7 +111,7 @@ func TestAStumpExpiresByTheSameClock(t *testing.T) {
 
 func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 30 {
 		w.Client.HSet(w.t.Context(), "sessions", fmt.Sprint("bad ", i), "streamName of nothing")
 	}
@@ -131,7 +131,7 @@ func TestMalformedThingsAreToldOnceARunAndStay(t *testing.T) {
 
 func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("comes back", older)
 	w.stream("gets a session", older)
 	w.stream("stays away", older)
@@ -162,7 +162,7 @@ func TestARetiredStreamThatComesBackIsListedAgain(t *testing.T) {
 }
 
 // remembered are the names of the streams that are noted as retired.
-func (w *world) remembered() []string {
+func (w *fixture) remembered() []string {
 	names := w.Client.ZRange(w.t.Context(), "streamkeeper:retired", 0, -1).Val()
 	slices.Sort(names)
 	return names
@@ -170,7 +170,7 @@ func (w *world) remembered() []string {
 
 func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	ctx := w.t.Context()
 	w.stream("x", older)
 	p := redistest.StartProxy(t, w.Addr)
@@ -220,7 +220,7 @@ func TestAnSREMThatArrivesLateIsHealed(t *testing.T) {
 
 func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Client.SAdd(w.t.Context(), "streams", "ghost", "back", "owned")
 	w.session(registry.Object, "s", "owned", fresh)
 	w.Client.XGroupCreateMkStream(w.t.Context(), "stream:never written", "g", "$")
@@ -254,7 +254,7 @@ func TestANameWithoutAKeyGoesWhenItHasRipened(t *testing.T) {
 
 func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("read", older)
 	w.Client.XGroupCreate(w.t.Context(), "stream:read", "g", "0")
 	w.Client.XReadGroup(w.t.Context(), &redis.XReadGroupArgs{Group: "g", Consumer: "c", Streams: []string{"stream:read", ">"}})
@@ -265,7 +265,7 @@ func TestAGroupThatReadsHoldsARetirementOff(t *testing.T) {
 
 func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Object, "stale", "dying", old)
 	w.stream("dying", older)
 	w.entry("came back", fresh)
@@ -283,7 +283,7 @@ func TestIfTheClocksDisagreeNothingGoesByAge(t *testing.T) {
 
 func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, layout := range registry.Layouts() {
 		w.session(layout, "stale "+string(layout), "dying", old)
 		w.session(layout, "live "+string(layout), "used", fresh)
@@ -311,7 +311,7 @@ func TestOutOfMemoryCleanupStillCleansUp(t *testing.T) {
 
 func TestAScanListsOnlyStreamsThatAreOurs(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Object, "s", "named by a session", fresh)
 	w.session(registry.Object, "t", "named by a session, no key", fresh)
 	w.entry("named by a session", fresh)
@@ -366,7 +366,7 @@ func (c *counting) WalkHashSessions(ctx context.Context, visit func([]registry.S
 
 func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	store := &counting{Buffer: w.open(w.URL(), nil), now: w.now}
 	cleaner := cleanup.New(store, w.options(nil))
 	step := func(what string, later time.Duration, all, hash int) {
@@ -410,7 +410,7 @@ func TestTheKeyspaceIsWalkedForSessionsOnlyWhenDue(t *testing.T) {
 
 func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Object, "s", "a", 10*time.Hour)
 	w.run(nil)
 	for _, want := range []int{1, 1} {
@@ -423,7 +423,7 @@ func TestStricterLimitsAreToldBeforeTheyAct(t *testing.T) {
 
 func TestTheRecordEndsAtAThousandLines(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 1200 {
 		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
@@ -436,7 +436,7 @@ func TestTheRecordEndsAtAThousandLines(t *testing.T) {
 
 func TestAFailureOfRedisEndsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	b := w.open(w.URL(), nil)
 	w.Kill()
 	if _, err := cleanup.New(b, w.options(nil)).Run(w.t.Context()); !redisconn.IsLost(err) {

@@ -72,7 +72,7 @@ func TestInAClusterADownNodeKeepsEverything(t *testing.T) {
 	servers := startCluster(t)
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{servers[0].Addr}, Protocol: 2})
 	t.Cleanup(func() { _ = client.Close() })
-	w := &world{Server: servers[0], t: t, now: time.Now()}
+	w := &fixture{Server: servers[0], t: t, now: time.Now()}
 	seed := func() {
 		for i := range 30 {
 			name := fmt.Sprint("dead ", i)

@@ -163,8 +163,8 @@ func (r *run) withoutCopy(reason string) string {
 	return reason + ", no copy could be kept"
 }
 
-// tellUncopied says once a run that sessions went without a copy.
-func (r *run) tellUncopied() {
+// logUncopied says once a run that sessions went without a copy.
+func (r *run) logUncopied() {
 	if r.copies.lost > 0 {
 		r.record.log.Warn("sessions expired without a copy", "count", r.copies.lost, "reason", r.withoutCopy("expired"))
 	}

@@ -183,13 +183,13 @@ func (f StreamFacts) groupCounts(limit time.Duration, now time.Time) bool {
 	return slices.ContainsFunc(f.GroupsSince, func(since time.Time) bool { return since.IsZero() || now.Sub(since) <= limit })
 }
 
-// Fate is what becomes of a stream that no session names.
-type Fate int
+// StreamState is what becomes of a stream that no session names.
+type StreamState int
 
 // The fates.
 const (
 	// Keep the stream.
-	Keep Fate = iota
+	Keep StreamState = iota
 	// Watch it: it has no entry, and is to be noted as seen so.
 	Watch
 	// Retirable streams are dead.
@@ -206,7 +206,7 @@ const (
 
 // JudgeStream decides about a stream that no session, live or malformed,
 // names.
-func JudgeStream(f StreamFacts, l Limits, now time.Time) (Fate, string) {
+func JudgeStream(f StreamFacts, l Limits, now time.Time) (StreamState, string) {
 	limit := human.Duration(l.RetireAfter)
 	seen := now.Sub(f.Sighted)
 	ripe := !f.Sighted.IsZero() && seen >= l.RetireAfter

@@ -88,6 +88,6 @@ func (*dryStore) NoteGroups(context.Context, []buffer.GroupName, time.Time) erro
 
 func (*dryStore) ForgetGroups(context.Context, []buffer.GroupName) error { return nil }
 
-func (*dryStore) SetLeft(context.Context, buffer.Facts) error { return nil }
+func (*dryStore) SetLeft(context.Context, buffer.StateFields) error { return nil }
 
-func (*dryStore) SetHeld(context.Context, buffer.Facts) (bool, error) { return true, nil }
+func (*dryStore) SetHeld(context.Context, buffer.StateFields) (bool, error) { return true, nil }

@@ -49,7 +49,7 @@ func (r *run) encodingFor(ctx context.Context, q quietVerdict) (burst.Encoding, 
 func (r *run) encodingOf(ctx context.Context, stream, ours string) (burst.Encoding, error) {
 	var before buffer.ID
 	for range samples {
-		peeked, err := r.peek(ctx, buffer.Peek{Stream: stream, Before: before, Last: true})
+		peeked, err := r.peek(ctx, buffer.PeekRequest{Stream: stream, Before: before, Last: true})
 		if err != nil || !peeked.Found {
 			return burst.Auto, err
 		}
@@ -98,17 +98,17 @@ func (r *run) usualEncoding(ctx context.Context) (burst.Encoding, error) {
 }
 
 // peek reads one message; none if the stream cannot be read.
-func (r *run) peek(ctx context.Context, p buffer.Peek) (buffer.Peeked, error) {
+func (r *run) peek(ctx context.Context, p buffer.PeekRequest) (buffer.PeekResult, error) {
 	p.MaxBytes = sampleBytes
-	peeked, err := r.store.Peeks(ctx, []buffer.Peek{p})
+	peeked, err := r.store.Peeks(ctx, []buffer.PeekRequest{p})
 	if err != nil {
-		return buffer.Peeked{}, err
+		return buffer.PeekResult{}, err
 	}
 	return peeked[0], nil
 }
 
 // dataOf is the payload of a message, nil if there is none or it was too long.
-func dataOf(p buffer.Peeked) []byte {
+func dataOf(p buffer.PeekResult) []byte {
 	for i := 0; i+1 < len(p.Fields); i += 2 {
 		if p.Fields[i] == "data" {
 			return []byte(p.Fields[i+1])

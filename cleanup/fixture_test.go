@@ -27,20 +27,20 @@ const (
 // noBrake is for tests whose registries are too small to judge.
 var noBrake = cleanup.Brake{Share: 1}
 
-// world is a Redis with the means to fill it and to clean it up.
-type world struct {
+// fixture is a Redis with the means to fill it and to clean it up.
+type fixture struct {
 	*redistest.Server
 	t   *testing.T
 	now time.Time
 	log bytes.Buffer
 }
 
-func newWorld(t *testing.T) *world {
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	return &world{Server: redistest.Start(t), t: t, now: time.Now()}
+	return &fixture{Server: redistest.Start(t), t: t, now: time.Now()}
 }
 
-func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
+func (w *fixture) open(url string, change func(*buffer.Options)) *buffer.Buffer {
 	w.t.Helper()
 	o := buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: 10 * time.Second}}
 	if change != nil {
@@ -54,7 +54,7 @@ func (w *world) open(url string, change func(*buffer.Options)) *buffer.Buffer {
 	return b
 }
 
-func (w *world) options(change func(*cleanup.Options)) cleanup.Options {
+func (w *fixture) options(change func(*cleanup.Options)) cleanup.Options {
 	o := cleanup.Options{
 		Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
 		Brake:  noBrake,
@@ -67,7 +67,7 @@ func (w *world) options(change func(*cleanup.Options)) cleanup.Options {
 }
 
 // run cleans up once, with a new cleaner.
-func (w *world) run(change func(*cleanup.Options)) cleanup.Report {
+func (w *fixture) run(change func(*cleanup.Options)) cleanup.Report {
 	w.t.Helper()
 	report, err := cleanup.New(w.open(w.URL(), nil), w.options(change)).Run(w.t.Context())
 	if err != nil {
@@ -77,7 +77,7 @@ func (w *world) run(change func(*cleanup.Options)) cleanup.Report {
 }
 
 // plan decides over a connection that only reads.
-func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.Action) {
+func (w *fixture) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.Action) {
 	w.t.Helper()
 	b := w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true })
 	var actions []cleanup.Action
@@ -89,7 +89,7 @@ func (w *world) plan(change func(*cleanup.Options)) (cleanup.Report, []cleanup.A
 }
 
 // session writes a session as a producer of the layout does.
-func (w *world) session(layout registry.Layout, identity, stream string, age time.Duration) {
+func (w *fixture) session(layout registry.Layout, identity, stream string, age time.Duration) {
 	ms := w.now.Add(-age).UnixMilli()
 	sessionJSON := any("{}")
 	if layout == registry.Object {
@@ -100,30 +100,30 @@ func (w *world) session(layout registry.Layout, identity, stream string, age tim
 }
 
 // stream makes a stream with one entry of that age, and lists it.
-func (w *world) stream(name string, age time.Duration) {
+func (w *fixture) stream(name string, age time.Duration) {
 	w.Client.SAdd(w.t.Context(), "streams", name)
 	w.entry(name, age)
 }
 
 // entry adds an entry of that age.
-func (w *world) entry(name string, age time.Duration) {
+func (w *fixture) entry(name string, age time.Duration) {
 	id := fmt.Sprintf("%d-1", w.now.Add(-age).UnixMilli())
 	w.Client.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", 7, "data", age.String()}})
 }
 
 // sighted writes since when a name is known to have no entry.
-func (w *world) sighted(name string, age time.Duration) {
+func (w *fixture) sighted(name string, age time.Duration) {
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:sighted", redis.Z{Score: float64(w.now.Add(-age).UnixMilli()), Member: name})
 }
 
-func (w *world) listed() []string {
+func (w *fixture) listed() []string {
 	names := w.Client.SMembers(w.t.Context(), "streams").Val()
 	slices.Sort(names)
 	return names
 }
 
 // keys are the names of the streams that have a key.
-func (w *world) keys() []string {
+func (w *fixture) keys() []string {
 	var names []string
 	for _, key := range w.Client.Keys(w.t.Context(), "stream:*").Val() {
 		names = append(names, key[len("stream:"):])
@@ -133,7 +133,7 @@ func (w *world) keys() []string {
 }
 
 // sessions are the identities in the registry, in all layouts.
-func (w *world) sessions() []string {
+func (w *fixture) sessions() []string {
 	var ids []string
 	if err := w.open(w.URL(), nil).WalkSessions(w.t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
@@ -147,7 +147,7 @@ func (w *world) sessions() []string {
 	return ids
 }
 
-func (w *world) expect(what string, got []string, want ...string) {
+func (w *fixture) expect(what string, got []string, want ...string) {
 	w.t.Helper()
 	if !slices.Equal(got, want) {
 		w.t.Errorf("%s: %q, want %q", what, got, want)

@@ -17,7 +17,7 @@ import (
 )
 
 // sent adds a message of a stream session id, of that age.
-func (w *world) sent(stream string, id any, age time.Duration) {
+func (w *fixture) sent(stream string, id any, age time.Duration) {
 	w.t.Helper()
 	w.noError(w.Client.XAdd(w.t.Context(), &redis.XAddArgs{
 		Stream: "stream:" + stream, ID: fmt.Sprintf("%d-*", w.now.Add(-age).UnixMilli()), Values: []any{"id", id, "data", "x"},
@@ -26,7 +26,7 @@ func (w *world) sent(stream string, id any, age time.Duration) {
 }
 
 // agree checks that what the plan says is what a run then does.
-func (w *world) agree(change func(*cleanup.Options)) cleanup.Report {
+func (w *fixture) agree(change func(*cleanup.Options)) cleanup.Report {
 	w.t.Helper()
 	_, planned := w.plan(change)
 	var done []cleanup.Action
@@ -54,7 +54,7 @@ func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.described(layout, "race", "car", 7, old, stated(`"open"`))
 			w.described(layout, "at the limit", "car", 8, old, stated(`"closed"`))
 			w.described(layout, "past the limit", "car", 9, old, stated(`"closed"`))
@@ -82,7 +82,7 @@ func TestASessionWhoseMessagesArriveIsKeptWhateverItsEntrySays(t *testing.T) {
 
 // An id is a number, however it is written.
 func TestMessagesAreTheSessionsWhoseNumberTheyHave(t *testing.T) {
-	w := newWorld(t)
+	w := newFixture(t)
 	ms := w.now.Add(-old).UnixMilli()
 	for i, written := range []string{`7`, `7.0`, `"07"`, `" 7"`, `"7\n"`, `70e-1`} {
 		stream := fmt.Sprint("s", i)
@@ -103,7 +103,7 @@ func TestASessionWithAnImpossibleTimeTakesNoMessagesFromAnother(t *testing.T) {
 	for what, ahead := range map[string]time.Duration{"two days ahead": 48 * time.Hour, "far ahead, as in another unit": 200 * 365 * 24 * time.Hour} {
 		for _, layout := range registry.Layouts() {
 			t.Run(fmt.Sprint(what, ", ", layout), func(t *testing.T) {
-				w := newWorld(t)
+				w := newFixture(t)
 				w.described(layout, "bad", "car", 7, -ahead, stated(`"open"`))
 				w.described(registry.Object, "good", "car", 7, 25*time.Hour, stated(`"open"`))
 				w.sent("car", 7, time.Second)
@@ -120,7 +120,7 @@ func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			for i := range 30 {
 				age := quiet
 				if i%2 == 0 {
@@ -143,7 +143,7 @@ func TestThirtySessionsOnOneStreamAllFlow(t *testing.T) {
 
 func TestAQuietSessionIsJudgedByItsOwnLimit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	// Its last message is within the limit of expiry, and past that of
 	// abandonment.
 	w.described(registry.Keys, "a", "s", 7, old, stated(`"open"`))
@@ -168,7 +168,7 @@ func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			// So many that there are several pages.
 			for i := range 600 {
 				w.session(layout, fmt.Sprint("other ", i), "elsewhere", fresh)
@@ -203,7 +203,7 @@ func TestMessagesCountForTheSessionWithTheNewestTime(t *testing.T) {
 // limit are looked at in places.
 func TestTheLookSpreadsOverTheLimit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Object, "now and then", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "never", "s", 8, old, stated(`"closed"`))
 	pipe := w.Client.Pipeline()
@@ -232,7 +232,7 @@ func TestTheLookSpreadsOverTheLimit(t *testing.T) {
 // messages.
 func TestTheLookSpreadsOverWhatTheStreamHolds(t *testing.T) {
 	const cars, each = 5, 1000
-	w := newWorld(t)
+	w := newFixture(t)
 	pipe := w.Client.Pipeline()
 	send := func(car int, age time.Duration) {
 		pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:race", ID: fmt.Sprintf("%d-*", w.now.Add(-age).UnixMilli()), Values: []any{"id", 100 + car, "data", "x"}})
@@ -280,7 +280,7 @@ func (a *arriving) Arrivals(ctx context.Context, asks []buffer.Arrivals) ([]buff
 	return arrived, err
 }
 
-func (a *arriving) SetLeft(ctx context.Context, f buffer.Facts) error {
+func (a *arriving) SetLeft(ctx context.Context, f buffer.StateFields) error {
 	if a.before != nil {
 		a.before()
 		a.before = nil
@@ -292,7 +292,7 @@ func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.described(layout, "wakes", "s", 7, old, stated(`"open"`))
 			w.described(layout, "wakes on a silent stream", "t", 7, old, stated(`"open"`))
 			w.described(layout, "stays silent", "s", 8, old, stated(`"open"`))
@@ -310,7 +310,7 @@ func TestAMessageThatComesBeforeTheSecondScanKeepsItsSession(t *testing.T) {
 
 func TestWhatCannotBeLookedAtStays(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Object, "a", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "b", "s", 8, old, stated(`"closed"`))
 	w.sent("s", 9, older)
@@ -329,7 +329,7 @@ func TestWhatCannotBeLookedAtStays(t *testing.T) {
 // large its messages are.
 func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	payload := strings.Repeat("x", 32<<10)
 	for i := range 200 {
 		w.described(registry.Object, fmt.Sprint("s", i), "s", 100+i%20, old-time.Duration(i)*time.Second, stated(`"closed"`))
@@ -349,7 +349,7 @@ func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 
 func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Object, "counted", "s", 7, old, stated(`"closed"`))
 	w.described(registry.Object, "not there", "s", 8, old, stated(`"closed"`))
 	for i := range 5 {
@@ -364,7 +364,7 @@ func TestIDsThatAreNoTimesCountAsFresh(t *testing.T) {
 // is within the limit.
 func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
 	w.described(registry.Object, "emptied long ago", "t", 7, old, stated(`"open"`))
 	w.described(registry.Object, "no times", "u", 7, old, stated(`"open"`))
@@ -393,7 +393,7 @@ func TestSessionsOfAnEmptiedStreamStayWhileItsLastIDIsWithinTheLimit(t *testing.
 // nothing about those that were there before.
 func TestWhatWasEmptiedBetweenTheScansIsNotKnown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.described(registry.Object, "emptied", "s", 7, old, stated(`"open"`))
 	w.described(registry.Object, "stale", "t", 7, old, stated(`"open"`))
 	w.sent("s", 9, older)
@@ -420,7 +420,7 @@ func TestSessionsBeyondTheBoundsOfARunStayForALaterOne(t *testing.T) {
 		"no byte":   {0, 1 << 20},
 	} {
 		t.Run(what, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			payload := strings.Repeat("x", 16<<10)
 			for i := range streams {
 				name := fmt.Sprint("s", i)
@@ -470,7 +470,7 @@ func TestEveryStreamHasItsTurn(t *testing.T) {
 	for _, oneShot := range []bool{false, true} {
 		t.Run(fmt.Sprintf("one-shot %t", oneShot), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			payload := strings.Repeat("x", 16<<10)
 			for i := range streams {
 				name := fmt.Sprint("s", i)
@@ -511,7 +511,7 @@ func TestEveryStreamHasItsTurn(t *testing.T) {
 func TestTheGuardJudgesTheSessionsWhoseTurnItIs(t *testing.T) {
 	t.Parallel()
 	const streams = 12
-	w := newWorld(t)
+	w := newFixture(t)
 	payload := strings.Repeat("x", 16<<10)
 	for i := range streams {
 		stream := fmt.Sprint("s", i)
@@ -546,7 +546,7 @@ func TestTheGuardJudgesTheSessionsWhoseTurnItIs(t *testing.T) {
 // all of them again.
 func TestWhatTheSecondScanCannotAskStays(t *testing.T) {
 	const streams = 30
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range streams {
 		name := fmt.Sprint("s", i)
 		w.described(registry.Object, name, name, 7, old, stated(`"open"`))

@@ -243,13 +243,13 @@ const maxWatched = 10_000
 // countStream counts what becomes of a stream that no session names.
 func (r *run) countStream(_ context.Context, f StreamFacts) error {
 	r.watchGroups(f)
-	fate, reason := JudgeStream(f, r.o().Limits, r.now)
-	r.o().OnStream(f, fate, reason)
-	if (fate == Retirable || fate == Droppable) && r.paused(f.Name) {
+	state, reason := JudgeStream(f, r.o().Limits, r.now)
+	r.o().OnStream(f, state, reason)
+	if (state == Retirable || state == Droppable) && r.paused(f.Name) {
 		r.report.StreamsPaused++
 		return nil
 	}
-	switch fate {
+	switch state {
 	case Unknown:
 		r.failed(f.Name, "stream not judged", f.Info.Err)
 	case Watch:
@@ -266,10 +266,10 @@ func (r *run) countStream(_ context.Context, f StreamFacts) error {
 		r.record.fault(KindStreamID, f.Name+": "+f.Info.LastID.String())
 	case Keep:
 	}
-	if fate == Retirable || fate == Droppable {
+	if state == Retirable || state == Droppable {
 		r.streams.set(f.Name, dying)
 		r.found.names.add(Retire, f.Name)
-		r.found.examples.add(r.streamAction(f, fate, reason))
+		r.found.examples.add(r.streamAction(f, state, reason))
 	}
 	return nil
 }
@@ -278,9 +278,9 @@ func sessionAction(s *registry.Session, reason string) Action {
 	return Action{Kind: Expire, Session: s.Identity, Stream: s.Stream, Reason: reason, Updated: s.Updated}
 }
 
-func (r *run) streamAction(f StreamFacts, fate Fate, reason string) Action {
+func (r *run) streamAction(f StreamFacts, state StreamState, reason string) Action {
 	a := Action{Kind: Retire, Stream: f.Name, Reason: reason}
-	if fate == Droppable {
+	if state == Droppable {
 		a.Kind = DropName
 	}
 	if !f.Info.LastID.IsZero() {

@@ -14,7 +14,7 @@ import (
 )
 
 // group makes a consumer group without consumers.
-func (w *world) group(stream, name string) {
+func (w *fixture) group(stream, name string) {
 	w.t.Helper()
 	if err := w.Client.XGroupCreate(w.t.Context(), "stream:"+stream, name, "$").Err(); err != nil {
 		w.t.Fatal(err)
@@ -22,19 +22,19 @@ func (w *world) group(stream, name string) {
 }
 
 // groupNoted writes since when a group is known to have no consumers.
-func (w *world) groupNoted(stream, name string, age time.Duration) {
+func (w *fixture) groupNoted(stream, name string, age time.Duration) {
 	member := fmt.Sprintf("%d:%s%s", len(stream), stream, name)
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:groups", redis.Z{Score: float64(w.now.Add(-age).UnixMilli()), Member: member})
 }
 
 // noted are the groups that are noted.
-func (w *world) noted() []string {
+func (w *fixture) noted() []string {
 	return w.Client.ZRange(w.t.Context(), "streamkeeper:groups", 0, -1).Val()
 }
 
 // planAndRun checks that a plan, which writes nothing, and then a run retire
 // just these streams.
-func (w *world) planAndRun(change func(*cleanup.Options), want ...string) {
+func (w *fixture) planAndRun(change func(*cleanup.Options), want ...string) {
 	w.t.Helper()
 	noted, left := w.noted(), w.keys()
 	_, actions := w.plan(change)
@@ -60,9 +60,9 @@ func (w *world) planAndRun(change func(*cleanup.Options), want ...string) {
 func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		t.Parallel()
-		newWorld := func(t *testing.T) *world { return &world{Server: start(t), t: t, now: time.Now()} }
+		newFixture := func(t *testing.T) *fixture { return &fixture{Server: start(t), t: t, now: time.Now()} }
 		t.Run("just made", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.stream("car", older)
 			w.group("car", "g")
 			w.planAndRun(nil)
@@ -75,7 +75,7 @@ func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) 
 			}
 		})
 		t.Run("for long", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			for _, name := range []string{"both", "long", "one", "short"} {
 				w.stream(name, older)
 				w.group(name, "g")
@@ -96,7 +96,7 @@ func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) 
 			w.planAndRun(nil, "short")
 		})
 		t.Run("never an entry", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			for _, name := range []string{"long", "new"} {
 				w.Client.SAdd(t.Context(), "streams", name)
 				w.Client.XGroupCreateMkStream(t.Context(), "stream:"+name, "g", "$")
@@ -106,7 +106,7 @@ func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) 
 			w.planAndRun(nil, "long")
 		})
 		t.Run("consumers in between", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.stream("car", older)
 			w.group("car", "g")
 			w.groupNoted("car", "g", old)
@@ -118,7 +118,7 @@ func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) 
 			w.expect("noted", w.noted(), "3:carg")
 		})
 		t.Run("a session owns the stream", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.stream("car", older)
 			w.session(registry.Keys, "s", "car", fresh)
 			w.group("car", "g")
@@ -129,7 +129,7 @@ func TestAGroupWithoutConsumersKeepsItsStreamUntilItIsKnownToBeSo(t *testing.T) 
 			w.expect("noted", w.noted(), "3:carg")
 		})
 		t.Run("cannot be noted", func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.stream("car", older)
 			w.stream("free", older)
 			w.group("car", "g")

@@ -101,7 +101,7 @@ func (f *flows) spread(ctx context.Context, l *look, stream string, limit time.D
 
 // lookAt looks at the first messages from some points in time on. It returns
 // what it found with the first call.
-func (f *flows) lookAt(ctx context.Context, l *look, stream string, points []time.Time) (first []buffer.Mark, err error) {
+func (f *flows) lookAt(ctx context.Context, l *look, stream string, points []time.Time) (first []buffer.MessageRef, err error) {
 	for len(points) > 0 && !f.isSpent() {
 		done, a, err := f.store.Spread(ctx, stream, points, l.next, f.left())
 		if redisconn.IsLost(err) {

@@ -35,8 +35,8 @@ func (r *run) holdsAll() bool {
 	return r.unreadable.Overflow() && r.now.Sub(r.overflowSince()) <= overflowLimits*r.o().Limits.RetireAfter
 }
 
-// tellHoldsAll says so, once a run.
-func (r *run) tellHoldsAll() {
+// logHoldsAll says so, once a run.
+func (r *run) logHoldsAll() {
 	if !r.holdsAll() {
 		return
 	}

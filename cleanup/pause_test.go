@@ -21,7 +21,7 @@ func TestWhatIsPausedIsNeitherExpiredNorRetired(t *testing.T) {
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			for _, name := range []string{"rocket", "car"} {
 				w.session(layout, "stale of "+name, name, old)
 				w.stream(name, older)
@@ -47,7 +47,7 @@ func TestWhatIsPausedIsNeitherExpiredNorRetired(t *testing.T) {
 
 func TestAPauseInTheMiddleOfACleanUpStopsIt(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 3000 {
 		w.session(registry.Object, fmt.Sprint("stale ", i), "rocket", old)
 	}
@@ -65,7 +65,7 @@ func TestAPauseInTheMiddleOfACleanUpStopsIt(t *testing.T) {
 
 func TestRestoringGoesOnInAPauseAndTheGuardsTimeToo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("rocket", older)
 	if r := w.run(nil); r.StreamsRetired != 1 {
 		t.Fatalf("%+v", r)
@@ -90,7 +90,7 @@ func TestRestoringGoesOnInAPauseAndTheGuardsTimeToo(t *testing.T) {
 
 func TestWherePausesCannotBeReadNothingIsCleanedUp(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Object, "stale", "rocket", old)
 	unknown := errors.New("not known")
 	o := w.options(func(o *cleanup.Options) {

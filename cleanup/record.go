@@ -121,9 +121,9 @@ func (r *record) action(a Action) {
 	}
 }
 
-// tellForeign says what entries are not RTA's, and reports whether there are
+// logForeign says what entries are not RTA's, and reports whether there are
 // any.
-func (r *record) tellForeign() bool {
+func (r *record) logForeign() bool {
 	t := r.faults[foreign]
 	if t != nil {
 		r.log.Warn("skipped foreign entries", "count", t.count, "examples", t.examples,

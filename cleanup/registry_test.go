@@ -14,7 +14,7 @@ import (
 
 func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for _, name := range []string{"car", "dead", "élan"} {
 		w.stream(name, older)
 	}
@@ -34,7 +34,7 @@ func TestWhatCannotBeReadKeepsTheStreamsItMentions(t *testing.T) {
 
 func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("s", older)
 	w.session("keys", "stale", "other", older)
 	w.Client.Set(t.Context(), "sessions", "no Hash", 0)
@@ -49,7 +49,7 @@ func TestAKeyOfAnotherTypeAtSessionsRetiresNothing(t *testing.T) {
 
 func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Client.HSet(t.Context(), "sessions", "web", `{"user":"bob","updated":1600000000000}`)
 	w.Client.HSet(t.Context(), "sessions:web1", "user", "bob", "updated", "1700000000000")
 	cleaner := cleanup.New(w.open(w.URL(), nil), w.options(nil))
@@ -72,7 +72,7 @@ func TestForeignEntriesAreToldOnceAndJudgedWhereNobodyElseUsesTheKeys(t *testing
 
 func TestTooMuchThatCannotBeReadHoldsRetirementBackForAWhile(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("dead", 200*24*time.Hour)
 	w.Client.HSet(t.Context(), "sessions", "cut off", `{"streamName":"`+strings.Repeat("x", 1<<20))
 	if w.agree(nil); !strings.Contains(w.log.String(), "unreadable sessions hold back retirement") {
@@ -104,7 +104,7 @@ func TestTooMuchThatCannotBeReadHoldsRetirementBackForAWhile(t *testing.T) {
 // whichever it seems to name.
 func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	others, err := buffer.ParsePatterns("theirs")
 	w.noError(err)
 	for name, write := range map[string][]any{
@@ -118,7 +118,7 @@ func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
 		"a stream of others, in the layout": {"HSET", "sessions:a", "lastUpdated", "soon", "streamName", "theirs", "json", `{"x":"car"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &world{Server: w.Server, t: t, now: w.now}
+			w := &fixture{Server: w.Server, t: t, now: w.now}
 			w.Client.FlushDB(t.Context())
 			w.stream("car", older)
 			w.stream("dead", older)
@@ -139,7 +139,7 @@ func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
 // A text where a session would lie, and nothing of which is RTA's, is none.
 func TestATextOfOthersIsNoSession(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.stream("car", older)
 	w.noError(w.Client.Set(t.Context(), "sessions:web", `{"user":"bob","car":1}`, 0).Err())
 	w.noError(w.Client.RPush(t.Context(), "sessions:list", "streamName", "car").Err())
@@ -150,7 +150,7 @@ func TestATextOfOthersIsNoSession(t *testing.T) {
 
 func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
-		w := &world{Server: start(t), t: t, now: time.Now()}
+		w := &fixture{Server: start(t), t: t, now: time.Now()}
 		for i := range 60 {
 			w.session(registry.Object, fmt.Sprint("car ", i), "s", fresh)
 		}

@@ -55,7 +55,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		err = r.judge(ctx)
 	}
 	if r.report.Brake != "" {
-		r.tellHeld()
+		r.logHeld()
 	}
 	if err == nil {
 		err = r.prepareCopies(ctx)
@@ -75,9 +75,9 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		c.putBackBefore = r.now
 	}
 	r.record.summarize(r.report)
-	r.tellUncopied()
-	r.tellHoldsAll()
-	c.toldForeign = c.toldForeign || r.record.tellForeign()
+	r.logUncopied()
+	r.logHoldsAll()
+	c.toldForeign = c.toldForeign || r.record.logForeign()
 	if err != nil {
 		return r.report, err
 	}

@@ -155,7 +155,7 @@ func (r *run) heard(ctx context.Context, s *registry.Session, limit time.Duratio
 	a, known, err := r.flows.find(ctx, s, limit, 1)
 	if err != nil || !known {
 		h.Unknown = true
-		r.tellUnknown(s.Stream)
+		r.logUnknown(s.Stream)
 		return h, err
 	}
 	if a == nil || !r.flows.isFresh(a.newest, limit) {
@@ -197,16 +197,16 @@ func (r *run) isOurs(ctx context.Context, s *registry.Session, id buffer.ID, mar
 		}
 		marked = jsons[0]
 	}
-	peeked, err := r.peek(ctx, buffer.Peek{Stream: s.Stream, From: id, Last: true, Before: id.Next()})
+	peeked, err := r.peek(ctx, buffer.PeekRequest{Stream: s.Stream, From: id, Last: true, Before: id.Next()})
 	if err != nil {
 		return false, err
 	}
 	return burst.PackedSessionJSON(dataOf(peeked), []byte(marked)) != burst.Auto, nil
 }
 
-// tellUnknown says once a stream why its messages are not known, unless it is
+// logUnknown says once a stream why its messages are not known, unless it is
 // for want of room.
-func (r *run) tellUnknown(stream string) {
+func (r *run) logUnknown(stream string) {
 	l := r.flows.looks[stream]
 	if l == nil || l.failed == nil || l.told || errors.Is(l.failed, errMemory) || errors.Is(l.failed, errBudget) {
 		return

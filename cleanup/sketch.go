@@ -67,7 +67,7 @@ const sketchLen = "names"
 func sketchFact(i int) string { return fmt.Sprint("name_", i) }
 
 // noteIn writes a sketch into a note.
-func (s *sketch) noteIn(f buffer.Facts) {
+func (s *sketch) noteIn(f buffer.StateFields) {
 	f[sketchLen] = int64(len(s.hashes))
 	for i, hash := range s.hashes {
 		f[sketchFact(i)] = int64(hash)
@@ -75,7 +75,7 @@ func (s *sketch) noteIn(f buffer.Facts) {
 }
 
 // sketchOf reads what noteIn wrote.
-func sketchOf(f buffer.Facts) (s sketch) {
+func sketchOf(f buffer.StateFields) (s sketch) {
 	for i := range min(sketchSize, f[sketchLen]) {
 		s.hashes = append(s.hashes, uint64(f[sketchFact(int(i))]))
 	}

@@ -39,7 +39,7 @@ func TestASketchTellsAnotherDecisionFromTheSame(t *testing.T) {
 		{"few became many", 12, 0, 5000, false},
 	} {
 		before, now := of(0, c.count), of(c.from, c.to)
-		note := make(buffer.Facts)
+		note := make(buffer.StateFields)
 		before.noteIn(note)
 		if same := now.isSameAs(sketchOf(note), int64(c.count)); same != c.same {
 			fresh, among := now.newSince(before)

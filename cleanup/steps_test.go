@@ -17,9 +17,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// prepare makes the world of these tests: a stream whose only session is
+// prepare makes the fixture of these tests: a stream whose only session is
 // stale, one without a session, a name without a key, and two that stay.
-func (w *world) prepare(layout registry.Layout) {
+func (w *fixture) prepare(layout registry.Layout) {
 	w.Client.FlushAll(w.t.Context())
 	w.session(layout, "stale", "dying", old)
 	w.session(layout, "live", "used", fresh)
@@ -33,7 +33,7 @@ func (w *world) prepare(layout registry.Layout) {
 
 // stepped runs clean-up, with its options changed, over a connection on which
 // before is called at each command, and returns how many there were.
-func (w *world) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
+func (w *fixture) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
 	p := startProxy(w.t, w.Addr, before)
 	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
 	if err != nil {
@@ -44,8 +44,8 @@ func (w *world) stepped(change func(*cleanup.Options), before func(n int, comman
 	return p.calls(), err
 }
 
-// steps is how many commands a run takes in the prepared world.
-func (w *world) steps(layout registry.Layout) int {
+// steps is how many commands a run takes in the prepared fixture.
+func (w *fixture) steps(layout registry.Layout) int {
 	w.t.Helper()
 	n := 0
 	// The first run sends the scripts.
@@ -66,7 +66,7 @@ func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			steps := w.steps(layout)
 			streams := []string{"dying"}
 			if layout == registry.Object {
@@ -102,7 +102,7 @@ func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 }
 
 // check looks, after the next run, for what an event brought.
-func (w *world) check(what, event, stream string) {
+func (w *fixture) check(what, event, stream string) {
 	w.t.Helper()
 	if (event == "a session" || event == "a refresh") && !slices.Contains(w.listed(), stream) {
 		// The stream had gone by then. Its name is back with its first message.
@@ -131,7 +131,7 @@ func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			steps := w.steps(layout)
 			for step := range steps {
 				w.prepare(layout)
@@ -193,7 +193,7 @@ func (d *doubling) WalkSessions(ctx context.Context, visit func([]registry.Sessi
 
 func TestASessionThatIsNamedTwiceTakesNobodysPlace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 50 {
 		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
@@ -223,7 +223,7 @@ func TestASessionThatReturnsRightAfterItsExpiryKeepsItsStream(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.prepare(layout)
 			store := &reviving{w.open(w.URL(), nil), func() { w.session(layout, "stale", "dying", 0) }}
 			report, err := cleanup.New(store, w.options(nil)).Run(w.t.Context())
@@ -245,7 +245,7 @@ func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
 		"the second scan of the streams":  {streams: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.prepare(registry.Object)
 			w.entry("came back", fresh)
 			w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
@@ -298,7 +298,7 @@ func child(url string) int {
 
 func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	steps := w.steps(registry.Object)
 	for step := range steps {
 		w.prepare(registry.Object)
@@ -309,7 +309,7 @@ func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 
 // killedAt has a process clean up that is killed before the command of that
 // number, counted from 0.
-func (w *world) killedAt(step int, env ...string) {
+func (w *fixture) killedAt(step int, env ...string) {
 	w.t.Helper()
 	started := make(chan *os.Process, 1)
 	p := startProxy(w.t, w.Addr, func(n int, _ string) error {
@@ -331,7 +331,7 @@ func (w *world) killedAt(step int, env ...string) {
 }
 
 // finish has later runs reach the end.
-func (w *world) finish(what string) {
+func (w *fixture) finish(what string) {
 	w.t.Helper()
 	w.run(nil)
 	// What lost its key but not its name ripens.

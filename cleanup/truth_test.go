@@ -18,7 +18,7 @@ func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			for i := range 12 {
 				state := `"closed"`
 				if i == 11 {
@@ -52,7 +52,7 @@ func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
 
 func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 3 {
 		w.stream(fmt.Sprint("dead ", i), older)
 	}
@@ -64,7 +64,7 @@ func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
 
 func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	for i := range 8 {
 		name := fmt.Sprint("car ", i)
 		w.stream(name, older)
@@ -102,7 +102,7 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 
 func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.session(registry.Keys, "a", "car", fresh)
 	w.session(registry.Keys, "b", "no messages", fresh)
 	w.session(registry.Keys, "c", "no key", fresh)
@@ -148,7 +148,7 @@ func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"retired", "sighted", "relisted", "groups", "left", "brake"} {
 		t.Run(key, func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.Client.Set(t.Context(), "streamkeeper:"+key, "x", 0)
 			w.prepare(registry.Object)
 			w.Client.Del(t.Context(), "streamkeeper:"+key)
@@ -166,7 +166,7 @@ func TestAKeyOfAnotherTypeAmongOurOwnStopsNothingElse(t *testing.T) {
 
 func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.Client.SAdd(t.Context(), "streams", "ghost")
 	w.sighted("ghost", old)
 	w.session(registry.Object, "a", "ghost", fresh)
@@ -190,7 +190,7 @@ func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
 			if testing.Short() && c.name != "both" {
 				t.Skip("takes seconds")
 			}
-			w := newWorld(t)
+			w := newFixture(t)
 			pipe := w.Client.Pipeline()
 			ms := w.now.Add(-old).UnixMilli()
 			for i := range c.streams {
@@ -215,7 +215,7 @@ func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
 
 func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 	t.Parallel()
-	w := &world{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
+	w := &fixture{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
 	w.prepare(registry.Object)
 	if report := w.agree(nil); report.StreamsRetired != 2 || report.SessionsExpired != 1 {
 		t.Errorf("%+v", report)
@@ -224,7 +224,7 @@ func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 
 func TestAPlanThatMayNotLookSaysWhatItCouldNotJudge(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newFixture(t)
 	w.prepare(registry.Object)
 	w.noError(w.Client.Do(t.Context(), "ACL", "SETUSER", "narrow", "on", ">pw", "~*", "+@all", "-xinfo").Err())
 	b := w.open(strings.Replace(w.URL(), "redis://", "redis://narrow:pw@", 1), func(o *buffer.Options) { o.ReadOnly = true })

@@ -21,11 +21,11 @@ const (
 const maxParts = 1024
 
 // turnsOf reads what noteIn wrote.
-func turnsOf(f buffer.Facts) turns {
+func turnsOf(f buffer.StateFields) turns {
 	return turns{parts: min(max(1, f[leftParts]), maxParts), turn: max(0, f[leftTurn])}
 }
 
-func (t turns) noteIn(f buffer.Facts) { f[leftParts], f[leftTurn] = t.parts, t.turn }
+func (t turns) noteIn(f buffer.StateFields) { f[leftParts], f[leftTurn] = t.parts, t.turn }
 
 // has reports whether a stream is in the part whose turn it is; alike in every
 // process.

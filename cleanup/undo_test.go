@@ -23,7 +23,7 @@ func withUndo(o *cleanup.Options) {
 }
 
 // copies are those of all sessions.
-func (w *world) copies() (all []registry.Copy) {
+func (w *fixture) copies() (all []registry.Copy) {
 	w.t.Helper()
 	w.noError(w.open(w.URL(), nil).WalkCopies(w.t.Context(), func(c registry.Copy) error {
 		all = append(all, c)
@@ -33,13 +33,13 @@ func (w *world) copies() (all []registry.Copy) {
 }
 
 // undo puts all copies back over b, and says what became of each.
-func (w *world) undo(b *buffer.Buffer) ([]registry.Undone, error) {
+func (w *fixture) undo(b *buffer.Buffer) ([]registry.Undone, error) {
 	ended, _, err := b.Undo(w.t.Context(), w.copies(), registry.Undoing{Notes: 48 * time.Hour})
 	return ended, err
 }
 
 // registryContent is all that lies in the registry, byte for byte.
-func (w *world) registryContent() map[string]string {
+func (w *fixture) registryContent() map[string]string {
 	all := make(map[string]string)
 	for _, key := range w.Client.Keys(w.t.Context(), "sessions*").Val() {
 		for field, value := range w.Client.HGetAll(w.t.Context(), key).Val() {
@@ -53,7 +53,7 @@ func TestWhatWasPutBackStaysForAnotherLimit(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		for _, layout := range registry.Layouts() {
 			t.Run(string(layout), func(t *testing.T) {
-				w := &world{Server: start(t), t: t, now: time.Now()}
+				w := &fixture{Server: start(t), t: t, now: time.Now()}
 				w.session(layout, "stale", "s", old)
 				w.stream("s", older)
 				before := w.registryContent()
@@ -98,7 +98,7 @@ func TestCutOffAtAnyStepOfARunNothingIsLost(t *testing.T) {
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			prepare := func() {
 				w.Client.FlushDB(t.Context())
 				for i := range 3 {
@@ -129,7 +129,7 @@ func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			prepare := func() {
 				w.Client.FlushDB(t.Context())
 				w.session(layout, "stale", "s", old)
@@ -152,7 +152,7 @@ func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
 }
 
 // comesBackOnce has all copies put back, and expects the registry as it was.
-func (w *world) comesBackOnce(what string, before map[string]string) {
+func (w *fixture) comesBackOnce(what string, before map[string]string) {
 	w.t.Helper()
 	there := len(w.sessions())
 	copies := len(w.copies())
@@ -170,7 +170,7 @@ func TestCutOffAtAnyStepOfAnUndoNothingIsLost(t *testing.T) {
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newFixture(t)
 			undo := func(before func(n int, command string) error) (commands int) {
 				p := startProxy(t, w.Addr, before)
 				b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
@@ -204,7 +204,7 @@ func TestCutOffAtAnyStepOfAnUndoNothingIsLost(t *testing.T) {
 }
 
 // expiredPair has two sessions expire, and says what the registry held.
-func (w *world) expiredPair(layout registry.Layout) map[string]string {
+func (w *fixture) expiredPair(layout registry.Layout) map[string]string {
 	w.t.Helper()
 	w.Client.FlushDB(w.t.Context())
 	w.session(layout, "a", "s", old)
@@ -223,7 +223,7 @@ func TestWhileMemoryIsShortThereAreNoCopies(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.session(layout, "before", "s", old)
 			w.run(withUndo)
 			if n := len(w.copies()); n != 1 {
@@ -254,7 +254,7 @@ func TestOnceCopiesAreOffThereAreNone(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			w.session(layout, "before", "s", old)
 			w.run(withUndo)
 			off := func(o *cleanup.Options) { o.Undo = cleanup.Undo{For: 0, MaxBytes: cleanup.DefaultUndoMaxBytes} }
@@ -280,7 +280,7 @@ func TestTheCopiesOfOneRunStayWithinTheBound(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
-			w := newWorld(t)
+			w := newFixture(t)
 			for i := range 1500 {
 				w.session(layout, fmt.Sprint("car ", i), "s", old)
 			}
@@ -297,7 +297,7 @@ func TestTheCopiesOfOneRunStayWithinTheBound(t *testing.T) {
 // Many small copies take no more of Redis's memory than they may.
 func TestSmallCopiesTakeNoMoreThanTheyMay(t *testing.T) {
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
-		w := &world{Server: start(t), t: t, now: time.Now()}
+		w := &fixture{Server: start(t), t: t, now: time.Now()}
 		const most = 1 << 20
 		for i := range 6000 {
 			w.session(registry.Keys, fmt.Sprint("car ", i), "s", old)

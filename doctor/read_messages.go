@@ -177,7 +177,7 @@ func (e *examination) lookAt(ctx context.Context, stream string) (*buffer.Arrive
 
 // take notes what a look at the stream has found of the session.
 func (a *Attended) take(look *buffer.Arrived) {
-	mark := buffer.MarkOf(a.Session.ID)
+	mark := buffer.SessionRef(a.Session.ID)
 	for _, m := range look.Marks {
 		if m.Session == mark && (!a.Found || m.ID.Time().After(a.Newest)) {
 			a.Found, a.Newest = true, m.ID.Time()

@@ -155,7 +155,7 @@ func (e *examination) record(ctx context.Context, r *Recording, sample *Sample) 
 	if err != nil {
 		position = buffer.ID{}
 	}
-	end := e.b.Tails(ctx, []buffer.Tail{{Stream: r.Stream.Name}})[0]
+	end := e.b.Tails(ctx, []buffer.TailRequest{{Stream: r.Stream.Name}})[0]
 	if end.Err != nil {
 		return end.Err
 	}
@@ -164,7 +164,7 @@ func (e *examination) record(ctx context.Context, r *Recording, sample *Sample) 
 	starts := make(map[uint64]int64)
 	read, bytes := int64(0), int64(0)
 	for after := position; ; {
-		got := e.b.Tails(ctx, []buffer.Tail{{Stream: r.Stream.Name, After: after, MaxCount: tailMessages, MaxBytes: tailBytes}})[0]
+		got := e.b.Tails(ctx, []buffer.TailRequest{{Stream: r.Stream.Name, After: after, MaxCount: tailMessages, MaxBytes: tailBytes}})[0]
 		if got.Err != nil {
 			return got.Err
 		}

@@ -33,100 +33,6 @@ type Options struct {
 	At string
 }
 
-// Stream is what there is to say of a stream.
-type Stream struct {
-	Name   string
-	Listed bool
-	// Others: our patterns leave the stream to others.
-	Others bool
-	Info   buffer.StreamInfo
-	Memory buffer.EntryMemory
-	Groups []buffer.Group
-	Policy trim.Policy
-	// Rule is the pattern of the rule that the policy comes from; "" where it
-	// comes from the global settings.
-	Rule string
-	// Cut is what the next trim does; no steps where the stream is within its
-	// limits.
-	Cut trim.Cut
-	// Sessions are the first of those that name the stream, Named is how many do.
-	Sessions []Session
-	Named    int64
-	// Fate is what clean-up makes of it, where no session names it.
-	Fate *Fate
-	// RetiredAt is when we retired it, zero if that is not remembered.
-	RetiredAt time.Time
-	// Trims are what was trimmed in the last 48 hours, the newest first.
-	Trims []buffer.TrimSum
-	// Past is what the history has of it.
-	Past Past
-	// At is what became of the data of a time; nil if that was not asked for.
-	At *At
-}
-
-// Fate is what becomes of a stream that no session names.
-type Fate struct {
-	cleanup.StreamFacts
-	Fate   cleanup.Fate
-	Reason string
-}
-
-// Exists reports whether there is, or was, anything of that name.
-func (s *Stream) Exists() bool {
-	return s.Listed || s.Info.Type != "none" && s.Info.Type != "" || s.Named > 0 || !s.RetiredAt.IsZero() || len(s.Past.Removals) > 0 || len(s.Trims) > 0
-}
-
-// Session is what there is to say of a session.
-type Session struct {
-	Identity string
-	Layout   registry.Layout
-	Stream   string
-	ID       string
-	// Updated is zero where the time cannot be read.
-	Updated time.Time
-	State   cleanup.State
-	Reason  string
-	// JSONState is the state of its Session JSON, "" if there is none.
-	JSONState string
-	// Action is what the next clean-up does to it, nil for nothing.
-	Action *cleanup.Action
-	// Others: its stream is left to others. Gone: there is none, but in the history.
-	Others, Gone bool
-	// PutBack is when undo put it back, zero if it did not.
-	PutBack time.Time
-	// Copied is until when undo can put it back, zero if it cannot.
-	Copied time.Time
-	// Past is what the history has of it.
-	Past Past
-}
-
-// Answer is what there is to say of a name.
-type Answer struct {
-	Name     string
-	Stream   *Stream
-	Sessions []Session
-	// Near are names like it, where there is neither.
-	Near []string
-	// Others: our patterns leave a stream of that name to others.
-	Others bool
-}
-
-// Known reports whether there is anything of that name.
-func (a *Answer) Known() bool { return a.Stream != nil || len(a.Sessions) > 0 }
-
-// Result is what was asked for.
-type Result struct {
-	Now     time.Time
-	Limits  cleanup.Limits
-	Answers []Answer
-	// TrimOff and CleanupOff say that the jobs do not run.
-	TrimOff, CleanupOff bool
-	// Record is what is known of what was removed.
-	Record Record
-	// Brake is why the guard would stop the clean-up, "" if it would not.
-	Brake string
-}
-
 // maxSessions is how many of the sessions that name a stream are kept.
 const maxSessions = 20
 
@@ -311,7 +217,7 @@ func (e *explanation) planCleanup(ctx context.Context) (brake string, err error)
 		}
 	}
 	o.OnSession, o.OnOthers = e.session, e.others
-	o.OnStream = func(f cleanup.StreamFacts, fate cleanup.Fate, reason string) {
+	o.OnStream = func(f cleanup.StreamFacts, fate cleanup.StreamState, reason string) {
 		e.near.offer(f.Name, e.names)
 		if s := e.streams[f.Name]; s != nil {
 			f.Name = s.Name

@@ -204,7 +204,7 @@ func (w *watch) tell(ctx context.Context, trouble error) {
 }
 
 // take judges what came to one stream, and hands it out.
-func (w *watch) take(ctx context.Context, t *tail, got buffer.Tailed) error {
+func (w *watch) take(ctx context.Context, t *tail, got buffer.TailResult) error {
 	var messages []Message
 	for _, e := range got.Entries {
 		if w.wanted > 0 && w.report.Messages+int64(len(messages)) >= w.wanted {
@@ -235,7 +235,7 @@ func (w *watch) take(ctx context.Context, t *tail, got buffer.Tailed) error {
 }
 
 // advance takes in how far a stream was read, and says what could not be seen.
-func (w *watch) advance(t *tail, got buffer.Tailed) {
+func (w *watch) advance(t *tail, got buffer.TailResult) {
 	became, missed := t.advance(got)
 	w.report.Missed += missed
 	log := w.o.Log.With("stream", buffer.Escape(t.stream))
@@ -264,7 +264,7 @@ func (w *watch) judged(ctx context.Context, t *tail, e buffer.Entry) (m Message,
 		return m, w.session == "", nil
 	}
 	if e.Fields == nil {
-		found, err := w.store.Peeks(ctx, []buffer.Peek{{Stream: t.stream, From: e.ID, Before: after(e.ID), MaxBytes: e.Bytes}})
+		found, err := w.store.Peeks(ctx, []buffer.PeekRequest{{Stream: t.stream, From: e.ID, Before: after(e.ID), MaxBytes: e.Bytes}})
 		if err == nil {
 			err = found[0].Err
 		}

@@ -30,8 +30,8 @@ type Store interface {
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
-	Peeks(context.Context, []buffer.Peek) ([]buffer.Peeked, error)
-	Tails(context.Context, []buffer.Tail) []buffer.Tailed
+	Peeks(context.Context, []buffer.PeekRequest) ([]buffer.PeekResult, error)
+	Tails(context.Context, []buffer.TailRequest) []buffer.TailResult
 }
 
 // Defaults of [Options].
@@ -182,7 +182,7 @@ func (i *Inspector) InspectOne(ctx context.Context, names []string, id buffer.ID
 	refused = append(refused, noStreams(missing)...)
 	r := newRun(i, visit)
 	for _, name := range there {
-		found, err := i.store.Peeks(ctx, []buffer.Peek{{Stream: name, From: id, Before: after(id), MaxBytes: i.judge.longest()}})
+		found, err := i.store.Peeks(ctx, []buffer.PeekRequest{{Stream: name, From: id, Before: after(id), MaxBytes: i.judge.longest()}})
 		if err == nil {
 			err = found[0].Err
 		}

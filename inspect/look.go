@@ -71,12 +71,12 @@ func (r *run) lookInto(ctx context.Context, targets []target) error {
 // step reads the next message of each stream, and returns the scouts that are
 // not done.
 func (r *run) step(ctx context.Context, scouts []*scout) (busy []*scout, err error) {
-	var peeks []buffer.Peek
+	var peeks []buffer.PeekRequest
 	for _, s := range scouts {
 		from, before, last, ok := s.next()
 		if ok {
 			busy = append(busy, s)
-			peeks = append(peeks, buffer.Peek{Stream: s.name, From: from, Before: before, Last: last})
+			peeks = append(peeks, buffer.PeekRequest{Stream: s.name, From: from, Before: before, Last: last})
 		}
 	}
 	if len(peeks) == 0 {
@@ -107,7 +107,7 @@ func (r *run) step(ctx context.Context, scouts []*scout) (busy []*scout, err err
 }
 
 // take judges what was found in a stream.
-func (r *run) take(ctx context.Context, s *scout, p buffer.Peeked) error {
+func (r *run) take(ctx context.Context, s *scout, p buffer.PeekResult) error {
 	if p.Err != nil {
 		s.failed = true
 		r.failed(s.name, p.Err)
@@ -140,13 +140,13 @@ func (r *run) take(ctx context.Context, s *scout, p buffer.Peeked) error {
 
 // fetch reads a message that was too long for its share of a pipeline, if it
 // fits into the budget.
-func (r *run) fetch(ctx context.Context, s *scout, p buffer.Peeked) (buffer.Peeked, error) {
+func (r *run) fetch(ctx context.Context, s *scout, p buffer.PeekResult) (buffer.PeekResult, error) {
 	if p.Bytes > r.left {
 		s.cut = true
 		r.misfits++
 		return p, nil
 	}
-	found, err := r.store.Peeks(ctx, []buffer.Peek{{Stream: s.name, From: p.ID, Before: after(p.ID), MaxBytes: p.Bytes}})
+	found, err := r.store.Peeks(ctx, []buffer.PeekRequest{{Stream: s.name, From: p.ID, Before: after(p.ID), MaxBytes: p.Bytes}})
 	if err != nil {
 		return p, err
 	}

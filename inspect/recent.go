@@ -118,7 +118,7 @@ func (r *run) mostRecent(ctx context.Context, walk walker) ([]target, error) {
 func (r *run) rank(ctx context.Context, best *ranking, targets []target, began buffer.ID, seed maphash.Seed) error {
 	least, full := best.least()
 	var asked []ranked
-	var peeks []buffer.Peek
+	var peeks []buffer.PeekRequest
 	for _, t := range targets {
 		s := ranked{t, activity{r.memory.lastRun(t.name), began, maphash.String(seed, t.name)}}
 		if full && s.compare(least) < 0 {
@@ -126,7 +126,7 @@ func (r *run) rank(ctx context.Context, best *ranking, targets []target, began b
 			continue
 		}
 		asked = append(asked, s)
-		peek := buffer.Peek{Stream: t.name, Last: true}
+		peek := buffer.PeekRequest{Stream: t.name, Last: true}
 		if full && s.lastRun == least.lastRun {
 			peek.From = least.newest
 		}

@@ -24,7 +24,7 @@ type tail struct {
 }
 
 // begin sets out from the end of a stream, or from where it is asked to.
-func (t *tail) begin(at buffer.Tailed, since Since) {
+func (t *tail) begin(at buffer.TailResult, since Since) {
 	t.there = at.Exists
 	t.last, t.end, t.added = at.LastID, at.LastID, at.Added
 	if !at.Exists {
@@ -65,7 +65,7 @@ const (
 
 // advance takes in what was read, and tells what became of the stream, and how
 // many entries went before they were seen, as far as that is known.
-func (t *tail) advance(got buffer.Tailed) (became fate, missed int64) {
+func (t *tail) advance(got buffer.TailResult) (became fate, missed int64) {
 	waiting, began := t.waiting, t.last
 	if !got.Exists {
 		was := t.there
@@ -111,10 +111,10 @@ func (t *tail) advance(got buffer.Tailed) (became fate, missed int64) {
 }
 
 // asks are the questions for what came to streams.
-func asks(tails []*tail, count int, bytes int64) []buffer.Tail {
-	all := make([]buffer.Tail, len(tails))
+func asks(tails []*tail, count int, bytes int64) []buffer.TailRequest {
+	all := make([]buffer.TailRequest, len(tails))
 	for i, t := range tails {
-		all[i] = buffer.Tail{Stream: t.stream, After: t.last, MaxCount: count, MaxBytes: bytes}
+		all[i] = buffer.TailRequest{Stream: t.stream, After: t.last, MaxCount: count, MaxBytes: bytes}
 	}
 	return all
 }

@@ -33,7 +33,7 @@ func (s *Scheduler) beginTerm(ctx context.Context, contested bool) {
 	s.progress = time.Now()
 	s.term = &term{cancel: cancel, loops: s.startLoops(ctx, leaderOnly, contested)}
 	s.mu.Unlock()
-	s.tellLeader(true)
+	s.notifyLeader(true)
 }
 
 // endTerm makes it a follower, cancels the runs that only a leader may do, and
@@ -46,7 +46,7 @@ func (s *Scheduler) endTerm(cause error) {
 		return
 	}
 	// What only a leader knows goes first, so that nobody sees it at a follower.
-	s.tellLeader(false)
+	s.notifyLeader(false)
 	s.mu.Lock()
 	s.term = nil
 	s.forget()
@@ -55,7 +55,7 @@ func (s *Scheduler) endTerm(cause error) {
 	t.loops.Wait()
 }
 
-func (s *Scheduler) tellLeader(leads bool) {
+func (s *Scheduler) notifyLeader(leads bool) {
 	if s.opts.OnLeader != nil {
 		s.opts.OnLeader(leads)
 	}

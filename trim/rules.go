@@ -208,6 +208,16 @@ func keys() []key {
 	}
 }
 
+// KeyNames are the keys that a rule may have, in the order in which messages list
+// them.
+func KeyNames() []string {
+	var names []string
+	for _, k := range keys() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
 // keyNames lists the keys for a message: "max_length, …, exact or keep=all".
 func keyNames() string {
 	var names []string

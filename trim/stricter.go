@@ -12,12 +12,12 @@ const factRules = "rules"
 
 // Facts are the policies in a few numbers, which a run leaves in Redis for the
 // next one.
-func (ps Policies) Facts() buffer.Facts {
+func (ps Policies) Facts() buffer.StateFields {
 	rules := fnv.New64a()
 	for _, r := range ps.Rules {
 		_, _ = rules.Write([]byte(r.Pattern.String() + ": " + r.Policy.String() + "\n"))
 	}
-	facts := buffer.Facts{factRules: int64(rules.Sum64())}
+	facts := buffer.StateFields{factRules: int64(rules.Sum64())}
 	for _, m := range ps.Default.measures() {
 		facts[m.name] = m.value
 	}
@@ -26,7 +26,7 @@ func (ps Policies) Facts() buffer.Facts {
 
 // Stricter reports whether the policies may keep less than those of the facts.
 // Rules that changed are taken to do so.
-func (ps Policies) Stricter(before buffer.Facts) bool {
+func (ps Policies) Stricter(before buffer.StateFields) bool {
 	if len(before) == 0 {
 		return false
 	}

@@ -68,7 +68,7 @@ func (f *fieldsReader) take(field, _ string) {
 // is visited once although its fields come in several pages.
 func (f *fieldsReader) sessions(ctx context.Context, page []Session) ([]Session, error) {
 	defer func() { f.identities = f.identities[:0]; clear(f.seen) }()
-	if err := f.learn(ctx); err != nil {
+	if err := f.resolve(ctx); err != nil {
 		return nil, err
 	}
 	identities, err := f.withoutLaterTurn(ctx)

@@ -115,8 +115,8 @@ type Use struct {
 	Read, Remove bool
 }
 
-// Needs are what the layouts in use ask of Redis.
-type Needs struct {
+// Access is what the layouts in use ask of Redis.
+type Access struct {
 	// Hash is that they read the shared Hash; Keys that they scan the keyspace
 	// for keys of sessions.
 	Hash, Keys bool
@@ -124,9 +124,9 @@ type Needs struct {
 	Rights []string
 }
 
-// NeedsOf says what layouts, or all if none is wanted, ask of Redis.
-func NeedsOf(wanted []Layout, u Use) Needs {
-	var n Needs
+// AccessOf says what layouts, or all if none is wanted, ask of Redis.
+func AccessOf(wanted []Layout, u Use) Access {
+	var n Access
 	r := New(nil, Options{Layouts: wanted})
 	for _, l := range layouts {
 		if !r.looksFor(l) || !u.Read && !u.Remove {

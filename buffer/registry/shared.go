@@ -176,9 +176,9 @@ func (f *fieldsReader) noteUnknown(field, value string) {
 	f.unknown = append(f.unknown, unknownField{field[:i], field[i+1:]})
 }
 
-// learn keeps the names of those that belong to a session: one that is RTA's
+// resolve keeps the names of those that belong to a session: one that is RTA's
 // and has a time.
-func (f *fieldsReader) learn(ctx context.Context) error {
+func (f *fieldsReader) resolve(ctx context.Context) error {
 	if len(f.unknown) == 0 {
 		return nil
 	}

@@ -146,10 +146,10 @@ func (a *app) withBuffer(ctx context.Context, readOnly bool, do func(opened) err
 
 // linesUntil are connections that end soon after ctx, unless they are let go
 // before.
-func linesUntil(ctx context.Context) (lines *redisconn.Lines, letGo func() bool) {
+func linesUntil(ctx context.Context) (lines *redisconn.Lines, release func() bool) {
 	lines = new(redisconn.Lines)
-	letGo = context.AfterFunc(ctx, func() { time.AfterFunc(answerPatience, lines.Cut) })
-	return lines, letGo
+	release = context.AfterFunc(ctx, func() { time.AfterFunc(answerPatience, lines.Cut) })
+	return lines, release
 }
 
 // open connects to the buffer. What is wrong with our own files is a fault of the

@@ -42,9 +42,9 @@ type daemon struct {
 	started time.Time
 	address string
 
-	meters   meters
-	policies *jobs.LivePolicies
-	news     *news
+	observers observers
+	policies  *jobs.LivePolicies
+	news      *news
 	// denials says that the user was denied something, whoever asked for it.
 	denials chan struct{}
 	// now is the working part, nil until Redis was reached.
@@ -74,12 +74,12 @@ func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daem
 		denials:  make(chan struct{}, 1),
 		policies: jobs.NewLivePolicies(config.Jobs.Trim.Policies),
 	}
-	d.meters = meters{jobs.NewMetrics(config.Jobs, jobs.Process{
+	d.observers = observers{jobs.NewMetrics(config.Jobs, jobs.Process{
 		Version: a.Version, Revision: a.revision(), DryRun: o.dryRun, Policies: d.policies,
 	})}
-	d.meters.ConfigReloaded(true)
-	d.news = newNews(d.meters)
-	a.onDroppedLines(d.meters.LogDropped)
+	d.observers.ConfigReloaded(true)
+	d.news = newNews(d.observers)
+	a.onDroppedLines(d.observers.LogDropped)
 	return d
 }
 
@@ -129,7 +129,7 @@ func (d *daemon) noteTrouble(err error) {
 func (d *daemon) work(ctx context.Context) error {
 	// Until the jobs begin nothing is worth waiting for; then what is under way may
 	// end within the grace, and the lease is given back.
-	lines, letGo := linesUntil(ctx)
+	lines, release := linesUntil(ctx)
 	b, err := d.reach(ctx, lines)
 	if ctx.Err() != nil && err != nil { // told to stop
 		return nil
@@ -147,7 +147,7 @@ func (d *daemon) work(ctx context.Context) error {
 	if err := b.Refusal(ctx); err != nil {
 		d.log.Warn("nothing will be removed", "class", string(redisconn.ClassOf(err)), "error", err)
 	}
-	letGo()
+	release()
 	d.now.Store(&working{b, scheduler})
 	return scheduler.Run(ctx)
 }
@@ -181,8 +181,8 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 // jobs are the enabled jobs, all of which only the leader does.
 func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {
 	env := jobs.Env{
-		Options: d.options.Jobs, Buffer: b, Metrics: d.meters.Metrics, Policies: d.policies,
-		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log, History: newHistory(d.options, b, d.meters, d.log),
+		Options: d.options.Jobs, Buffer: b, Metrics: d.observers.Metrics, Policies: d.policies,
+		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log, History: newHistory(d.options, b, d.observers, d.log),
 	}
 	for _, job := range jobs.All() {
 		when := job.When(d.options.Jobs)
@@ -245,7 +245,7 @@ func (d *daemon) uses() buffer.Uses {
 }
 
 func (d *daemon) onRun(o schedule.Outcome) {
-	d.meters.ran(metrics.Run{Job: o.Job, Result: string(o.Result), Took: o.Duration, Paused: o.Paused}, o.Err)
+	d.observers.ran(metrics.Run{Job: o.Job, Result: string(o.Result), Took: o.Duration, Paused: o.Paused}, o.Err)
 	if o.Err != nil {
 		d.news.failed(o.Job, o.Err)
 	}
@@ -260,7 +260,7 @@ func (d *daemon) watchPolicies(ctx context.Context) {
 			return o, err
 		},
 		onReload: func(err error) {
-			d.meters.ConfigReloaded(err == nil)
+			d.observers.ConfigReloaded(err == nil)
 			if err != nil {
 				d.news.failed("policies", err)
 			}
@@ -273,10 +273,10 @@ func (d *daemon) watchPolicies(ctx context.Context) {
 
 // metricsHandler asks Redis for a sign of life at each scrape.
 func (d *daemon) metricsHandler() http.Handler {
-	handler := d.meters.Handler()
+	handler := d.observers.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if now := d.now.Load(); now != nil {
-			d.meters.ping(r.Context(), now.buffer)
+			d.observers.ping(r.Context(), now.buffer)
 		}
 		handler.ServeHTTP(w, r)
 	})

@@ -42,7 +42,7 @@ func (d *daemon) examine(ctx context.Context) {
 			if f.Severity == severity {
 				n = max(1, f.Count)
 			}
-			d.meters.Finding(f.Check, string(severity), n)
+			d.observers.Finding(f.Check, string(severity), n)
 		}
 	}
 	d.news.examined(diagnosis{time.Now(), r.Findings})

@@ -118,6 +118,6 @@ func readHistory(ctx context.Context, b *buffer.Buffer, out *report.History, f h
 }
 
 // newHistory records what this process removes.
-func newHistory(o Options, b *buffer.Buffer, m meters, log *slog.Logger) *history.Recorder {
+func newHistory(o Options, b *buffer.Buffer, m observers, log *slog.Logger) *history.Recorder {
 	return history.New(b, history.Options{Length: o.HistoryLength, Instance: instanceName(), OnDropped: m.HistoryDropped, Log: log})
 }

@@ -13,7 +13,7 @@ import (
 // with the lead, from the page and from the metrics at once: another replica has
 // later news.
 type news struct {
-	meters meters
+	observers observers
 
 	mu      sync.Mutex
 	leading bool
@@ -29,8 +29,8 @@ type lastRun struct {
 	goodAt       time.Time
 }
 
-func newNews(m meters) *news {
-	return &news{meters: m, last: make(map[string]lastRun), recent: new(web.Recent)}
+func newNews(m observers) *news {
+	return &news{observers: m, last: make(map[string]lastRun), recent: new(web.Recent)}
 }
 
 // lead notes whether this replica leads.
@@ -38,7 +38,7 @@ func (n *news) lead(yes bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.leading = yes
-	n.meters.Leader(yes)
+	n.observers.Leader(yes)
 	if !yes {
 		n.last, n.recent, n.diagnosis = make(map[string]lastRun), new(web.Recent), diagnosis{}
 	}

@@ -9,12 +9,12 @@ import (
 	"github.com/streamkeeper/streamkeeper/metrics"
 )
 
-// meters lets the metrics hear of what is no job's own.
-type meters struct{ *metrics.Metrics }
+// observers lets the metrics hear of what is no job's own.
+type observers struct{ *metrics.Metrics }
 
 // ran notes a run that ended. That the clocks disagree is found out by us, not
 // said by Redis, so it is counted here.
-func (m meters) ran(r metrics.Run, err error) {
+func (m observers) ran(r metrics.Run, err error) {
 	clocks := redisconn.ClassOf(err) == redisconn.ClassClock
 	r.ClocksDisagree = clocks
 	m.JobRun(r)
@@ -24,7 +24,7 @@ func (m meters) ran(r metrics.Run, err error) {
 }
 
 // ping asks Redis for a sign of life.
-func (m meters) ping(ctx context.Context, b *buffer.Buffer) {
+func (m observers) ping(ctx context.Context, b *buffer.Buffer) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	m.RedisUp(b.Ping(ctx) == nil)

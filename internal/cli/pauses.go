@@ -62,7 +62,7 @@ func (d *daemon) notePauses(held buffer.Pauses, err error) {
 	}
 	logChanges(d.log, before.held, held)
 	for _, job := range jobs.All() {
-		d.meters.Paused(job.Name, len(held.Of(job.Name, jobs.Removes(job.Name))) > 0)
+		d.observers.Paused(job.Name, len(held.Of(job.Name, jobs.Removes(job.Name))) > 0)
 	}
 }
 

@@ -39,7 +39,7 @@ const rightsPause = 5 * time.Second
 
 // onRedisError hears of each error of Redis, whoever sent the command.
 func (d *daemon) onRedisError(class redisconn.Class) {
-	d.meters.RedisError(class)
+	d.observers.RedisError(class)
 	if class != redisconn.ClassAuth {
 		return
 	}

@@ -20,7 +20,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		DryRun:  d.o.dryRun,
 		Redis:   web.Redis{Address: d.address},
 		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},
-		Streams: streamsStatus(d.meters.Snapshot()),
+		Streams: streamsStatus(d.observers.Snapshot()),
 	}
 	s.Pauses, s.PausesUnknown = d.pausesStatus()
 	last, errs := d.news.all()

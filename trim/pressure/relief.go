@@ -157,7 +157,7 @@ func (r *relief) act(ctx context.Context, step map[string][]Step, reduced map[st
 	}
 	for node, parts := range step {
 		for _, part := range parts {
-			if entries := lost[part.Stream]; r.learn(find(r.streams[node], part.Stream), entries) {
+			if entries := lost[part.Stream]; r.record(find(r.streams[node], part.Stream), entries) {
 				reduced[part.Stream] += entries
 			}
 		}
@@ -172,10 +172,10 @@ func find(streams []Stream, name string) *Stream {
 // usualNode is how many entries a macro node holds by default.
 const usualNode = 100
 
-// learn notes what a step took from a stream, and reports whether that was
+// record notes what a step took from a stream, and reports whether that was
 // anything. Whole macro nodes leave a little more than was asked for; where more
 // than that is left, its age protects it, or a consumer group.
-func (r *relief) learn(s *Stream, removed int64) bool {
+func (r *relief) record(s *Stream, removed int64) bool {
 	start := s.Length
 	s.lose(min(removed, s.Length-1))
 	if s.Length-s.Kept > 2*min(usualNode, r.in.Nodes.EntriesPerNode(s.entryBytes())) {

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,55 +36,6 @@ type oversized struct {
 	weight float64
 	// last: there is no other round for it.
 	last bool
-}
-
-// sizes say which streams were measured.
-type sizes struct {
-	// ran: a run has measured all streams.
-	ran bool
-	// turn, unless it is nil, are the streams that were measured since the time of a
-	// run did not suffice for all: they wait for the others.
-	turn map[string]bool
-}
-
-// Measuring takes no more than so much of a run, and a part of what else it takes.
-const (
-	leastMeasuring = 20 * time.Millisecond
-	measuringPart  = 10
-)
-
-// end ends a run. Where it left streams out, the next runs begin with those.
-func (s *sizes) end(measured map[string]bool, leftOut bool) {
-	s.ran = true
-	if !leftOut {
-		s.turn = nil
-		return
-	}
-	if s.turn == nil {
-		s.turn = make(map[string]bool)
-	}
-	maps.Copy(s.turn, measured)
-}
-
-// byBytes is what a run does about limits of bytes.
-type byBytes struct {
-	oversized []*oversized
-	// measured are the streams that were measured in this run.
-	measured map[string]bool
-	// took is how long measuring took since the run began.
-	began time.Time
-	took  time.Duration
-	// leftOut: the time did not suffice to measure all.
-	leftOut bool
-}
-
-// mayMeasure reports whether there is time to measure. The first run measures all.
-func (b *byBytes) mayMeasure(first bool) bool {
-	if first || b.took <= leastMeasuring+time.Since(b.began)/measuringPart {
-		return true
-	}
-	b.leftOut = true
-	return false
 }
 
 // takeOversized takes out of the streams that are done those whose entries take too
@@ -124,68 +74,11 @@ func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, err
 	return rest, nil
 }
 
-// measurement is what a stream takes, or, where Redis cannot count, how many of its
-// newest entries take the limit.
-type measurement struct {
-	buffer.EntryMemory
-	keep int64
-}
-
-// over reports whether it is too much.
-func (m measurement) over(p trim.Policy) bool {
-	if m.keep > 0 {
-		return m.Length > m.keep
-	}
-	return m.Bytes > p.MaxBytes
-}
-
-// measureMemory measures streams. One that cannot be measured has failed.
-func (r *run) measureMemory(ctx context.Context, streams []*stream) ([]measurement, error) {
-	memories, err := r.s.store.EntryMemories(ctx, namesOf(streams))
-	if err != nil {
-		return nil, err
-	}
-	all := make([]measurement, len(streams))
-	for i, c := range streams {
-		m := measurement{EntryMemory: memories[i]}
-		if m.Uncounted && m.Err == nil {
-			if m, err = r.measureNewest(ctx, c, m.EntryMemory); err != nil {
-				return nil, err
-			}
-		}
-		if m.Err != nil {
-			r.tally.failed(c.name, m.Err)
-			c.failed = true
-		}
-		all[i] = m
-	}
-	return all, nil
-}
-
-// leastKept is how much of its limit a stream keeps, in hundredths, where it is known
-// of each entry only what it takes at least.
-const leastKept = 85
-
-// measureNewest counts the newest entries up to the limit: what stays is known then,
-// whatever the older ones take.
-func (r *run) measureNewest(ctx context.Context, c *stream, m buffer.EntryMemory) (measurement, error) {
-	newest, err := r.s.store.NewestOf(ctx, c.name, c.policy.MaxBytes/100*leastKept)
-	if redisconn.IsLost(err) {
-		return measurement{}, err
-	}
-	m.Uncounted, m.Estimated, m.Sampled, m.Err = false, true, true, err
-	if newest.Entries == 0 {
-		return measurement{m, m.Length}, nil // it has just gone, and may be another one now
-	}
-	m.Bytes = int64(float64(newest.Bytes) / float64(newest.Entries) * float64(m.Length))
-	return measurement{m, newest.Entries}, nil
-}
-
 // measuredAs takes in what a stream takes.
 func (o *oversized) measuredAs(m buffer.EntryMemory) {
 	o.memory, o.stats.Bytes = m, m.Bytes
 	o.stats.OldEntries = max(0, o.stats.OldEntries-o.since)
-	o.measured(m.Length)
+	o.recordLength(m.Length)
 }
 
 // over is by how many bytes a stream is over its limit.
@@ -207,7 +100,7 @@ func (o *oversized) meanBytes() float64 {
 	return float64(o.memory.Bytes) / float64(max(1, o.memory.Length))
 }
 
-// trimBytes trims the oversized streams, and settles them.
+// trimBytes trims the oversized streams, and finishes them.
 func (r *run) trimBytes(ctx context.Context) error {
 	for part := range slices.Chunk(r.bytes.oversized, maxBatch) {
 		if err := r.prepare(ctx, part); err != nil {
@@ -225,7 +118,7 @@ func (r *run) trimBytes(ctx context.Context) error {
 		}
 		streams = slices.DeleteFunc(trimmed, func(o *oversized) bool { return o.failed || o.last || o.over() == 0 })
 	}
-	return r.settleOversized(ctx)
+	return r.finishOversized(ctx)
 }
 
 // prepare finds out what else is to be known of oversized streams.
@@ -405,8 +298,8 @@ func (o *oversized) after(m buffer.EntryMemory) {
 	o.measuredAs(m)
 }
 
-// settleOversized finds out what is still too much, and settles the streams.
-func (r *run) settleOversized(ctx context.Context) error {
+// finishOversized finds out what is still too much, and finishes the streams.
+func (r *run) finishOversized(ctx context.Context) error {
 	done := make([]*stream, len(r.bytes.oversized))
 	for i, o := range r.bytes.oversized {
 		done[i] = o.stream
@@ -417,7 +310,7 @@ func (r *run) settleOversized(ctx context.Context) error {
 		o.stats.EntriesOverBytes = max(1, min(o.length(), int64(float64(o.over())/max(1, o.meanBytes()))))
 	}
 	r.bytes.oversized = nil
-	return r.settle(ctx, done)
+	return r.finish(ctx, done)
 }
 
 // byMemory reports whether a step frees memory beyond a limit of bytes.

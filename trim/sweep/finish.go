@@ -13,9 +13,9 @@ import (
 // groups protect. Of those beyond it knows no more than what a length tells.
 const maxExamined = 1000
 
-// settle finds out what protects the entries over a limit that stay in streams,
+// finish finds out what protects the entries over a limit that stay in streams,
 // and hands the streams over, unless their entries take too much memory.
-func (r *run) settle(ctx context.Context, done []*stream) error {
+func (r *run) finish(ctx context.Context, done []*stream) error {
 	done, err := r.takeOversized(ctx, done)
 	if err != nil {
 		return err
@@ -25,20 +25,20 @@ func (r *run) settle(ctx context.Context, done []*stream) error {
 		left := c.left()
 		switch {
 		case c.failed, len(c.cut.Steps) == 0:
-			r.settled(c, trim.Cut{})
+			r.finished(c, trim.Cut{})
 		case c.paused && r.examined < maxExamined, (c.held || left > 0 && c.floorGroup != "") && r.examined < maxExamined:
 			r.examined++
 			grouped = append(grouped, c)
 		case !c.paused && left > 0 && c.floorGroup == "" && !c.floor.IsZero():
 			young = append(young, c)
 		default:
-			r.settled(c, c.settledBy(c.protected(c.statsNow(), r.now)))
+			r.finished(c, c.cutWith(c.protected(c.statsNow(), r.now)))
 		}
 	}
-	if err := r.settleYoung(ctx, young); err != nil {
+	if err := r.finishYoung(ctx, young); err != nil {
 		return err
 	}
-	return r.settleGrouped(ctx, grouped)
+	return r.finishGrouped(ctx, grouped)
 }
 
 // left is how many entries over a limit stay, as far as the run knows.
@@ -67,42 +67,42 @@ func (c *stream) statsNow() trim.StreamStats {
 	return s
 }
 
-// settledBy is the stream's cut as it came out.
-func (c *stream) settledBy(protected []trim.Protection) trim.Cut {
+// cutWith is the stream's cut as it came out.
+func (c *stream) cutWith(protected []trim.Protection) trim.Cut {
 	cut := c.cut
 	cut.Entries, cut.Bytes, cut.Protected = c.removed, c.freed, protected
 	return cut
 }
 
-// settleYoung counts the entries that no age protects.
-func (r *run) settleYoung(ctx context.Context, streams []*stream) error {
+// finishYoung counts the entries that no age protects.
+func (r *run) finishYoung(ctx context.Context, streams []*stream) error {
 	if len(streams) == 0 {
 		return nil
 	}
-	looks := make([]buffer.Look, len(streams))
+	looks := make([]buffer.OldestRequest, len(streams))
 	for i, c := range streams {
-		looks[i] = buffer.Look{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entryBytes) + 1}
+		looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entryBytes) + 1}
 	}
-	heads, err := r.s.store.Heads(ctx, looks)
+	heads, err := r.s.store.Oldest(ctx, looks)
 	if err != nil {
 		return err
 	}
 	for i, c := range streams {
 		if err := heads[i].Err; err != nil {
 			r.tally.failed(c.name, err)
-			r.settled(c, c.settledBy(nil))
+			r.finished(c, c.cutWith(nil))
 			continue
 		}
-		c.measured(heads[i].Length)
+		c.recordLength(heads[i].Length)
 		c.stats.YoungEntries = heads[i].Length - heads[i].Old
-		r.settled(c, c.settledBy(trim.Left(c.policy, c.statsNow(), r.now)))
+		r.finished(c, c.cutWith(trim.Left(c.policy, c.statsNow(), r.now)))
 	}
 	return nil
 }
 
-// settleGrouped reads anew what is to be known of streams that a consumer group or
+// finishGrouped reads anew what is to be known of streams that a consumer group or
 // a pause protects.
-func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
+func (r *run) finishGrouped(ctx context.Context, streams []*stream) error {
 	if len(streams) == 0 {
 		return nil
 	}
@@ -113,7 +113,7 @@ func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
 	for i, c := range streams {
 		if err := infos[i].Err; err != nil {
 			r.tally.failed(c.name, err)
-			r.settled(c, c.settledBy(nil))
+			r.finished(c, c.cutWith(nil))
 			continue
 		}
 		known, err := r.examine(ctx, c, infos[i])
@@ -121,9 +121,9 @@ func (r *run) settleGrouped(ctx context.Context, streams []*stream) error {
 		case err != nil:
 			return err
 		case known:
-			r.settled(c, c.settledBy(c.protected(c.stats, r.now)))
+			r.finished(c, c.cutWith(c.protected(c.stats, r.now)))
 		default:
-			r.settled(c, c.settledBy(nil))
+			r.finished(c, c.cutWith(nil))
 		}
 	}
 	return nil

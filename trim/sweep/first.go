@@ -20,8 +20,8 @@ func nodeEntries(limits buffer.NodeLimits, entryBytes int64) int64 {
 }
 
 // call is the command for one step of a cut, without a limit.
-func (r *run) call(c *stream, s trim.Step) buffer.Trim {
-	call := buffer.Trim{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, Floor: s.Floor}
+func (r *run) call(c *stream, s trim.Step) buffer.TrimRequest {
+	call := buffer.TrimRequest{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, Floor: s.Floor}
 	if r.s.o.RespectGroups {
 		call.Groups = r.groups.guard(c.name, r.s.o.GroupIdleAfter, r.now)
 	}
@@ -123,7 +123,7 @@ func (r *run) lookAgain(ctx context.Context, unsure []first) error {
 type first struct {
 	stream *stream
 	step   trim.Step
-	call   buffer.Trim
+	call   buffer.TrimRequest
 }
 
 // batch gathers calls that together free about one slice.
@@ -163,7 +163,7 @@ func (b *batch) send(ctx context.Context) error {
 	if err := b.dropPaused(ctx); err != nil || len(b.calls) == 0 {
 		return err
 	}
-	calls := make([]buffer.Trim, len(b.calls))
+	calls := make([]buffer.TrimRequest, len(b.calls))
 	for i := range b.calls {
 		calls[i] = b.calls[i].call
 	}
@@ -209,7 +209,7 @@ func (b *batch) dropPaused(ctx context.Context) error {
 }
 
 // continueWith queues a stream that has more to lose.
-func (b *batch) continueWith(f first, result buffer.Trimmed) {
+func (b *batch) continueWith(f first, result buffer.TrimResult) {
 	r, c := b.run, f.stream
 	switch {
 	case f.step.AtLeast && result.Removed > f.call.Limit/2:
@@ -228,7 +228,7 @@ func (b *batch) continueWith(f first, result buffer.Trimmed) {
 type outcome struct {
 	stream string
 	by     trim.Reason
-	result buffer.Trimmed
+	result buffer.TrimResult
 	// freed is about how many bytes the removed entries took.
 	freed int64
 	// isFirst: the stream lost nothing in this run before.
@@ -236,7 +236,7 @@ type outcome struct {
 }
 
 // outcome takes in what a call did to the stream.
-func (c *stream) outcome(by trim.Reason, result buffer.Trimmed) outcome {
+func (c *stream) outcome(by trim.Reason, result buffer.TrimResult) outcome {
 	o := outcome{stream: c.name, by: by, result: result, isFirst: c.removed == 0}
 	c.failed = c.failed || result.Err != nil
 	if result.Err == nil {

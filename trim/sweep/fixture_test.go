@@ -68,8 +68,8 @@ type watched struct {
 	mu       sync.Mutex
 	walks    int // of all streams
 	trims    int
-	calls    []buffer.Trim
-	outcomes []buffer.Trimmed
+	calls    []buffer.TrimRequest
+	outcomes []buffer.TrimResult
 }
 
 func (w *watched) Now(ctx context.Context) (time.Time, error) {
@@ -90,7 +90,7 @@ func (w *watched) WalkStreams(ctx context.Context, visit func(names []string) er
 	return w.Buffer.WalkStreams(ctx, visit)
 }
 
-func (w *watched) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+func (w *watched) Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.trims++

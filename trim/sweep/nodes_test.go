@@ -246,7 +246,7 @@ type busyStore struct {
 	calls  int
 }
 
-func (s *busyStore) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+func (s *busyStore) Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error) {
 	if s.calls++; s.calls > 500 {
 		return nil, fmt.Errorf("call %d: the run does not end", s.calls)
 	}
@@ -300,13 +300,13 @@ func TestWhatABudgetLeavesIsCounted(t *testing.T) {
 // exactByID is a store whose server may not be trusted with MINID.
 type exactByID struct{ *watched }
 
-func (s exactByID) AsSent(t buffer.Trim) buffer.Trim {
+func (s exactByID) AsSent(t buffer.TrimRequest) buffer.TrimRequest {
 	t.Exact = t.Exact || !t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil
 	return t
 }
 
-func (s exactByID) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
-	sent := make([]buffer.Trim, len(calls))
+func (s exactByID) Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error) {
+	sent := make([]buffer.TrimRequest, len(calls))
 	for i, t := range calls {
 		sent[i] = s.AsSent(t)
 	}

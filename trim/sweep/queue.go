@@ -22,7 +22,7 @@ type backlog struct {
 type step struct {
 	by trim.Reason
 	// call is the command, without a limit.
-	call buffer.Trim
+	call buffer.TrimRequest
 	// over is how many entries were over the limit when the run decided, and left
 	// how many of them are still to go; negative if only Redis knows.
 	over, left int64
@@ -98,7 +98,7 @@ func (q *queue) put(left []backlog) {
 }
 
 // stepOf is what is left of a step of a cut, of which so many entries are gone.
-func stepOf(s trim.Step, call buffer.Trim, removed int64) step {
+func stepOf(s trim.Step, call buffer.TrimRequest, removed int64) step {
 	if s.AtLeast {
 		return step{by: s.By, call: call, over: -1, left: -1}
 	}

@@ -21,7 +21,7 @@ func (r *run) relieve(ctx context.Context) (pressure.Result, error) {
 	if err != nil || !result.Short {
 		return result, err
 	}
-	return result, r.settleHeld(ctx, held)
+	return result, r.finishHeld(ctx, held)
 }
 
 // reduce trims streams to the lengths that memory pressure leaves them, says how
@@ -30,7 +30,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 	for _, t := range targets {
 		c := stream{name: t.Stream, policy: r.s.o.Policies.Reduced(t.Stream, t.Keep), entryBytes: t.EntryBytes}
 		c.stats.Stream = t.Stream
-		c.measured(t.Length)
+		c.recordLength(t.Length)
 		s := trim.Step{By: trim.ByPressure, MaxLen: t.Keep, Floor: c.policy.Floor(r.now), Over: t.Length - t.Keep, Why: trim.Why{Text: t.Why}}
 		c.cut = trim.Cut{Stream: t.Stream, Steps: []trim.Step{s}}
 		r.enqueue(&c, s, false)
@@ -46,14 +46,14 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 		if c.held {
 			held[c.name] = c
 		}
-		r.settled(c, c.settledBy(nil))
+		r.finished(c, c.cutWith(nil))
 	}
 	return lost, err
 }
 
-// settleHeld says what would go under memory pressure if no consumer group
+// finishHeld says what would go under memory pressure if no consumer group
 // needed it.
-func (r *run) settleHeld(ctx context.Context, held map[string]*stream) error {
+func (r *run) finishHeld(ctx context.Context, held map[string]*stream) error {
 	for name, c := range held {
 		if r.examined++; r.examined > maxExamined {
 			break
@@ -72,7 +72,7 @@ func (r *run) settleHeld(ctx context.Context, held map[string]*stream) error {
 		}
 		if needed := c.stats.NeededEntries - c.stats.YoungEntries; known && needed > 0 {
 			c.removed, c.freed = 0, 0 // they are counted
-			r.settled(c, c.settledBy([]trim.Protection{
+			r.finished(c, c.cutWith([]trim.Protection{
 				{By: trim.ProtectedByGroup, Group: c.floorGroup, Entries: needed, Stay: c.stats.NeededEntries},
 			}))
 		}

@@ -35,8 +35,8 @@ type run struct {
 	counted  buffer.CountLimit
 	// bytes is what is done about limits of bytes.
 	bytes byBytes
-	// settled is called with what came of each stream.
-	settled func(c *stream, cut trim.Cut)
+	// finished is called with what came of each stream.
+	finished func(c *stream, cut trim.Cut)
 }
 
 const (
@@ -71,7 +71,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	if err == nil {
 		err = r.pass(ctx)
 	}
-	if drainErr := r.drainAndSettle(ctx); err == nil {
+	if drainErr := r.drainAndFinish(ctx); err == nil {
 		err = drainErr
 	}
 	if err == nil {
@@ -92,20 +92,20 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	r.s.carriedOver = make(map[string]bool, len(left))
 	for i := range left {
 		r.s.carriedOver[left[i].stream.name] = true
-		r.settled(&left[i].stream, trim.Cut{})
+		r.finished(&left[i].stream, trim.Cut{})
 	}
 	if err == nil {
 		r.tally.report.Backlog, err = r.backlog(ctx, left)
 	}
 	r.tally.progress(true, len(left))
 	r.tally.log()
-	r.tellOthers()
+	r.logOthers()
 	return r.tally.report, result, err
 }
 
-// tellOthers says which listed streams are of another type, whenever their number
+// logOthers says which listed streams are of another type, whenever their number
 // changes.
-func (r *run) tellOthers() {
+func (r *run) logOthers() {
 	if n := r.tally.others; n > 0 && n != r.s.toldOthers {
 		r.s.o.Log.Warn("keys of streams are of another type", "count", n, "example", buffer.Escape(r.tally.other))
 	}
@@ -128,12 +128,12 @@ func (r *run) pass(ctx context.Context) error {
 		return err
 	}
 	r.groups.forgetUnlisted()
-	r.tellUnused()
+	r.logUnused()
 	return nil
 }
 
-// tellUnused says which rules no stream has, as far as there are streams.
-func (r *run) tellUnused() {
+// logUnused says which rules no stream has, as far as there are streams.
+func (r *run) logUnused() {
 	report := &r.tally.report
 	if report.Streams == 0 {
 		return
@@ -195,23 +195,23 @@ func (r *run) page(ctx context.Context, page []stream) error {
 		return err
 	}
 	done := pick(page, func(c *stream) bool { return !r.queue.has(c.name) })
-	if err := r.settle(ctx, done); err != nil {
+	if err := r.finish(ctx, done); err != nil {
 		return err
 	}
 	r.tally.progress(false, r.queue.len())
 	if r.queue.len() > maxWaiting && !isLate(r.until) {
-		return r.drainAndSettle(ctx)
+		return r.drainAndFinish(ctx)
 	}
 	return nil
 }
 
-// drainAndSettle removes the backlogs.
-func (r *run) drainAndSettle(ctx context.Context) error {
+// drainAndFinish removes the backlogs.
+func (r *run) drainAndFinish(ctx context.Context) error {
 	done, err := r.drain(ctx)
 	if err != nil {
 		return err
 	}
-	return r.settle(ctx, done)
+	return r.finish(ctx, done)
 }
 
 // decide picks the streams of a page that are over a limit and not paused.

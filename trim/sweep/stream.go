@@ -36,8 +36,8 @@ type stream struct {
 // length is how many entries are left.
 func (c *stream) length() int64 { return max(0, c.stats.Info.Length-c.since) }
 
-// measured takes a length in.
-func (c *stream) measured(length int64) {
+// recordLength takes a length in.
+func (c *stream) recordLength(length int64) {
 	c.stats.Info.Type, c.stats.Info.Length = "stream", length
 	c.since = 0
 }
@@ -61,7 +61,7 @@ func (r *run) fetchLengths(ctx context.Context, page []stream) error {
 			}
 			continue
 		}
-		c.measured(lengths[i].Entries)
+		c.recordLength(lengths[i].Entries)
 	}
 	return nil
 }
@@ -89,12 +89,12 @@ func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) e
 	for len(streams) > 0 {
 		part := streams[:min(r.looks, len(streams))]
 		streams = streams[len(part):]
-		looks := make([]buffer.Look, len(part))
+		looks := make([]buffer.OldestRequest, len(part))
 		for i, c := range part {
-			looks[i] = buffer.Look{Stream: c.name, Before: c.ageLimit, Count: count}
+			looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.ageLimit, Count: count}
 		}
 		started := time.Now()
-		heads, err := r.s.store.Heads(ctx, looks)
+		heads, err := r.s.store.Oldest(ctx, looks)
 		if err != nil {
 			return err
 		}
@@ -112,8 +112,8 @@ func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) e
 }
 
 // probed takes in what was found at the old end.
-func (c *stream) probed(h buffer.Head) {
-	c.measured(h.Length)
+func (c *stream) probed(h buffer.OldestResult) {
+	c.recordLength(h.Length)
 	c.stats.OldEntries = h.Old
 	if h.Old > 0 {
 		c.entryBytes = max(1, h.EntryBytes)

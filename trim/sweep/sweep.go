@@ -28,7 +28,7 @@ type Store interface {
 	NodeOf(ctx context.Context, stream string) (string, error)
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
-	Heads(ctx context.Context, looks []buffer.Look) ([]buffer.Head, error)
+	Oldest(ctx context.Context, looks []buffer.OldestRequest) ([]buffer.OldestResult, error)
 	LastIDs(ctx context.Context, names []string) ([]buffer.LastID, error)
 	HaveEntries(ctx context.Context, ranges []buffer.Range) ([]bool, error)
 	CountRange(ctx context.Context, r buffer.Range, most buffer.CountLimit) (entries int64, all bool, err error)
@@ -42,10 +42,10 @@ type Store interface {
 	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
 	OldestWithin(ctx context.Context, stream string, w buffer.Within) (buffer.Counted, error)
 	NewestOf(ctx context.Context, stream string, bytes int64) (buffer.Counted, error)
-	AsSent(buffer.Trim) buffer.Trim
-	Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error)
-	TrimPolicy(context.Context) (buffer.Facts, error)
-	SetTrimPolicy(context.Context, buffer.Facts) error
+	AsSent(buffer.TrimRequest) buffer.TrimRequest
+	Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error)
+	TrimPolicy(context.Context) (buffer.StateFields, error)
+	SetTrimPolicy(context.Context, buffer.StateFields) error
 }
 
 // DefaultGroupIdleAfter is how long a consumer group may be idle and still
@@ -208,7 +208,7 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 		}
 	}
 	r := newRun(s, now, clockErr == nil)
-	r.settled = func(c *stream, cut trim.Cut) {
+	r.finished = func(c *stream, cut trim.Cut) {
 		if isPressed(cut) {
 			return // it was handed over before, as its policy left it
 		}

@@ -101,7 +101,7 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 		if group, err = w.withoutPaused(ctx, group); err != nil || len(group) == 0 {
 			return group, err
 		}
-		calls := make([]buffer.Trim, len(group))
+		calls := make([]buffer.TrimRequest, len(group))
 		for i := range group {
 			calls[i] = w.slice(&group[i])
 		}
@@ -111,7 +111,7 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 			return group, err
 		}
 		n := news{took: time.Since(sent)}
-		group, err = w.settle(ctx, group, calls, results, &n)
+		group, err = w.finish(ctx, group, calls, results, &n)
 		w.updates <- n
 		if err != nil {
 			return group, err
@@ -120,9 +120,9 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 	return group, nil
 }
 
-// settle notes what came of a pipeline, and returns the streams that have still
+// finish notes what came of a pipeline, and returns the streams that have still
 // more to lose.
-func (w *worker) settle(ctx context.Context, group []backlog, calls []buffer.Trim, results []buffer.Trimmed, n *news) ([]backlog, error) {
+func (w *worker) finish(ctx context.Context, group []backlog, calls []buffer.TrimRequest, results []buffer.TrimResult, n *news) ([]backlog, error) {
 	var left []backlog
 	var entries, freed int64
 	for i, result := range results {
@@ -153,7 +153,7 @@ func (w *worker) settle(ctx context.Context, group []backlog, calls []buffer.Tri
 }
 
 // slice is the next call for a stream.
-func (w *worker) slice(b *backlog) buffer.Trim {
+func (w *worker) slice(b *backlog) buffer.TrimRequest {
 	s := &b.steps[0]
 	call := s.call
 	call.Limit = max(s.atLeast, w.pace.entries(b.stream.entryBytes, nodeEntries(w.nodes, b.stream.entryBytes)))
@@ -173,7 +173,7 @@ func (w *worker) slice(b *backlog) buffer.Trim {
 }
 
 // isDone takes in what came of a call, and says whether the stream is done.
-func (w *worker) isDone(ctx context.Context, b *backlog, limit int64, result buffer.Trimmed, n *news) (done bool, err error) {
+func (w *worker) isDone(ctx context.Context, b *backlog, limit int64, result buffer.TrimResult, n *news) (done bool, err error) {
 	s := &b.steps[0]
 	if result.Removed > 0 {
 		s.atLeast = 0
@@ -235,12 +235,12 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	case s.left > 0:
 		return w.isFinished(b, true), nil
 	}
-	heads, err := w.store.Heads(ctx, []buffer.Look{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
+	heads, err := w.store.Oldest(ctx, []buffer.OldestRequest{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
 	if err != nil {
 		return false, err
 	}
 	if heads[0].Err != nil {
-		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.Trimmed{Err: heads[0].Err}))
+		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: heads[0].Err}))
 		return true, nil //nolint:nilerr // it is the stream's own
 	}
 	b.stream.probed(heads[0])

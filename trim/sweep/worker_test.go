@@ -26,7 +26,7 @@ func (n *twoNodes) NodeOf(_ context.Context, stream string) (string, error) {
 	return node, nil
 }
 
-func (n *twoNodes) Trims(ctx context.Context, calls []buffer.Trim) ([]buffer.Trimmed, error) {
+func (n *twoNodes) Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error) {
 	node, _ := n.NodeOf(ctx, calls[0].Stream)
 	n.mu.Lock()
 	if n.busy[node] {

@@ -1,0 +1,65 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+)
+
+// keyForgetScript forgets the copy and the note of one session.
+//
+// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note
+// returns how many of them there were
+var keyForgetScript = redisconn.NewScript(`
+local n = 0
+if redis.call('TYPE', KEYS[2]).ok == 'hash' then n = redis.call('UNLINK', KEYS[2]) end
+return n + redis.call('UNLINK', KEYS[3])
+`)
+
+// hashForgetScript forgets copies and the note of one session.
+//
+// KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes; ARGV identity, ids of
+// entries
+// returns how many of them there were
+var hashForgetScript = redisconn.NewScript(noteLua + `
+local n = redis.call('ZREM', KEYS[3], noteOf(ARGV[1]))
+for i = 2, #ARGV do n = n + redis.call('XDEL', KEYS[2], ARGV[i]) end
+return n
+`)
+
+// ForgetCopies forgets all that is kept of an identity: copies, and that it was put
+// back. It reports whether there was anything.
+func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, error) {
+	ids := []any{identity}
+	err := r.walkHashCopies(ctx, func(c Copy) error {
+		if c.Identity == identity {
+			ids = append(ids, c.entry)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	var forgotten int64
+	for _, call := range []struct {
+		script redisconn.Script
+		ownKey bool
+		keys   []string
+		args   []any
+	}{
+		{keyForgetScript, true, r.withAside(r.prefix() + identity), nil},
+		{hashForgetScript, false, r.withAside(r.o.Key), ids},
+	} {
+		if len(call.keys) < 2 || !r.looksForAny(call.ownKey) {
+			continue
+		}
+		n, err := r.conn.EvalWrite(ctx, call.script, []redisconn.Call{{Keys: call.keys, Args: call.args}})[0].Int64()
+		if err != nil && !isWrongType(err) {
+			return forgotten > 0, fmt.Errorf("forgetting the copy of session %s: %w", escape.Quote(identity), err)
+		}
+		forgotten += n
+	}
+	return forgotten > 0, nil
+}

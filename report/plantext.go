@@ -1,0 +1,262 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+	"github.com/streamkeeper/streamkeeper/internal/human"
+)
+
+// WritePlan writes a plan.
+func WritePlan(w io.Writer, f Format, p *Plan) error {
+	if f == JSON {
+		return writeJSON(w, p)
+	}
+	pw := &printer{w: w}
+	s := p.Summary
+	if s.Streams+s.Sessions == 0 && len(p.Failed) > 0 {
+		pw.line("%s: streams and sessions could not be read.", p.Redis)
+	} else {
+		pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
+	}
+	for _, sentence := range p.Policies {
+		pw.line("%s", sentence)
+	}
+	if len(p.UnusedRules) > 0 {
+		pw.line("No stream matches the rule for %s.", strings.Join(p.UnusedRules, ", "))
+	}
+	p.writeNotes(pw)
+	if len(p.Actions) == 0 {
+		switch {
+		case p.Absence != "":
+			pw.line("Nothing found: %s", human.Sentence(p.Absence))
+		case len(p.Failed) == 0 && p.protected == 0 && p.PausedSessions+p.PausedStreams == 0:
+			pw.line("Nothing to do.")
+		}
+		p.writeHint(pw)
+		return p.writeProtected(pw)
+	}
+	pw.line("")
+	rows := [][]string{{"ACTION", "STREAM OR SESSION", "ENTRIES", "BYTES", "WHY"}}
+	for _, a := range p.Actions {
+		rows = append(rows, a.row())
+	}
+	if pw.err == nil {
+		pw.err = writeTable(w, dropEmptyColumns(rows))
+	}
+	if more := p.unlisted(); more > 0 {
+		pw.line("… and %s more; --all lists them.", human.Count(more))
+	}
+	pw.line("")
+	pw.line("Would trim %s (%s), expire %s, retire %s, restore %s, drop %s.",
+		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
+		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
+	if s.TrimBytes > 0 {
+		pw.line("Trimming would free about %s.", human.Bytes(s.TrimBytes))
+	}
+	if s.AbandonSessions > 0 {
+		pw.line("Would mark %s as abandoned.", plural(s.AbandonSessions, "session"))
+	}
+	if s.Brake != "" {
+		pw.line("The mass-deletion guard would stop the clean-up: %s%s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake, releaseText(s.BrakeUntil))
+	}
+	p.writeHint(pw)
+	return p.writeProtected(pw)
+}
+
+// pauseStops reports whether there would be more to do if nothing was paused.
+func (p *Plan) pauseStops() bool {
+	return p.PausedSessions+p.PausedStreams > 0 || slices.ContainsFunc(p.Protected, func(protection Protection) bool { return protection.By == "pause" })
+}
+
+// HasWork reports whether there is something to do, also where the guard or a
+// pause stops it.
+func (p *Plan) HasWork() bool {
+	s := p.Summary
+	return p.pauseStops() || len(p.Actions) > 0 || s.Brake != "" ||
+		s.TrimStreams+s.ExpireSessions+s.AbandonSessions+s.RetireStreams+s.RestoreStreams+s.DropNames > 0
+}
+
+// writeHint says why streams a little over a limit are not listed.
+func (p *Plan) writeHint(pw *printer) {
+	if p.parts == 0 {
+		return
+	}
+	verb := "is"
+	if p.parts > 1 {
+		verb = "are"
+	}
+	pw.line("%s %s over a limit by a part of a macro node (stream-node-max-entries), which approximate\ntrimming keeps; TRIM_EXACT=true removes that too.",
+		plural(p.parts, "stream"), verb)
+}
+
+// writeProtected says what stays although it is over a limit.
+func (p *Plan) writeProtected(pw *printer) error {
+	if p.protected == 0 || pw.err != nil {
+		return pw.err
+	}
+	pw.line("")
+	pw.line("Over a limit, and protected:")
+	rows := [][]string{{"STREAM", "ENTRIES", "BY", "WHY"}}
+	for _, protection := range p.Protected {
+		if protection.rest {
+			continue
+		}
+		rows = append(rows, []string{cut(named(protection.Stream), 32), human.Count(protection.Entries), protection.By, protection.Reason})
+	}
+	if pw.err = writeTable(pw.w, rows); pw.err == nil && p.protected > int64(len(rows)-1) {
+		pw.line("… and %s more; --all lists them.", human.Count(p.protected-int64(len(rows)-1)))
+	}
+	return pw.err
+}
+
+// releaseText says when the mass-deletion guard releases by itself.
+func releaseText(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return "; it releases at " + until.Format("2006-01-02 15:04 MST") + " if that stands"
+}
+
+// writeNotes says what is not done, and why.
+func (p *Plan) writeNotes(pw *printer) {
+	for _, failed := range p.Failed {
+		pw.line("Failed: %s", failed)
+	}
+	if len(p.Failed) > 0 {
+		pw.line("This plan is incomplete.")
+	}
+	for _, pause := range p.Paused {
+		text := fmt.Sprintf("Paused: %s until %s", pause.what, pause.Until.Format(pauseTime))
+		if pause.Reason != "" {
+			text += " (" + pause.Reason + ")"
+		}
+		pw.line("%s. To end it: streamkeeper resume %s", text, pause.ID)
+	}
+	if kept := p.pausedItems(); kept != "" {
+		pw.line("That keeps %s from clean-up.", kept)
+	}
+	if p.Pressure != "" {
+		pw.line("%s", human.Sentence(strings.ToUpper(p.Pressure[:1])+p.Pressure[1:]))
+	}
+	if p.Refused != "" {
+		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
+	}
+	if len(p.Unmatched) > 0 && p.Summary.Streams > 0 {
+		pw.line("No stream matches %s.", strings.Join(p.Unmatched, ", "))
+	}
+	s := p.Summary
+	if s.Lost != "" {
+		pw.line("Attention: %s", human.Sentence(s.Lost))
+	}
+	if s.FlowingSessions > 0 {
+		of := ""
+		if p.Chosen {
+			of = " of all"
+		}
+		pw.line("%s%s not updated while messages arrive: kept; the producers must update lastUpdated.", plural(s.FlowingSessions, "session"), of)
+	}
+	if n := s.PostponedSessions; n > 0 {
+		pw.line("%s left to a later run: their messages could not be looked at in this one.", plural(n, "session"))
+	}
+	if n := s.PostponedStreams; n > 0 {
+		pw.line("%s left to a later run: too many sessions expire in this one.", plural(n, "stream"))
+	}
+}
+
+// row is an action on one line of 100 columns, if its reason is as usual.
+func (a Action) row() []string {
+	name, entries, bytes := a.Stream, "", ""
+	if a.Session != nil {
+		name = *a.Session
+	}
+	if a.Action == "trim" {
+		entries = human.Count(a.Entries)
+		if a.Estimated {
+			entries = "~" + entries
+		}
+		if a.Bytes > 0 {
+			bytes = "~" + human.Bytes(a.Bytes)
+		}
+	}
+	return []string{a.Action, cut(named(name), 28), entries, bytes, a.Reason}
+}
+
+func (p *Plan) unlisted() int64 {
+	more := int64(0)
+	for _, n := range p.counts {
+		more += int64(max(0, n-Listed))
+	}
+	if p.all {
+		return 0
+	}
+	return more
+}
+
+// dropEmptyColumns leaves out what no row has.
+func dropEmptyColumns(rows [][]string) [][]string {
+	var keep []int
+	for c := range rows[0] {
+		for _, row := range rows[1:] {
+			if row[c] != "" {
+				keep = append(keep, c)
+				break
+			}
+		}
+	}
+	slim := make([][]string, len(rows))
+	for i, row := range rows {
+		for _, c := range keep {
+			slim[i] = append(slim[i], row[c])
+		}
+	}
+	return slim
+}
+
+// printer writes lines until one fails.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+// line writes a sentence, which is wrapped at the edge of a screen.
+func (p *printer) line(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if screen, _ := p.w.(Screen); screen.Width > 0 {
+		text = wrapLines(text, screen.Width)
+	}
+	if p.err == nil {
+		if _, err := io.WriteString(p.w, text+"\n"); err != nil {
+			p.err = fmt.Errorf("writing the report: %w", err)
+		}
+	}
+}
+
+// wrapLines wraps the lines that are too wide, but those that are indented.
+func wrapLines(text string, columns int) string {
+	var lines []string
+	for line := range strings.SplitSeq(text, "\n") {
+		if escape.Width(line) <= columns || strings.HasPrefix(line, " ") {
+			lines = append(lines, line)
+			continue
+		}
+		lines = append(lines, wrap(line, columns)...)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// pausedItems is what pauses keep from clean-up, in words.
+func (p *Plan) pausedItems() string {
+	var kept []string
+	if p.PausedSessions > 0 {
+		kept = append(kept, plural(p.PausedSessions, "session"))
+	}
+	if p.PausedStreams > 0 {
+		kept = append(kept, plural(p.PausedStreams, "stream"))
+	}
+	return strings.Join(kept, " and ")
+}
