@@ -13,11 +13,9 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 )
 
-// version and revision are stamped by the build; see the Makefile.
-var (
-	version  = "dev"
-	revision = ""
-)
+// version and revision are stamped by the build; see the Makefile. Without that
+// they are what Go noted of the module and the repository.
+var version, revision string
 
 // gcPercent lets the heap grow to a multiple of what is alive, which is a few
 // megabytes: collecting less often saves a fifth of the time of a full scan.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ type Program struct {
 	// Load reads the configuration; overrides outrank the environment. Faults
 	// of the user are [settings.ConfigErrors].
 	Load func(overrides ...settings.Override) (Options, error)
-	// Version and Revision of the build.
+	// Version and Revision of the build; where they are empty, what Go noted counts.
 	Version, Revision string
 	Stdin             io.Reader
 	Stdout, Stderr    io.Writer
@@ -80,13 +81,23 @@ type Program struct {
 	DumbTerminal, NoColour bool
 }
 
+// app is what the commands share.
+func (p Program) app() *app {
+	info, _ := debug.ReadBuildInfo()
+	p.Version, p.Revision = identity(p.Version, p.Revision, info)
+	return &app{Program: p}
+}
+
+// Command is the tree of commands, for manual pages and completions.
+func (p Program) Command() *cobra.Command { return p.app().command() }
+
 // Run runs a command line until it is done or ctx ends, and returns the exit
 // code. Once ctx has ended it returns within the command's patience, whatever
 // hangs.
 func (p Program) Run(ctx context.Context, args []string) int {
 	out, messages := newOutlet(ctx, p.Stdout), newMessages(p.Stderr)
 	p.Stdout, p.Stderr = out, messages
-	a := &app{Program: p}
+	a := p.app()
 	a.patience.Store(int64(oneShotPatience))
 	root := a.command() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(args)

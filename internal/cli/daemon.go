@@ -75,7 +75,7 @@ func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daem
 		policies: jobs.NewLivePolicies(config.Jobs.Trim.Policies),
 	}
 	d.observers = observers{jobs.NewMetrics(config.Jobs, jobs.Process{
-		Version: a.Version, Revision: a.revision(), DryRun: o.dryRun, Policies: d.policies,
+		Version: a.Version, Revision: a.Revision, DryRun: o.dryRun, Policies: d.policies,
 	})}
 	d.observers.ConfigReloaded(true)
 	d.news = newNews(d.observers)

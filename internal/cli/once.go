@@ -75,7 +75,7 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	}
 	config.Jobs.Cleanup.Force = options.force
 	chosen := options.chosen(config.Jobs.Enabled())
-	process := jobs.Process{Version: a.Version, Revision: a.revision(), DryRun: a.dryRun, Once: chosen}
+	process := jobs.Process{Version: a.Version, Revision: a.Revision, DryRun: a.dryRun, Once: chosen}
 	o := oneShot{observers: observers{jobs.NewMetrics(config.Jobs, process)}, endings: make(metrics.Endings)}
 	o.observers.ConfigReloaded(true)
 	a.onDroppedLines(o.observers.LogDropped)

@@ -16,7 +16,7 @@ import (
 func (d *daemon) status(ctx context.Context) web.Status {
 	now := time.Now()
 	s := web.Status{
-		Version: d.app.Version, Revision: d.app.revision(), Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
+		Version: d.app.Version, Revision: d.app.Revision, Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
 		DryRun:  d.o.dryRun,
 		Redis:   web.Redis{Address: d.address},
 		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},

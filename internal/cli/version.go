@@ -22,20 +22,31 @@ func (a *app) versionCommand() *cobra.Command {
 }
 
 func (a *app) versionText() string {
-	return fmt.Sprintf("streamkeeper %s (revision %s, %s)", a.Version, a.revision(), runtime.Version())
+	return fmt.Sprintf("streamkeeper %s (revision %s, %s)", a.Version, a.Revision, runtime.Version())
 }
 
-// revision is the commit that was built, as stamped or as Go noted it.
-func (a *app) revision() string {
-	if a.Revision != "" {
-		return a.Revision
+// Unversioned is the version where neither the build nor Go knows one.
+const Unversioned = "dev"
+
+// identity is which version and revision this is: as the build stamped them, else
+// as Go noted them, which does so for `go install` and in a git repository.
+func identity(version, revision string, info *debug.BuildInfo) (string, string) {
+	if info == nil {
+		info = new(debug.BuildInfo)
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
+	if v := info.Main.Version; version == "" && v != "(devel)" {
+		version = v
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && revision == "" {
+			revision = s.Value
 		}
 	}
-	return "unknown"
+	if version == "" {
+		version = Unversioned
+	}
+	if revision == "" {
+		revision = "unknown"
+	}
+	return version, revision
 }
