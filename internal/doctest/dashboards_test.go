@@ -50,6 +50,8 @@ type panel struct {
 		RefID      string
 		Datasource datasource
 		Expr       string
+
+		LegendFormat string
 	}
 }
 
@@ -152,6 +154,33 @@ func TestEveryQueryOfTheDashboardNamesWhatIsThere(t *testing.T) {
 	for name := range defined {
 		if !used[name] && name != "datasource" {
 			t.Errorf("variable %s is not used", name)
+		}
+	}
+}
+
+// Two installations may be scraped by one Prometheus, of several clusters too.
+func TestEveryPanelIsAboutTheChosenInstallationsAndNamesThem(t *testing.T) {
+	t.Parallel()
+	const chosen = `cluster=~"$cluster", namespace=~"$namespace", job=~"$job"`
+	series := regexp.MustCompile(`\b(?:streamkeeper|process|go)_[a-z_]+(?:\{[^}]*\})?|\bALERTS(?:\{[^}]*\})?`)
+	d := readDashboard(t)
+	for _, q := range d.queries() {
+		found := series.FindAllString(q.expr, -1)
+		if len(found) == 0 {
+			t.Errorf("%s asks for no series: %s", q.where, q.expr)
+		}
+		for _, one := range found {
+			if !strings.Contains(one, chosen) {
+				t.Errorf("%s: %s is of all installations", q.where, one)
+			}
+		}
+	}
+	for _, p := range d.Panels {
+		for _, target := range p.Targets {
+			// The number of all alerts has nobody's name.
+			if !strings.HasPrefix(target.LegendFormat, "{{cluster}} {{namespace}}/{{job}}") && !strings.HasPrefix(target.Expr, "count(ALERTS{") {
+				t.Errorf("%s %s: the legend %q does not name the installation", p.Title, target.RefID, target.LegendFormat)
+			}
 		}
 	}
 }

@@ -50,6 +50,7 @@ func mayBeEmpty() map[string]string {
 		"How the last run ended E":       "the policies are right",
 		"How the last run ended F":       "nothing is paused",
 		"StreamkeeperPoliciesFaulty":     "the policies are right",
+		"StreamkeeperPausedLong":         "nothing is paused",
 		"What once removed A":            "it is a daemon",
 		"What once removed B":            "it is a daemon",
 		"What once removed C":            "it is a daemon",

@@ -2,117 +2,70 @@ package doctest
 
 import (
 	"fmt"
-	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"testing"
 )
 
-// What a Prometheus has of an installation in a situation, and exactly which
-// alerts fire then. promtool judges the rules as they lie in the repository,
-// and as the chart makes them for the job sk in the namespace rta.
-
-// scene is the series of an installation, by name and labels, in promtool's
-// notation: a value for each minute.
-type scene struct {
-	minutes int
-	labels  string
-	series  map[string]string
-}
-
-func newScene(minutes int, labels string) *scene {
-	return &scene{minutes: minutes, labels: labels, series: make(map[string]string)}
-}
-
-// set gives a series its values; a single one holds all the time.
-func (s *scene) set(name, labels, values string) {
-	if !strings.ContainsAny(values, "x ") {
-		values = fmt.Sprintf("%sx%d", values, s.minutes)
-	}
-	key := name + "{" + strings.Trim(s.labels+", "+labels, ", ") + "}"
-	s.series[strings.Replace(key, "streamkeeper_process_", "process_", 1)] = values
-}
-
-func (s *scene) ours(name, labels, values string) { s.set("streamkeeper_"+name, labels, values) }
-
-// job is a job that ends well once a minute.
-func (s *scene) job(name string, period int) {
-	label := fmt.Sprintf("exported_job=%q", name)
-	s.ours("job_period_seconds", label, fmt.Sprint(period))
-	s.ours("job_last_success_timestamp_seconds", label, fmt.Sprintf("0+60x%d", s.minutes))
-	s.ours("job_last_run_timestamp_seconds", label, fmt.Sprintf("0+60x%d", s.minutes))
-	s.ours("job_last_run_ok", label, "1")
-	s.ours("clocks_disagree", label, "0")
-	s.ours("brake_tripped", label, "0")
-}
-
-// stream is one that is always at its limit.
-func (s *scene) stream(name string) {
-	label := fmt.Sprintf("stream=%q", name)
-	s.ours("stream_entries", label, "10090")
-	s.ours("stream_limit_entries", label, "10000")
-	s.ours("stream_node_entries", label, "100")
-	s.ours("stream_limit_age_seconds", label, "0")
-	s.ours("stream_coverage_seconds", label, "600")
-	s.ours("stream_idle_seconds", label, "1")
-	s.ours("trim_entries_removed_total", label+`, reason="length"`, fmt.Sprintf("0+600x%d", s.minutes))
-	s.ours("last_run_invalid_messages", label, "0")
-}
-
-// calm is an installation in which all is well.
-func calm(minutes int, labels string) *scene {
-	s := newScene(minutes, labels)
-	for name, value := range map[string]string{
-		"build_info": "1", "config_last_reload_successful": "1", "redis_up": "1", "leader": "1", "dry_run": "0", "one_shot": "0", "process_start_time_seconds": "1",
-		"streams": "2", "registry_lost": "0", "redis_memory_used_bytes": "50", "redis_memory_max_bytes": "100",
-	} {
-		s.ours(name, "", value)
-	}
-	s.ours("sessions", `state="malformed"`, "0")
-	for name, period := range map[string]int{"trim": 30, "cleanup": 300, "inspect": 300, "metrics": 30} {
-		s.job(name, period)
-	}
-	s.stream("full")
-	// The sum of those without a label of their own.
-	s.ours("stream_entries", `stream="_other"`, "900000")
-	s.ours("stream_limit_entries", `stream="_other"`, "0")
-	s.ours("trim_entries_removed_total", `stream="_other", reason="length"`, fmt.Sprintf("0+600x%d", minutes))
-	return s
-}
-
-const sk = `namespace="rta", job="sk"`
-
-func daemonScene(minutes int) *scene { return calm(minutes, sk+`, instance="a"`) }
-
-// situation is scenes side by side, and the alerts that fire at a minute.
+// situation is scenes side by side, and the alerts that fire at a minute: the
+// name of each, and the labels that it has besides those of the installation.
 type situation struct {
 	name   string
+	way    way
 	scenes []*scene
 	at     map[int][]string
 	// others are the alerts that the rules of nobody in particular raise besides,
-	// of another installation.
+	// of the other installation.
 	others map[int][]string
+	// every is how many minutes lie between two evaluations, 1 if it is 0: what
+	// takes days is not judged every minute.
+	every int
+}
+
+// slow is a situation that lasts for days.
+func slow(s situation) situation {
+	s.every = 10
+	return s
+}
+
+// ofDaemon is a situation of one daemon.
+func ofDaemon(name string, s *scene, at map[int][]string) situation {
+	return situation{name: name, way: scraped, scenes: []*scene{s}, at: at}
+}
+
+func situations() []situation {
+	all := slices.Concat([]situation{steady(), failover(300), failover(86400), away(true), away(false), gone(), dryRun(), dryRunBeside()},
+		daily(), guard(), findings(), limits(), paused())
+	for _, w := range []way{pushed, filed} {
+		all = append(all, once(w)...)
+		all = append(all, onceFinds(w)...)
+	}
+	for _, w := range []way{scraped, pushed, filed} {
+		all = append(all, twoInstallations(w))
+	}
+	return all
 }
 
 func steady() situation {
-	s := daemonScene(120)
+	s := daemonScene(60)
 	for i := range 499 {
-		s.stream(fmt.Sprint("s", i))
+		s.stream(scraped, fmt.Sprint("s", i))
 	}
 	// One is read to the end, trimmed by age to nothing, and silent.
-	s.stream("ended")
+	s.stream(scraped, "ended")
 	s.ours("stream_entries", `stream="ended"`, "0")
 	s.ours("stream_coverage_seconds", `stream="ended"`, "0")
-	s.ours("stream_idle_seconds", `stream="ended"`, "0+60x120")
-	return situation{name: "steady state with 5 000 streams", scenes: []*scene{s}, at: map[int][]string{30: nil, 119: nil}}
+	s.ours("stream_idle_seconds", `stream="ended"`, "0+60x60")
+	return ofDaemon("steady state with 5 000 streams", s, map[int][]string{30: nil, 59: nil})
 }
 
-// failover is a leader that is killed, and a follower that takes over.
-func failover() situation {
-	a, b := daemonScene(90), calm(90, sk+`, instance="b"`)
+// failover is a leader that is killed, and a follower that takes over: it does
+// every job at once. Both have been up for a week.
+func failover(cleanupPeriod int) situation {
+	a, b := daemonScene(90), calm(scraped, 90, scraped.labels(scraped.of, "b"))
+	for _, s := range []*scene{a, b} {
+		s.ours("job_period_seconds", `exported_job="cleanup"`, fmt.Sprint(cleanupPeriod))
+		s.ours("process_start_time_seconds", "", "-600000")
+	}
 	for series := range a.series {
 		values := a.series[series]
 		if first, _, ok := strings.Cut(values, "x90"); ok {
@@ -131,7 +84,14 @@ func failover() situation {
 			b.series[series] = "0x31 1920+60x58"
 		}
 	}
-	return situation{name: "failover", scenes: []*scene{a, b}, at: map[int][]string{29: nil, 33: nil, 40: nil, 60: nil, 89: nil}}
+	if cleanupPeriod > 3600 {
+		b.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, "0x31 1920x58")
+		b.ours("job_last_run_timestamp_seconds", `exported_job="cleanup"`, "0x31 1920x58")
+	}
+	return situation{
+		name: fmt.Sprintf("failover, with a clean-up every %d s", cleanupPeriod), way: scraped, scenes: []*scene{a, b},
+		at: map[int][]string{29: nil, 33: nil, 40: nil, 60: nil, 89: nil},
+	}
 }
 
 // away is Redis that is not there for 40 minutes. With a lease the leader loses
@@ -160,26 +120,28 @@ func away(lease bool) situation {
 		}
 	}
 	only := []string{"StreamkeeperRedisUnreachable"}
-	return situation{
-		name: fmt.Sprintf("Redis away for 40 minutes, with a lease: %t", lease), scenes: []*scene{s},
-		at: map[int][]string{19: nil, 24: only, 40: only, 59: only, 62: nil, 70: nil, 80: nil, 119: nil},
-	}
+	return ofDaemon(fmt.Sprintf("Redis away for 40 minutes, with a lease: %t", lease), s,
+		map[int][]string{19: nil, 24: only, 40: only, 59: only, 62: nil, 70: nil, 80: nil, 119: nil})
 }
 
-func twoInstallations() situation {
-	other := calm(120, `namespace="rta", job="other", instance="o"`)
+// twoInstallations have streams of the same names, and one is in trouble.
+func twoInstallations(w way) situation {
+	of := onceScene
+	if w.name == scraped.name {
+		of = calm
+	}
+	quiet, other := of(w, 180, w.labels(w.of, "a")), of(w, 180, w.labels(w.ofOther, "o"))
 	other.ours("redis_up", "", "0")
-	other.ours("registry_lost", "", "1")
+	other.ours("registry_lost", w.group("cleanup"), "1")
 	other.ours("stream_entries", `stream="full"`, "20000")
-	other.ours("last_run_invalid_messages", `stream="full"`, "3")
-	quiet := daemonScene(120)
+	other.ours("last_run_invalid_messages", w.group("inspect")+`, stream="full"`, "3")
 	ofOther := []string{
-		"StreamkeeperRedisUnreachable", "StreamkeeperRegistryLost", "StreamkeeperStreamOverLimit", "StreamkeeperInvalidMessages",
+		"StreamkeeperRedisUnreachable", "StreamkeeperRegistryLost", `StreamkeeperStreamOverLimit stream="full"`, `StreamkeeperInvalidMessages stream="full"`,
 	}
 	return situation{
-		name: "another installation with streams of the same names in trouble", scenes: []*scene{quiet, other},
-		at:     map[int][]string{60: nil, 119: nil},
-		others: map[int][]string{60: ofOther, 119: ofOther},
+		name: "another installation with streams of the same names in trouble: " + w.name, way: w, scenes: []*scene{quiet, other},
+		at:     map[int][]string{60: nil, 119: nil, 179: nil},
+		others: map[int][]string{60: ofOther, 119: ofOther, 179: ofOther},
 	}
 }
 
@@ -188,8 +150,10 @@ func gone() situation {
 	for series, values := range s.series {
 		s.series[series] = strings.Replace(values, "x60", "x30 stale", 1)
 	}
-	other := calm(60, `namespace="rta", job="other", instance="o"`)
-	return situation{name: "one of two installations is gone", scenes: []*scene{s, other}, at: map[int][]string{30: nil, 45: {"StreamkeeperAbsent"}}}
+	other := calm(scraped, 60, scraped.labels(scraped.ofOther, "o"))
+	return situation{
+		name: "one of two installations is gone", way: scraped, scenes: []*scene{s, other}, at: map[int][]string{30: nil, 45: {"StreamkeeperAbsent"}},
+	}
 }
 
 // daily is a clean-up once a day that does not come from the second day on, and a
@@ -202,35 +166,46 @@ func daily() []situation {
 	s.ours("job_last_run_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x1440 86400x%d", days-1440))
 	stood := daemonScene(60)
 	stood.ours("job_last_success_timestamp_seconds", `exported_job="trim"`, "0+60x20 1200x39")
-	overdue := []string{"StreamkeeperNoSuccessfulRun"}
+	overdue := []string{`StreamkeeperNoSuccessfulRun exported_job="cleanup"`}
 	return []situation{
-		{name: "daily clean-up", scenes: []*scene{s}, at: map[int][]string{60: nil, 1439: nil, 4 * 1440: nil, 4*1440 + 10: overdue}},
-		{name: "a trim that stands for ten minutes", scenes: []*scene{stood}, at: map[int][]string{22: nil, 30: overdue}},
+		slow(ofDaemon("daily clean-up", s, map[int][]string{60: nil, 1430: nil, 4 * 1440: nil, 4*1440 + 30: overdue})),
+		ofDaemon("a trim that stands for ten minutes", stood, map[int][]string{22: nil, 30: {`StreamkeeperNoSuccessfulRun exported_job="trim"`}}),
 	}
 }
 
 func dryRun() situation {
-	s := daemonScene(240)
+	s := daemonScene(120)
 	s.ours("dry_run", "", "1")
-	s.ours("stream_entries", `stream="full"`, "0+1000x240")
+	s.ours("stream_entries", `stream="full"`, "0+1000x120")
 	s.ours("stream_limit_age_seconds", `stream="full"`, "60")
+	s.ours("stream_limit_bytes", `stream="full"`, "1000")
 	s.ours("brake_tripped", `exported_job="cleanup"`, "1")
-	return situation{name: "a dry run", scenes: []*scene{s}, at: map[int][]string{60: nil, 239: nil}}
+	return ofDaemon("a dry run", s, map[int][]string{60: nil, 119: nil})
+}
+
+// dryRunBeside is a dry run under the job of the real one.
+func dryRunBeside() situation {
+	a, b := daemonScene(60), calm(scraped, 60, scraped.labels(scraped.of, "b"))
+	b.ours("dry_run", "", "1")
+	b.ours("stream_entries", `stream="full"`, "20000")
+	return situation{
+		name: "a dry run beside the real one", way: scraped, scenes: []*scene{a, b}, at: map[int][]string{5: nil, 30: {"StreamkeeperSeveralLeaders"}},
+	}
 }
 
 func guard() []situation {
-	released, stuck := daemonScene(240), daemonScene(240)
-	released.ours("brake_tripped", `exported_job="cleanup"`, "0x10 1x62 0x168")
-	stuck.ours("brake_tripped", `exported_job="cleanup"`, "0x10 1x230")
+	released, stuck := daemonScene(120), daemonScene(120)
+	released.ours("brake_tripped", `exported_job="cleanup"`, "0x10 1x62 0x48")
+	stuck.ours("brake_tripped", `exported_job="cleanup"`, "0x10 1x110")
 	return []situation{
-		{name: "the guard trips and releases by itself", scenes: []*scene{released}, at: map[int][]string{30: nil, 71: nil, 200: nil}},
-		{name: "the guard goes on holding", scenes: []*scene{stuck}, at: map[int][]string{80: nil, 100: {"StreamkeeperBrakeTripped"}}},
+		ofDaemon("the guard trips and releases by itself", released, map[int][]string{30: nil, 71: nil, 119: nil}),
+		ofDaemon("the guard goes on holding", stuck, map[int][]string{80: nil, 100: {`StreamkeeperBrakeTripped exported_job="cleanup"`}}),
 	}
 }
 
 func findings() []situation {
-	invalid, lost, wide, held, malformed := daemonScene(120), daemonScene(60), daemonScene(60), daemonScene(120), daemonScene(26*60)
-	invalid.stream("new")
+	invalid, lost, malformed := daemonScene(120), daemonScene(60), daemonScene(26*60)
+	invalid.stream(scraped, "new")
 	for series := range invalid.series {
 		if strings.Contains(series, `stream="new"`) {
 			invalid.series[series] = "_x40 " + strings.Replace(invalid.series[series], "x120", "x79", 1)
@@ -238,175 +213,148 @@ func findings() []situation {
 	}
 	invalid.ours("last_run_invalid_messages", `stream="new"`, "_x40 3x5 0x74")
 	lost.ours("registry_lost", "", "0x20 1x5 0x35")
-	wide.ours("stream_entries", `stream="full"`, "14000")
-	wide.ours("stream_node_entries", `stream="full"`, "2500")
-	held.ours("stream_limit_age_seconds", `stream="full"`, "300")
 	malformed.ours("sessions", `state="malformed"`, "2x1559")
+	found := []string{`StreamkeeperInvalidMessages stream="new"`}
 	return []situation{
-		{
-			name: "the first messages of a new stream are invalid", scenes: []*scene{invalid},
-			at: map[int][]string{39: nil, 42: {"StreamkeeperInvalidMessages"}, 60: {"StreamkeeperInvalidMessages"}, 80: nil},
-		},
-		{name: "the registry is lost", scenes: []*scene{lost}, at: map[int][]string{19: nil, 22: {"StreamkeeperRegistryLost"}, 30: nil}},
-		{name: "macro nodes are large", scenes: []*scene{wide}, at: map[int][]string{59: nil}},
-		{name: "a group holds entries over their age", scenes: []*scene{held}, at: map[int][]string{20: nil, 40: {"StreamkeeperStreamOverAge"}}},
-		{name: "malformed sessions stay", scenes: []*scene{malformed}, at: map[int][]string{1300: nil, 1450: {"StreamkeeperMalformedSessions"}}},
+		ofDaemon("the first messages of a new stream are invalid", invalid, map[int][]string{39: nil, 42: found, 60: found, 80: nil}),
+		ofDaemon("the registry is lost", lost, map[int][]string{19: nil, 22: {"StreamkeeperRegistryLost"}, 30: nil}),
+		slow(ofDaemon("malformed sessions stay", malformed, map[int][]string{1300: nil, 1450: {"StreamkeeperMalformedSessions"}})),
 	}
 }
 
+func limits() []situation {
+	wide, held, bytes := daemonScene(60), daemonScene(120), daemonScene(60)
+	wide.ours("stream_entries", `stream="full"`, "14000")
+	wide.ours("stream_node_entries", `stream="full"`, "2500")
+	held.ours("stream_limit_age_seconds", `stream="full"`, "300")
+	bytes.ours("stream_limit_bytes", `stream="full"`, "500000")
+	return []situation{
+		ofDaemon("macro nodes are large", wide, map[int][]string{59: nil}),
+		ofDaemon("a group holds entries over their age", held, map[int][]string{20: nil, 40: {`StreamkeeperStreamOverAge stream="full"`}}),
+		ofDaemon("entries take more memory than they may", bytes, map[int][]string{10: nil, 30: {`StreamkeeperStreamOverBytes stream="full"`}}),
+	}
+}
+
+// paused is a pause that is forgotten: streams outgrow every limit, and the pause
+// is what is said. A stream that it does not protect is another matter.
+func paused() []situation {
+	const minutes = 26 * 60
+	whole, part := daemonScene(minutes), daemonScene(minutes)
+	for _, s := range []*scene{whole, part} {
+		s.ours("paused", `exported_job="trim"`, "0x9 1x1550")
+		s.stream(scraped, "other")
+		for _, stream := range []string{"full", "other"} {
+			label := fmt.Sprintf("stream=%q", stream)
+			s.ours("stream_entries", label, "20000")
+			s.ours("stream_limit_age_seconds", label, "300")
+			s.ours("stream_limit_bytes", label, "500000")
+			s.ours("stream_protected_entries", label+`, by="pause"`, "10000")
+		}
+	}
+	part.ours("stream_protected_entries", `stream="other", by="pause"`, "0")
+	long := `StreamkeeperPausedLong exported_job="trim"`
+	over := []string{
+		`StreamkeeperStreamOverLimit stream="other"`, `StreamkeeperStreamOverAge stream="other"`, `StreamkeeperStreamOverBytes stream="other"`,
+	}
+	return []situation{
+		slow(ofDaemon("a pause is forgotten", whole, map[int][]string{60: nil, 1440: nil, 1460: {long}})),
+		slow(ofDaemon("a pause of some streams", part, map[int][]string{60: over, 1460: append([]string{long}, over...)})),
+	}
+}
+
+// ourJobs are those that once does.
+var ourJobs = []string{"trim", "cleanup", "inspect", "metrics"}
+
 // onceScene is what hourly runs of once leave; there are no counters that grow.
-func onceScene(minutes int, labels string) *scene {
-	s := calm(minutes, labels)
+func onceScene(w way, minutes int, labels string) *scene {
+	s := calm(w, minutes, labels)
 	s.ours("one_shot", "", "1")
 	hours := ""
 	for hour := range minutes / 60 {
 		hours += fmt.Sprintf("%dx59 ", max(1, hour*3600))
 	}
-	for _, job := range []string{"trim", "cleanup", "inspect", "metrics"} {
+	for _, job := range ourJobs {
 		label := fmt.Sprintf("exported_job=%q", job)
 		s.ours("job_last_success_timestamp_seconds", label, strings.TrimSpace(hours))
 		s.ours("job_last_run_timestamp_seconds", label, strings.TrimSpace(hours))
 		s.ours("job_period_seconds", label, "3600")
 	}
 	s.ours("job_period_seconds", `exported_job="metrics"`, "0")
-	s.ours("trim_entries_removed_total", `stream="full", reason="length"`, "600")
-	s.ours("leader", "", "1")
+	s.ours("trim_entries_removed_total", w.group("trim")+`, stream="full", reason="length"`, "600")
+	delete(s.series, "process_start_time_seconds{"+labels+"}") // it ends before anybody scrapes it
 	return s
 }
 
-// once is each way in which once leaves its metrics, over three hours, and what
-// goes wrong there.
-func once() (all []situation) {
-	for way, labels := range map[string]string{"at a Pushgateway": sk, "in a file": sk + `, instance="node:9100"`} {
-		good := onceScene(180, labels)
-		fails := onceScene(600, labels)
-		fails.ours("job_last_run_ok", `exported_job="cleanup"`, "1x59 0x540")
-		fails.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, "1x599")
-		stopped, unknown := onceScene(600, labels), onceScene(600, labels)
-		for _, s := range []*scene{stopped, unknown} {
-			for _, job := range []string{"trim", "cleanup", "inspect", "metrics"} {
-				s.ours("job_last_success_timestamp_seconds", fmt.Sprintf("exported_job=%q", job), "1x599")
-				s.ours("job_last_run_timestamp_seconds", fmt.Sprintf("exported_job=%q", job), "1x599")
-			}
-		}
-		for _, job := range []string{"trim", "cleanup", "inspect"} {
-			unknown.ours("job_period_seconds", fmt.Sprintf("exported_job=%q", job), "0")
-		}
-		lost := onceScene(180, labels)
-		lost.ours("redis_up", "", "1x59 0x59 1x60")
-		for _, job := range []string{"trim", "cleanup", "inspect", "metrics"} {
-			lost.ours("job_last_run_ok", fmt.Sprintf("exported_job=%q", job), "1x59 0x59 1x60")
-		}
-		found := onceScene(180, labels)
-		found.ours("last_run_invalid_messages", `stream="full"`, "0x59 2x120")
-		found.ours("clocks_disagree", `exported_job="cleanup"`, "0x119 1x60")
-		found.ours("job_last_run_ok", `exported_job="cleanup"`, "1x119 0x60")
-		found.ours("stream_coverage_seconds", `stream="full"`, "600x119 20x60")
-		failing, overdue := "StreamkeeperJobFailing", []string{"StreamkeeperOnceOverdue"}
-		all = append(all,
-			situation{name: "hourly once leaves its metrics " + way, scenes: []*scene{good}, at: map[int][]string{50: nil, 100: nil, 179: nil}},
-			situation{name: "once fails, " + way, scenes: []*scene{fails}, at: map[int][]string{
-				59: nil, 100: {failing}, 170: {failing}, 200: {failing, "StreamkeeperOnceOverdue"},
-			}},
-			situation{name: "once is not started, " + way, scenes: []*scene{stopped}, at: map[int][]string{170: nil, 190: overdue}},
-			situation{name: "once of an unknown period is not started, " + way, scenes: []*scene{unknown}, at: map[int][]string{170: nil, 190: overdue}},
-			situation{name: "once cannot reach Redis, " + way, scenes: []*scene{lost}, at: map[int][]string{
-				59: nil, 90: {"StreamkeeperRedisUnreachable"}, 125: nil, 179: nil,
-			}},
-			situation{name: "once finds something, " + way, scenes: []*scene{found}, at: map[int][]string{
-				59: nil, 70: {"StreamkeeperInvalidMessages"},
-				150: {"StreamkeeperInvalidMessages", "StreamkeeperClocksDisagree", "StreamkeeperCoverageLow"},
-			}},
-		)
-	}
-	return all
+// ofOnce is a situation of one installation that runs once.
+func ofOnce(w way, name string, s *scene, at map[int][]string) situation {
+	return situation{name: name + ": " + w.name, way: w, scenes: []*scene{s}, at: at}
 }
 
-func situations() []situation {
-	return slices.Concat([]situation{steady(), failover(), away(true), away(false), twoInstallations(), gone(), dryRun()},
-		daily(), guard(), findings(), once())
-}
-
-// promtoolTest is the situations as promtool reads them. scoped rules are those
-// of sk alone.
-func promtoolTest(rules string, all []situation, scoped bool) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "rule_files: [%q]\nevaluation_interval: 1m\ntests:\n", rules)
-	for _, s := range all {
-		fmt.Fprintf(&b, "  - name: %q\n    interval: 1m\n    input_series:\n", s.name)
-		for _, scene := range s.scenes {
-			for _, series := range slices.Sorted(maps.Keys(scene.series)) {
-				fmt.Fprintf(&b, "      - {series: '%s', values: '%s'}\n", series, scene.series[series])
-			}
-		}
-		b.WriteString("    promql_expr_test:\n")
-		for minute, alerts := range s.at {
-			fmt.Fprintf(&b, "      - expr: group by (alertname, job) (ALERTS{alertstate=\"firing\"})\n        eval_time: %dm\n        exp_samples:\n", minute)
-			samples := make([]string, 0, len(alerts))
-			for _, alert := range alerts {
-				samples = append(samples, fmt.Sprintf(`{alertname="%s", job="sk"}`, alert))
-			}
-			if !scoped {
-				for _, alert := range s.others[minute] {
-					samples = append(samples, fmt.Sprintf(`{alertname="%s", job="other"}`, alert))
-				}
-			}
-			if len(samples) == 0 {
-				b.WriteString("          []\n")
-			}
-			for _, sample := range samples {
-				fmt.Fprintf(&b, "          - {labels: '%s', value: 1}\n", sample)
-			}
+// once is over three hours and more what can happen to its runs.
+func once(w way) []situation {
+	labels := w.labels(w.of, "node:9100")
+	fails := onceScene(w, 240, labels)
+	fails.ours("job_last_run_ok", `exported_job="cleanup"`, "1x59 0x180")
+	fails.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, "1x239")
+	stopped, unknown := onceScene(w, 240, labels), onceScene(w, 240, labels)
+	for _, s := range []*scene{stopped, unknown} {
+		for _, job := range ourJobs {
+			s.ours("job_last_success_timestamp_seconds", fmt.Sprintf("exported_job=%q", job), "1x239")
+			s.ours("job_last_run_timestamp_seconds", fmt.Sprintf("exported_job=%q", job), "1x239")
 		}
 	}
-	return b.String()
-}
-
-func promtool(t *testing.T, args ...string) {
-	t.Helper()
-	path, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("promtool is missing: install the package prometheus")
-		}
-		t.Skip("promtool is missing: install the package prometheus")
+	var overdue []string
+	for _, job := range []string{"trim", "cleanup", "inspect"} {
+		unknown.ours("job_period_seconds", fmt.Sprintf("exported_job=%q", job), "0")
+		overdue = append(overdue, fmt.Sprintf("StreamkeeperOnceOverdue exported_job=%q", job))
 	}
-	if out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput(); err != nil {
-		t.Errorf("promtool %s: %v\n%.20000s", strings.Join(args, " "), err, out)
+	lost := onceScene(w, 240, labels)
+	lost.ours("redis_up", "", "1x59 0x59 1x120")
+	for _, job := range ourJobs {
+		lost.ours("job_last_run_ok", fmt.Sprintf("exported_job=%q", job), "1x59 0x59 1x120")
+		lost.ours("job_last_success_timestamp_seconds", fmt.Sprintf("exported_job=%q", job), "1x119 7200x59 10800x60")
+	}
+	const days = 4 * 24 * 60
+	daily := onceScene(w, days, labels)
+	daily.ours("job_period_seconds", `exported_job="cleanup"`, "86400")
+	daily.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x%d", days))
+	daily.ours("job_last_run_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x%d", days))
+	failing := `StreamkeeperJobFailing exported_job="cleanup"`
+	return []situation{
+		ofOnce(w, "hourly runs", onceScene(w, 240, labels), map[int][]string{50: nil, 100: nil, 179: nil, 239: nil}),
+		ofOnce(w, "a job fails", fails, map[int][]string{59: nil, 100: {failing}, 170: {failing}, 200: {failing, overdue[1]}}),
+		ofOnce(w, "it is not started", stopped, map[int][]string{170: nil, 190: overdue}),
+		ofOnce(w, "it is not started, and its period is not known", unknown, map[int][]string{170: nil, 190: overdue}),
+		ofOnce(w, "it cannot reach Redis", lost, map[int][]string{59: nil, 90: {"StreamkeeperRedisUnreachable"}, 125: nil, 179: nil, 239: nil}),
+		slow(ofOnce(w, "daily clean-up that ends", daily, map[int][]string{1500: nil, 3 * 1440: nil, 3*1440 + 30: {overdue[1]}})),
 	}
 }
 
-func TestExactlyTheRightAlertsFire(t *testing.T) {
-	t.Parallel()
-	rules, err := filepath.Abs(rulesFile)
-	mustDo(t, err)
-	file := filepath.Join(t.TempDir(), "situations.yaml")
-	mustDo(t, os.WriteFile(file, []byte(promtoolTest(rules, situations(), false)), 0o600))
-	promtool(t, "test", "rules", file)
-}
-
-// renderedRules are the rules as the chart makes them for the job sk in the
-// namespace rta, as a file for Prometheus.
-func renderedRules(t *testing.T, more ...string) string {
-	t.Helper()
-	args := append([]string{
-		"template", "sk", chartDir, "--namespace", "rta", "--kube-version", "1.34.4", "--show-only", "templates/rules.yaml",
-		"--set", "fullnameOverride=sk,monitoring.scrape.kind=ServiceMonitor,monitoring.rules.enabled=true",
-	}, more...)
-	out, err := exec.CommandContext(t.Context(), chartHelm(t), args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+// onceFinds is over three hours and more what its runs find.
+func onceFinds(w way) []situation {
+	labels := w.labels(w.of, "node:9100")
+	found := onceScene(w, 180, labels)
+	found.ours("last_run_invalid_messages", w.group("inspect")+`, stream="full"`, "0x59 2x120")
+	found.ours("clocks_disagree", `exported_job="cleanup"`, "0x119 1x60")
+	found.ours("job_last_run_ok", `exported_job="cleanup"`, "1x119 0x60")
+	found.ours("stream_coverage_seconds", `stream="full"`, "600x119 20x60")
+	guarded, lost, dry := onceScene(w, 240, labels), onceScene(w, 240, labels), onceScene(w, 240, labels)
+	guarded.ours("brake_tripped", `exported_job="cleanup"`, "0x59 1x59 0x59 1x60")
+	lost.ours("registry_lost", w.group("cleanup"), "0x59 1x59 0x120")
+	dry.ours("dry_run", "", "1")
+	dry.ours("stream_entries", `stream="full"`, "0+1000x240")
+	dry.ours("stream_limit_age_seconds", `stream="full"`, "60")
+	dry.ours("brake_tripped", `exported_job="cleanup"`, "1")
+	stuck := onceScene(w, 240, labels)
+	stuck.ours("brake_tripped", `exported_job="cleanup"`, "0x59 1x180")
+	invalid := `StreamkeeperInvalidMessages stream="full"`
+	return []situation{
+		ofOnce(w, "its runs find something", found, map[int][]string{
+			59: nil, 70: {invalid}, 150: {invalid, "StreamkeeperClocksDisagree", `StreamkeeperCoverageLow stream="full"`},
+		}),
+		ofOnce(w, "the guard releases in the next run", guarded, map[int][]string{59: nil, 110: nil, 179: nil, 239: nil}),
+		ofOnce(w, "the guard goes on holding", stuck, map[int][]string{130: nil, 150: {`StreamkeeperBrakeTripped exported_job="cleanup"`}}),
+		ofOnce(w, "the registry is lost", lost, map[int][]string{59: nil, 70: {"StreamkeeperRegistryLost"}, 121: nil, 239: nil}),
+		ofOnce(w, "a dry run", dry, map[int][]string{60: nil, 239: nil}),
 	}
-	_, groups, _ := strings.Cut(string(out), "\nspec:\n")
-	file := filepath.Join(t.TempDir(), "rules.yaml")
-	mustDo(t, os.WriteFile(file, []byte(strings.TrimPrefix(strings.ReplaceAll("\n"+groups, "\n  ", "\n"), "\n")), 0o600))
-	return file
-}
-
-func TestTheRulesOfAnInstallationAreAboutItAlone(t *testing.T) {
-	t.Parallel()
-	rules := renderedRules(t)
-	file := filepath.Join(t.TempDir(), "situations.yaml")
-	mustDo(t, os.WriteFile(file, []byte(promtoolTest(rules, situations(), true)), 0o600))
-	promtool(t, "test", "rules", file)
 }

@@ -27,7 +27,7 @@ and added. */}}
 {{- $thresholds := merge (dict) (.thresholds | default dict) (dict "brakeFor" (include "streamkeeper.brakeFor" $)) -}}
 {{- range $name, $value := $thresholds -}}
 {{- if not (kindIs "invalid" $value) -}}
-{{- $mark := printf `[0-9.]+m?( # %s)\b` $name -}}
+{{- $mark := printf `[0-9.]+[hm]?( # %s)\b` $name -}}
 {{- if not (regexMatch $mark $text) }}{{ fail (printf "monitoring.rules.thresholds.%s: no rule has such a threshold" $name) }}{{ end -}}
 {{- $text = regexReplaceAll $mark $text (printf "%s${1}" (include "streamkeeper.text" (dict "value" $value))) -}}
 {{- end -}}

@@ -80,7 +80,7 @@
 {{- if and $maxAge (gt $minAge $maxAge) -}}
 {{- fail (printf "trim.minAge (%s) is longer than trim.maxAge (%s)" .minAge .maxAge) -}}
 {{- end -}}
-{{- range $i, $policy := prepend .policies . -}}
+{{- range $i, $policy := prepend (.policies | default list) . -}}
 {{- $where := "trim" -}}
 {{- if $i }}{{ $where = printf "trim.policies[%d]" (sub $i 1) }}{{ end -}}
 {{- $age := include "streamkeeper.seconds" ($policy.maxAge | default 0) | float64 -}}
