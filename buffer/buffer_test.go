@@ -97,7 +97,7 @@ func TestAReadOnlyBufferSendsNoWrite(t *testing.T) {
 		"scripted": func() error {
 			return firstOutcome(b.Trims(ctx, []TrimRequest{{Stream: "a", Exact: true, Limit: 10}}))
 		},
-		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, GroupGuard{}); return err },
+		"retire":  func() error { _, err := b.Retire(ctx, "a", ID{5, 1}, GroupLimits{}); return err },
 		"restore": func() error { return b.Restore(ctx, "a") },
 		"expire": func() error {
 			_, err := expire(ctx, b, []registry.Session{{Identity: "x", Layout: registry.Object}})

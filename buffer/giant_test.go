@@ -82,7 +82,7 @@ func TestAGiantIsCutInSlicesBeforeItIsRemoved(t *testing.T) {
 				return nil
 			})
 			b.rdb.AddHook(&watch)
-			if end, err := b.Retire(t.Context(), "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Retired {
+			if end, err := b.Retire(t.Context(), "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Retired {
 				t.Fatal(end, err)
 			}
 			// What the allocator adds to an entry is up to a quarter of it.
@@ -127,7 +127,7 @@ func TestAGiantThatChangesWhileItIsCutKeepsTheRest(t *testing.T) {
 				return nil
 			})
 			b.rdb.AddHook(&watch)
-			if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Kept {
+			if end, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Kept {
 				t.Errorf("%s, %d bytes: ends %v, %v", name, size, end, err)
 			}
 			if now := s.Client.XLen(ctx, "stream:x").Val(); now != left || left == 0 {
@@ -155,7 +155,7 @@ func TestKilledBetweenSlicesALaterRunReachesTheEnd(t *testing.T) {
 			return nil
 		})
 		b.rdb.AddHook(&watch)
-		end, err := b.Retire(t.Context(), "x", deadID, GroupGuard{IdleAfter: retireAfter})
+		end, err := b.Retire(t.Context(), "x", deadID, GroupLimits{IdleAfter: retireAfter})
 		if err == nil {
 			if got := stateOf(t, s.Client, "x"); end != Retired || got != (state{remembered: true}) || calls < 5 {
 				t.Errorf("after %d attempts: %v, %+v", calls, end, got)
@@ -174,7 +174,7 @@ func TestWithoutMemoryAGiantGoesInSlicesToo(t *testing.T) {
 	makeGiant(t, s.Client, "x", 1000, 16<<10)
 	b := open(t, s.URL(), nil)
 	fill(t, s)
-	if end, err := b.Retire(t.Context(), "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != RetiredListed {
+	if end, err := b.Retire(t.Context(), "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != RetiredListed {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	calls, err := s.CommandCalls(t.Context())
@@ -198,7 +198,7 @@ func TestTheRightsToCleanUpAreEnoughToCutAGiant(t *testing.T) {
 	b := openAs(t, redisconn.Connection{URL: s.URL(), Username: "keeper", Password: "secret"})
 	for _, size := range []int{16 << 10, 1 << 20} {
 		makeGiant(t, s.Client, "x", 5<<20/size, size)
-		if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Retired {
+		if end, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Retired {
 			t.Errorf("entries of %d bytes: ends %v, %v", size, end, err)
 		}
 	}

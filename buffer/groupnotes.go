@@ -18,28 +18,28 @@ const stateGroups = "groups"
 // is not remembered protects its entries and its stream.
 const MaxGroupNotes = 10_000
 
-// GroupName is a consumer group of a stream.
-type GroupName struct{ Stream, Group string }
+// StreamGroup is a consumer group of a stream.
+type StreamGroup struct{ Stream, Group string }
 
 // member is the name in one text: the length tells where the stream's ends.
-func (g GroupName) member() string {
+func (g StreamGroup) member() string {
 	return strconv.Itoa(len(g.Stream)) + ":" + g.Stream + g.Group
 }
 
 // parseGroupName is the reverse of member; false if the text is none.
-func parseGroupName(text string) (GroupName, bool) {
+func parseGroupName(text string) (StreamGroup, bool) {
 	length, names, _ := strings.Cut(text, ":")
 	n, err := strconv.Atoi(length)
 	if err != nil || n < 0 || n > len(names) {
-		return GroupName{}, false
+		return StreamGroup{}, false
 	}
-	return GroupName{names[:n], names[n:]}, true
+	return StreamGroup{names[:n], names[n:]}, true
 }
 
 // GroupNotes are the groups of our streams that are noted as without
 // consumers, and since when.
-func (b *Buffer) GroupNotes(ctx context.Context) (map[GroupName]time.Time, error) {
-	notes := make(map[GroupName]time.Time)
+func (b *Buffer) GroupNotes(ctx context.Context) (map[StreamGroup]time.Time, error) {
+	notes := make(map[StreamGroup]time.Time)
 	err := b.walkState(ctx, stateGroups, func(members []member) error {
 		for _, m := range members {
 			if g, ok := parseGroupName(m.name); ok && b.Owns(g.Stream) {
@@ -54,7 +54,7 @@ func (b *Buffer) GroupNotes(ctx context.Context) (map[GroupName]time.Time, error
 // NoteGroups notes groups as first seen without consumers now, unless they are
 // noted already. Where that cannot be kept they are not noted, nor where their
 // names are too long together: such a group protects its entries and its stream.
-func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Time) error {
+func (b *Buffer) NoteGroups(ctx context.Context, groups []StreamGroup, now time.Time) error {
 	members := make([]string, len(groups))
 	for i, g := range groups {
 		members[i] = g.member()
@@ -66,7 +66,7 @@ func (b *Buffer) NoteGroups(ctx context.Context, groups []GroupName, now time.Ti
 }
 
 // ForgetGroups forgets groups that have consumers again, or are gone.
-func (b *Buffer) ForgetGroups(ctx context.Context, groups []GroupName) error {
+func (b *Buffer) ForgetGroups(ctx context.Context, groups []StreamGroup) error {
 	if len(groups) == 0 {
 		return nil
 	}

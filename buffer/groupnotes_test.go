@@ -18,8 +18,8 @@ func TestGroupsWithoutConsumersAreRememberedOnceAndForgotten(t *testing.T) {
 	b := open(t, s.URL(), func(o *Options) { o.Exclude = others })
 	ctx := t.Context()
 	first := time.UnixMilli(1_700_000_000_000)
-	a, odd, other := GroupName{"a", "g:1"}, GroupName{"5:\xff", ""}, GroupName{"other", "g"}
-	check := func(want map[GroupName]time.Time) {
+	a, odd, other := StreamGroup{"a", "g:1"}, StreamGroup{"5:\xff", ""}, StreamGroup{"other", "g"}
+	check := func(want map[StreamGroup]time.Time) {
 		t.Helper()
 		got, err := b.GroupNotes(ctx)
 		if err != nil || !maps.EqualFunc(got, want, time.Time.Equal) {
@@ -28,31 +28,31 @@ func TestGroupsWithoutConsumersAreRememberedOnceAndForgotten(t *testing.T) {
 	}
 	check(nil)
 	for _, now := range []time.Time{first, first.Add(time.Hour)} {
-		if err := b.NoteGroups(ctx, []GroupName{a, odd, other}, now); err != nil {
+		if err := b.NoteGroups(ctx, []StreamGroup{a, odd, other}, now); err != nil {
 			t.Fatal(err)
 		}
-		check(map[GroupName]time.Time{a: first, odd: first})
+		check(map[StreamGroup]time.Time{a: first, odd: first})
 	}
-	if err := b.ForgetGroups(ctx, []GroupName{a}); err != nil {
+	if err := b.ForgetGroups(ctx, []StreamGroup{a}); err != nil {
 		t.Fatal(err)
 	}
-	check(map[GroupName]time.Time{odd: first})
+	check(map[StreamGroup]time.Time{odd: first})
 	// Out of memory nothing is noted, and what is there can be forgotten.
 	s.Client.ConfigSet(ctx, "maxmemory", "1")
-	if err := b.NoteGroups(ctx, []GroupName{a}, first); err != nil {
+	if err := b.NoteGroups(ctx, []StreamGroup{a}, first); err != nil {
 		t.Error(err)
 	}
-	if err := b.ForgetGroups(ctx, []GroupName{odd}); err != nil {
+	if err := b.ForgetGroups(ctx, []StreamGroup{odd}); err != nil {
 		t.Error(err)
 	}
 	check(nil)
 	// Nor where the key holds another type.
 	s.Client.ConfigSet(ctx, "maxmemory", "0")
 	s.Client.Set(ctx, "streamkeeper:groups", "taken", 0)
-	if err := b.NoteGroups(ctx, []GroupName{a}, first); err != nil {
+	if err := b.NoteGroups(ctx, []StreamGroup{a}, first); err != nil {
 		t.Error(err)
 	}
-	if err := b.ForgetGroups(ctx, []GroupName{odd}); err != nil {
+	if err := b.ForgetGroups(ctx, []StreamGroup{odd}); err != nil {
 		t.Error(err)
 	}
 	check(nil)
@@ -63,7 +63,7 @@ func FuzzGroupName(f *testing.F) {
 	f.Add("5:\xff", "", "99999999999999999999:x")
 	f.Add("", ":", "-1:x")
 	f.Fuzz(func(t *testing.T, stream, group, member string) {
-		want := GroupName{stream, group}
+		want := StreamGroup{stream, group}
 		if got, ok := parseGroupName(want.member()); !ok || got != want {
 			t.Errorf("%+v reads back as %+v, %t", want, got, ok)
 		}

@@ -9,8 +9,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// GroupGuard says which consumer groups hold trimming and retirement back.
-type GroupGuard struct {
+// GroupLimits says which consumer groups hold trimming and retirement back.
+type GroupLimits struct {
 	// IdleAfter is how long all consumers of a group must have been idle for
 	// the group to count no longer.
 	IdleAfter time.Duration
@@ -24,6 +24,9 @@ type GroupGuard struct {
 // a consumer last got something, so a consumer that polls a quiet stream looks
 // idle: there it counts only if something waited to be read. That version also
 // brought the field inactive, by which it is known.
+//
+// A group without consumers that was given an entry of the last while had one then:
+// what was noted of it before holds no longer.
 //
 // A pending id may be of an entry that is gone. Those below the oldest entry
 // are skipped at once; of the others a thousand are read, and the next
@@ -51,6 +54,11 @@ local function unreadFor(group)
   if ms < 1e12 then return 0 end
   return math.max(0, time[1] * 1000 + math.floor(time[2] / 1000) - ms)
 end
+local function givenLately(group, limit)
+  local ms, time = tonumber(group['last-delivered-id']:match('%d+')), redis.call('TIME')
+  local ago = time[1] * 1000 + math.floor(time[2] / 1000) - ms
+  return ago >= 0 and ago <= limit
+end
 local function firstPending(group)
   if group.pending == 0 then return nil end
   local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
@@ -69,8 +77,9 @@ local function firstPending(group)
 end
 `
 
-// graceFactor is for how many times the limit a group that was given everything
-// protects what is pending, where its idle time does not say more.
+// graceFactor is for how many limits a group may be idle before 7.2 while nothing has
+// waited to be read for longer than the limit: until then it protects what is pending and
+// what it has not read.
 const graceFactor = 7
 
 // groupFloorLua finds the first id that a consumer group still needs: what was
@@ -105,7 +114,8 @@ if idle >= 0 and redis.call('EXISTS', key) == 1 then
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = fields(g)
     if group.consumers == 0 then consumerless[#consumerless + 1] = group.name end
-    if not (group.consumers == 0 and ignore[group.name]) and needs(group) then
+    local ignored = group.consumers == 0 and ignore[group.name] and not givenLately(group, idle)
+    if not ignored and needs(group) then
       local need, pending = after(group['last-delivered-id']), firstPending(group)
       if pending and less(pending, need) then need = pending end
       if floor == '' or less(need, floor) then floor, holder = need, group.name end
@@ -133,10 +143,10 @@ return {holder, floor}
 `)
 
 // GroupFloors asks what the consumer groups of each stream need.
-func (b *Buffer) GroupFloors(ctx context.Context, streams []string, guard GroupGuard) ([]GroupFloor, error) {
+func (b *Buffer) GroupFloors(ctx context.Context, streams []string, limits GroupLimits) ([]GroupFloor, error) {
 	calls := make([]redisconn.Call, len(streams))
 	for i, stream := range streams {
-		calls[i] = redisconn.OnKey(b.names.StreamKey(stream), TrimRequest{Groups: &guard}.scriptArgs()...)
+		calls[i] = redisconn.OnKey(b.names.StreamKey(stream), TrimRequest{Groups: &limits}.scriptArgs()...)
 	}
 	floors := make([]GroupFloor, len(streams))
 	for i, cmd := range b.conn.EvalRead(ctx, floorScript, calls) {

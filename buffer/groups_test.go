@@ -75,7 +75,7 @@ func (f *groupFixture) ids() []string {
 // protects compares the first id that the group protects; none if it is empty.
 func (f *groupFixture) protects(want string) {
 	f.Helper()
-	floors, err := f.GroupFloors(f.Context(), []string{"car"}, GroupGuard{IdleAfter: f.limit})
+	floors, err := f.GroupFloors(f.Context(), []string{"car"}, GroupLimits{IdleAfter: f.limit})
 	if err != nil || floors[0].Err != nil {
 		f.Fatal(err, floors)
 	}
@@ -202,7 +202,7 @@ func TestAGroupThatPollsAndHasEntriesPendingKeepsItsStreamFromRetiring(t *testin
 				if active := infos[0].ActiveWithin(groupLimit); active != (c.want == Kept) {
 					t.Errorf("active: %t (%+v)", active, infos[0])
 				}
-				end, err := f.Retire(t.Context(), "car", infos[0].LastID, GroupGuard{IdleAfter: groupLimit})
+				end, err := f.Retire(t.Context(), "car", infos[0].LastID, GroupLimits{IdleAfter: groupLimit})
 				if err != nil || end != c.want {
 					t.Errorf("it ends %v, %v; want %v", end, err, c.want)
 				}

@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// NodeLimits is when Redis begins a new macro node of a stream.
+// NodeLimits is when Redis begins a new macro node of a stream: the piece of memory (a
+// listpack in the stream's radix tree) that holds many entries and goes as a whole.
 type NodeLimits struct{ Bytes, Entries int64 }
 
 // FewEntries are so few that they are waited for: two macro nodes as Redis makes

@@ -173,7 +173,7 @@ func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
 			}
 		}
 		floor := TimeID(now.Add(-100 * time.Second)) // 200 entries lie below
-		guard := &GroupGuard{IdleAfter: time.Hour}
+		guard := &GroupLimits{IdleAfter: time.Hour}
 		for _, c := range []struct {
 			name string
 			trim TrimRequest

@@ -93,7 +93,7 @@ const (
 // look whether the key has returned, and put the name back if so.
 // A large stream goes in slices, oldest entries first; if it changes meanwhile,
 // the rest of it stays.
-func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups GroupGuard) (Retirement, error) {
+func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups GroupLimits) (Retirement, error) {
 	remembered, err := b.remember(ctx, stream)
 	if err != nil {
 		return Kept, err
@@ -112,7 +112,7 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups Gr
 
 // unlink removes the key of a dead stream, and reports whether it was still as
 // it was judged.
-func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups GroupGuard) (bool, error) {
+func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups GroupLimits) (bool, error) {
 	call := redisconn.OnKey(b.names.StreamKey(stream), lastID.String(), groups.IdleAfter.Milliseconds(), b.sliceBytes())
 	for _, name := range groups.Ignore {
 		call.Args = append(call.Args, name)

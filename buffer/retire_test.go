@@ -47,7 +47,7 @@ func TestRetireTakesAwayKeyAndNameAndRemembers(t *testing.T) {
 		b := open(t, url, nil)
 		for _, name := range oddNames {
 			makeDead(t, rdb, name)
-			end, err := b.Retire(t.Context(), name, deadID, GroupGuard{IdleAfter: retireAfter})
+			end, err := b.Retire(t.Context(), name, deadID, GroupLimits{IdleAfter: retireAfter})
 			if err != nil || end != Retired {
 				t.Errorf("%q ends %v, %v", name, end, err)
 			}
@@ -87,7 +87,7 @@ func TestRetireKeepsWhatChangedSinceItWasJudged(t *testing.T) {
 				rdb.FlushAll(ctx)
 				makeDead(t, rdb, "x")
 				change()
-				end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter})
+				end, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter})
 				if err != nil || end != Kept {
 					t.Errorf("ends %v, %v", end, err)
 				}
@@ -117,7 +117,7 @@ func TestRetireRefusesAGroupWithoutConsumersThatItDoesNotKnow(t *testing.T) {
 			known []string
 			want  Retirement
 		}{{nil, Kept}, {[]string{"g", "h"}, Kept}, {[]string{odd, "g"}, Retired}} {
-			end, err := b.Retire(t.Context(), "x", deadID, GroupGuard{IdleAfter: retireAfter, Ignore: c.known})
+			end, err := b.Retire(t.Context(), "x", deadID, GroupLimits{IdleAfter: retireAfter, Ignore: c.known})
 			if err != nil || end != c.want {
 				t.Errorf("known %q: ends %v, %v, want %v", c.known, end, err, c.want)
 			}
@@ -134,7 +134,7 @@ func TestANameThatAnotherKeeperNotedStaysRemembered(t *testing.T) {
 	// producer made it anew: nobody lists it unless it stays remembered.
 	s.Client.XAdd(ctx, &redis.XAddArgs{Stream: "stream:x", Values: []any{"id", 1}})
 	s.Client.ZAdd(ctx, "streamkeeper:retired", redis.Z{Score: 1600000000000, Member: "x"})
-	if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Kept {
+	if end, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Kept {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if end, err := b.DropName(ctx, "x"); err != nil || end != Kept {
@@ -215,7 +215,7 @@ func TestWhateverComesBetweenTheStepsOfRetiringStays(t *testing.T) {
 			b := open(t, s.URL(), nil)
 			hook := &breaking{name: step.command, nth: step.nth, before: event}
 			b.rdb.AddHook(hook)
-			if _, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil {
+			if _, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil {
 				t.Fatal(err)
 			}
 			if step.command == "" {
@@ -245,7 +245,7 @@ func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
 		makeDead(t, s.Client, "x")
 		b := open(t, s.URL(), nil)
 		b.rdb.AddHook(&breaking{name: step.command, nth: step.nth, err: dead})
-		if _, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); !errors.Is(err, dead) {
+		if _, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); !errors.Is(err, dead) {
 			t.Fatalf("%s %d: %v", step.command, step.nth, err)
 		}
 		// Whatever was done so far, the name is listed or remembered, and so a
@@ -259,7 +259,7 @@ func TestBrokenOffAtAnyStepRetiringEndsWellLater(t *testing.T) {
 		var err error
 		switch {
 		case got.key:
-			end, err = b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter})
+			end, err = b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter})
 		case got.listed:
 			end, err = b.DropName(ctx, "x")
 		default:
@@ -324,13 +324,13 @@ func TestOutOfMemoryTheKeyGoesAndTheNameStays(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	sessions := readAll(t, b)
 	fill(t, s)
-	if end, err := b.Retire(ctx, "x", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != RetiredListed {
+	if end, err := b.Retire(ctx, "x", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != RetiredListed {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if got := stateOf(t, s.Client, "x"); got != (state{listed: true}) {
 		t.Errorf("%+v", got)
 	}
-	if end, err := b.Retire(ctx, "busy", ID{Ms: 1}, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Kept {
+	if end, err := b.Retire(ctx, "busy", ID{Ms: 1}, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Kept {
 		t.Errorf("ends %v, %v", end, err)
 	}
 	if got := stateOf(t, s.Client, "busy"); got != (state{key: true, listed: true}) {

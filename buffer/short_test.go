@@ -59,7 +59,7 @@ func TestShortRepliesAreErrors(t *testing.T) {
 			err = heads[0].Err
 		}
 		wrong("Oldest", err)
-		floors, err := b.GroupFloors(ctx, []string{"a"}, GroupGuard{})
+		floors, err := b.GroupFloors(ctx, []string{"a"}, GroupLimits{})
 		if err == nil {
 			err = floors[0].Err
 		}

@@ -111,7 +111,7 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 		if name == long {
 			want = RetiredListed
 		}
-		if end, err := b.Retire(ctx, name, deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != want {
+		if end, err := b.Retire(ctx, name, deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != want {
 			t.Fatalf("retiring %.10q: %v, %v", name, end, err)
 		}
 	}
@@ -132,8 +132,8 @@ func TestOurOwnKeysAreBoundedInBytesAndTime(t *testing.T) {
 	if ok, err := b.Sight(ctx, many, now); err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	group := GroupName{Stream: "a", Group: long}
-	if err := b.NoteGroups(ctx, []GroupName{group, {Stream: "a", Group: "b"}}, now); err != nil {
+	group := StreamGroup{Stream: "a", Group: long}
+	if err := b.NoteGroups(ctx, []StreamGroup{group, {Stream: "a", Group: "b"}}, now); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.SetHeld(ctx, StateFields{"a": 1}); err != nil {
@@ -177,7 +177,7 @@ func TestOnlyTheLatestRetiredNamesAreRemembered(t *testing.T) {
 		}
 	}
 	makeDead(t, s.Client, "new")
-	if end, err := b.Retire(ctx, "new", deadID, GroupGuard{IdleAfter: retireAfter}); err != nil || end != Retired {
+	if end, err := b.Retire(ctx, "new", deadID, GroupLimits{IdleAfter: retireAfter}); err != nil || end != Retired {
 		t.Fatal(end, err)
 	}
 	got, err := b.Retired(ctx, []string{"0", "1", "new"})

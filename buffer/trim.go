@@ -12,7 +12,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
-// Trim is one bounded command that removes the oldest entries of a stream,
+// TrimRequest is one bounded command that removes the oldest entries of a stream,
 // either down to a length or below an id. What it keeps is part of the command,
 // so it is right whatever else happens to the stream meanwhile.
 type TrimRequest struct {
@@ -26,7 +26,7 @@ type TrimRequest struct {
 	// for none.
 	Floor ID
 	// Groups, if set, keeps what a consumer group still needs.
-	Groups *GroupGuard
+	Groups *GroupLimits
 	// Limit is the most that one call removes, in entries; at least 1. An
 	// approximate call removes whole macro nodes, and so nothing at all where
 	// Limit is less than the entries of the first one.
@@ -54,7 +54,7 @@ type TrimResult struct {
 
 // trimScript trims where the answer depends on more than XTRIM can look at:
 // length together with a floor, consumer groups, and the entries of a macro
-// node. All of it is read here, so that two keepers at once remove no more than
+// node. All of it is read here, so that two instances at once remove no more than
 // one would. Exact MINID is not used, since after an XDEL it can leave a macro
 // node behind that has no entry; the entries are counted and cut by length.
 //
@@ -70,22 +70,21 @@ local key, maxlen, before, floor = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local limit, exact, idle = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
 
 ` + groupFloorLua + `
-local limitID, needer = floor, holder
+local floorID, floorGroup = floor, holder -- holder is emptied below where it is not the group that holds back
 local length = redis.call('XLEN', key)
 local surplus = 0
 if before == '' then
   surplus = length - maxlen
-  if surplus <= 0 then return {0, '', consumerless, limitID, needer} end
+  if surplus <= 0 then return {0, '', consumerless, floorID, floorGroup} end
 elseif floor ~= '' and less(floor, before) then
   before = floor
 else
   holder = ''
 end
 
--- Of so many entries some stayed. Where all of the rest, or more than a macro node
--- usually has, may go all the same, it is not the group that holds them back: their macro node is larger
--- than that, or than the limit.
-local function held(removed, below, most)
+-- The group that holds the rest back, if it does: where as many as the rest, or as a macro
+-- node usually has, lie below the id, it is their macro node that was too large to go.
+local function heldBy(removed, below, most)
   local rest = math.min(most - removed, ` + strconv.FormatInt(DefaultNodeLimits.Entries+1, 10) + `)
   if rest <= 0 or holder == '' then return '' end
   if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', rest) >= rest then return '' end
@@ -95,12 +94,12 @@ end
 if not exact then
   if before ~= '' then
     local removed = redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit)
-    return {removed, held(removed, before, limit), consumerless, limitID, needer}
+    return {removed, heldBy(removed, before, limit), consumerless, floorID, floorGroup}
   end
-  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, limitID, needer} end
+  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, floorID, floorGroup} end
   local n = math.min(surplus, limit)
   local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
-  return {removed, held(removed, floor, n), consumerless, limitID, needer}
+  return {removed, heldBy(removed, floor, n), consumerless, floorID, floorGroup}
 end
 
 local want = math.min(surplus, limit)
@@ -111,8 +110,8 @@ if below ~= '' then
   if found >= want then holder = '' end
   want = found
 end
-if want <= 0 then return {0, holder, consumerless, limitID, needer} end
-return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumerless, limitID, needer}
+if want <= 0 then return {0, holder, consumerless, floorID, floorGroup} end
+return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumerless, floorID, floorGroup}
 `)
 
 // AsSent is a call as it is sent to the server at hand: exact where it may not be

@@ -106,7 +106,7 @@ func TestMinIDIsNotSentToAServerOnWhichItOvershoots(t *testing.T) {
 	for version, want := range map[string]bool{"6.2.0": false, "6.2.6": false, "6.2.7": true, "7.0.15": true} {
 		for what, call := range map[string]TrimRequest{
 			"by age":         {Stream: "a", Before: TimeID(limit), Limit: 1000},
-			"behind a group": {Stream: "a", MaxLen: 10, Groups: &GroupGuard{IdleAfter: time.Hour}, Limit: 1000},
+			"behind a group": {Stream: "a", MaxLen: 10, Groups: &GroupLimits{IdleAfter: time.Hour}, Limit: 1000},
 		} {
 			t.Run(version+" "+what, func(t *testing.T) {
 				s.Client.FlushAll(ctx)

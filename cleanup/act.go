@@ -220,7 +220,7 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 	if state == Droppable {
 		end, err = r.store.DropName(ctx, f.Name)
 	} else {
-		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, buffer.GroupGuard{
+		end, err = r.store.Retire(ctx, f.Name, f.Info.LastID, buffer.GroupLimits{
 			IdleAfter: r.o().Limits.RetireAfter, Ignore: f.Info.WithoutConsumers,
 		})
 	}

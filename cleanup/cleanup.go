@@ -34,7 +34,7 @@ type Store interface {
 	Retired(ctx context.Context, names []string) ([]bool, error)
 	Returned(ctx context.Context, visit func([]buffer.Return) error) error
 	Forget(context.Context, buffer.Return) error
-	Retire(ctx context.Context, stream string, lastID buffer.ID, groups buffer.GroupGuard) (buffer.Retirement, error)
+	Retire(ctx context.Context, stream string, lastID buffer.ID, groups buffer.GroupLimits) (buffer.Retirement, error)
 	DropName(ctx context.Context, stream string) (buffer.Retirement, error)
 	Restore(ctx context.Context, stream string) error
 	restoreStore

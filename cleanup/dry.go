@@ -66,7 +66,7 @@ func (*dryStore) AppendIfSilent(context.Context, registry.Session, []byte, buffe
 	return buffer.Appended, nil
 }
 
-func (*dryStore) Retire(context.Context, string, buffer.ID, buffer.GroupGuard) (buffer.Retirement, error) {
+func (*dryStore) Retire(context.Context, string, buffer.ID, buffer.GroupLimits) (buffer.Retirement, error) {
 	return buffer.Retired, nil
 }
 
@@ -84,9 +84,9 @@ func (*dryStore) Sight(context.Context, []string, time.Time) (bool, error) { ret
 
 func (*dryStore) Unsight(context.Context, []string) error { return nil }
 
-func (*dryStore) NoteGroups(context.Context, []buffer.GroupName, time.Time) error { return nil }
+func (*dryStore) NoteGroups(context.Context, []buffer.StreamGroup, time.Time) error { return nil }
 
-func (*dryStore) ForgetGroups(context.Context, []buffer.GroupName) error { return nil }
+func (*dryStore) ForgetGroups(context.Context, []buffer.StreamGroup) error { return nil }
 
 func (*dryStore) SetLeft(context.Context, buffer.StateFields) error { return nil }
 

@@ -26,7 +26,7 @@ type found struct {
 	// watched are names that were seen without an entry for the first time.
 	watched []string
 	// groups have no consumers, and are not noted yet.
-	groups []buffer.GroupName
+	groups []buffer.StreamGroup
 }
 
 // sessionCounts count sessions.

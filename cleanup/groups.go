@@ -11,9 +11,9 @@ import (
 // groupStore is what is needed of the stream buffer to remember consumer groups
 // without consumers, for all instances: Redis does not know since when they are.
 type groupStore interface {
-	GroupNotes(context.Context) (map[buffer.GroupName]time.Time, error)
-	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error
-	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
+	GroupNotes(context.Context) (map[buffer.StreamGroup]time.Time, error)
+	NoteGroups(ctx context.Context, groups []buffer.StreamGroup, now time.Time) error
+	ForgetGroups(ctx context.Context, groups []buffer.StreamGroup) error
 }
 
 // groupsSince gives since when each of the stream's groups without consumers is
@@ -21,7 +21,7 @@ type groupStore interface {
 func (r *run) groupsSince(stream string, groups []string) []time.Time {
 	since := make([]time.Time, len(groups))
 	for i, group := range groups {
-		since[i] = r.streams.groups[buffer.GroupName{Stream: stream, Group: group}]
+		since[i] = r.streams.groups[buffer.StreamGroup{Stream: stream, Group: group}]
 	}
 	return since
 }
@@ -30,7 +30,7 @@ func (r *run) groupsSince(stream string, groups []string) []time.Time {
 func (r *run) watchGroups(f StreamFacts) {
 	for i, group := range f.Info.WithoutConsumers {
 		if f.GroupsSince[i].IsZero() && len(r.streams.groups)+len(r.found.groups) < buffer.MaxGroupNotes {
-			r.found.groups = append(r.found.groups, buffer.GroupName{Stream: f.Name, Group: group})
+			r.found.groups = append(r.found.groups, buffer.StreamGroup{Stream: f.Name, Group: group})
 		}
 	}
 }
@@ -56,11 +56,11 @@ func (r *run) noteGroups(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		var over []buffer.GroupName
+		var over []buffer.StreamGroup
 		for i, name := range page {
 			for _, group := range groups[name] {
 				if !listed[i] || infos[i].Err == nil && !slices.Contains(infos[i].WithoutConsumers, group) {
-					over = append(over, buffer.GroupName{Stream: name, Group: group})
+					over = append(over, buffer.StreamGroup{Stream: name, Group: group})
 				}
 			}
 		}

@@ -16,7 +16,7 @@ type streamTable struct {
 	marks map[uint64]mark
 	// groups are the consumer groups that are noted as without consumers, and
 	// since when.
-	groups map[buffer.GroupName]time.Time
+	groups map[buffer.StreamGroup]time.Time
 }
 
 // mark is what a run found out about a stream.

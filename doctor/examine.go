@@ -137,6 +137,9 @@ type examination struct {
 	sessions *sessionScan
 	// unread are the facts that are not known.
 	unread unread
+	// groups are since when consumer groups are without consumers, once they were read.
+	groups     map[buffer.StreamGroup]time.Time
+	groupsRead bool
 	// reads: more is read than in a glance.
 	reads bool
 	// mostStreams ends the scan of the streams; 0 for all.

@@ -115,7 +115,7 @@ func (e *examination) askFurther(ctx context.Context, s *Stream) error {
 		s.Behind = infos[0].Type
 	}
 	if limit := s.Policy.LengthLimit(); e.o.RespectGroups && limit > 0 && s.Info.Length > limit && e.unread[factGroups] == nil {
-		floors, err := e.b.GroupFloors(ctx, []string{s.Name}, buffer.GroupGuard{IdleAfter: e.o.GroupIdleAfter})
+		floors, err := e.b.GroupFloors(ctx, []string{s.Name}, e.groupLimits(ctx, s.Name))
 		switch {
 		case err == nil:
 			s.Floor = floors[0]
@@ -125,6 +125,22 @@ func (e *examination) askFurther(ctx context.Context, s *Stream) error {
 		}
 	}
 	return nil
+}
+
+// groupLimits say which consumer groups hold trimming back. Where it is not known which
+// have long been without consumers, each does.
+func (e *examination) groupLimits(ctx context.Context, stream string) buffer.GroupLimits {
+	if !e.groupsRead {
+		e.groupsRead = true
+		e.groups, _ = e.b.GroupNotes(ctx)
+	}
+	limits := buffer.GroupLimits{IdleAfter: e.o.GroupIdleAfter}
+	for g, since := range e.groups {
+		if g.Stream == stream && e.now.Sub(since) > e.o.GroupIdleAfter {
+			limits.Ignore = append(limits.Ignore, g.Group)
+		}
+	}
+	return limits
 }
 
 // noteStream keeps what later checks need, and adds up.

@@ -43,9 +43,9 @@ type StreamStats struct {
 	HoldsYoung bool
 	// NodeLimit is the most entries that the server puts into a macro node now.
 	NodeLimit int64
-	// HeldBy, which only [Left] gets to know, is the consumer group that needs the oldest entry, empty if no group
+	// NeededBy, which only [Left] and [Paused] get to know, is the consumer group that needs the oldest entry, empty if no group
 	// protects entries, and NeededEntries how many of the newest entries it needs.
-	HeldBy        string
+	NeededBy      string
 	NeededEntries int64
 }
 
@@ -174,8 +174,8 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	if p.MinAge > 0 && (s.Info.LastID.IsTime(now) || s.HoldsYoung) {
 		cut.protect(length-s.YoungEntries, Protection{By: ProtectedByAge, Stay: s.YoungEntries, Age: p.MinAge})
 	}
-	if s.HeldBy != "" {
-		cut.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.HeldBy, Stay: s.NeededEntries})
+	if s.NeededBy != "" {
+		cut.protect(length-s.NeededEntries, Protection{By: ProtectedByGroup, Group: s.NeededBy, Stay: s.NeededEntries})
 	}
 	return cut, true
 }

@@ -51,8 +51,8 @@ func facts() []named[StreamStats] {
 		{"long, all young", StreamStats{Info: info(5050, 51, at(time.Minute), at(0)), YoungEntries: 5050}},
 		{"all old", StreamStats{Info: info(250, 3, at(3*time.Hour), at(2*time.Hour)), OldEntries: 250}},
 		{"ids are counters", StreamStats{Info: info(5050, 51, buffer.ID{Ms: 1}, buffer.ID{Ms: 5050}), OldEntries: 5050, YoungEntries: 5050}},
-		{"held by a group that read half", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, HeldBy: "storage", NeededEntries: 2600}},
-		{"held by a group that read nothing", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, HeldBy: "gro\xffup", NeededEntries: 5050}},
+		{"held by a group that read half", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NeededBy: "storage", NeededEntries: 2600}},
+		{"held by a group that read nothing", StreamStats{Info: long, OldEntries: 2525, YoungEntries: 420, NeededBy: "gro\xffup", NeededEntries: 5050}},
 	}
 }
 

@@ -261,7 +261,7 @@ func (d *dryStore) Memories(ctx context.Context) ([]buffer.NodeMemory, error) {
 }
 
 // GroupNotes implements [Store].
-func (d *dryStore) GroupNotes(ctx context.Context) (map[buffer.GroupName]time.Time, error) {
+func (d *dryStore) GroupNotes(ctx context.Context) (map[buffer.StreamGroup]time.Time, error) {
 	notes, err := d.Store.GroupNotes(ctx)
 	for g := range notes {
 		d.without[g.Stream] = append(d.without[g.Stream], g.Group)
@@ -270,10 +270,10 @@ func (d *dryStore) GroupNotes(ctx context.Context) (map[buffer.GroupName]time.Ti
 }
 
 // NoteGroups implements [Store].
-func (*dryStore) NoteGroups(context.Context, []buffer.GroupName, time.Time) error { return nil }
+func (*dryStore) NoteGroups(context.Context, []buffer.StreamGroup, time.Time) error { return nil }
 
 // ForgetGroups implements [Store].
-func (*dryStore) ForgetGroups(context.Context, []buffer.GroupName) error { return nil }
+func (*dryStore) ForgetGroups(context.Context, []buffer.StreamGroup) error { return nil }
 
 // SetTrimPolicy implements [Store].
 func (*dryStore) SetTrimPolicy(context.Context, buffer.StateFields) error { return nil }

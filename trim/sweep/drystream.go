@@ -75,11 +75,11 @@ func (s *dryStream) now() buffer.StreamInfo {
 	return info
 }
 
-func (s *dryStream) readGroups(ctx context.Context, store Store, guard *buffer.GroupGuard) error {
-	if guard == nil || s.groupsRead || !s.info.Exists() {
+func (s *dryStream) readGroups(ctx context.Context, store Store, limits *buffer.GroupLimits) error {
+	if limits == nil || s.groupsRead || !s.info.Exists() {
 		return nil
 	}
-	floors, err := store.GroupFloors(ctx, []string{s.name}, *guard)
+	floors, err := store.GroupFloors(ctx, []string{s.name}, *limits)
 	if err != nil {
 		return err
 	}

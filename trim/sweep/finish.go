@@ -32,7 +32,9 @@ func (r *run) finish(ctx context.Context, done []*stream) error {
 		case !c.paused && left > 0 && c.floorGroup == "" && !c.floor.IsZero():
 			young = append(young, c)
 		default:
-			r.finished(c, c.cutWith(c.protected(c.statsNow(), r.now)))
+			cut := c.cutWith(c.protected(c.statsNow(), r.now))
+			cut.Estimated = cut.Estimated || c.floorGroup != "" // what the group needs was not counted
+			r.finished(c, cut)
 		}
 	}
 	if err := r.finishYoung(ctx, young); err != nil {
@@ -62,7 +64,7 @@ func (c *stream) statsNow() trim.StreamStats {
 	s.Info.Length = c.length()
 	s.OldEntries = max(0, s.OldEntries-c.since)
 	if c.floorGroup != "" {
-		s.HeldBy, s.NeededEntries = c.floorGroup, s.Info.Length
+		s.NeededBy, s.NeededEntries = c.floorGroup, s.Info.Length
 	}
 	return s
 }
@@ -142,7 +144,7 @@ func (c *stream) protected(s trim.StreamStats, now time.Time) []trim.Protection 
 // by a consumer group; known is false where the stream could not be read.
 func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) (known bool, err error) {
 	c.since = 0
-	c.stats.Info, c.stats.HeldBy = info, c.floorGroup
+	c.stats.Info, c.stats.NeededBy = info, c.floorGroup
 	for _, count := range []struct {
 		below buffer.ID
 		into  *int64

@@ -18,7 +18,7 @@ type groupNotes struct {
 	// listed are the streams of noted groups that this run came upon.
 	listed map[string]bool
 	// added and gone are what changes with this run.
-	added, gone []buffer.GroupName
+	added, gone []buffer.StreamGroup
 }
 
 // readGroupNotes reads what is remembered, if groups count.
@@ -39,7 +39,7 @@ func (r *run) readGroupNotes(ctx context.Context) error {
 	return nil
 }
 
-func (n *groupNotes) put(g buffer.GroupName, since time.Time) {
+func (n *groupNotes) put(g buffer.StreamGroup, since time.Time) {
 	if n.noted[g.Stream] == nil {
 		n.noted[g.Stream] = make(map[string]time.Time)
 	}
@@ -57,7 +57,7 @@ func (n *groupNotes) meet(stream string) {
 func (n *groupNotes) see(stream string, without []string, now time.Time) {
 	for group := range n.noted[stream] {
 		if !slices.Contains(without, group) {
-			n.gone = append(n.gone, buffer.GroupName{Stream: stream, Group: group})
+			n.gone = append(n.gone, buffer.StreamGroup{Stream: stream, Group: group})
 			delete(n.noted[stream], group)
 		}
 	}
@@ -65,7 +65,7 @@ func (n *groupNotes) see(stream string, without []string, now time.Time) {
 		if _, known := n.noted[stream][group]; known || n.count >= buffer.MaxGroupNotes {
 			continue
 		}
-		g := buffer.GroupName{Stream: stream, Group: group}
+		g := buffer.StreamGroup{Stream: stream, Group: group}
 		n.put(g, now)
 		n.added = append(n.added, g)
 		n.count++
@@ -81,7 +81,7 @@ func (n *groupNotes) forgetUnlisted() {
 			continue
 		}
 		for group := range groups {
-			n.gone = append(n.gone, buffer.GroupName{Stream: stream, Group: group})
+			n.gone = append(n.gone, buffer.StreamGroup{Stream: stream, Group: group})
 		}
 		delete(n.noted, stream)
 	}
@@ -95,9 +95,9 @@ func (n *groupNotes) write(ctx context.Context, store Store, now time.Time) erro
 	return store.NoteGroups(ctx, n.added, now)
 }
 
-// guard says which of the stream's groups count.
-func (n *groupNotes) guard(stream string, idleAfter time.Duration, now time.Time) *buffer.GroupGuard {
-	g := &buffer.GroupGuard{IdleAfter: idleAfter}
+// limitsOf says which of the stream's groups count.
+func (n *groupNotes) limitsOf(stream string, idleAfter time.Duration, now time.Time) *buffer.GroupLimits {
+	g := &buffer.GroupLimits{IdleAfter: idleAfter}
 	for name, since := range n.noted[stream] {
 		if now.Sub(since) > idleAfter {
 			g.Ignore = append(g.Ignore, name)

@@ -289,3 +289,27 @@ func TestWhatAGroupNeedsMayBeginInsideALaterMacroNode(t *testing.T) {
 		}
 	})
 }
+
+// A consumer that came and went while the stream lost nothing makes a note of its group
+// untrue: nobody saw it. What the group was given says so.
+func TestWhatWasNotedOfAGroupBeforeItHadAConsumerHoldsNoLonger(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		t.Parallel()
+		s := start(t)
+		w := newFixture(t, s.Client, s.URL())
+		for ago, want := range map[time.Duration]int64{10 * time.Minute: 500, 2 * time.Hour: 100} {
+			w.rdb.FlushDB(t.Context())
+			w.fill("car", 10, times(time.Now().Add(-ago), 1000)...)
+			w.group("late", "0")
+			w.read("late", 500, 0)
+			w.rdb.XGroupDelConsumer(t.Context(), "stream:car", "late", "c")
+			w.rdb.ZAdd(t.Context(), "streamkeeper:groups", redis.Z{Score: 1_700_000_000_000, Member: "3:carlate"})
+			tr := w.trimmer(trim.Policy{MaxLength: 100, Exact: true}, func(o *Options) { o.RespectGroups, o.GroupIdleAfter = true, time.Hour })
+			planned := w.plan(tr)
+			w.run(tr)
+			if n := w.length("car"); n != want || planned.Entries != 1000-n {
+				t.Errorf("entries %s old: %d stayed, want %d; planned %d", ago, n, want, planned.Entries)
+			}
+		}
+	})
+}

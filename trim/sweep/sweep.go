@@ -33,10 +33,10 @@ type Store interface {
 	HaveEntries(ctx context.Context, ranges []buffer.Range) ([]bool, error)
 	CountRange(ctx context.Context, r buffer.Range, most buffer.CountLimit) (entries int64, all bool, err error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
-	GroupFloors(ctx context.Context, streams []string, guard buffer.GroupGuard) ([]buffer.GroupFloor, error)
-	GroupNotes(context.Context) (map[buffer.GroupName]time.Time, error)
-	NoteGroups(ctx context.Context, groups []buffer.GroupName, now time.Time) error
-	ForgetGroups(ctx context.Context, groups []buffer.GroupName) error
+	GroupFloors(ctx context.Context, streams []string, limits buffer.GroupLimits) ([]buffer.GroupFloor, error)
+	GroupNotes(context.Context) (map[buffer.StreamGroup]time.Time, error)
+	NoteGroups(ctx context.Context, groups []buffer.StreamGroup, now time.Time) error
+	ForgetGroups(ctx context.Context, groups []buffer.StreamGroup) error
 	Memories(context.Context) ([]buffer.NodeMemory, error)
 	EntryMemories(ctx context.Context, names []string) ([]buffer.EntryMemory, error)
 	EstimateEntryMemory(ctx context.Context, name string, counted buffer.EntryMemory) (buffer.EntryMemory, error)
