@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="streamkeeper" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
-COPY LICENSE docs/third-party.md /licenses/
+COPY LICENSE packaging/third-party.md /licenses/
 COPY --from=build /src/streamkeeper /streamkeeper
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532

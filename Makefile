@@ -44,8 +44,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint ## faults, style, formatting and the layers between packages
+lint: $(BIN)/golangci-lint $(BIN)/actionlint ## faults, style, formatting, the layers between packages, and the workflows
 	$(BIN)/golangci-lint run
+	$(BIN)/actionlint -shellcheck= -pyflakes=
 
 PROTOC := protoc --plugin=$(BIN)/protoc-gen-go --go_opt=paths=source_relative $(wildcard burst/pb/*.proto)
 
@@ -98,16 +99,28 @@ $(BIN)/compose: $(wildcard tools/compose/*.go)
 .PHONY: licences
 licences: $(BIN)/go-licenses ## list whose software is in the binary, under which licences
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/licences >.tools/third-party.md
-	mv .tools/third-party.md docs
+	mv .tools/third-party.md packaging
 
 .PHONY: licences-check
 licences-check: $(BIN)/go-licenses ## that the list is current, and that each licence is allowed
 	PATH="$(CURDIR)/$(BIN):$$PATH" scripts/licences >.tools/third-party.md
-	diff -u docs/third-party.md .tools/third-party.md || { echo "run make licences" >&2; exit 1; }
+	diff -u packaging/third-party.md .tools/third-party.md || { echo "run make licences" >&2; exit 1; }
 
 .PHONY: image
 image: ## build the image and run the demo in it, without a registry; as root, on Debian
 	scripts/image
+
+.PHONY: snapshot
+snapshot: $(BIN)/nfpm $(BIN)/cyclonedx-gomod ## what a release consists of, in dist, without publishing it; TARGET=linux/amd64 for one target
+	scripts/snapshot $(TARGET)
+
+.PHONY: packages
+packages: ## try deb, rpm and archive as a user would: install, run, upgrade, purge; as root, on Debian
+	scripts/try-packages
+
+.PHONY: dashboard-picture
+dashboard-picture: ## draw the dashboard from a real Prometheus, for docs; four minutes
+	scripts/dashboard-picture
 
 .PHONY: soak
 soak: ## half an hour of accelerated running: goroutines, memory and series must end where they began
