@@ -162,6 +162,9 @@ func (s shown) program() string {
 	return regexp.MustCompile(`^(?:[A-Z]\w*=(?:'[^']*'|\S)*\s+)*(\S+)`).FindStringSubmatch(s.command)[1]
 }
 
+// inPod is how a command is typed from outside of the cluster.
+const inPod = "kubectl exec deployment/streamkeeper -- /streamkeeper "
+
 // runsHere tells commands that can be tried from those that need more.
 func (s shown) runsHere() bool {
 	return s.program() == "streamkeeper" || s.program() == "redis-cli" || strings.HasPrefix(s.command, "go run . ")
@@ -236,6 +239,8 @@ type reader struct {
 func (r *reader) follow(t *testing.T, b block) {
 	t.Helper()
 	for _, s := range commandsOf(b) {
+		// In the Pod it is the same program; what it is given there is in the Pod's environment.
+		s.command = strings.Replace(s.command, inPod, "streamkeeper ", 1)
 		if !s.runsHere() {
 			checkElsewhere(t, r.path, s)
 			continue
