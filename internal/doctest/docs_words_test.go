@@ -123,3 +123,14 @@ func countWords(sentence string) (n int) {
 	}
 	return n
 }
+
+// Who looks for an alert by its name under the symptoms finds its runbook.
+func TestTheSymptomsListEveryAlert(t *testing.T) {
+	t.Parallel()
+	symptoms := readPage(t, "docs/troubleshooting.md")
+	for _, m := range regexp.MustCompile(`(?m)^### (Streamkeeper\w+)$`).FindAllStringSubmatch(readPage(t, runbooksFile), -1) {
+		if !strings.Contains(symptoms, "["+m[1]+"]") {
+			t.Errorf("docs/troubleshooting.md does not list %s", m[1])
+		}
+	}
+}
