@@ -68,13 +68,17 @@ func (u Uses) marks() bool     { return u.Cleanup && u.Abandon }
 func (u Uses) evals() bool     { return u.anyJob() || u.Lease }
 func (u Uses) leads() bool     { return u.Serve && u.Lease }
 func (u Uses) serves() bool    { return u.Serve }
-func (u Uses) notes() bool     { return u.Trim || u.Cleanup }
-func (u Uses) measures() bool  { return u.Trim || u.Cleanup || u.Inspect }
-func (u Uses) examines() bool  { return u.ReadOnly }
-func (u Uses) records() bool   { return u.History && (u.Cleanup || u.Trim) }
-func (u Uses) sums() bool      { return u.History && u.Trim }
-func (u Uses) copies() bool    { return u.Undo && u.Cleanup && !u.ReadOnly }
-func (u Uses) moves() bool     { return u.copies() && u.sessions().Keys }
+func (u Uses) looksUp() bool   { return u.Cleanup || u.Serve }
+
+// tells: the page says what was removed.
+func (u Uses) tells() bool    { return u.Serve && u.History }
+func (u Uses) notes() bool    { return u.Trim || u.Cleanup }
+func (u Uses) measures() bool { return u.Trim || u.Cleanup || u.Inspect }
+func (u Uses) examines() bool { return u.ReadOnly }
+func (u Uses) records() bool  { return u.History && (u.Cleanup || u.Trim) }
+func (u Uses) sums() bool     { return u.History && u.Trim }
+func (u Uses) copies() bool   { return u.Undo && u.Cleanup && !u.ReadOnly }
+func (u Uses) moves() bool    { return u.copies() && u.sessions().Keys }
 func (u Uses) copiesHash() bool {
 	return u.copies() && u.sessions().Hash
 }
@@ -106,7 +110,7 @@ var rights = []right{
 	{"+xinfo|consumers", Uses.anyJob},
 	{"+xlen", Uses.anyJob},
 	{"+xrange", Uses.measures},
-	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() }},
+	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() || u.tells() }},
 	{"+memory|usage", Uses.measures},
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
@@ -120,7 +124,7 @@ var rights = []right{
 	// A plan of more than a million expired sessions asks which are there.
 	{"+hexists", func(u Uses) bool { return u.examines() && u.sessions().Hash }},
 	{"+scard", Uses.cleans},
-	{"+smismember", Uses.cleans},
+	{"+smismember", Uses.looksUp},
 	{"+sadd", Uses.cleans},
 	{"+srem", Uses.cleans},
 	{"+zadd", Uses.remembers},
@@ -128,7 +132,7 @@ var rights = []right{
 	{"+zremrangebyrank", Uses.remembers},
 	{"+zremrangebyscore", Uses.cleans},
 	{"+zscore", Uses.cleans},
-	{"+zmscore", Uses.cleans},
+	{"+zmscore", Uses.looksUp},
 	{"+zscan", Uses.remembers},
 	// Pauses are noted, read and ended for any job.
 	{"+hgetall", Uses.anyJob},
@@ -136,7 +140,7 @@ var rights = []right{
 	{"+hdel", Uses.anyJob},
 	// Copies of keys go also where none are kept any more.
 	{"+hget", func(u Uses) bool { return !u.ReadOnly && (u.sums() || u.cleans() && u.sessions().Keys) }},
-	{"+hmget", Uses.sums},
+	{"+hmget", func(u Uses) bool { return u.sums() || u.tells() }},
 	{"+hlen", func(u Uses) bool { return u.sums() || u.moves() }},
 	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.sessions().Keys }},
@@ -247,16 +251,19 @@ func (u Uses) patterns() []string {
 	if u.remembers() {
 		state(stateGroups)
 	}
+	if u.looksUp() {
+		state(stateRetired)
+	}
 	if u.Cleanup {
-		state(stateRetired, stateSighted, stateRelisted, stateLeft, stateBrake)
+		state(stateSighted, stateRelisted, stateLeft, stateBrake)
 		for _, name := range []string{registry.StateCopies, registry.StatePutBack} {
 			all = append(all, redisconn.EscapeGlob(n.StatePrefix+name)+"*")
 		}
 	}
-	if u.records() {
+	if u.records() || u.tells() {
 		state(stateHistory)
 	}
-	if u.sums() {
+	if u.sums() || u.tells() {
 		all = append(all, redisconn.EscapeGlob(n.StatePrefix+stateTrims)+"*")
 	}
 	if u.holds() {

@@ -21,7 +21,7 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 		{"inspecting the object layout", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions ~streamkeeper:pauses"},
 		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
 			"~streams ~stream:* ~sessions:* ~streamkeeper:pauses ~streamkeeper:groups ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake ~streamkeeper:undo:* ~streamkeeper:undone:*"},
-		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:lease ~streamkeeper:instances"},
+		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:retired ~streamkeeper:lease ~streamkeeper:instances"},
 		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
 			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:* ~k:pauses`},
 		{"names that no rule can hold", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},

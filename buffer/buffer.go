@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -70,6 +71,8 @@ type Buffer struct {
 	exclude Patterns
 	// only narrows them further; nil does not.
 	only Patterns
+	// named are the only streams; nil for all.
+	named []string
 	// maxStall is how long one call may block Redis.
 	maxStall time.Duration
 	scope    int64
@@ -125,6 +128,19 @@ func (b *Buffer) Only(patterns Patterns) *Buffer {
 	return &narrowed
 }
 
+// OnlyNames is the buffer with these streams alone. A scan of it asks for them by
+// name, however many there are in all.
+func (b *Buffer) OnlyNames(names []string) *Buffer {
+	narrowed := *b
+	narrowed.named = []string{}
+	for _, name := range names {
+		if b.Owns(name) && !slices.Contains(narrowed.named, name) {
+			narrowed.named = append(narrowed.named, name)
+		}
+	}
+	return &narrowed
+}
+
 // Refusal is why nothing may be changed here now; see [redisconn.Conn.Refusal].
 func (b *Buffer) Refusal(ctx context.Context) error { return b.conn.Refusal(ctx) }
 
@@ -145,7 +161,7 @@ func (b *Buffer) Owns(stream string) bool {
 	if len(b.include) > 0 && !b.include.all() && !b.include.Match(stream) {
 		return false
 	}
-	return !b.exclude.Match(stream) && (b.only == nil || b.only.Match(stream))
+	return !b.exclude.Match(stream) && (b.only == nil || b.only.Match(stream)) && (b.named == nil || slices.Contains(b.named, stream))
 }
 
 // Scope identifies the keys, layouts and patterns that counts of streams and

@@ -138,6 +138,21 @@ func (b *Buffer) WalkHistory(ctx context.Context, since time.Time, visit func(Re
 	}
 }
 
+// NewestRemovals are the newest entries of the history, at most so many, the newest
+// first.
+func (b *Buffer) NewestRemovals(ctx context.Context, most int64) (all []Removal, err error) {
+	page, err := b.rdb.XRevRangeN(ctx, b.stateKey(stateHistory), "+", "-", most).Result()
+	if err != nil {
+		return nil, fmt.Errorf("reading the history in %s: %w", Quote(b.stateKey(stateHistory)), err)
+	}
+	for _, entry := range page {
+		if r := removalOf(entry); r.Action != "" {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
 func removalOf(entry redis.XMessage) Removal {
 	text := func(field string) string {
 		value, _ := entry.Values[field].(string)

@@ -152,6 +152,28 @@ func TestAGapIsShownOutOfMemoryToo(t *testing.T) {
 	})
 }
 
+func TestTheNewestRemovalsAreReadAlone(t *testing.T) {
+	ctx, server := t.Context(), redistest.Start(t)
+	b := openOn(t, server.URL())
+	if all, err := b.NewestRemovals(ctx, 3); err != nil || len(all) > 0 {
+		t.Errorf("%+v, %v", all, err)
+	}
+	var many []Removal
+	for i := range 9 {
+		many = append(many, Removal{Action: "expire", Name: fmt.Sprint(i)})
+	}
+	if err := b.Record(ctx, many, 100); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := b.NewestRemovals(ctx, 3); err != nil || len(all) != 3 || all[0].Name != "8" || all[2].Name != "6" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	server.Client.Set(ctx, "streamkeeper:history", "x", 0)
+	if _, err := b.NewestRemovals(ctx, 3); redisconn.ClassOf(err) != redisconn.ClassWrongType {
+		t.Error(err)
+	}
+}
+
 // The default length with names that do not compress, reasons and the name of a Pod.
 func TestADefaultHistoryIsSmallAndQuicklyRead(t *testing.T) {
 	ctx, server := t.Context(), redistest.Start(t)

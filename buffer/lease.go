@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
@@ -104,6 +107,23 @@ func (l Lease) Acquire(ctx context.Context, token string, ttl time.Duration) (bo
 		return false, fmt.Errorf("%w: the key %s is a %s and not a string (remove it, or choose another STATE_PREFIX)", ErrLeaseUnwritable, Escape(l.key()), outcome)
 	}
 	return false, nil
+}
+
+// Holder is who holds the lease, as its token begins; empty where nobody does, or
+// where the token has no name.
+func (l Lease) Holder(ctx context.Context) (string, error) {
+	token, err := l.b.rdb.Get(ctx, l.key()).Result()
+	switch {
+	case errors.Is(err, redis.Nil) || redisconn.ClassOf(err) == redisconn.ClassWrongType:
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading the lease: %w", err)
+	}
+	name, _, named := strings.Cut(token, " ")
+	if !named {
+		return "", nil
+	}
+	return name, nil
 }
 
 // Renew prolongs the lease by ttl; false if it is no longer token's.

@@ -132,3 +132,24 @@ func TestALeaseThatNobodyCanHoldIsNamed(t *testing.T) {
 		}
 	})
 }
+
+func TestTheLeaseSaysWhoHoldsIt(t *testing.T) {
+	ctx, server := t.Context(), redistest.Start(t)
+	lease := openOn(t, server.URL()).Lease()
+	for token, want := range map[string]string{"": "", "pod-1/7 QX5": "pod-1/7", "QX5": "", "a b c": "a"} {
+		server.Client.Del(ctx, "streamkeeper:lease")
+		if token != "" {
+			if ok, err := lease.Acquire(ctx, token, time.Minute); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+		}
+		if got, err := lease.Holder(ctx); got != want || err != nil {
+			t.Errorf("%q: %q, %v", token, got, err)
+		}
+	}
+	server.Client.Del(ctx, "streamkeeper:lease")
+	server.Client.SAdd(ctx, "streamkeeper:lease", "x")
+	if got, err := lease.Holder(ctx); got != "" || err != nil {
+		t.Errorf("of another type: %q, %v", got, err)
+	}
+}

@@ -192,7 +192,7 @@ func (u Uses) keyAt(at place) string {
 
 // sortedKey is one of our sorted sets that is in use.
 func (u Uses) sortedKey() string {
-	if u.Cleanup {
+	if u.looksUp() {
 		return u.Names.StatePrefix + stateRetired
 	}
 	return u.Names.StatePrefix + stateGroups

@@ -27,6 +27,9 @@ const (
 // The page is the visitor's only during the call. An error, of Redis or of
 // the visitor, means that the scan is not complete.
 func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) error) error {
+	if b.named != nil {
+		return b.walkNamed(ctx, visit)
+	}
 	page := int64(namePage * b.conn.Width(ctx))
 	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
 		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", page).Result()
@@ -47,6 +50,29 @@ func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) err
 		}
 		return visit(ours)
 	})
+}
+
+// walkNamed visits those of the named streams that the set holds.
+func (b *Buffer) walkNamed(ctx context.Context, visit func(names []string) error) error {
+	for part := range slices.Chunk(b.named, namePage) {
+		listed, err := b.Listed(ctx, part)
+		if err != nil {
+			return err
+		}
+		var there []string
+		for i, name := range part {
+			if listed[i] {
+				there = append(there, name)
+			}
+		}
+		if len(there) == 0 {
+			continue
+		}
+		if err := visit(there); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CountStreams is how many names the set of streams holds, ours and others'.

@@ -30,6 +30,9 @@ type Stream struct {
 	Named    int64
 	// Fate is what clean-up makes of it, where no session names it.
 	Fate *Fate
+	// Unjudged is why it is not known what clean-up makes of it and of its sessions;
+	// empty where it is.
+	Unjudged string
 	// RetiredAt is when we retired it, zero if that is not remembered.
 	RetiredAt time.Time
 	// Trims are what was trimmed in the last 48 hours, the newest first.

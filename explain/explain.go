@@ -43,13 +43,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err != nil {
 		return Result{}, err
 	}
-	e := explanation{b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found), expired: make(map[string]Past), copied: make(map[string]time.Time)}
-	for _, name := range names {
-		e.streams[name] = &Stream{Name: name, Others: !b.Owns(name)}
-		if b.Owns(name) {
-			e.ours = append(e.ours, name)
-		}
-	}
+	e := newExplanation(b, o, names)
 	r := Result{Now: now, Limits: o.Cleanup.Limits, TrimOff: o.TrimOff, CleanupOff: o.CleanupOff}
 	if err := e.read(ctx); err != nil {
 		return r, err
@@ -91,6 +85,23 @@ type explanation struct {
 	near   near
 	// paused are the streams that clean-up leaves alone now.
 	paused func(stream string) bool
+	// memory is how it is found out what the entries of a stream take.
+	memory func(ctx context.Context, name string) (buffer.EntryMemory, error)
+}
+
+func newExplanation(b *buffer.Buffer, o Options, names []string) *explanation {
+	e := &explanation{
+		b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found),
+		expired: make(map[string]Past), copied: make(map[string]time.Time),
+	}
+	e.memory = e.memoryOf
+	for _, name := range names {
+		e.streams[name] = &Stream{Name: name, Others: !b.Owns(name)}
+		if b.Owns(name) {
+			e.ours = append(e.ours, name)
+		}
+	}
+	return e
 }
 
 // found is a session with what it was read from.
@@ -163,7 +174,7 @@ func (e *explanation) readStream(ctx context.Context, s *Stream) (err error) {
 	if s.Groups, err = e.b.GroupInfos(ctx, s.Name); err != nil {
 		return err
 	}
-	s.Memory, err = e.memoryOf(ctx, s.Name)
+	s.Memory, err = e.memory(ctx, s.Name)
 	return err
 }
 
@@ -188,15 +199,7 @@ func (e *explanation) planTrim(ctx context.Context) error {
 	if len(e.ours) == 0 {
 		return nil
 	}
-	var patterns buffer.Patterns
-	for _, name := range e.ours {
-		p, err := buffer.ParsePattern(buffer.Quote(name))
-		if err != nil {
-			return err
-		}
-		patterns = append(patterns, p)
-	}
-	r, err := sweep.New(e.b.Only(patterns), e.o.Trim).Plan(ctx, func(c trim.Cut) {
+	r, err := sweep.New(e.b.OnlyNames(e.ours), e.o.Trim).Plan(ctx, func(c trim.Cut) {
 		if s := e.streams[c.Stream]; s != nil {
 			s.Cut = c
 		}
@@ -221,10 +224,7 @@ func (e *explanation) planCleanup(ctx context.Context) (brake string, err error)
 		e.near.offer(f.Name, e.names)
 		if s := e.streams[f.Name]; s != nil {
 			f.Name = s.Name
-			s.Fate = &Fate{f, fate, reason}
-			if e.paused(s.Name) && (fate == cleanup.Retirable || fate == cleanup.Droppable) {
-				s.Fate = &Fate{f, cleanup.Keep, "clean-up is paused; else: " + reason}
-			}
+			s.Fate = (&Fate{f, fate, reason}).whilePaused(e.paused)
 		}
 	}
 	r, err := cleanup.New(e.b, o).Plan(ctx, e.action)
@@ -242,17 +242,11 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 	} else {
 		e.near.offer(s.Stream, e.names)
 	}
-	if is == cleanup.Stale && e.paused(s.Stream) {
-		reason += ", but clean-up is paused"
-	}
 	asked := slices.Contains(e.names, s.Identity)
 	if named == nil && !asked {
 		return
 	}
-	f := found{Session{
-		Identity: strings.Clone(s.Identity), Layout: s.Layout, Stream: strings.Clone(s.Stream), ID: strings.Clone(s.ID),
-		Updated: s.Updated, State: is, Reason: reason, PutBack: s.PutBack,
-	}, *s}
+	f := found{sessionOf(s, is, reason).whilePaused(e.paused), *s}
 	if asked && !e.has(s) {
 		e.sessions[f.Identity] = append(e.sessions[f.Identity], f)
 	}
@@ -261,6 +255,30 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 			named.Sessions = append(named.Sessions, f.Session)
 		}
 	}
+}
+
+// sessionOf is what clean-up says of a session, which is theirs only now.
+func sessionOf(s *registry.Session, is cleanup.State, reason string) Session {
+	return Session{
+		Identity: strings.Clone(s.Identity), Layout: s.Layout, Stream: strings.Clone(s.Stream), ID: strings.Clone(s.ID),
+		Updated: s.Updated, State: is, Reason: reason, PutBack: s.PutBack,
+	}
+}
+
+// whilePaused says that a session that would expire stays for now.
+func (s Session) whilePaused(paused func(stream string) bool) Session {
+	if s.State == cleanup.Stale && paused(s.Stream) {
+		s.Reason += ", but clean-up is paused"
+	}
+	return s
+}
+
+// whilePaused is the fate of a stream of which nothing may be removed for now.
+func (f *Fate) whilePaused(paused func(stream string) bool) *Fate {
+	if (f.Fate == cleanup.Retirable || f.Fate == cleanup.Droppable) && paused(f.Name) {
+		return &Fate{f.StreamFacts, cleanup.Keep, "clean-up is paused; else: " + f.Reason}
+	}
+	return f
 }
 
 // others notes a session whose stream is left to others.

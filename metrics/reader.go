@@ -44,6 +44,7 @@ type reading struct {
 	// take about so many bytes.
 	chosen                   []chosen
 	otherEntries, otherBytes int64
+	others                   []OtherStream
 	// trimmed: a trimming run learnt the lengths, and what protects entries.
 	trimmed        bool
 	otherProtected protected
@@ -76,7 +77,7 @@ func (r *Reader) Read(ctx context.Context) error {
 	}
 	found := reading{
 		at: r.m.now().UTC(), streams: largest.streams, otherEntries: largest.otherEntries, otherBytes: largest.otherBytes,
-		trimmed: trimmed, otherProtected: largest.otherProtected,
+		trimmed: trimmed, otherProtected: largest.otherProtected, others: largest.listed(),
 	}
 	if found.chosen, err = r.look(ctx, largest.kept, now); err != nil {
 		return err

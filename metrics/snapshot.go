@@ -19,6 +19,15 @@ type Snapshot struct {
 	// OtherStreams and OtherEntries are the number of the others, and of their
 	// entries, and OtherBytes about what these take in memory.
 	OtherStreams, OtherEntries, OtherBytes int64
+	// Others are some of these by name, the largest first. They are not to be changed.
+	Others []OtherStream
+}
+
+// OtherStream is what is known of a stream without a label of its own: its name as
+// labels are written, its entries, and about what these take, 0 if not known.
+type OtherStream struct {
+	Label          string
+	Entries, Bytes int64
 }
 
 // StreamFigures is what is known of one stream.
@@ -32,6 +41,8 @@ type StreamFigures struct {
 	// their policy lets them take; 0 for any. Estimated: Bytes was not counted.
 	Bytes, LimitBytes int64
 	Estimated         bool
+	// Protected are the entries over a limit that stay, as the last trimming run found.
+	Protected int64
 	// Timed reports that ids are times. Otherwise Coverage and Idle are not known.
 	Timed          bool
 	Coverage, Idle time.Duration
@@ -56,7 +67,7 @@ func (t *streamTable) snapshot() Snapshot {
 	defer t.mu.Unlock()
 	s := Snapshot{
 		Read: t.last.at, Streams: t.last.streams,
-		OtherStreams: max(0, t.last.streams-int64(len(t.own))), OtherEntries: t.last.otherEntries, OtherBytes: t.last.otherBytes,
+		OtherStreams: max(0, t.last.streams-int64(len(t.own))), OtherEntries: t.last.otherEntries, OtherBytes: t.last.otherBytes, Others: t.last.others,
 		Chosen: make([]StreamFigures, 0, len(t.own)),
 	}
 	for name, own := range t.own {
@@ -75,6 +86,9 @@ func (s *series) public(label string) StreamFigures {
 		Trimmed: s.trimmed.at, Removed: s.trimmed.entries,
 		Inspected: s.inspected.at, Encoding: s.inspected.encoding,
 		History: s.history.public(),
+	}
+	for _, entries := range s.protected {
+		f.Protected += entries
 	}
 	if s.inspected.verdicts != nil {
 		f.OK, f.Warn, f.Invalid = s.inspected.verdicts[burst.OK], s.inspected.verdicts[burst.Warn], s.inspected.verdicts[burst.Invalid]

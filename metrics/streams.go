@@ -60,6 +60,8 @@ type series struct {
 	// invalid is how many messages the last inspection that ended found so.
 	invalid int64
 	history history
+	// picture is nil where there are too many.
+	picture *picture
 }
 
 // trimmed is what the last run that took something from a stream took.
@@ -120,6 +122,7 @@ func (t *streamTable) show(r reading) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := make(map[string]*series, len(r.chosen))
+	pictures := t.picturesOf(r.chosen)
 	for _, c := range r.chosen {
 		s, ok := t.own[c.name]
 		if !ok {
@@ -131,6 +134,12 @@ func (t *streamTable) show(r reading) {
 		}
 		s.limits = t.limits(c.name)
 		s.history.add(s.entries, s.removed)
+		if s.picture == nil && pictures < maxPictures {
+			s.picture, pictures = new(picture), pictures+1
+		}
+		if s.picture != nil {
+			s.picture.add(r.at, s.entries, s.bytes, s.removed)
+		}
 		own[c.name] = s
 	}
 	t.own, t.last = own, r
@@ -139,6 +148,16 @@ func (t *streamTable) show(r reading) {
 		t.other.protected = r.otherProtected
 	}
 	t.last.chosen = nil
+}
+
+// picturesOf is how many of the streams have a picture.
+func (t *streamTable) picturesOf(all []chosen) (n int) {
+	for _, c := range all {
+		if s := t.own[c.name]; s != nil && s.picture != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // labelled reports, as of now, which streams have a label of their own.

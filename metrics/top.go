@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"strings"
 
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -66,6 +67,8 @@ type top struct {
 
 	streams, otherEntries, otherBytes int64
 	otherProtected                    protected
+	// others are those that are not kept, as many as are listed.
+	others []length
 
 	// due are streams without a label that are to be measured; more: there are
 	// others.
@@ -97,11 +100,34 @@ func (t *top) offer(l length) {
 		heap.Fix(&t.kept, 0)
 		delete(t.keptBy, l.stream)
 	}
+	if len(t.others) < maxListed {
+		t.others = append(t.others, length{stream: l.stream, entries: l.entries, bytes: l.bytes})
+	}
 	t.otherEntries += l.entries
 	t.otherBytes += l.bytes
 	for i, entries := range l.protected {
 		t.otherProtected[i] += entries
 	}
+}
+
+// maxListed is how many streams without a label are listed by name: some MiB.
+const maxListed = 10_000
+
+// listed are the streams without a label, the largest first. A scan may return a
+// name twice.
+func (t *top) listed() []OtherStream {
+	slices.SortFunc(t.others, func(a, b length) int { return strings.Compare(a.stream, b.stream) })
+	t.others = slices.CompactFunc(t.others, func(a, b length) bool { return a.stream == b.stream })
+	all := make([]OtherStream, 0, len(t.others))
+	for _, l := range t.others {
+		if !t.keptBy[l.stream] {
+			all = append(all, OtherStream{Label(l.stream), l.entries, l.bytes})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b OtherStream) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(b.Entries, a.Entries))
+	})
+	return all
 }
 
 // noteDue notes whether a stream is to be measured.

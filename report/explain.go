@@ -178,7 +178,7 @@ func trimSums(sums []buffer.TrimSum) []TrimSum {
 func removalsOf(p explain.Past) (all []Removal, more int64) {
 	all = []Removal{}
 	for _, r := range p.Removals {
-		all = append(all, newRemoval(r))
+		all = append(all, NewRemoval(r))
 	}
 	return all, p.More
 }
@@ -186,7 +186,7 @@ func removalsOf(p explain.Past) (all []Removal, more int64) {
 func explainedAt(at *explain.At) *ExplainedAt {
 	e := &ExplainedAt{From: at.From, To: at.To, Removed: string(at.Verdict), Reason: at.Reason, Entries: at.Entries, More: at.More, Trims: trimSums(at.Trims)}
 	if at.Retired != nil {
-		r := newRemoval(*at.Retired)
+		r := NewRemoval(*at.Retired)
 		e.Retired = &r
 	}
 	return e
@@ -207,6 +207,9 @@ const othersReason = "STREAMS_INCLUDE and STREAMS_EXCLUDE leave it to others"
 func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.Time) {
 	if s.Others {
 		return "stays", othersReason, nil
+	}
+	if s.Unjudged != "" && (s.Listed || s.Info.Type != "none") {
+		return "not known here", s.Unjudged, nil
 	}
 	if s.Info.Type == "none" && !s.Listed {
 		switch {

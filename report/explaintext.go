@@ -36,41 +36,65 @@ func WriteExplanations(w io.Writer, f Format, x Explanations) error {
 	return p.err
 }
 
-// says writes a fact below its name.
-func (p *printer) says(name, format string, args ...any) {
-	p.wrapped(fmt.Sprintf("  %-10s ", name), strings.Repeat(" ", 13), fmt.Sprintf(format, args...))
+// Fact is one thing that is said of a stream or a session.
+type Fact struct{ Name, Text string }
+
+// The names of facts of which there may be many.
+const (
+	FactSession = "session"
+	FactHistory = "history"
+)
+
+// facts are what is said, in its order.
+type facts []Fact
+
+func (f *facts) says(name, format string, args ...any) {
+	*f = append(*f, Fact{name, fmt.Sprintf(format, args...)})
+}
+
+// facts writes each below its name.
+func (p *printer) facts(all []Fact) {
+	for _, f := range all {
+		p.wrapped(fmt.Sprintf("  %-10s ", f.Name), strings.Repeat(" ", 13), f.Text)
+	}
 }
 
 func (e *ExplainedStream) write(p *printer) {
 	p.line("stream %s", named(e.Stream))
+	p.facts(e.Facts())
+}
+
+// Facts are what explain says of a stream, the page too.
+func (e *ExplainedStream) Facts() []Fact {
+	f := new(facts)
 	if e.Others {
-		p.says("clean-up", "%s: %s", e.Fate, e.FateReason)
-		return
+		f.says("clean-up", "%s: %s", e.Fate, e.FateReason)
+		return *f
 	}
 	rule := "the global settings"
 	if e.Rule != "" {
 		rule = "the rule for " + e.Rule
 	}
-	p.says("policy", "%s (%s)", e.Policy, rule)
+	f.says("policy", "%s (%s)", e.Policy, rule)
 	switch e.Type {
 	case "stream":
-		p.says("holds", "%s in %s, %s%s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), about(e.BytesEstimated), human.Bytes(e.Bytes))
+		f.says("holds", "%s in %s, %s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), e.size())
 		if e.Oldest != nil {
-			p.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
+			f.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
 		} else {
-			p.says("last id", "%s", e.LastID)
+			f.says("last id", "%s", e.LastID)
 		}
 	case "none":
-		p.says("holds", "nothing: its key is not there")
+		f.says("holds", "nothing: its key is not there")
 	default:
-		p.says("holds", "nothing: its key is a %s", e.Type)
+		f.says("holds", "nothing: its key is a %s", e.Type)
 	}
-	p.says("next trim", "%s", e.nextTrim())
+	f.says("next trim", "%s", e.nextTrim())
 	for _, protection := range e.Protected {
-		p.says("protected", "%s over a limit: %s", plural(protection.Entries, "entry"), protection.Reason)
+		f.says("protected", "%s over a limit: %s", plural(protection.Entries, "entry"), protection.Reason)
 	}
 	if len(e.Trims) > 0 {
-		p.says("trimmed", "%s", e.Trims[0].sentence())
+		f.says("trimmed", "%s", e.Trims[0].sentence())
 	}
 	for _, g := range e.Groups {
 		text := fmt.Sprintf("group %s: %s, %s pending", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending))
@@ -80,23 +104,32 @@ func (e *ExplainedStream) write(p *printer) {
 		if g.ActiveAgo >= 0 {
 			text += ", active " + ago(time.Duration(g.ActiveAgo*float64(time.Second)))
 		}
-		p.says("consumers", "%s", text)
+		f.says("consumers", "%s", text)
 	}
 	for i := range e.Sessions {
 		s := &e.Sessions[i]
-		p.says("session", "%s (%s): %s", named(s.Session), s.Layout, s.summary())
+		f.says(FactSession, "%s (%s): %s", named(s.Session), s.Layout, s.summary())
 	}
 	if more := e.Named - int64(len(e.Sessions)); more > 0 {
-		p.says("session", "and %s more", human.Count(more))
+		f.says(FactSession, "and %s more", human.Count(more))
 	}
-	p.says("clean-up", "%s: %s", e.Fate, e.FateReason)
+	f.says("clean-up", "%s: %s", e.Fate, e.FateReason)
 	if e.RetiresAt != nil {
-		p.says("retires", "%s, if nothing comes any more", e.RetiresAt.Format(time.DateTime+" MST"))
+		f.says("retires", "%s, if nothing comes any more", e.RetiresAt.Format(time.DateTime+" MST"))
 	}
-	p.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble)
+	f.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble)
 	if e.At != nil {
-		e.At.write(p)
+		e.At.says(f)
 	}
+	return *f
+}
+
+// size is what the entries take in memory.
+func (e *ExplainedStream) size() string {
+	if e.Bytes == 0 && e.Entries > 0 {
+		return "their memory is not known"
+	}
+	return about(e.BytesEstimated) + human.Bytes(e.Bytes)
 }
 
 // nextTrim says what the next trim does.
@@ -121,21 +154,21 @@ func (e *ExplainedStream) nextTrim() string {
 }
 
 // saysHistory writes what was removed, the newest first.
-func (p *printer) saysHistory(removals []Removal, more int64, trouble string) {
+func (f *facts) saysHistory(removals []Removal, more int64, trouble string) {
 	for _, r := range removals {
-		p.says("history", "%s %s: %s, by %s", r.Time.Format(time.DateTime), r.Action, r.Reason, r.Instance)
+		f.says(FactHistory, "%s %s: %s, by %s", r.Time.Format(time.DateTime), r.Action, r.Reason, r.Instance)
 	}
 	if more > 0 {
-		p.says("history", "and %s more", human.Count(more))
+		f.says(FactHistory, "and %s more", human.Count(more))
 	}
 	if trouble != "" {
-		p.says("history", "not known: %s", trouble)
+		f.says(FactHistory, "not known: %s", trouble)
 	}
 }
 
-func (at *ExplainedAt) write(p *printer) {
-	p.says("data of", "%s to %s", at.From.Format(time.DateTime), at.To.Format(time.DateTime+" MST"))
-	p.says("removed", "%s: %s", at.Removed, at.Reason)
+func (at *ExplainedAt) says(f *facts) {
+	f.says("data of", "%s to %s", at.From.Format(time.DateTime), at.To.Format(time.DateTime+" MST"))
+	f.says("removed", "%s: %s", at.Removed, at.Reason)
 }
 
 // about goes before a number that is estimated.
@@ -160,33 +193,39 @@ func (e *ExplainedSession) summary() string {
 
 func (e *ExplainedSession) write(p *printer) {
 	p.line("session %s", named(e.Session))
-	defer func() { p.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble) }()
+	all := new(facts)
+	e.says(all)
+	all.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble)
+	p.facts(*all)
+}
+
+func (e *ExplainedSession) says(f *facts) {
 	if e.State == "gone" {
-		p.says("entry", "none: it is gone")
+		f.says("entry", "none: it is gone")
 		if e.UndoUntil != nil {
-			p.says("undo", "puts it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
+			f.says("undo", "puts it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
 		}
 		return
 	}
-	p.says("entry", "in the layout %s", e.Layout)
+	f.says("entry", "in the layout %s", e.Layout)
 	if e.Others {
-		p.says("stream", "%s", named(e.Stream))
-		p.says("clean-up", "%s: %s", e.Next, e.NextReason)
+		f.says("stream", "%s", named(e.Stream))
+		f.says("clean-up", "%s: %s", e.Next, e.NextReason)
 		return
 	}
 	if e.Stream != "" {
-		p.says("stream", "%s, with the id %s", named(e.Stream), orNone(e.ID))
+		f.says("stream", "%s, with the id %s", named(e.Stream), orNone(e.ID))
 	}
-	p.says("state", "%s", e.summary())
+	f.says("state", "%s", e.summary())
 	if e.JSONState != "" {
-		p.says("json", "its Session JSON says %s", e.JSONState)
+		f.says("json", "its Session JSON says %s", e.JSONState)
 	}
-	p.says("clean-up", "%s: %s", e.Next, e.NextReason)
+	f.says("clean-up", "%s: %s", e.Next, e.NextReason)
 	if e.ExpiresAt != nil {
-		p.says("expires", "%s, if it is not updated and sends nothing", e.ExpiresAt.Format(time.DateTime+" MST"))
+		f.says("expires", "%s, if it is not updated and sends nothing", e.ExpiresAt.Format(time.DateTime+" MST"))
 	}
 	if e.AbandonedAt != nil {
-		p.says("abandoned", "%s, likewise", e.AbandonedAt.Format(time.DateTime+" MST"))
+		f.says("abandoned", "%s, likewise", e.AbandonedAt.Format(time.DateTime+" MST"))
 	}
 }
 

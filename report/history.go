@@ -77,6 +77,16 @@ func (s *TrimSum) sentence() string {
 	return text
 }
 
+// Kept says which entries were the oldest, before and after, why the others went,
+// and by whom.
+func (s *TrimSum) Kept() string {
+	text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
+	if s.Others != nil && *s.Others > 0 {
+		text += fmt.Sprintf("; %s more went without streamkeeper", human.Count(*s.Others))
+	}
+	return text
+}
+
 // Removal is one removal, or a gap.
 type Removal struct {
 	Time   time.Time `json:"time"`
@@ -92,9 +102,10 @@ type Removal struct {
 }
 
 // Add takes an entry in.
-func (h *History) Add(r buffer.Removal) { h.Removals = append(h.Removals, newRemoval(r)) }
+func (h *History) Add(r buffer.Removal) { h.Removals = append(h.Removals, NewRemoval(r)) }
 
-func newRemoval(r buffer.Removal) Removal {
+// NewRemoval is an entry of the history as it is written.
+func NewRemoval(r buffer.Removal) Removal {
 	out := Removal{Time: r.Time, Action: buffer.Escape(r.Action), Name: buffer.Escape(r.Name), Reason: buffer.Escape(r.Reason), Instance: buffer.Escape(r.Instance)}
 	if r.Action == buffer.Gap {
 		out.Name, out.Missing, out.Since = "", r.Missing(), timeOf(r.Since)
@@ -147,15 +158,11 @@ func (h *History) rows() [][]string {
 func (h *History) trimRows() [][]string {
 	rows := [][]string{{"HOUR (UTC)", "ENTRIES", "BYTES", "STREAM", "OLDEST KEPT, WHY"}}
 	for _, s := range h.Trims {
-		text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
-		if s.Others != nil && *s.Others > 0 {
-			text += fmt.Sprintf("; %s more went without streamkeeper", human.Count(*s.Others))
-		}
 		bytes := "-"
 		if s.Bytes > 0 {
 			bytes = human.Bytes(s.Bytes)
 		}
-		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), bytes, s.Stream, text})
+		rows = append(rows, []string{s.Hour.Format("2006-01-02 15h"), count(s.Entries), bytes, s.Stream, s.Kept()})
 	}
 	return rows
 }

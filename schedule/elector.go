@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ func newElector(s *Scheduler) *elector {
 		scheduler: s,
 		lease:     s.opts.Lease,
 		ttl:       s.opts.LeaseTTL,
-		token:     rand.Text(),
+		token:     strings.TrimSpace(s.opts.Name + " " + rand.Text()),
 		log:       s.log,
 		state:     LeaseStandby,
 	}

@@ -45,6 +45,9 @@ const (
 type Options struct {
 	Jobs []Job
 
+	// Name begins the token in the lease, before a space, so that others can say who
+	// leads; it may be empty.
+	Name string
 	// Lease elects one of several replicas; nil means that this one leads always.
 	Lease Lease
 	// LeaseTTL is how long the lease outlives its last renewal.

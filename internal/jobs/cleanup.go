@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -106,12 +107,18 @@ const examples = 10
 func prepareCleanup(e Env) run {
 	o := e.Options.Cleanup.Options
 	o.Log = e.log(Cleanup)
+	var hears CleanupListener = nobody{}
 	o.OnAction = func(a cleanup.Action) {
 		e.Metrics.CleanedUp(a)
 		e.record(a)
 		if e.Listener.OnCleanedUp != nil {
 			e.Listener.OnCleanedUp(a)
 		}
+		hears.Acted(a)
+	}
+	if e.Listener.Cleanup != nil {
+		hears = e.Listener.Cleanup
+		o.OnSession, o.OnStream = hears.Session, hears.Stream
 	}
 	o.OnMalformed = e.Metrics.Malformed
 	o.Paused = e.pauses(Cleanup).streams()
@@ -131,7 +138,9 @@ func prepareCleanup(e Env) run {
 				})
 			}
 		}
+		hears.Begin()
 		r, err := once(ctx)
+		hears.End(err)
 		e.History.Flush(ctx)
 		result.take(r, e.DryRun)
 		if r.Brake != "" && !e.DryRun {
@@ -151,6 +160,15 @@ func prepareCleanup(e Env) run {
 		return result, err
 	}
 }
+
+// nobody hears of a clean-up.
+type nobody struct{}
+
+func (nobody) Begin()                                                  {}
+func (nobody) Session(*registry.Session, cleanup.State, string)        {}
+func (nobody) Stream(cleanup.StreamFacts, cleanup.StreamState, string) {}
+func (nobody) Acted(cleanup.Action)                                    {}
+func (nobody) End(error)                                               {}
 
 // record takes a removal into the history, and that a name is listed again. What
 // is marked as abandoned stays.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/history"
 	"github.com/streamkeeper/streamkeeper/inspect"
@@ -148,6 +149,19 @@ type Listener struct {
 	OnCleanedUp func(cleanup.Action)
 	OnInspected func(inspect.Message)
 	OnFigures   func(metrics.Snapshot)
+	// Cleanup hears of each session and stream.
+	Cleanup CleanupListener
+}
+
+// CleanupListener hears what a clean-up makes of sessions and streams.
+type CleanupListener interface {
+	Begin()
+	// Session and Stream are those of [cleanup.Options].
+	Session(s *registry.Session, is cleanup.State, reason string)
+	Stream(f cleanup.StreamFacts, fate cleanup.StreamState, reason string)
+	Acted(a cleanup.Action)
+	// End tells whether the run came to its end.
+	End(err error)
 }
 
 // log is that of a job.
