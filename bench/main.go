@@ -37,6 +37,7 @@ func rows() []row {
 		{"doctor", measureDoctor},
 		{"expire-object", measureExpireObject},
 		{"expire-keys", measureExpireKeys},
+		{"recording", measureRecording},
 		{"cluster-pass", onCluster(measureClusterPass)},
 		{"cluster-backlog-small", onCluster(measureClusterSmallBacklog)},
 		{"cluster-backlog-large", onCluster(measureClusterLargeBacklog)},
