@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,7 +102,7 @@ func script(handler http.Handler, text string) http.Handler {
 		maps.Copy(w.Header(), answer.Header())
 		w.Header().Del("Content-Length")
 		w.WriteHeader(answer.Code)
-		_, _ = w.Write([]byte(strings.Replace(answer.Body.String(), "</head>", `<script src="test.js"></script></head>`, 1)))
+		_, _ = w.Write([]byte(strings.Replace(answer.Body.String(), "</head>", `<script src="/test.js"></script></head>`, 1)))
 	})
 }
 
@@ -129,28 +130,89 @@ func TestATabWhoseServerIsGoneDoesNotSayThatAllIsWell(t *testing.T) {
 	}
 }
 
-// measure says which links are smaller than a finger, and which tables have lost
-// their headings.
+// measure says which links are smaller than a finger, which tables have lost their
+// headings, whether the page is wider than the screen, and which theme it has.
 const measure = `addEventListener("load", () => {
-  const small = [...document.querySelectorAll("a, summary")].filter((e) => {
+  const small = [...document.querySelectorAll("a, summary, button, input:not([type=hidden])")].filter((e) => {
     const box = e.getBoundingClientRect();
     return box.width < 24 || box.height < 24;
   });
   const mute = [...document.querySelectorAll("thead")].filter((e) => getComputedStyle(e).display === "none");
-  document.title = "small: " + JSON.stringify(small.map((e) => e.textContent)) + " mute: " + mute.length;
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  const theme = getComputedStyle(document.body).backgroundColor;
+  document.title = "small: " + JSON.stringify(small.map((e) => e.textContent)) + " mute: " + mute.length + " wide: " + wide + " theme: " + theme;
 });`
 
-func TestLinksAreLargeEnoughForFingers(t *testing.T) {
-	status := quiet()
-	status.Streams = streamsNamed("a", "b")
-	status.NextCleanup = NextCleanup{Decided: now, Expire: 1, Examples: []Action{{"expire", "x", "a", "old"}}}
-	server := httptest.NewServer(script(serverOf(status).Handler(), measure))
+// pages are servers with a page that has everything.
+func pages(t *testing.T) http.Handler {
+	t.Helper()
+	status := fiveThousand()
+	status.Redis.Memory = Memory{Read: true, Used: 3 << 30, Max: 4 << 30, GrowthSeconds: 3600, Full: new(7200.0)}
+	status.Pauses = []Pause{{ID: "0a1b2c3d", What: "trim of rocket-*", Since: now, Until: now.Add(time.Hour), Reason: "test day"}}
+	status.Doctor = Doctor{Examined: now, Findings: []Finding{{Check: "maxmemory", Severity: "warning", Text: "maxmemory is not set", Remedy: "set it", Examples: []string{strings.Repeat("x", 200)}}}}
+	page := examplePage()
+	page.Name = strings.Repeat("a very long name ", 30)
+	page.Facts = append(page.Facts, Fact{"policy", strings.Repeat("x", 300)})
+	return New(Options{Status: func(context.Context) Status { return status }, Stream: func(context.Context, string) StreamPage { return page }}).Handler()
+}
+
+func TestPagesFitScreensAndFingersInBothThemes(t *testing.T) {
+	server := httptest.NewServer(script(pages(t), measure))
 	defer server.Close()
-	for _, size := range []string{"390,844", "1280,900"} {
-		dom, _ := browse(t, server.URL+"/", 3*time.Second, "--window-size="+size)
-		if !strings.Contains(dom, "<title>small: [] mute: 0</title>") {
-			_, title, _ := strings.Cut(dom, "<title>")
-			t.Errorf("at %s: %.300s", size, title)
+	for _, path := range []string{"/", "/?q=bench", "/streams/car%207"} {
+		for _, screen := range []struct{ size, scheme, theme string }{{"390,844", "0", "rgb(18, 22, 26)"}, {"1280,900", "1", "rgb(246, 247, 248)"}} {
+			dom, console := browse(t, server.URL+path, 3*time.Second, "--window-size="+screen.size, "--blink-settings=preferredColorScheme="+screen.scheme)
+			if !strings.Contains(dom, "<title>small: [] mute: 0 wide: false theme: "+screen.theme+"</title>") || console != "" {
+				_, title, _ := strings.Cut(dom, "<title>")
+				t.Errorf("%s at %s: %.400s\n%s", path, screen.size, title, console)
+			}
 		}
 	}
+}
+
+// withoutScript takes the script out of pages: with none at all a browser has no way to
+// say what it shows.
+func withoutScript(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Del("Accept-Encoding")
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(regexp.MustCompile(`<script[^>]*></script>`).ReplaceAll(answer.Body.Bytes(), nil))
+	})
+}
+
+func TestPagesAreWholeWithoutTheirScript(t *testing.T) {
+	server := httptest.NewServer(withoutScript(pages(t)))
+	defer server.Close()
+	for path, wants := range map[string][]string{
+		"/":                {`href="streams/`, `rel="next"`, "Last removals", `http-equiv="refresh"`, "<button>Search</button>"},
+		"/streams/car%207": {`class="picture"`, "next trim", "What was removed", `http-equiv="refresh"`},
+	} {
+		dom, console := browse(t, server.URL+path, 3*time.Second)
+		wantIn(t, dom, wants...)
+		if console != "" || strings.Contains(dom, "<script") {
+			t.Errorf("%s: %s", path, console)
+		}
+	}
+}
+
+// seek searches as a person does who is slow to write.
+const seek = `addEventListener("load", () => {
+  if (location.search.includes("q=")) return;
+  const field = document.querySelector("input[type=search]");
+  field.focus();
+  field.value = "bench/000";
+  setTimeout(() => document.querySelector("form button").click(), 15_000);
+});`
+
+func TestABrowserSearchesAndLosesNothingThatIsBeingWritten(t *testing.T) {
+	server := httptest.NewServer(script(pages(t), seek))
+	defer server.Close()
+	dom, console := browse(t, server.URL+"/?sort=name", 18*time.Second)
+	if got := len(rows(dom)); got != 10 || console != "" {
+		t.Errorf("%d streams are found\n%s", got, console)
+	}
+	wantIn(t, dom, `name="sort" value="name"`, `name="q" value="bench/000"`)
 }

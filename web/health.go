@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"strings"
 	"time"
 
@@ -54,8 +53,11 @@ func redisCheck(r Redis) Check {
 	return Check{"redis", true, "answers"}
 }
 
+// jobPrefix begins the name of the check of a job.
+const jobPrefix = "job "
+
 func jobCheck(s Status, j Job) Check {
-	name := "job " + j.Name
+	name := jobPrefix + j.Name
 	switch {
 	case j.Hangs:
 		return Check{name, false, "hangs: running since " + human.Duration(since(s.Time, j.LastStart))}
@@ -83,71 +85,8 @@ func lastError(j Job) string {
 // attention lists what a person should know of.
 func attention(s Status) []string {
 	all := []string{}
-	for _, j := range s.Jobs {
-		if j.Result == "error" {
-			all = append(all, fmt.Sprintf("The last run of %s failed.", j.Name))
-		}
-	}
-	if s.Redis.Error != "" && s.Redis.Version == "" {
-		all = append(all, human.Sentence("Redis could not be used since the start: "+s.Redis.Error))
-	}
-	if s.Redis.Refused != "" {
-		all = append(all, human.Sentence("Nothing is removed: "+s.Redis.Refused))
-	}
-	if s.Redis.Absence != "" {
-		all = append(all, human.Sentence("Nothing to look after: "+s.Redis.Absence))
-	}
-	if s.Redis.Denied != "" {
-		all = append(all, human.Sentence("The Redis user lacks rights: "+s.Redis.Denied))
-	}
-	if s.NextCleanup.Brake != "" {
-		text := "The mass-deletion guard holds the clean-up back"
-		if until := s.NextCleanup.BrakeUntil; !until.IsZero() {
-			text += " until " + until.Format("15:04 MST")
-		}
-		all = append(all, text+".")
-	}
-	for _, p := range s.Pauses {
-		text := "Paused: " + p.What + " until " + p.Until.Format("2006-01-02 15:04 MST")
-		if p.Reason != "" {
-			text += " (" + p.Reason + ")"
-		}
-		all = append(all, text+". To end it: streamkeeper resume "+p.ID)
-	}
-	if s.PausesUnknown != "" {
-		all = append(all, human.Sentence("Nothing is removed, as it is not known what is paused: "+s.PausesUnknown))
-	}
-	if s.NextCleanup.Lost != "" {
-		all = append(all, human.Sentence(capital(s.NextCleanup.Lost)))
-	}
-	switch {
-	case s.Leader.Lease == "unwritable":
-		all = append(all, "There is no lease, so several replicas may work at once: "+s.Leader.Error+".")
-	case s.Leader.Error != "":
-		all = append(all, "The lease cannot be had, so no replica may work: "+s.Leader.Error+".")
-	}
-	return append(all, attentionOfFigures(s)...)
-}
-
-// attentionOfFigures are those that the memory and the streams ask for.
-func attentionOfFigures(s Status) (all []string) {
-	var invalid, over int64
-	for _, stream := range s.Streams.Largest {
-		if stream.Invalid > 0 {
-			invalid++
-		}
-		if stream.overLimit() {
-			over++
-		}
-	}
-	if text := s.Redis.attention(); text != "" {
-		all = append(all, text)
-	}
-	if invalid > 0 {
-		all = append(all, plural(invalid, "stream has", "streams have")+" invalid messages.")
-	}
-	if over > 0 {
-		all = append(all, plural(over, "stream is", "streams are")+" well over the limit.")
+	for _, it := range items(s) {
+		all = append(all, it.Text)
 	}
 	return all
 }
@@ -157,7 +96,10 @@ func attentionOfFigures(s Status) (all []string) {
 // default, and producers go on between two runs.
 func tolerated(limit int64) int64 { return max(100, limit/5) }
 
-func (s Stream) overLimit() bool { return s.Limit > 0 && s.Entries-s.Limit > tolerated(s.Limit) }
+// overLimit is about entries that nothing protects.
+func (s Stream) overLimit() bool {
+	return s.Limit > 0 && s.Entries-s.Limit-s.Protected > tolerated(s.Limit)
+}
 
 func plural(n int64, one, many string) string {
 	if n == 1 {

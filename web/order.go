@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"time"
 )
@@ -82,13 +81,21 @@ func parseOrder(key, direction string) order {
 	return order{"memory", true}
 }
 
-func (o order) sort(streams []Stream) {
+// direction is the value of ?order=.
+func (o order) direction() string {
+	if o.desc {
+		return "desc"
+	}
+	return "asc"
+}
+
+func (o order) sort(streams []listed) {
 	for _, k := range sortKeys() {
 		if k.name != o.key {
 			continue
 		}
-		slices.SortStableFunc(streams, func(a, b Stream) int {
-			by := k.compare(a, b)
+		slices.SortStableFunc(streams, func(a, b listed) int {
+			by := k.compare(a.Stream, b.Stream)
 			if o.desc {
 				by = -by
 			}
@@ -106,23 +113,19 @@ type column struct {
 	Sorted string
 }
 
-func (o order) columns() []column {
+func (q query) columns() []column {
 	var all []column
 	for _, k := range sortKeys() {
 		c := column{Name: k.name, Title: k.title}
-		desc := !k.ascending
-		if k.name == o.key {
-			desc = !o.desc
+		by := query{order: order{k.name, !k.ascending}, sorted: true, search: q.search, show: q.show}
+		if k.name == q.key {
+			by.desc = !q.desc
 			c.Sorted = "ascending"
-			if o.desc {
+			if q.desc {
 				c.Sorted = "descending"
 			}
 		}
-		direction := "asc"
-		if desc {
-			direction = "desc"
-		}
-		c.Link = "?" + url.Values{"sort": {k.name}, "order": {direction}}.Encode() + "#streams"
+		c.Link = by.link()
 		all = append(all, c)
 	}
 	return all

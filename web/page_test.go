@@ -45,7 +45,7 @@ func rows(page string) []string {
 	_, page, _ = strings.Cut(page, `<table class="streams" role="table">`)
 	page, _, _ = strings.Cut(page, `</table>`)
 	var names []string
-	for _, found := range regexp.MustCompile(`<th scope="row" role="rowheader"><bdi>([^<]*)</bdi>`).FindAllStringSubmatch(page, -1) {
+	for _, found := range regexp.MustCompile(`<th scope="row" role="rowheader"><a href="[^"]*"><bdi>([^<]*)</bdi>`).FindAllStringSubmatch(page, -1) {
 		names = append(names, found[1])
 	}
 	return names
@@ -72,14 +72,14 @@ func TestThePageShowsWhatThereIs(t *testing.T) {
 	wantIn(t, page,
 		"Healthy, but look", "pod-1", "dry run", "Leads", "holds the lease",
 		"12s ago", "in 18s", "nothing to do",
-		"rocket", "5 000", `<rect width="50" height="8"/>`, "50 % of 10 000", "~5.0 MiB<small>of 64.0 MiB</small>", "15m", "3s", "1m ago", "−1 234", "pickle", "3 invalid", "2 warn", "1 ok",
+		"rocket", "5 000", `class="bar b10"`, "50 % of 10 000", "~5.0 MiB<small>of 64.0 MiB</small>", "15m", "3s", "1m ago", "−1 234", "pickle", "3 invalid", "2 warn", "1 ok",
 		"1 500 other streams", "77 000", "the largest 1 of 1 501",
 		"409 live", "1 stale, 2 malformed",
-		"300 of 409 sessions would expire", "expire 300 sessions", "retire 1 stream<", "id-19", "and 281 more",
+		"300 of 409 sessions would expire", "expire 300 sessions", "retire 1 stream<", "id-11", "and 289 more",
 		"1h ago", "it broke", "3 times",
 	)
-	if strings.Contains(page, "id-20") {
-		t.Error("the page shows more than 20 examples")
+	if strings.Contains(page, "id-12") {
+		t.Error("the page shows more than 12 examples")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestThePageOfAFollowerSendsToTheLeader(t *testing.T) {
 }
 
 func TestThePageOfNothing(t *testing.T) {
-	wantIn(t, pageOf(t, Status{Time: now}, ""), "Healthy", "No job is enabled", "None since start")
+	wantIn(t, pageOf(t, Status{Frame: Frame{Time: now}}, ""), "Healthy", "No job is enabled", "None since start")
 	s := quiet()
 	s.Streams = Streams{Read: now}
 	wantIn(t, pageOf(t, s, ""), "There is no stream")
@@ -116,7 +116,7 @@ func TestNamesThatTryToBeHTMLAreText(t *testing.T) {
 	}
 	s.NextCleanup.Decided, s.NextCleanup.Brake, s.NextCleanup.Expire = now, evil[0], 8
 	page := pageOf(t, s, "?sort=%3Cscript%3Ealert(1)&order=%22%3E%3Cscript%3E")
-	for _, bad := range []string{"<script>alert", "<img src=x", "onmouseover='", "<!--", "javascript:alert(1)\""} {
+	for _, bad := range []string{"<script>alert", "<img src=x", "onmouseover='", "<!--", "\"javascript:alert(1)"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page holds %s", bad)
 		}
@@ -131,7 +131,7 @@ func TestThePageNeedsNothingThatItsPolicyForbids(t *testing.T) {
 	s := quiet()
 	s.Streams = streamsNamed("a", "b")
 	page := pageOf(t, s, "")
-	for _, bad := range []string{" style=", "<style", "http://", "https://", " onclick", "<form"} {
+	for _, bad := range []string{" style=", "<style", "http://", "https://", " onclick"} {
 		if strings.Contains(page, bad) {
 			t.Errorf("the page holds %q", bad)
 		}
@@ -181,18 +181,6 @@ func TestAHeadingSortsAndThenTurnsRound(t *testing.T) {
 		`<th scope="col" role="columnheader" class="idle"><a href="?order=desc&amp;sort=idle#streams"`)
 	wantIn(t, pageOf(t, s, "?sort=name&order=desc"),
 		`<th scope="col" role="columnheader" class="name" aria-sort="descending"><a href="?order=asc&amp;sort=name#streams"`)
-}
-
-func TestTwoThousandStreamsFitOnAPage(t *testing.T) {
-	names := make([]string, 2000)
-	for i := range names {
-		names[i] = fmt.Sprintf("stream-%04d", i)
-	}
-	s := quiet()
-	s.Streams = streamsNamed(names...)
-	if got := rows(pageOf(t, s, "?sort=name")); len(got) != len(names) || got[1999] != "stream-1999" {
-		t.Errorf("%d rows", len(got))
-	}
 }
 
 func TestSortingLeavesTheStatusAlone(t *testing.T) {

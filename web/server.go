@@ -24,6 +24,9 @@ type Options struct {
 	// Status gives the status; it may ask Redis for a sign of life, and is to
 	// return when its context ends.
 	Status func(context.Context) Status
+	// Stream gives what is said of one stream, whose name may be any bytes; it is to
+	// return when its context ends. Nil where there are no such pages.
+	Stream func(ctx context.Context, name string) StreamPage
 	// Alive says why the process can do nothing for itself any more; nil if it
 	// cannot come to that.
 	Alive func() error

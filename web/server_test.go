@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -22,7 +24,7 @@ var now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 // quiet is a daemon with which all is well.
 func quiet() Status {
 	return Status{
-		Version: "v1.2.3", Time: now, Started: now.Add(-time.Hour),
+		Frame: Frame{Version: "v1.2.3", Time: now}, Started: now.Add(-time.Hour),
 		Leader: Leader{Leading: true, Lease: "held"},
 		Jobs: []Job{{
 			Name: "trim", Schedule: "@every 30s", Result: "ok", LastStart: now.Add(-12 * time.Second),
@@ -35,6 +37,9 @@ func serverOf(s Status) *Server {
 	return New(Options{
 		Version: s.Version,
 		Status:  func(context.Context) Status { return s },
+		Stream: func(_ context.Context, name string) StreamPage {
+			return StreamPage{Frame: s.Frame, Name: escape.Name(name), Known: true, Leader: s.Leader}
+		},
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "up 1\n") }),
 	})
 }
@@ -139,9 +144,9 @@ func TestAttentionNamesWhatHealthDoesNot(t *testing.T) {
 	s.Jobs[0].Result = "error"
 	s.NextCleanup.Brake = "300 of 400 sessions would expire"
 	s.Leader = Leader{Lease: "unwritable", Error: "Redis is out of memory"}
-	s.Streams.Largest = []Stream{{Entries: 10_100, Limit: 10_000}, {Entries: 13_000, Limit: 10_000}, {Invalid: 1}, {Invalid: 2}, {Entries: 1e9}}
+	s.Streams.Largest = []Stream{{Entries: 10_100, Limit: 10_000}, {Entries: 13_000, Limit: 10_000}, {Entries: 13_000, Limit: 10_000, Protected: 1_500}, {Invalid: 1}, {Invalid: 2}, {Entries: 1e9}}
 	want := []string{
-		"The last run of trim failed.", "The mass-deletion guard holds the clean-up back.",
+		"The mass-deletion guard holds the clean-up back.", "The last run of trim failed.",
 		"There is no lease, so several replicas may work at once: Redis is out of memory.",
 		"2 streams have invalid messages.", "1 stream is well over the limit.",
 	}
@@ -156,7 +161,7 @@ func TestAttentionNamesWhatHealthDoesNot(t *testing.T) {
 }
 
 func TestStatusAsJSONHasNoNullAndNoZeroTime(t *testing.T) {
-	answer := ask(t, serverOf(Status{Version: "v1", Time: now}), http.MethodGet, "/status.json", "")
+	answer := ask(t, serverOf(Status{Frame: Frame{Version: "v1", Time: now}}), http.MethodGet, "/status.json", "")
 	if kind := answer.Header().Get("Content-Type"); kind != "application/json" {
 		t.Errorf("content type %q", kind)
 	}
@@ -174,7 +179,7 @@ func TestStatusAsJSONHasNoNullAndNoZeroTime(t *testing.T) {
 
 func TestOnlyReadingIsAnswered(t *testing.T) {
 	s := serverOf(quiet())
-	for _, path := range []string{"/", "/health", "/status.json", "/metrics", "/style.css", "/page.js", "/icon.svg"} {
+	for _, path := range []string{"/", "/health", "/status.json", "/metrics", "/style.css", "/page.js", "/icon.svg", "/streams/a"} {
 		get := ask(t, s, http.MethodGet, path, "")
 		if get.Code != http.StatusOK || get.Body.Len() == 0 {
 			t.Errorf("GET %s: status %d, %d bytes", path, get.Code, get.Body.Len())

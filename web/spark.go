@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // spark is a history as two lines in a box 16 high: the length from nothing up
-// to its most, and a bar from the ground for what was removed.
+// to its most, and bars from the ground for what was removed.
 type spark struct {
-	// Length and Removed are data of SVG paths; Removed is empty if nothing was.
+	// Length and Removed are data of SVG paths, short ones, as a page has many; Removed
+	// is empty if nothing was.
 	Length, Removed string
 	Width           int
 	// Title says in words what is to be seen.
@@ -24,22 +26,70 @@ func newSpark(h *History) *spark {
 		return nil
 	}
 	least, most := slices.Min(h.Entries), slices.Max(h.Entries)
-	removed, highest := int64(0), slices.Max(h.Removed)
-	var line, bars []byte
+	levels := make([]int64, len(h.Entries))
+	removed := int64(0)
 	for i, n := range h.Entries {
-		command := byte('L')
-		if i == 0 {
-			command = 'M'
-		}
-		line = strconv.AppendInt(append(line, command), int64(i), 10)
-		line = strconv.AppendInt(append(line, ' '), sparkHeight-height(n, most), 10)
-		removed += h.Removed[i]
-		if h.Removed[i] > 0 {
-			bars = fmt.Appendf(bars, "M%d %dv-%d", i, sparkHeight, max(1, height(h.Removed[i], highest)))
+		levels[i] = height(n, most)
+		if i > 0 { // what went before the first reading is of another time
+			removed += h.Removed[i]
 		}
 	}
-	title := fmt.Sprintf("%d readings: length %s to %s, %s removed", len(h.Entries), count(least), count(most), count(removed))
-	return &spark{Length: string(line), Removed: string(bars), Width: len(h.Entries) - 1, Title: title}
+	title := fmt.Sprintf("%s to %s, %s removed", count(least), count(most), count(removed))
+	s := &spark{Length: lineOf(levels), Width: len(h.Entries) - 1, Title: title}
+	if removed > 0 {
+		s.Removed = barsOf(h.Removed[1:])
+	}
+	return s
+}
+
+// lineOf goes from each level to the next.
+func lineOf(levels []int64) string {
+	path := fmt.Appendf(nil, "M0 %d", sparkHeight-levels[0])
+	flat := 0
+	level := levels[0]
+	for _, next := range append(slices.Clone(levels[1:]), -1) {
+		if next == level {
+			flat++
+			continue
+		}
+		if flat > 0 {
+			path = strconv.AppendInt(append(path, 'h'), int64(flat), 10)
+			flat = 0
+		}
+		if next < 0 { // the end
+			break
+		}
+		path = fmt.Appendf(path, "l1 %d", level-next)
+		level = next
+	}
+	return strings.ReplaceAll(string(path), " -", "-")
+}
+
+// barsOf is the outline of bars, one for two readings.
+func barsOf(removed []int64) string {
+	sums := make([]int64, (len(removed)+1)/2)
+	for i, n := range removed {
+		sums[i/2] += n
+	}
+	highest := slices.Max(sums)
+	path := fmt.Appendf(nil, "M0 %d", sparkHeight)
+	at, wide, level := 0, 0, int64(0)
+	for _, n := range append(sums, 0) {
+		next := height(n, highest)
+		if n > 0 {
+			next = max(1, next)
+		}
+		if next != level {
+			if wide > 0 {
+				path = strconv.AppendInt(append(path, 'h'), int64(wide), 10)
+			}
+			path = strconv.AppendInt(append(path, 'v'), level-next, 10)
+			level, wide = next, 0
+		}
+		step := min(2, len(removed)-at)
+		at, wide = at+step, wide+step
+	}
+	return string(path)
 }
 
 // height is a value as a part of the box.

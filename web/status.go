@@ -6,13 +6,9 @@ import "time"
 // status.json gives. Names and identities are escaped already. Times are zero,
 // and left out of the JSON, for never.
 type Status struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
-	// Instance tells replicas apart.
-	Instance string    `json:"instance,omitempty"`
-	Time     time.Time `json:"time"`
+	Frame
+	Revision string    `json:"revision,omitempty"`
 	Started  time.Time `json:"started,omitzero"`
-	DryRun   bool      `json:"dry_run"`
 	Stopping bool      `json:"stopping"`
 
 	// Health is worked out of the rest by the server.
@@ -30,7 +26,17 @@ type Status struct {
 	Sessions    Sessions    `json:"sessions"`
 	NextCleanup NextCleanup `json:"next_cleanup"`
 	Doctor      Doctor      `json:"doctor"`
+	Removals    Removals    `json:"removals"`
 	Errors      []Error     `json:"errors"`
+}
+
+// Frame is what every page says.
+type Frame struct {
+	Version string `json:"version"`
+	// Instance tells replicas apart.
+	Instance string    `json:"instance,omitempty"`
+	Time     time.Time `json:"time"`
+	DryRun   bool      `json:"dry_run"`
 }
 
 // Redis is how it stands with Redis.
@@ -71,6 +77,8 @@ type Memory struct {
 type Leader struct {
 	// Leading reports that it is this replica that works.
 	Leading bool `json:"leading"`
+	// Name of the replica that leads, empty where that is not known.
+	Name string `json:"name,omitempty"`
 	// Lease is `none`, `standby`, `held` or `unwritable`.
 	Lease string `json:"lease"`
 	// Error is why the lease cannot be had, empty where nothing is wrong with it.
@@ -127,6 +135,9 @@ type Streams struct {
 	Others       int64 `json:"others"`
 	OtherEntries int64 `json:"other_entries"`
 	OtherBytes   int64 `json:"other_bytes"`
+	// Named visits as many of them as are known by name, with their entries and about
+	// what these take, 0 if not known; nil for none.
+	Named func(visit func(name string, entries, bytes int64)) `json:"-"`
 }
 
 // Stream is one stream.
@@ -141,6 +152,8 @@ type Stream struct {
 	LimitBytes int64 `json:"limit_bytes,omitempty"`
 	// Estimated: Bytes is an estimate.
 	Estimated bool `json:"bytes_estimated,omitempty"`
+	// Protected are the entries over a limit that stay, as the last trim found.
+	Protected int64 `json:"protected_entries,omitempty"`
 	// Coverage and Idle are in seconds, nil where ids are not times.
 	Coverage *float64 `json:"coverage_seconds,omitempty"`
 	Idle     *float64 `json:"idle_seconds,omitempty"`
@@ -210,6 +223,36 @@ type Action struct {
 	Reason  string `json:"reason"`
 }
 
+// Removals are the last entries of the history, whichever replica left them.
+type Removals struct {
+	// Recorded: there is a history. Error is why it cannot be read, empty if it can.
+	Recorded bool   `json:"recorded"`
+	Error    string `json:"error,omitempty"`
+	// Last are the newest, the newest first.
+	Last []Removal `json:"last"`
+}
+
+// Removal is one entry of the history.
+type Removal struct {
+	Time   time.Time `json:"time"`
+	Action string    `json:"action"`
+	// Name of a session, or of a stream, as Stream says; empty for a gap, which stands
+	// for so many Missing removals.
+	Name     string `json:"name,omitempty"`
+	Stream   bool   `json:"stream"`
+	Missing  int64  `json:"missing,omitempty"`
+	Reason   string `json:"reason"`
+	Instance string `json:"instance"`
+}
+
+// Link leads to the page of a stream, empty for what is none.
+func (r Removal) Link() string {
+	if !r.Stream {
+		return ""
+	}
+	return linkOf(r.Name)
+}
+
 // Doctor is what a glance at Redis, the streams and our own keys has found, after
 // the last clean-up.
 type Doctor struct {
@@ -248,5 +291,6 @@ func (s Status) withoutNull() Status {
 	s.NextCleanup.Examples = append([]Action{}, s.NextCleanup.Examples...)
 	s.Errors = append([]Error{}, s.Errors...)
 	s.Doctor.Findings = append([]Finding{}, s.Doctor.Findings...)
+	s.Removals.Last = append([]Removal{}, s.Removals.Last...)
 	return s
 }

@@ -45,6 +45,8 @@ type daemon struct {
 	observers observers
 	policies  *jobs.LivePolicies
 	news      *news
+	glances   *glances
+	removals  removals
 	// denials says that the user was denied something, whoever asked for it.
 	denials chan struct{}
 	// now is the working part, nil until Redis was reached.
@@ -79,6 +81,7 @@ func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daem
 	})}
 	d.observers.ConfigReloaded(true)
 	d.news = newNews(d.observers)
+	d.glances = newGlances()
 	a.onDroppedLines(d.observers.LogDropped)
 	return d
 }
@@ -165,7 +168,7 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 	config := d.options
 	options := schedule.Options{
 		Jobs: d.jobs(b), Grace: config.ShutdownGrace - 2*shareOf(config.ShutdownGrace), Log: d.log,
-		OnRun: d.onRun, OnLeader: d.news.lead,
+		OnRun: d.onRun, OnLeader: d.news.lead, Name: instanceName(),
 		Class: func(err error) string { return string(redisconn.ClassOf(err)) },
 	}
 	if d.o.spread {
@@ -180,9 +183,11 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 
 // jobs are the enabled jobs, all of which only the leader does.
 func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {
+	listener := d.o.listener
+	listener.Cleanup = &judge{news: d.news}
 	env := jobs.Env{
 		Options: d.options.Jobs, Buffer: b, Metrics: d.observers.Metrics, Policies: d.policies,
-		DryRun: d.o.dryRun, Listener: d.o.listener, Log: d.log, History: newHistory(d.options, b, d.observers, d.log),
+		DryRun: d.o.dryRun, Listener: listener, Log: d.log, History: newHistory(d.options, b, d.observers, d.log),
 	}
 	for _, job := range jobs.All() {
 		when := job.When(d.options.Jobs)

@@ -55,20 +55,26 @@ func (a *app) explainCommand() *cobra.Command {
 
 func (a *app) explain(ctx context.Context, names []string, sessions bool, span string) error {
 	return a.withBuffer(ctx, true, func(at opened) error {
-		jobsOptions := at.config.Jobs
-		o := explain.Options{
-			Trim: jobsOptions.Trim.Options, Cleanup: jobsOptions.Cleanup.Options, TrimOff: !jobsOptions.Trim.Enabled,
-			CleanupOff: !jobsOptions.Cleanup.Enabled, HistoryOff: at.config.HistoryLength == 0, At: span,
-		}
-		// What a run would log is not about the names that are asked for.
-		o.Trim.Log, o.Cleanup.Log = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
-		o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(at.b, jobs.Trim).Streams, jobs.NewPauses(at.b, jobs.Cleanup).Streams
+		o := explainOptions(at.config, at.b)
+		o.At = span
 		result, err := explain.Explain(ctx, at.b, o, names)
 		if err != nil {
 			return err
 		}
 		return a.writeExplained(at, result, sessions)
 	})
+}
+
+// explainOptions are the jobs as they are set up.
+func explainOptions(config Options, b *buffer.Buffer) explain.Options {
+	o := explain.Options{
+		Trim: config.Jobs.Trim.Options, Cleanup: config.Jobs.Cleanup.Options, TrimOff: !config.Jobs.Trim.Enabled,
+		CleanupOff: !config.Jobs.Cleanup.Enabled, HistoryOff: config.HistoryLength == 0,
+	}
+	// What a run would log is not about the names that are asked for.
+	o.Trim.Log, o.Cleanup.Log = slog.New(slog.DiscardHandler), slog.New(slog.DiscardHandler)
+	o.Trim.Paused, o.Cleanup.Paused = jobs.NewPauses(b, jobs.Trim).Streams, jobs.NewPauses(b, jobs.Cleanup).Streams
+	return o
 }
 
 // writeExplained prints what is known, and fails for names that nobody knows.

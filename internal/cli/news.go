@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/explain"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/web"
 )
@@ -21,6 +22,8 @@ type news struct {
 	recent  *web.Recent
 	// diagnosis is what the doctor saw after the last clean-up.
 	diagnosis diagnosis
+	// judgement is what the last clean-up made of sessions and streams; nil before.
+	judgement *explain.Judgement
 }
 
 // lastRun is a run that ended, and the last one that ended well.
@@ -41,6 +44,7 @@ func (n *news) lead(yes bool) {
 	n.observers.Leader(yes)
 	if !yes {
 		n.last, n.recent, n.diagnosis = make(map[string]lastRun), new(web.Recent), diagnosis{}
+		n.judgement = nil
 	}
 }
 
@@ -65,6 +69,42 @@ func (n *news) examined(d diagnosis) {
 	defer n.mu.Unlock()
 	if n.leading {
 		n.diagnosis = d
+	}
+}
+
+// judged notes what a clean-up made of sessions and streams.
+func (n *news) judged(j *explain.Judgement) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leading {
+		n.judgement = j
+	}
+}
+
+// cleanup is what the last clean-up made of sessions and streams, nil before one, and
+// why the guard stopped it, empty if it did not.
+func (n *news) cleanup() (j *explain.Judgement, brake string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if r, ok := n.last[jobs.Cleanup].good.(*jobs.CleanupResult); ok {
+		brake = r.Brake
+	}
+	return n.judgement, brake
+}
+
+// judge fills a judgement while a clean-up runs.
+type judge struct {
+	*explain.Judgement
+	news *news
+}
+
+// Begin implements [jobs.CleanupListener].
+func (j *judge) Begin() { j.Judgement = explain.NewJudgement(j.news.observers.Labelled()) }
+
+// End implements [jobs.CleanupListener].
+func (j *judge) End(err error) {
+	if err == nil {
+		j.news.judged(j.Judgement)
 	}
 }
 

@@ -82,7 +82,7 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			o.onListen(listener.Addr())
 		}
 		server := web.New(web.Options{
-			Version: a.Version, Status: d.status, Metrics: d.metricsHandler(), Log: log,
+			Version: a.Version, Status: d.status, Stream: d.stream, Metrics: d.metricsHandler(), Log: log,
 			Alive: d.alive, Patience: shareOf(config.ShutdownGrace),
 		})
 		guarded(group, func() error { return server.Serve(httpCtx, listener) })

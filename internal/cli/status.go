@@ -2,22 +2,22 @@ package cli
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/metrics"
+	"github.com/streamkeeper/streamkeeper/report"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
 // status is what the page shows; it asks Redis for a sign of life.
 func (d *daemon) status(ctx context.Context) web.Status {
-	now := time.Now()
 	s := web.Status{
-		Version: d.app.Version, Revision: d.app.Revision, Instance: hostname(), Time: now.UTC(), Started: d.started.UTC(),
-		DryRun:  d.o.dryRun,
+		Frame: d.frame(), Revision: d.app.Revision, Started: d.started.UTC(),
 		Redis:   web.Redis{Address: d.address},
 		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},
 		Streams: streamsStatus(d.observers.Snapshot()),
@@ -32,9 +32,9 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	}
 	scheduled := working.scheduler.Status()
 	s.Stopping = scheduled.Stopping
-	s.Leader = web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)}
-	if scheduled.LeaseError != nil {
-		s.Leader.Error = scheduled.LeaseError.Error()
+	s.Leader = d.leader(ctx, working)
+	if d.options.HistoryLength > 0 {
+		s.Removals = d.removalsStatus(ctx, working)
 	}
 	s.Redis = redisStatus(ctx, d.address, working.buffer)
 	d.mu.Lock()
@@ -59,6 +59,49 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		}
 	}
 	return s
+}
+
+// frame is what every page says.
+func (d *daemon) frame() web.Frame {
+	return web.Frame{Version: d.app.Version, Instance: hostname(), Time: time.Now().UTC(), DryRun: d.o.dryRun}
+}
+
+// leader is how this replica stands to the lease, and who leads.
+func (d *daemon) leader(ctx context.Context, w *working) web.Leader {
+	scheduled := w.scheduler.Status()
+	l := web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)}
+	if scheduled.LeaseError != nil {
+		l.Error = scheduled.LeaseError.Error()
+	}
+	if l.Leading {
+		l.Name = instanceName()
+		return l
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	if name, err := w.buffer.Lease().Holder(ctx); err == nil {
+		l.Name = buffer.Escape(name)
+	}
+	return l
+}
+
+// removalsOnPage is how many of the last removals the page shows.
+const removalsOnPage = 10
+
+// removalsStatus are the last removals, whoever did them.
+func (d *daemon) removalsStatus(ctx context.Context, w *working) web.Removals {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	all, trouble := d.removals.newest(ctx, w.buffer)
+	out := web.Removals{Recorded: true, Error: trouble}
+	for _, r := range all[:min(len(all), removalsOnPage)] {
+		one := report.NewRemoval(r)
+		out.Last = append(out.Last, web.Removal{
+			Time: one.Time, Action: one.Action, Name: one.Name, Reason: one.Reason, Instance: one.Instance, Missing: one.Missing,
+			Stream: r.Action != string(cleanup.Expire) && r.Action != buffer.Gap && !strings.HasPrefix(r.Reason, cleanup.PutBackReason),
+		})
+	}
+	return out
 }
 
 // memoryStatus is what the last reading said of Redis's memory.
@@ -146,18 +189,27 @@ func streamsStatus(snapshot metrics.Snapshot) web.Streams {
 	out := web.Streams{
 		Read: snapshot.Read, Total: snapshot.Streams, Others: snapshot.OtherStreams, OtherEntries: snapshot.OtherEntries, OtherBytes: snapshot.OtherBytes,
 	}
+	out.Named = func(visit func(name string, entries, bytes int64)) {
+		for _, o := range snapshot.Others {
+			visit(o.Label, o.Entries, o.Bytes)
+		}
+	}
 	for _, f := range snapshot.Chosen {
-		stream := web.Stream{
-			Name: f.Label, Entries: f.Entries, Limit: f.Limit, Bytes: f.Bytes, LimitBytes: f.LimitBytes, Estimated: f.Estimated, Trimmed: f.Trimmed, Removed: f.Removed,
-			Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
-		}
-		if len(f.History.Entries) > 0 {
-			stream.History = &web.History{Entries: f.History.Entries, Removed: f.History.Removed}
-		}
-		if f.Timed {
-			stream.Coverage, stream.Idle = new(f.Coverage.Seconds()), new(f.Idle.Seconds())
-		}
-		out.Largest = append(out.Largest, stream)
+		out.Largest = append(out.Largest, streamStatus(f))
 	}
 	return out
+}
+
+func streamStatus(f metrics.StreamFigures) web.Stream {
+	stream := web.Stream{
+		Name: f.Label, Entries: f.Entries, Limit: f.Limit, Bytes: f.Bytes, LimitBytes: f.LimitBytes, Estimated: f.Estimated, Protected: f.Protected, Trimmed: f.Trimmed, Removed: f.Removed,
+		Inspected: f.Inspected, Encoding: f.Encoding, OK: f.OK, Warn: f.Warn, Invalid: f.Invalid,
+	}
+	if len(f.History.Entries) > 0 {
+		stream.History = &web.History{Entries: f.History.Entries, Removed: f.History.Removed}
+	}
+	if f.Timed {
+		stream.Coverage, stream.Idle = new(f.Coverage.Seconds()), new(f.Idle.Seconds())
+	}
+	return stream
 }

@@ -7,8 +7,8 @@ const every = 10_000;
 const stale = document.getElementById("stale");
 let newest = 0;
 
-// show takes over what url shows now. What somebody is about to copy stays where it
-// is, if asked for; the tab's title is always taken over.
+// show takes over what url shows now. What somebody is about to copy, or is writing,
+// stays where it is, if asked for; the tab's title is always taken over.
 async function show(url, keepSelected = false) {
   const turn = ++newest;
   let fresh;
@@ -24,7 +24,7 @@ async function show(url, keepSelected = false) {
   document.title = fresh.title;
   stale.replaceChildren(...fresh.getElementById("stale").childNodes);
   stale.hidden = true;
-  if (keepSelected && !getSelection().isCollapsed) return;
+  if (keepSelected && (!getSelection().isCollapsed || document.activeElement?.matches("main input"))) return;
   const main = fresh.querySelector("main");
   for (const open of document.querySelectorAll("main details[open]")) {
     main.querySelector("#" + open.id)?.setAttribute("open", "");
@@ -44,6 +44,8 @@ function lost() {
 // focused finds the link or summary with the focus again on the next page.
 function focused() {
   const element = document.activeElement;
+  const page = element?.closest("main nav a");
+  if (page) return `main nav a[rel=${page.rel}]`;
   const heading = element?.closest("main thead th");
   if (heading) return `main .streams thead th.${CSS.escape(heading.className)} a`;
   const details = element?.closest("main details");
@@ -51,7 +53,7 @@ function focused() {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("main thead a");
+  const link = event.target.closest("main thead a, main nav a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
   event.preventDefault();
   const url = new URL(link.href);
