@@ -45,7 +45,7 @@ func (p *picture) add(at time.Time, entries, bytes int64, removed []int64) {
 	if p.removed = sum; !p.begun {
 		gone, p.begun = 0, true
 	}
-	next := point{uint32(at.Unix() / int64(pictureStep/time.Second)), float32(entries), float32(bytes), float32(gone)} //nolint:gosec // minutes since 1970
+	next := point{uint32(at.Unix() / int64(pictureStep/time.Second)), float32(entries), float32(bytes), float32(gone)}
 	if n := len(p.points); n > 0 {
 		switch last := p.points[n-1]; {
 		case next.minute < last.minute:

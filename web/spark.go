@@ -67,9 +67,9 @@ func lineOf(levels []int64) string {
 
 // barsOf is the outline of bars, one for two readings.
 func barsOf(removed []int64) string {
-	sums := make([]int64, (len(removed)+1)/2)
-	for i, n := range removed {
-		sums[i/2] += n
+	var sums []int64
+	for pair := range slices.Chunk(removed, 2) {
+		sums = append(sums, pair[0]+pair[len(pair)-1]*int64(len(pair)-1))
 	}
 	highest := slices.Max(sums)
 	path := fmt.Appendf(nil, "M0 %d", sparkHeight)

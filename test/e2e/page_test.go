@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -38,7 +39,7 @@ func TestThePageOfAStreamSaysWhatExplainDoes(t *testing.T) {
 		w.stream(t, "busy", 1500, 0, 10*time.Millisecond)
 		w.stream(t, "dead", 5, 72*time.Hour, time.Millisecond)
 		w.stream(t, "waits", 5, 3*time.Hour, time.Millisecond)
-		w.stream(t, "odd/\xff ‮%", 5, time.Hour, time.Millisecond)
+		w.stream(t, "odd/\xff \u202e%", 5, time.Hour, time.Millisecond)
 		mustDo(t, w.client.XGroupCreate(ctx, "stream:busy", "viewer", "0").Err())
 		w.session(t, "object", "live", "busy", time.Minute)
 		w.session(t, "object", "old", "busy", 48*time.Hour)
@@ -47,9 +48,7 @@ func TestThePageOfAStreamSaysWhatExplainDoes(t *testing.T) {
 			_, page := r.Get("/streams/waits")
 			return strings.Contains(page, "no session names it; its last entry came")
 		})
-		for name, value := range calm() {
-			w.env[name] = value
-		}
+		maps.Copy(w.env, calm())
 		for _, name := range []string{"busy", "dead", "waits"} {
 			code, page := r.Get("/streams/" + name)
 			if code != http.StatusOK {

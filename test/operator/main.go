@@ -58,7 +58,7 @@ func run(ctx context.Context, out io.Writer, url, answersFile string) error {
 	if err := write(out, questions, b); err != nil || answersFile == "" {
 		return err
 	}
-	f, err := os.Create(answersFile) //nolint:gosec // the developer names it
+	f, err := os.Create(answersFile)
 	if err != nil {
 		return fmt.Errorf("-answers: %w", err)
 	}
