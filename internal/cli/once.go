@@ -86,12 +86,14 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	log = a.logger(config, screen)
 	// The one that works.
 	o.observers.Leader(true)
+	began := time.Now()
 	b, err := a.openOnce(ctx, config, log, a.dryRun, o.observers.RedisError)
 	if err != nil {
-		for _, job := range chosen {
-			o.endings[job.Name] = metrics.Broken
-			o.observers.ran(metrics.Run{Job: job.Name, Result: metrics.ResultError}, err)
+		if ctx.Err() != nil && time.Since(began) < config.Buffer.Connection.Timeout {
+			// Told to stop before an answer was due, it knows nothing of Redis.
+			options.file, options.gateway = "", nil
 		}
+		o.broken(chosen, err)
 		return err
 	}
 	defer func() { _ = b.Close() }()
@@ -105,7 +107,7 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 	}
 	results := o.doAll(ctx, chosen, screen)
 	if options.keepsMetrics() {
-		o.observers.ping(ctx, b)
+		o.noteRedis(ctx, b)
 	}
 	screen.Done()
 	a.remark(ctx, b, log, chosenUses(config, names(results)), results)
@@ -201,6 +203,24 @@ func resultOf(ending metrics.Ending, paused bool) string {
 		return metrics.ResultSkipped
 	}
 	return metrics.ResultOK
+}
+
+// broken notes that no job could begin.
+func (o *oneShot) broken(chosen []jobs.Job, err error) {
+	for _, job := range chosen {
+		o.endings[job.Name] = metrics.Broken
+		o.observers.ran(metrics.Run{Job: job.Name, Result: metrics.ResultError}, err)
+	}
+}
+
+// noteRedis notes whether Redis answers at the end of the run. One that was told
+// to stop asks no more: Redis did answer when it began.
+func (o *oneShot) noteRedis(ctx context.Context, b *buffer.Buffer) {
+	if ctx.Err() != nil {
+		o.observers.RedisUp(true)
+		return
+	}
+	o.observers.ping(ctx, b)
 }
 
 // leaveMetrics hands the metrics over where they are asked for. If that fails

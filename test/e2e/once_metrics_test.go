@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
 // metricsOfOnce runs once with a file for its metrics, and returns what is in it.
@@ -126,5 +129,45 @@ func TestAFileThatCannotBeWrittenFailsTheRun(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "streamkeeper.prom")
 	if code, _, errs := w.env.Run(t, "once", "--metrics-file", path, "trim"); code != cli.ExitFailure || !strings.Contains(errs, path) {
 		t.Errorf("exit %d, and it says %s", code, errs)
+	}
+}
+
+// A run that is told to stop says nothing false of Redis, which would be a page.
+func TestOnceThatIsToldToStopDoesNotSayThatRedisIsAway(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		nth   int64
+		fault redistest.Fault
+		ok    int
+	}{
+		"before Redis answered at all": {1, redistest.Fault{Hole: true}, 1},
+		"in the middle of a job":       {12, redistest.Fault{Delay: 2 * time.Second}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := redistest.Start(t)
+			fillStream(t, s)
+			proxy := redistest.StartProxy(t, s.Addr)
+			path := filepath.Join(t.TempDir(), "streamkeeper.prom")
+			env := program.Env{"REDIS_URL": proxy.URL(), "REDIS_TIMEOUT": "30s", "METRICS_FILE": path}
+			env.MustRun(t, "once", "trim")
+			fault, hung := after(c.nth, c.fault), make(chan struct{}, 1000)
+			proxy.Set(func(command []string) redistest.Fault {
+				f := fault(command)
+				if f.Hole || f.Delay > 0 {
+					hung <- struct{}{}
+				}
+				return f
+			})
+			cmd, errs := begun(t, env, nil, "once", "trim")
+			<-hung
+			time.Sleep(50 * time.Millisecond)
+			if code := endsAtOnce(t, cmd, atOnce); code != cli.ExitFailure {
+				t.Errorf("exit %d\n%s", code, errs)
+			}
+			text, err := os.ReadFile(path)
+			mustDo(t, err)
+			wantLines(t, string(text), "streamkeeper_redis_up 1", fmt.Sprintf(`streamkeeper_job_last_run_ok{job="trim"} %d`, c.ok))
+		})
 	}
 }
