@@ -18,7 +18,7 @@ var elsewhere = []struct {
 	file, evidence string
 }{
 	// By hand only: they take minutes, or print what is there.
-	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate|live-alerts|packages|dashboard-picture|snapshot)\b`), "Makefile", "\n$1: "},
+	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate|live-alerts|packages|dashboard-picture)\b`), "Makefile", "\n$1: "},
 	{regexp.MustCompile(`^scripts/(soak)\b`), "Makefile", "scripts/$1"},
 	{regexp.MustCompile(`^go run (\./bench)\b`), "Makefile", "go run $1"},
 	{regexp.MustCompile(`^(helm test)( streamkeeper --logs)?$`), "tools/kube/trial.go", "$1"},
