@@ -32,8 +32,9 @@ func main() {
 	to := flag.String("answers", "", "a file that the answers are written to")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Stdout, *url, *to); err != nil {
+	err := run(ctx, os.Stdout, *url, *to)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}

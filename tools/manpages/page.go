@@ -17,7 +17,7 @@ type page struct{ strings.Builder }
 
 func newPage(title, section string, date time.Time) *page {
 	p := new(page)
-	p.line(".TH %s %s %s streamkeeper streamkeeper", quoted(strings.ToUpper(title)), section, quoted(date.Format(time.DateOnly)))
+	p.line(".TH %s %s %s %[4]s %[4]s", quoted(strings.ToUpper(title)), section, quoted(date.Format(time.DateOnly)), "streamkeeper")
 	return p
 }
 
