@@ -104,4 +104,6 @@ type Result struct {
 	Record Record
 	// Brake is why the guard would stop the clean-up, "" if it would not.
 	Brake string
+	// BrakeUntil is when the guard releases the same decision, zero for never.
+	BrakeUntil time.Time
 }

@@ -51,7 +51,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err := e.planTrim(ctx); err != nil {
 		return r, err
 	}
-	if r.Brake, err = e.planCleanup(ctx); err != nil {
+	if err = e.planCleanup(ctx, &r); err != nil {
 		return r, err
 	}
 	r.Record = e.readRecord(ctx, now)
@@ -211,12 +211,12 @@ func (e *explanation) planTrim(ctx context.Context) error {
 }
 
 // planCleanup plans the next clean-up, and says why the guard would stop it.
-func (e *explanation) planCleanup(ctx context.Context) (brake string, err error) {
+func (e *explanation) planCleanup(ctx context.Context, result *Result) (err error) {
 	o := e.o.Cleanup
 	e.paused = func(string) bool { return false }
 	if o.Paused != nil {
 		if e.paused, err = o.Paused(ctx); err != nil {
-			return "", err
+			return err
 		}
 	}
 	o.OnSession, o.OnOthers = e.session, e.others
@@ -229,9 +229,10 @@ func (e *explanation) planCleanup(ctx context.Context) (brake string, err error)
 	}
 	r, err := cleanup.New(e.b, o).Plan(ctx, e.action)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return r.Brake, e.readStates(ctx)
+	result.Brake, result.BrakeUntil = r.Brake, r.BrakeUntil
+	return e.readStates(ctx)
 }
 
 func (e *explanation) session(s *registry.Session, is cleanup.State, reason string) {

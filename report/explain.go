@@ -16,6 +16,8 @@ type Explanations struct {
 	Redis    Redis              `json:"redis"`
 	Streams  []ExplainedStream  `json:"streams"`
 	Sessions []ExplainedSession `json:"sessions"`
+	// Paused are the pauses that hold for the streams that are shown.
+	Paused []Pause `json:"paused,omitempty"`
 }
 
 // ExplainedStream is what explain says of a stream. Times are RFC 3339, durations
@@ -246,7 +248,7 @@ func fateOfListed(s *explain.Stream, r explain.Result) (fate, reason string, at 
 			fate = string(cleanup.DropName)
 		}
 		if r.Brake != "" {
-			return "stays", "the mass-deletion guard stops the clean-up: " + r.Brake, nil
+			return "stays", guarded(r), nil
 		}
 		if why, found := strings.CutPrefix(s.Fate.Reason, "no session,"); found && s.Named > 0 {
 			return fate, "no live session," + why, nil
@@ -317,7 +319,7 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 	case s.Action != nil && r.CleanupOff:
 		e.NextReason = "clean-up is off (CLEANUP_ENABLED is false); else " + string(s.Action.Kind) + ": " + s.Action.Reason
 	case s.Action != nil && r.Brake != "":
-		e.NextReason = "the mass-deletion guard stops the clean-up: " + r.Brake
+		e.NextReason = guarded(r)
 	case s.Action != nil:
 		e.Next, e.NextReason = string(s.Action.Kind), s.Action.Reason
 	case s.State == cleanup.Live:
@@ -341,3 +343,8 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 }
 
 func ago(d time.Duration) string { return human.Duration(max(0, d)) + " ago" }
+
+// guarded says that the mass-deletion guard stops the clean-up, and what ends that.
+func guarded(r explain.Result) string {
+	return "the mass-deletion guard stops the clean-up: " + r.Brake + releaseText(r.BrakeUntil) + "; to do it all the same: streamkeeper once --force cleanup"
+}

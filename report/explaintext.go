@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/explain"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -32,6 +33,10 @@ func WriteExplanations(w io.Writer, f Format, x Explanations) error {
 			p.line("")
 		}
 		x.Sessions[i].write(p)
+	}
+	if len(x.Paused) > 0 {
+		p.line("")
+		p.pauses(x.Paused)
 	}
 	return p.err
 }
@@ -168,7 +173,11 @@ func (f *facts) saysHistory(removals []Removal, more int64, trouble string) {
 
 func (at *ExplainedAt) says(f *facts) {
 	f.says("data of", "%s to %s", at.From.Format(time.DateTime), at.To.Format(time.DateTime+" MST"))
-	f.says("removed", "%s: %s", at.Removed, at.Reason)
+	removed := at.Removed
+	if removed == string(explain.ByOthers) {
+		removed = "by others, not by streamkeeper"
+	}
+	f.says("removed", "%s: %s", removed, at.Reason)
 }
 
 // about goes before a number that is estimated.
@@ -203,7 +212,7 @@ func (e *ExplainedSession) says(f *facts) {
 	if e.State == "gone" {
 		f.says("entry", "none: it is gone")
 		if e.UndoUntil != nil {
-			f.says("undo", "puts it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
+			f.says("undo", "can put it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
 		}
 		return
 	}

@@ -98,3 +98,14 @@ func WriteResumed(w io.Writer, f Format, pauses []Pause) error {
 	}
 	return pw.err
 }
+
+// pauses says what is paused, and how that ends.
+func (p *printer) pauses(all []Pause) {
+	for _, pause := range all {
+		text := "Paused: " + pause.what + " until " + pause.Until.Format(pauseTime)
+		if pause.Reason != "" {
+			text += " (" + pause.Reason + ")"
+		}
+		p.line("%s. To end it: streamkeeper resume %s", text, pause.ID)
+	}
+}

@@ -61,9 +61,6 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	if s.AbandonSessions > 0 {
 		pw.line("Would mark %s as abandoned.", plural(s.AbandonSessions, "session"))
 	}
-	if s.Brake != "" {
-		pw.line("The mass-deletion guard would stop the clean-up: %s%s.\nTo do it all the same: streamkeeper once --force cleanup", s.Brake, releaseText(s.BrakeUntil))
-	}
 	p.writeHint(pw)
 	return p.writeProtected(pw)
 }
@@ -119,7 +116,7 @@ func releaseText(until time.Time) string {
 	if until.IsZero() {
 		return ""
 	}
-	return "; it releases at " + until.Format("2006-01-02 15:04 MST") + " if that stands"
+	return "; what is still due at " + until.Format("2006-01-02 15:04 MST") + " goes then"
 }
 
 // writeNotes says what is not done, and why.
@@ -130,12 +127,10 @@ func (p *Plan) writeNotes(pw *printer) {
 	if len(p.Failed) > 0 {
 		pw.line("This plan is incomplete.")
 	}
-	for _, pause := range p.Paused {
-		text := fmt.Sprintf("Paused: %s until %s", pause.what, pause.Until.Format(pauseTime))
-		if pause.Reason != "" {
-			text += " (" + pause.Reason + ")"
-		}
-		pw.line("%s. To end it: streamkeeper resume %s", text, pause.ID)
+	pw.pauses(p.Paused)
+	if s := p.Summary; s.Brake != "" {
+		pw.line("The mass-deletion guard would stop the clean-up: %s%s.", s.Brake, releaseText(s.BrakeUntil))
+		pw.line("So no session expires and no stream retires. To force it: streamkeeper once --force cleanup")
 	}
 	if kept := p.pausedItems(); kept != "" {
 		pw.line("That keeps %s from clean-up.", kept)

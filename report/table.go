@@ -106,11 +106,25 @@ func fitting(text string, columns int) string {
 	return text
 }
 
+// words are what a line may end with: a number like 12 000 is one.
+func words(text string) (all []string) {
+	isDigits := func(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+	for word := range strings.FieldsSeq(text) {
+		last := len(all) - 1
+		if last >= 0 && len(strings.TrimRight(word, ",.;:)")) == 3 && isDigits(word[:3]) && isDigits(all[last][len(all[last])-1:]) {
+			all[last] += " " + word
+		} else {
+			all = append(all, word)
+		}
+	}
+	return all
+}
+
 // wrap breaks a text at spaces into lines of at most so many columns, and words
 // that are longer anywhere.
 func wrap(text string, width int) (lines []string) {
 	line := ""
-	for word := range strings.FieldsSeq(text) {
+	for _, word := range words(text) {
 		for escape.Width(word) > width {
 			if line != "" {
 				lines, line = append(lines, line), ""

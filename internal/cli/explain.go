@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (a *app) explainCommand() *cobra.Command {
 			"expires; of both what the history has of them, also where they are gone. It only reads. Where a\n" +
 			"stream and a session have one name, it is about the stream.\n\n" +
 			"--at TIME, or T1..T2, also says whether the data of that time was removed from the stream: by\n" +
-			"streamkeeper, by others, or not at all. It takes a second.",
+			"streamkeeper, by others, or not at all; that takes about a second longer.",
 		Example: "  streamkeeper explain 'car 7'\n  streamkeeper explain --session 0f5c9a3e -o json\n" +
 			"  streamkeeper explain 'car 7' --at 14:05\n  streamkeeper explain 'car 7' --at '2026-01-31 14:05..2026-01-31 14:20'",
 		Args:              cobra.MinimumNArgs(1),
@@ -61,7 +62,7 @@ func (a *app) explain(ctx context.Context, names []string, sessions bool, span s
 		if err != nil {
 			return err
 		}
-		return a.writeExplained(at, result, sessions)
+		return a.writeExplained(ctx, at, result, sessions)
 	})
 }
 
@@ -78,21 +79,31 @@ func explainOptions(config Options, b *buffer.Buffer) explain.Options {
 }
 
 // writeExplained prints what is known, and fails for names that nobody knows.
-func (a *app) writeExplained(at opened, result explain.Result, sessions bool) error {
+func (a *app) writeExplained(ctx context.Context, at opened, result explain.Result, sessions bool) error {
 	x := report.Explanations{Redis: redisReport(at.b)}
+	held, err := at.b.Pauses(ctx)
+	if err != nil {
+		return err
+	}
 	var unknown []error
+	var streams []string
 	for _, answer := range result.Answers {
 		switch {
 		case answer.Stream != nil && !sessions:
 			x.AddStream(answer.Stream, result)
+			streams = append(streams, answer.Stream.Name)
 		case len(answer.Sessions) > 0:
 			for _, s := range answer.Sessions {
 				x.AddSession(s, result)
+				streams = append(streams, s.Stream)
 			}
 		default:
 			unknown = append(unknown, unknownName(answer, sessions, result.Record))
 		}
 	}
+	x.Paused = report.NewPauses(slices.DeleteFunc(held, func(p buffer.Pause) bool {
+		return p.Job == jobs.Inspect || !slices.ContainsFunc(streams, buffer.Pauses{p}.Match)
+	}))
 	if len(x.Streams)+len(x.Sessions) > 0 || at.format == report.JSON {
 		if err := report.WriteExplanations(a.screen(), at.format, x); err != nil {
 			return err

@@ -47,7 +47,7 @@ func (a *app) onceCommand() *cobra.Command {
 	a.outputFlag(c)
 	a.redisFlag(c)
 	a.dryRunFlag(c)
-	c.Flags().BoolVar(&o.force, "force", false, "override the mass-deletion guard")
+	c.Flags().BoolVar(&o.force, "force", false, "override the mass-deletion guard (CLEANUP_BRAKE)")
 	c.Flags().BoolVar(&o.ignorePause, "ignore-pause", false, "do what is paused, too")
 	c.Flags().StringArrayVar(&o.streams, "stream", nil, "trim the streams that this pattern matches, no others; may be repeated")
 	for _, l := range onceLimits {

@@ -267,7 +267,7 @@ func release(until time.Time) string {
 	if until.IsZero() {
 		return ""
 	}
-	return "; it releases at " + until.Format("2006-01-02 15:04 MST") + " if that stands"
+	return "; what is still due at " + until.Format("2006-01-02 15:04 MST") + " goes then"
 }
 
 // Remark implements [Result].

@@ -185,9 +185,9 @@ func TestExplainKnowsWhatIsGone(t *testing.T) {
 	says(expl("dead", "--at", at(time.Now().Add(-72*time.Hour))), "removed yes: the stream was retired at ")
 	ours := oldest()
 	mustDo(t, w.client.XTrimMaxLen(ctx, "stream:busy", 50).Err())
-	says(expl("busy", "--at", at(ours.Add(time.Minute))), "removed no, by others: the oldest entry has moved since streamkeeper trimmed last", "50 entries went since")
+	says(expl("busy", "--at", at(ours.Add(time.Minute))), "removed by others, not by streamkeeper: the oldest entry has moved since streamkeeper trimmed last", "50 entries went since")
 	mustDo(t, w.client.Del(ctx, "stream:busy").Err())
-	says(expl("busy", "--at", at(time.Now().Add(-time.Second))), "removed no, by others: there is no key, and streamkeeper did not retire it")
+	says(expl("busy", "--at", at(time.Now().Add(-time.Second))), "removed by others, not by streamkeeper: there is no key, and streamkeeper did not retire it")
 
 	// A session that came back is explained with what was done before.
 	w.session(t, "object", "old", "dead", time.Minute)

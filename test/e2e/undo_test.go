@@ -73,7 +73,7 @@ func operate(t *testing.T, client redis.UniversalClient, env program.Env, layout
 	}
 	program.Eventually(t, 10*time.Second, "it is explained that it expired", func() bool {
 		out := env.MustRun(t, "explain", `car\x01 \xff`)
-		return strings.Contains(out, "it is gone") && strings.Contains(out, "puts it back until ")
+		return strings.Contains(out, "it is gone") && strings.Contains(out, "can put it back until ")
 	})
 	// One by its name, as tables write it.
 	code, u, errs := undo(t, env, `car\x01 \xff`)

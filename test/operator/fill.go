@@ -54,7 +54,11 @@ func fill(ctx context.Context, client *redis.Client, url string) (filled, error)
 	if err != nil {
 		return filled{}, err
 	}
-	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: time.Minute}})
+	all, err := buffer.ParsePattern("*") // as the program does: what the guard holds is about the same streams
+	if err != nil {
+		return filled{}, err
+	}
+	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: time.Minute}, Include: buffer.Patterns{all}})
 	if err != nil {
 		return filled{}, err
 	}
