@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 )
 
 func (a *app) aclCommand() *cobra.Command {
@@ -46,13 +47,15 @@ func (a *app) aclCommand() *cobra.Command {
 func uses(o Options) buffer.Uses {
 	j := o.Jobs
 	u := buffer.Uses{
-		Trim: j.Trim.Enabled, Cleanup: j.Cleanup.Enabled, Inspect: j.Inspect.Enabled,
 		Serve: true, Lease: o.LeaseTTL > 0, Groups: j.Trim.RespectGroups, Scan: j.Cleanup.Scan,
 		Abandon: j.Cleanup.Limits.AbandonAfter > 0, Pressure: j.Trim.Pressure > 0,
 		Layouts: o.Buffer.Layouts,
 		Names:   o.Buffer.Names,
 		History: o.HistoryLength > 0,
 		Undo:    j.Cleanup.Undo.For > 0 && j.Cleanup.Undo.MaxBytes > 0,
+	}
+	for _, job := range jobs.All() {
+		job.Use(&u, job.When(j).Enabled)
 	}
 	c := o.Buffer.Connection
 	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()

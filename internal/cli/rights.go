@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,16 +108,9 @@ func notKnown(err error) string { return "(not known: " + err.Error() + ")" }
 // chosenUses are what some jobs need, done once.
 func chosenUses(o Options, names []string) buffer.Uses {
 	u := uses(o)
-	u.Serve, u.Lease, u.Trim, u.Cleanup, u.Inspect = false, false, false, false, false
-	for _, name := range names {
-		switch name {
-		case jobs.Trim:
-			u.Trim = true
-		case jobs.Cleanup:
-			u.Cleanup = true
-		case jobs.Inspect:
-			u.Inspect = true
-		}
+	u.Serve, u.Lease = false, false
+	for _, job := range jobs.All() {
+		job.Use(&u, slices.Contains(names, job.Name))
 	}
 	return u
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
@@ -98,7 +99,10 @@ func (s *CleanupSettings) options(encoding burst.Encoding, groupIdleAfter time.D
 }
 
 func cleanupJob() Job {
-	return Job{Name: Cleanup, when: func(o Options) When { return o.Cleanup.When }, prepare: prepareCleanup}
+	return Job{
+		Name: Cleanup, Removes: true, when: func(o Options) When { return o.Cleanup.When },
+		use: func(u *buffer.Uses, done bool) { u.Cleanup = done }, prepare: prepareCleanup,
+	}
 }
 
 // examples are how many actions of a dry run are kept.

@@ -60,7 +60,10 @@ func (s *InspectSettings) options() InspectOptions {
 }
 
 func inspectJob() Job {
-	return Job{Name: Inspect, byStream: true, when: func(o Options) When { return o.Inspect.When }, prepare: prepareInspect}
+	return Job{
+		Name: Inspect, byStream: true, when: func(o Options) When { return o.Inspect.When },
+		use: func(u *buffer.Uses, done bool) { u.Inspect = done }, prepare: prepareInspect,
+	}
 }
 
 func prepareInspect(e Env) run {

@@ -26,10 +26,15 @@ type Job struct {
 	// Background says that the daemon alone does it, and nobody asks for it by
 	// name.
 	Background bool
+	// Removes says that it removes something, so that a pause of no job by name stops
+	// it too.
+	Removes bool
 	// byStream says that it counts what it does by stream, so that the streams
 	// have to have their labels before it begins.
 	byStream bool
 	when     func(Options) When
+	// use notes whether it is done, for the rights that it needs; nil if it needs none.
+	use func(u *buffer.Uses, done bool)
 	// prepare makes what runs it; that may remember things from run to run.
 	prepare func(Env) run
 }
@@ -106,6 +111,13 @@ type When struct {
 // whenOf reads the settings of a job.
 func whenOf(enabled *settings.Bool, schedule *settings.Schedule) When {
 	return When{Enabled: enabled.Value, Schedule: schedule.Value, Given: schedule.Origin() == settings.OriginEnvironment}
+}
+
+// Use notes whether the job is done, for the rights that it needs.
+func (j Job) Use(u *buffer.Uses, done bool) {
+	if j.use != nil {
+		j.use(u, done)
+	}
 }
 
 // When says whether and when the options have a job run.

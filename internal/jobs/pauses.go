@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,7 +33,9 @@ func NewPauses(b *buffer.Buffer, job string) *Pauses {
 
 // Removes reports whether a job removes anything, so that a pause of no job by
 // name stops it.
-func Removes(job string) bool { return job == Trim || job == Cleanup }
+func Removes(job string) bool {
+	return slices.ContainsFunc(All(), func(j Job) bool { return j.Name == job && j.Removes })
+}
 
 // Now are the pauses of the job. Where they cannot be read it may remove nothing.
 func (p *Pauses) Now(ctx context.Context) (buffer.Pauses, error) {

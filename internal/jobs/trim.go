@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/history"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/secret"
@@ -161,7 +162,10 @@ func (s *TrimSettings) options() (TrimOptions, error) {
 }
 
 func trimJob() Job {
-	return Job{Name: Trim, byStream: true, when: func(o Options) When { return o.Trim.When }, prepare: prepareTrim}
+	return Job{
+		Name: Trim, Removes: true, byStream: true, when: func(o Options) When { return o.Trim.When },
+		use: func(u *buffer.Uses, done bool) { u.Trim = done }, prepare: prepareTrim,
+	}
 }
 
 func prepareTrim(e Env) run {
