@@ -32,11 +32,14 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	}
 	scheduled := working.scheduler.Status()
 	s.Stopping = scheduled.Stopping
+	// All that is asked of Redis takes this long at most: where it hangs, the page says so.
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	s.Redis = redisStatus(ctx, d.address, working.buffer)
 	s.Leader = d.leader(ctx, working)
 	if d.options.HistoryLength > 0 {
 		s.Removals = d.removalsStatus(ctx, working)
 	}
-	s.Redis = redisStatus(ctx, d.address, working.buffer)
 	d.mu.Lock()
 	s.Redis.Denied, s.Redis.Absence = d.denied, d.absence
 	d.mu.Unlock()
@@ -77,8 +80,6 @@ func (d *daemon) leader(ctx context.Context, w *working) web.Leader {
 		l.Name = instanceName()
 		return l
 	}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
 	if name, err := w.buffer.Lease().Holder(ctx); err == nil {
 		l.Name = buffer.Escape(name)
 	}
@@ -90,8 +91,6 @@ const removalsOnPage = 10
 
 // removalsStatus are the last removals, whoever did them.
 func (d *daemon) removalsStatus(ctx context.Context, w *working) web.Removals {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
 	all, trouble := d.removals.newest(ctx, w.buffer)
 	out := web.Removals{Recorded: true, Error: trouble}
 	for _, r := range all[:min(len(all), removalsOnPage)] {
@@ -128,8 +127,6 @@ func (d *daemon) whyNot() string {
 func redisStatus(ctx context.Context, address string, b *buffer.Buffer) web.Redis {
 	server := b.Server()
 	r := web.Redis{Address: address, Version: server.Version, Mode: server.Mode}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
 	if err := b.Ping(ctx); err != nil {
 		r.Error = err.Error()
 	} else if err := b.Refusal(ctx); err != nil {

@@ -21,6 +21,8 @@ var elsewhere = []struct {
 	{regexp.MustCompile(`^make (help|bench|soak|image|demo|generate|live-alerts|packages|dashboard-picture)\b`), "Makefile", "\n$1: "},
 	{regexp.MustCompile(`^scripts/(soak)\b`), "Makefile", "scripts/$1"},
 	{regexp.MustCompile(`^go run (\./bench)\b`), "Makefile", "go run $1"},
+	// Its test fills a server that it starts.
+	{regexp.MustCompile(`^(go run \./test/operator|redis-server --port 7777)\b`), "test/operator/operator_test.go", "redistest.Start(t)"},
 	{regexp.MustCompile(`^(helm test)( streamkeeper --logs)?$`), "tools/kube/trial.go", "$1"},
 	{regexp.MustCompile(`^docker (compose) up$`), ".ci/run", "make $1-check"},
 	{regexp.MustCompile(`^(docker build --tag) \S+ \.$`), "scripts/kind", "$1"},
