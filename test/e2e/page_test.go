@@ -108,6 +108,9 @@ func TestPagesOfStreamsCostRedisLittle(t *testing.T) {
 	settings["METRICS_INTERVAL"] = "1h"
 	r := program.Start(t, server.URL(), settings)
 	program.Eventually(t, 30*time.Second, "a clean-up has run", func() bool { return r.Status().Sessions.Live == 1 })
+	program.Eventually(t, time.Minute, "each job has run", func() bool {
+		return r.Runs("trim") > 0 && r.Runs("inspect") > 0 && r.Runs("metrics") > 0
+	})
 	if code, page := r.Get("/streams/busy"); code != http.StatusOK || !strings.Contains(page, "live (object)") {
 		t.Fatalf("status %d\n%s", code, page)
 	}
