@@ -51,7 +51,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err := e.planTrim(ctx); err != nil {
 		return r, err
 	}
-	if err = e.planCleanup(ctx, &r); err != nil {
+	if err := e.planCleanup(ctx, &r); err != nil {
 		return r, err
 	}
 	r.Record = e.readRecord(ctx, now)
