@@ -70,8 +70,8 @@ func (u Uses) leads() bool     { return u.Serve && u.Lease }
 func (u Uses) serves() bool    { return u.Serve }
 func (u Uses) looksUp() bool   { return u.Cleanup || u.Serve }
 
-// tells: the page says what was removed.
-func (u Uses) tells() bool    { return u.Serve && u.History }
+// shows: the page says what was removed.
+func (u Uses) shows() bool    { return u.Serve && u.History }
 func (u Uses) notes() bool    { return u.Trim || u.Cleanup }
 func (u Uses) measures() bool { return u.Trim || u.Cleanup || u.Inspect }
 func (u Uses) examines() bool { return u.ReadOnly }
@@ -110,7 +110,7 @@ var rights = []right{
 	{"+xinfo|consumers", Uses.anyJob},
 	{"+xlen", Uses.anyJob},
 	{"+xrange", Uses.measures},
-	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() || u.tells() }},
+	{"+xrevrange", func(u Uses) bool { return u.Cleanup || u.Inspect || u.records() || u.shows() }},
 	{"+memory|usage", Uses.measures},
 	{"+xtrim", Uses.notes},
 	{"+xpending", Uses.anyJob},
@@ -140,7 +140,7 @@ var rights = []right{
 	{"+hdel", Uses.anyJob},
 	// Copies of keys go also where none are kept any more.
 	{"+hget", func(u Uses) bool { return !u.ReadOnly && (u.sums() || u.cleans() && u.sessions().Keys) }},
-	{"+hmget", func(u Uses) bool { return u.sums() || u.tells() }},
+	{"+hmget", func(u Uses) bool { return u.sums() || u.shows() }},
 	{"+hlen", func(u Uses) bool { return u.sums() || u.moves() }},
 	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},
 	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.sessions().Keys }},
@@ -260,10 +260,10 @@ func (u Uses) patterns() []string {
 			all = append(all, redisconn.EscapeGlob(n.StatePrefix+name)+"*")
 		}
 	}
-	if u.records() || u.tells() {
+	if u.records() || u.shows() {
 		state(stateHistory)
 	}
-	if u.sums() || u.tells() {
+	if u.sums() || u.shows() {
 		all = append(all, redisconn.EscapeGlob(n.StatePrefix+stateTrims)+"*")
 	}
 	if u.holds() {

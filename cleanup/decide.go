@@ -186,7 +186,7 @@ func (f StreamFacts) groupCounts(limit time.Duration, now time.Time) bool {
 // StreamState is what becomes of a stream that no session names.
 type StreamState int
 
-// The fates.
+// The states of a stream that no session names.
 const (
 	// Keep the stream.
 	Keep StreamState = iota

@@ -25,6 +25,8 @@ type Stream struct {
 	// Cut is what the next trim does; no steps where the stream is within its
 	// limits.
 	Cut trim.Cut
+	// MayLoseMore: what memory pressure takes is not in it.
+	MayLoseMore bool
 	// Sessions are the first of those that name the stream, Named is how many do.
 	Sessions []Session
 	Named    int64

@@ -199,12 +199,16 @@ func (e *explanation) planTrim(ctx context.Context) error {
 	if len(e.ours) == 0 {
 		return nil
 	}
-	r, err := sweep.New(e.b.OnlyNames(e.ours), e.o.Trim).Plan(ctx, func(c trim.Cut) {
+	b := e.b
+	if !e.o.Trim.Relieves() {
+		b = b.OnlyNames(e.ours)
+	}
+	r, err := sweep.New(b, e.o.Trim).Plan(ctx, func(c trim.Cut) {
 		if s := e.streams[c.Stream]; s != nil {
 			s.Cut = c
 		}
 	})
-	if err == nil && r.Errors > 0 {
+	if err == nil && r.Errors > 0 && !e.o.Trim.Relieves() { // else they may be others'
 		err = errors.Join(r.Examples...)
 	}
 	return err

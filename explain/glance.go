@@ -34,6 +34,8 @@ func Glance(ctx context.Context, b *buffer.Buffer, o Options, name string, known
 	if err != nil {
 		return Result{}, err
 	}
+	mayLoseMore := o.Trim.Relieves()
+	o.Trim.Pressure = 0 // what it takes of one stream depends on all
 	e := newExplanation(b, o, []string{name})
 	r := Result{Now: now, Limits: o.Cleanup.Limits, TrimOff: o.TrimOff, CleanupOff: o.CleanupOff, Brake: known.Brake}
 	e.memory = func(ctx context.Context, name string) (buffer.EntryMemory, error) {
@@ -52,7 +54,8 @@ func Glance(ctx context.Context, b *buffer.Buffer, o Options, name string, known
 			return r, err
 		}
 	}
-	known.tell(e.streams[name])
+	e.streams[name].MayLoseMore = mayLoseMore
+	known.describe(e.streams[name])
 	r.Record = Record{Off: o.HistoryOff, Trouble: known.Trouble}
 	if !o.HistoryOff {
 		for _, removal := range known.Removals {
@@ -66,8 +69,8 @@ func Glance(ctx context.Context, b *buffer.Buffer, o Options, name string, known
 	return r, nil
 }
 
-// tell says what the last clean-up made of a stream.
-func (k Known) tell(s *Stream) {
+// describe says what the last clean-up made of a stream.
+func (k Known) describe(s *Stream) {
 	if s.Others {
 		return
 	}

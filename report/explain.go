@@ -66,6 +66,8 @@ type ExplainedStream struct {
 	HistoryMore    int64        `json:"history_more,omitempty"`
 	HistoryTrouble string       `json:"history_error,omitempty"`
 	At             *ExplainedAt `json:"at,omitempty"`
+
+	mayLoseMore bool
 }
 
 // ExplainedAt is what became of the data of a time.
@@ -138,7 +140,7 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 			e.Rate = float64(s.Info.Length) / e.Coverage
 		}
 	}
-	e.Trim.Entries, e.Trim.Estimated = s.Cut.Entries, s.Cut.Estimated
+	e.Trim.Entries, e.Trim.Estimated, e.mayLoseMore = s.Cut.Entries, s.Cut.Estimated, s.MayLoseMore
 	if e.Trim.Off = r.TrimOff; e.Trim.Off {
 		e.Trim.Entries, e.Trim.Estimated = 0, false
 	}

@@ -150,12 +150,18 @@ func (e *ExplainedStream) nextTrim() string {
 		return "nothing: trimming is off (TRIM_ENABLED is false); else: " + e.Trim.Reason
 	case e.Trim.Off:
 		return "nothing: trimming is off (TRIM_ENABLED is false)"
-	case e.Trim.Entries > 0:
-		return fmt.Sprintf("removes %s%s: %s", about(e.Trim.Estimated), plural(e.Trim.Entries, "entry"), e.Trim.Reason)
-	case len(e.Protected) > 0:
-		return "nothing: " + e.Trim.Reason
 	}
-	return "nothing: it is within its limits"
+	more := ""
+	if e.mayLoseMore {
+		more = "; memory pressure may take more (TRIM_PRESSURE)"
+	}
+	switch {
+	case e.Trim.Entries > 0:
+		return fmt.Sprintf("removes %s%s: %s", about(e.Trim.Estimated), plural(e.Trim.Entries, "entry"), e.Trim.Reason) + more
+	case len(e.Protected) > 0:
+		return "nothing: " + e.Trim.Reason + more
+	}
+	return "nothing: it is within its limits" + more
 }
 
 // saysHistory writes what was removed, the newest first.

@@ -46,7 +46,7 @@ type daemon struct {
 	policies  *jobs.LivePolicies
 	news      *news
 	glances   *glances
-	removals  removals
+	removals  *removals
 	// denials says that the user was denied something, whoever asked for it.
 	denials chan struct{}
 	// now is the working part, nil until Redis was reached.
@@ -81,7 +81,7 @@ func (a *app) newDaemon(config Options, log *slog.Logger, o daemonOptions) *daem
 	})}
 	d.observers.ConfigReloaded(true)
 	d.news = newNews(d.observers)
-	d.glances = newGlances()
+	d.glances, d.removals = newGlances(), newRemovals()
 	a.onDroppedLines(d.observers.LogDropped)
 	return d
 }

@@ -81,19 +81,27 @@ func (g *glances) known(name string) (glance, bool) {
 
 // removals are the newest of the history, read once in a while.
 type removals struct {
-	mu      sync.Mutex
+	one chan struct{}
+
 	at      time.Time
 	all     []buffer.Removal
 	trouble string
 }
 
+func newRemovals() *removals { return &removals{one: make(chan struct{}, 1)} }
+
 // newestRemovals is how many of them are read.
 const newestRemovals = 500
 
-// newest are the newest removals, the newest first, and why they cannot be read.
+// newest are the newest removals, the newest first, and why they cannot be read. Nobody
+// waits for another's reading longer than for an own one.
 func (r *removals) newest(ctx context.Context, b *buffer.Buffer) (all []buffer.Removal, trouble string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	select {
+	case r.one <- struct{}{}:
+		defer func() { <-r.one }()
+	case <-ctx.Done():
+		return nil, "Redis has not answered in time"
+	}
 	if time.Since(r.at) < glanceFor {
 		return r.all, r.trouble
 	}
@@ -134,12 +142,12 @@ func (d *daemon) stream(ctx context.Context, name string) web.StreamPage {
 		return p
 	}
 	p.Read = seen.at.UTC()
-	tellStream(&p, seen.result)
+	describeStream(&p, seen.result)
 	return p
 }
 
-// tellStream says what explain says.
-func tellStream(p *web.StreamPage, r explain.Result) {
+// describeStream says what explain says.
+func describeStream(p *web.StreamPage, r explain.Result) {
 	answer := r.Answers[0]
 	p.Others = answer.Others
 	if answer.Stream == nil {

@@ -156,19 +156,27 @@ func (p *planner) chosen(stream string) bool {
 
 func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Progress) error {
 	b, plan := p.buffer, p.plan
-	if p.options.patterns != nil {
+	whole := p.options.patterns != nil && o.Relieves()
+	if p.options.patterns != nil && !whole {
 		b = b.Only(p.options.patterns)
 	}
+	var shown sweep.Report
 	o.Log = p.log.With("job", jobs.Trim)
 	o.Paused = jobs.NewPauses(p.buffer, jobs.Trim).Streams
 	o.OnProgress = func(at sweep.Progress) { progress.Show(jobs.TrimProgress(at, progress.Took())) }
 	r, err := sweep.New(b, o).Plan(ctx, func(t trim.Cut) {
+		if !p.chosen(t.Stream) {
+			return
+		}
 		for _, kept := range t.Protected {
 			plan.Protect(report.NewProtection(t.Stream, kept, t.Estimated))
 		}
 		if t.Entries == 0 {
 			return
 		}
+		shown.StreamsTrimmed++
+		shown.EntriesRemoved += t.Entries
+		shown.BytesRemoved += t.Bytes
 		plan.Add(report.Action{Action: "trim", Stream: t.Stream, Entries: t.Entries, Bytes: t.Bytes, Estimated: t.Estimated, Reason: t.Reason()})
 	})
 	if err == nil && r.Errors > 0 {
@@ -177,6 +185,9 @@ func (p *planner) trim(ctx context.Context, o sweep.Options, progress *report.Pr
 	p.failed(err)
 	if p.options.patterns == nil {
 		plan.UnusedRules = r.UnusedRules
+	}
+	if whole {
+		r.StreamsTrimmed, r.EntriesRemoved, r.BytesRemoved = shown.StreamsTrimmed, shown.EntriesRemoved, shown.BytesRemoved
 	}
 	plan.Summary.Streams, plan.Summary.TrimStreams, plan.Summary.TrimEntries = r.Streams, r.StreamsTrimmed, r.EntriesRemoved
 	plan.Summary.TrimBytes, plan.Pressure = r.BytesRemoved, r.Pressure

@@ -80,6 +80,8 @@ func (d *daemon) leader(ctx context.Context, w *working) web.Leader {
 		l.Name = instanceName()
 		return l
 	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
 	if name, err := w.buffer.Lease().Holder(ctx); err == nil {
 		l.Name = buffer.Escape(name)
 	}

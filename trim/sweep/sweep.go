@@ -233,6 +233,9 @@ func (s *Sweeper) begin(ctx context.Context) (now time.Time, err error) {
 	return now, err
 }
 
-// relieves reports whether memory counts. Without an age below which nothing
-// goes it does not, as there would be no end to it.
-func (s *Sweeper) relieves() bool { return s.o.Pressure > 0 && s.o.Policies.Default.MinAge > 0 }
+// Relieves reports whether memory counts: what goes from a stream depends on all the
+// others then. Without an age below which nothing goes it does not, as there would be
+// no end to it.
+func (o Options) Relieves() bool { return o.Pressure > 0 && o.Policies.Default.MinAge > 0 }
+
+func (s *Sweeper) relieves() bool { return s.o.Relieves() }
