@@ -83,7 +83,11 @@ func (e *ExplainedStream) Facts() []Fact {
 	f.says("policy", "%s (%s)", e.Policy, rule)
 	switch e.Type {
 	case "stream":
-		f.says("holds", "%s in %s, %s", plural(e.Entries, "entry"), plural(e.MacroNodes, "macro node"), e.size())
+		in := ""
+		if e.MacroNodes > 0 { // not known of the demo's Redis
+			in = " in " + plural(e.MacroNodes, "macro node")
+		}
+		f.says("holds", "%s%s, %s", plural(e.Entries, "entry"), in, e.size())
 		if e.Oldest != nil {
 			f.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
 		} else {

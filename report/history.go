@@ -80,11 +80,20 @@ func (s *TrimSum) sentence() string {
 // Kept says which entries were the oldest, before and after, why the others went,
 // and by whom.
 func (s *TrimSum) Kept() string {
-	text := fmt.Sprintf("%s → %s, by %s, by %s", cmp.Or(s.OldestBefore, "?"), cmp.Or(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
+	text := fmt.Sprintf("%s → %s, by %s, by %s", idTime(s.OldestBefore, "?"), idTime(s.OldestAfter, "none"), strings.Join(s.Reasons, " and "), s.Instance)
 	if s.Others != nil && *s.Others > 0 {
 		text += fmt.Sprintf("; %s more went without streamkeeper", human.Count(*s.Others))
 	}
 	return text
+}
+
+// idTime is an id as a person reads it: as its time, where it is one.
+func idTime(id, none string) string {
+	parsed, err := buffer.ParseID(id)
+	if err != nil || !parsed.IsTime(time.Now()) {
+		return cmp.Or(id, none)
+	}
+	return parsed.Time().UTC().Format(time.DateTime)
 }
 
 // Removal is one removal, or a gap.
