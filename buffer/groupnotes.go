@@ -36,6 +36,39 @@ func parseGroupName(text string) (StreamGroup, bool) {
 	return StreamGroup{names[:n], names[n:]}, true
 }
 
+// NotedGroups are since when consumer groups are known to be without consumers, by
+// stream and group.
+type NotedGroups map[string]map[string]time.Time
+
+// NotedGroupsOf is what [Buffer.GroupNotes] found, by stream.
+func NotedGroupsOf(notes map[StreamGroup]time.Time) NotedGroups {
+	n := make(NotedGroups)
+	for g, since := range notes {
+		n.Put(g, since)
+	}
+	return n
+}
+
+// Put adds a group.
+func (n NotedGroups) Put(g StreamGroup, since time.Time) {
+	if n[g.Stream] == nil {
+		n[g.Stream] = make(map[string]time.Time)
+	}
+	n[g.Stream][g.Group] = since
+}
+
+// Limits say which groups of a stream count: those that have long been without
+// consumers do not.
+func (n NotedGroups) Limits(stream string, idleAfter time.Duration, now time.Time) GroupLimits {
+	limits := GroupLimits{IdleAfter: idleAfter}
+	for group, since := range n[stream] {
+		if now.Sub(since) > idleAfter {
+			limits.Ignore = append(limits.Ignore, group)
+		}
+	}
+	return limits
+}
+
 // GroupNotes are the groups of our streams that are noted as without
 // consumers, and since when.
 func (b *Buffer) GroupNotes(ctx context.Context) (map[StreamGroup]time.Time, error) {

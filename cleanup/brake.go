@@ -133,3 +133,12 @@ func (c Counts) stands(held buffer.StateFields, scope int64) (since time.Time, o
 func (b Brake) releases(since, now time.Time) bool {
 	return b.Hold > 0 && now.Sub(since) >= b.Hold
 }
+
+// ReleaseText ends a sentence about what the guard holds back with when that is
+// released; empty where it never is.
+func ReleaseText(until time.Time) string {
+	if until.IsZero() {
+		return ""
+	}
+	return "; what is still due at " + until.Format("2006-01-02 15:04 MST") + " goes then"
+}

@@ -138,7 +138,7 @@ type examination struct {
 	// unread are the facts that are not known.
 	unread unread
 	// groups are since when consumer groups are without consumers, once they were read.
-	groups     map[buffer.StreamGroup]time.Time
+	groups     buffer.NotedGroups
 	groupsRead bool
 	// reads: more is read than in a glance.
 	reads bool

@@ -132,15 +132,10 @@ func (e *examination) askFurther(ctx context.Context, s *Stream) error {
 func (e *examination) groupLimits(ctx context.Context, stream string) buffer.GroupLimits {
 	if !e.groupsRead {
 		e.groupsRead = true
-		e.groups, _ = e.b.GroupNotes(ctx)
+		notes, _ := e.b.GroupNotes(ctx) // none where they may not be read
+		e.groups = buffer.NotedGroupsOf(notes)
 	}
-	limits := buffer.GroupLimits{IdleAfter: e.o.GroupIdleAfter}
-	for g, since := range e.groups {
-		if g.Stream == stream && e.now.Sub(since) > e.o.GroupIdleAfter {
-			limits.Ignore = append(limits.Ignore, g.Group)
-		}
-	}
-	return limits
+	return e.groups.Limits(stream, e.o.GroupIdleAfter, e.now)
 }
 
 // noteStream keeps what later checks need, and adds up.

@@ -5,8 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
@@ -111,14 +111,6 @@ func (p *Plan) writeProtected(pw *printer) error {
 	return pw.err
 }
 
-// releaseText says when the mass-deletion guard releases by itself.
-func releaseText(until time.Time) string {
-	if until.IsZero() {
-		return ""
-	}
-	return "; what is still due at " + until.Format("2006-01-02 15:04 MST") + " goes then"
-}
-
 // writeNotes says what is not done, and why.
 func (p *Plan) writeNotes(pw *printer) {
 	for _, failed := range p.Failed {
@@ -129,7 +121,7 @@ func (p *Plan) writeNotes(pw *printer) {
 	}
 	pw.pauses(p.Paused)
 	if s := p.Summary; s.Brake != "" {
-		pw.line("The mass-deletion guard would stop the clean-up: %s%s.", s.Brake, releaseText(s.BrakeUntil))
+		pw.line("The mass-deletion guard would stop the clean-up: %s%s.", s.Brake, cleanup.ReleaseText(s.BrakeUntil))
 		pw.line("So no session expires and no stream retires. To force it: streamkeeper once --force cleanup")
 	}
 	if kept := p.pausedItems(); kept != "" {

@@ -239,7 +239,7 @@ func (c *CleanupResult) Sentence(dryRun bool) string {
 		if dryRun {
 			verb = "the mass-deletion guard would stop it: "
 		}
-		return verb + c.Brake + release(c.BrakeUntil)
+		return verb + c.Brake + cleanup.ReleaseText(c.BrakeUntil)
 	}
 	to := ""
 	if dryRun {
@@ -264,14 +264,6 @@ func (c *CleanupResult) Sentence(dryRun bool) string {
 		}
 	}
 	return strings.Join(parts, ", ") + failures(c.Errors)
-}
-
-// release says when the mass-deletion guard releases by itself.
-func release(until time.Time) string {
-	if until.IsZero() {
-		return ""
-	}
-	return "; what is still due at " + until.Format("2006-01-02 15:04 MST") + " goes then"
 }
 
 // Remark implements [Result].

@@ -23,7 +23,8 @@ func nodeEntries(limits buffer.NodeLimits, entryBytes int64) int64 {
 func (r *run) call(c *stream, s trim.Step) buffer.TrimRequest {
 	call := buffer.TrimRequest{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, Floor: s.Floor}
 	if r.s.o.RespectGroups {
-		call.Groups = r.groups.limitsOf(c.name, r.s.o.GroupIdleAfter, r.now)
+		limits := r.groups.noted.Limits(c.name, r.s.o.GroupIdleAfter, r.now)
+		call.Groups = &limits
 	}
 	return call
 }

@@ -12,8 +12,7 @@ import (
 // for all instances. Such a group protects entries until it was seen so for
 // long enough; one that is not remembered always does.
 type groupNotes struct {
-	// noted is since when, by stream.
-	noted map[string]map[string]time.Time
+	noted buffer.NotedGroups
 	count int
 	// listed are the streams of noted groups that this run came upon.
 	listed map[string]bool
@@ -23,7 +22,7 @@ type groupNotes struct {
 
 // readGroupNotes reads what is remembered, if groups count.
 func (r *run) readGroupNotes(ctx context.Context) error {
-	n := &groupNotes{noted: make(map[string]map[string]time.Time), listed: make(map[string]bool)}
+	n := &groupNotes{noted: make(buffer.NotedGroups), listed: make(map[string]bool)}
 	r.groups = n
 	if !r.s.o.RespectGroups {
 		return nil
@@ -32,18 +31,8 @@ func (r *run) readGroupNotes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.count = len(all)
-	for g, since := range all {
-		n.put(g, since)
-	}
+	n.noted, n.count = buffer.NotedGroupsOf(all), len(all)
 	return nil
-}
-
-func (n *groupNotes) put(g buffer.StreamGroup, since time.Time) {
-	if n.noted[g.Stream] == nil {
-		n.noted[g.Stream] = make(map[string]time.Time)
-	}
-	n.noted[g.Stream][g.Group] = since
 }
 
 // meet notes that a stream is listed.
@@ -66,7 +55,7 @@ func (n *groupNotes) see(stream string, without []string, now time.Time) {
 			continue
 		}
 		g := buffer.StreamGroup{Stream: stream, Group: group}
-		n.put(g, now)
+		n.noted.Put(g, now)
 		n.added = append(n.added, g)
 		n.count++
 	}
@@ -93,15 +82,4 @@ func (n *groupNotes) write(ctx context.Context, store Store, now time.Time) erro
 		return err
 	}
 	return store.NoteGroups(ctx, n.added, now)
-}
-
-// limitsOf says which of the stream's groups count.
-func (n *groupNotes) limitsOf(stream string, idleAfter time.Duration, now time.Time) *buffer.GroupLimits {
-	g := &buffer.GroupLimits{IdleAfter: idleAfter}
-	for name, since := range n.noted[stream] {
-		if now.Sub(since) > idleAfter {
-			g.Ignore = append(g.Ignore, name)
-		}
-	}
-	return g
 }
