@@ -119,15 +119,21 @@ func TestWhatIsNoStreamIsPassedOver(t *testing.T) {
 			for _, p := range []trim.Policy{{MaxLength: 10}, {MaxAge: time.Hour}, {MaxLength: 10, MaxAge: time.Hour, MinAge: time.Minute, Exact: true}} {
 				t.Run(fmt.Sprintf("%s, groups respected %t, %s", name, groups, p), func(t *testing.T) {
 					w.rdb.FlushDB(t.Context())
-					w.rdb.Set(t.Context(), "stream:text", "x", 0)
-					w.list("text", "gone", "\xff\x00 odd: \"name\"")
+					// miniredis 2.40.0 answers XLEN of what is no stream twice, so
+					// that what comes after it on the connection is the wrong answer.
+					streams, wrong := []string{"gone", "\xff\x00 odd: \"name\""}, []string(nil)
+					if name == "redis" {
+						w.rdb.Set(t.Context(), "stream:text", "x", 0)
+						streams, wrong = append(streams, "text"), []string{"stream_type"}
+					}
+					w.list(streams...)
 					w.fill("good", 10, times(time.Now().Add(-2*time.Hour), 300)...)
 					var malformed []string
 					r := w.run(w.trimmer(p, func(o *Options) {
 						o.RespectGroups = groups
 						o.OnMalformed = func(kind string) { malformed = append(malformed, kind) }
 					}))
-					if r.Errors != 0 || r.Streams != 4 || !slices.Equal(malformed, []string{"stream_type"}) {
+					if r.Errors != 0 || r.Streams != int64(len(streams)+1) || !slices.Equal(malformed, wrong) {
 						t.Errorf("report %+v, malformed %q", r, malformed)
 					}
 					if n := w.length("good"); n > 110 {
