@@ -112,17 +112,22 @@ func (r *run) logOthers() {
 	r.s.toldOthers = r.tally.others
 }
 
-// pass looks at every stream once. The names of the next page are fetched while
-// one is worked on.
+// pass looks at every stream once. While one page is worked on, Redis is asked about
+// the next one, and for the names of the one after it.
 func (r *run) pass(ctx context.Context) error {
 	pages := scan(ctx, r.s.store)
 	defer pages.stop()
-	var page []stream
+	current := r.lookAt(ctx, nil)
 	for names := range pages.names {
-		page = r.streams(page[:0], names)
-		if err := r.page(ctx, page); err != nil {
+		next := r.lookAt(ctx, r.streams(names))
+		if err := r.page(ctx, current); err != nil {
+			<-next.done
 			return err
 		}
+		current = next
+	}
+	if err := r.page(ctx, current); err != nil {
+		return err
 	}
 	if err := pages.err(); err != nil {
 		return err
@@ -150,7 +155,8 @@ func (r *run) logUnused() {
 }
 
 // streams are those of a page of names.
-func (r *run) streams(page []stream, names []string) []stream {
+func (r *run) streams(names []string) []stream {
+	page := make([]stream, 0, len(names))
 	for _, name := range names {
 		r.tally.report.Streams++
 		r.groups.meet(name)
@@ -175,12 +181,13 @@ func (r *run) policyOf(stream string) trim.Policy {
 	return policies.Rules[i].Policy
 }
 
-// page looks at one page of streams, and trims first what is over a limit.
-func (r *run) page(ctx context.Context, page []stream) error {
-	if err := r.fetchLengths(ctx, page); err != nil {
+// page decides on a page of streams, and trims first what is over a limit.
+func (r *run) page(ctx context.Context, l *look) error {
+	if err := r.takeIn(l); err != nil {
 		return err
 	}
-	if err := r.fetchAges(ctx, page); err != nil {
+	page := l.page
+	if err := r.checkAges(ctx, page); err != nil {
 		return err
 	}
 	paused, err := r.s.o.Paused(ctx)

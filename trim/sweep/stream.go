@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -42,37 +41,9 @@ func (c *stream) recordLength(length int64) {
 	c.since = 0
 }
 
-// fetchLengths asks for the lengths of the streams whose oldest entries are not
-// looked at, which tells the length anyway.
-func (r *run) fetchLengths(ctx context.Context, page []stream) error {
-	wanted := pick(page, func(c *stream) bool { return c.ageLimit.IsZero() })
-	if len(wanted) == 0 {
-		return nil
-	}
-	lengths, err := r.s.store.Lengths(ctx, namesOf(wanted))
-	if err != nil {
-		return err
-	}
-	for i, c := range wanted {
-		if err := lengths[i].Err; err != nil {
-			c.failed = true
-			if !c.policy.KeepsAll() {
-				r.tally.failed(c.name, err)
-			}
-			continue
-		}
-		c.recordLength(lengths[i].Entries)
-	}
-	return nil
-}
-
-// fetchAges finds the streams that have an entry that is too old, and those
-// whose ids are no times: age never removes anything from them, and protects
-// nothing in them.
-func (r *run) fetchAges(ctx context.Context, page []stream) error {
-	if err := r.probeOldest(ctx, pick(page, func(c *stream) bool { return !c.failed && !c.ageLimit.IsZero() }), 1); err != nil {
-		return err
-	}
+// checkAges finds the streams whose ids are no times, among those from which age
+// removes something or in which it protects something: it never does either there.
+func (r *run) checkAges(ctx context.Context, page []stream) error {
 	return r.fetchLastIDs(ctx, pick(page, func(c *stream) bool {
 		if c.failed || c.stats.OldEntries == 0 && c.policy.MinAge <= 0 {
 			return false
@@ -82,37 +53,8 @@ func (r *run) fetchAges(ctx context.Context, page []stream) error {
 	}))
 }
 
-// probeOldest counts entries that are too old, up to so many, and asks for the
-// size of the oldest. Only where it is old does Redis touch a payload for that;
-// how many streams go into one pipeline depends on how long that takes.
-func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) error {
-	for len(streams) > 0 {
-		part := streams[:min(r.looks, len(streams))]
-		streams = streams[len(part):]
-		looks := make([]buffer.OldestRequest, len(part))
-		for i, c := range part {
-			looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.ageLimit, Count: count}
-		}
-		started := time.Now()
-		heads, err := r.s.store.Oldest(ctx, looks)
-		if err != nil {
-			return err
-		}
-		r.looks = r.s.pace.calls(r.looks, firstLooks, maxLooks, time.Since(started))
-		for i, c := range part {
-			if err := heads[i].Err; err != nil {
-				r.tally.failed(c.name, err)
-				c.failed = true
-				continue
-			}
-			c.probed(heads[i])
-		}
-	}
-	return nil
-}
-
-// probed takes in what was found at the old end.
-func (c *stream) probed(h buffer.OldestResult) {
+// recordOldest takes in what was found at the old end.
+func (c *stream) recordOldest(h buffer.OldestResult) {
 	c.recordLength(h.Length)
 	c.stats.OldEntries = h.Old
 	if h.Old > 0 {

@@ -243,7 +243,7 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: heads[0].Err}))
 		return true, nil //nolint:nilerr // it is the stream's own
 	}
-	b.stream.probed(heads[0])
+	b.stream.recordOldest(heads[0])
 	old := heads[0].Old
 	if old == 0 {
 		return true, nil

@@ -1,0 +1,79 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// morePages is more than a page of names can hold: SSCAN returns some more than it is asked for.
+const morePages = 200
+
+// expecting is a store whose first Trims waits until the streams of another page
+// are looked at, and which then fails if it is to.
+type expecting struct {
+	Store
+	fails error
+
+	trims sync.Once
+	asked chan struct{}
+
+	mu   sync.Mutex
+	seen map[string]bool
+}
+
+func (e *expecting) Oldest(ctx context.Context, looks []buffer.OldestRequest) ([]buffer.OldestResult, error) {
+	e.mu.Lock()
+	for _, l := range looks {
+		e.seen[l.Stream] = true
+	}
+	seen := len(e.seen)
+	e.mu.Unlock()
+	if seen > morePages {
+		select {
+		case e.asked <- struct{}{}:
+		default:
+		}
+	}
+	return e.Store.Oldest(ctx, looks)
+}
+
+func (e *expecting) Trims(ctx context.Context, calls []buffer.TrimRequest) ([]buffer.TrimResult, error) {
+	first := false
+	e.trims.Do(func() { first = true })
+	if first {
+		select {
+		case <-e.asked:
+		case <-time.After(time.Minute):
+			return nil, fmt.Errorf("nobody looked at the next page")
+		}
+		if e.fails != nil {
+			return nil, e.fails
+		}
+	}
+	return e.Store.Trims(ctx, calls)
+}
+
+func TestWhileOnePageIsTrimmedTheNextIsLookedAt(t *testing.T) {
+	for _, fails := range []error{nil, context.DeadlineExceeded} {
+		t.Run(fmt.Sprint(fails), func(t *testing.T) {
+			w := realFixture(t)
+			for i := range 600 {
+				w.fill(fmt.Sprintf("car-%d", i), 10, times(time.Now().Add(-2*time.Hour), 120)...)
+			}
+			s := &expecting{Store: w.store, asked: make(chan struct{}, 1), fails: fails, seen: make(map[string]bool)}
+			r, err := New(s, Options{Policies: trim.Policies{Default: trim.Policy{MaxAge: time.Hour}}}).Run(t.Context())
+			switch {
+			case fails != nil && err == nil:
+				t.Errorf("a page failed, and the run did not: %+v", r)
+			case fails == nil && (err != nil || r.StreamsTrimmed != 600):
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
