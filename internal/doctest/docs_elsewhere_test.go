@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// trialOfHelm are the commands of helm that the trial on a real API server runs.
+var trialOfHelm = regexp.MustCompile(`^helm (test|uninstall|rollback)\b`)
+
 // elsewhere is where the commands are run that need more than Redis.
 var elsewhere = []struct {
 	command *regexp.Regexp
@@ -23,7 +26,7 @@ var elsewhere = []struct {
 	{regexp.MustCompile(`^go run (\./bench)\b`), "Makefile", "go run $1"},
 	// Its test fills a server that it starts.
 	{regexp.MustCompile(`^(go run \./test/operator|redis-server --port 7777)\b`), "test/operator/operator_test.go", "redistest.Start(t)"},
-	{regexp.MustCompile(`^(helm test)( streamkeeper --logs)?$`), "tools/kube/trial.go", "$1"},
+	{regexp.MustCompile(trialOfHelm.String() + `(?: streamkeeper(?: --logs)?)?$`), "tools/kube/trial.go", `"helm", "$1", release`},
 	{regexp.MustCompile(`^docker (compose) up$`), ".ci/run", "make $1-check"},
 	{regexp.MustCompile(`^(docker build --tag) \S+ \.$`), "scripts/kind", "$1"},
 	{regexp.MustCompile(`^scripts/release prepare 1\.2\.3$`), "internal/doctest/release_test.go", "prepare"},
@@ -36,7 +39,7 @@ func checkElsewhere(t *testing.T, path string, s shown) {
 	t.Helper()
 	switch s.program() {
 	case "helm":
-		if !strings.HasPrefix(s.command, "helm test") { // which is in the trial on a real API server
+		if !trialOfHelm.MatchString(s.command) {
 			renderChart(t, path, s)
 			return
 		}
@@ -77,7 +80,7 @@ func renderChart(t *testing.T, path string, s shown) {
 		return
 	}
 	command = verb.ReplaceAllString(command, "'"+helm+"' template --kube-version 1.34.4 ")
-	command = strings.ReplaceAll(command, "--reuse-values", "")
+	command = strings.ReplaceAll(command, "--values values.yaml", "") // the reader's own
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "bash", "-c", command).CombinedOutput()
@@ -97,7 +100,7 @@ func checkKubectl(t *testing.T, path string, s shown) {
 		`logs (deployment/streamkeeper|job/now)( --follow| --previous)?|` +
 		`exec deployment/redis -- redis-cli info memory|` +
 		`get cronjobs,jobs|` +
-		`get pods -l app\.kubernetes\.io/name=streamkeeper|` +
+		`get (pods|deployments,cronjobs) -l app\.kubernetes\.io/name=streamkeeper,app\.kubernetes\.io/instance=streamkeeper|` +
 		`create job now --from=cronjob/streamkeeper|` +
 		`create secret generic redis --from-(file|literal)=\S+)$`)
 	if !known.MatchString(strings.TrimSpace(command)) {
