@@ -152,7 +152,7 @@ func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 	steps := w.abandonSteps(registry.Keys)
 	for step := range steps {
 		w.returning(registry.Keys, burst.Frame)
-		w.killedAt(step, childAbandons+"=1")
+		w.killedAt(step, "clean up, abandon")
 		w.run(abandoning)
 		w.abandoned(registry.Keys, fmt.Sprintf("killed before command %d", step+1), 1)
 	}

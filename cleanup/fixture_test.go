@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +35,12 @@ type fixture struct {
 	t   *testing.T
 	now time.Time
 	log bytes.Buffer
+	// cluster: the server is the only node of a cluster.
+	cluster bool
+	// layouts are those in which sessions are looked for; none for all.
+	layouts []registry.Layout
+	// only is the one command that counts as a step; empty for all.
+	only string
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -40,9 +48,44 @@ func newFixture(t *testing.T) *fixture {
 	return &fixture{Server: redistest.Start(t), t: t, now: time.Now()}
 }
 
+// newClusterFixture is a cluster of one node, which has all slots.
+func newClusterFixture(t *testing.T) *fixture {
+	t.Helper()
+	c := redistest.StartCluster(t, 1, false)
+	return &fixture{Server: c.Masters[0], t: t, now: time.Now(), cluster: true}
+}
+
+// through puts a proxy before the server, to which a cluster's clients are sent too,
+// until the next [fixture.open].
+func (w *fixture) through(before func(n int, command string) error) *proxy {
+	w.t.Helper()
+	p := startProxy(w.t, w.Addr, w.only, before)
+	_, port, err := net.SplitHostPort(p.listener.Addr().String())
+	w.noError(err)
+	w.announce(port)
+	return p
+}
+
+// announce has a cluster send its clients to a port; "0" for its own.
+func (w *fixture) announce(port string) {
+	w.t.Helper()
+	if !w.cluster {
+		return
+	}
+	w.noError(w.Client.ConfigSet(w.t.Context(), "cluster-announce-port", port).Err())
+	if port == "0" {
+		_, port, _ = net.SplitHostPort(w.Addr)
+	}
+	redistest.Await(w.t, "the cluster announces port "+port, func() bool {
+		slots := w.Client.ClusterSlots(w.t.Context()).Val()
+		return len(slots) == 1 && strings.HasSuffix(slots[0].Nodes[0].Addr, ":"+port)
+	})
+}
+
 func (w *fixture) open(url string, change func(*buffer.Options)) *buffer.Buffer {
 	w.t.Helper()
-	o := buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: 10 * time.Second}}
+	w.announce("0")
+	o := buffer.Options{Connection: redisconn.Connection{URL: url, Timeout: 10 * time.Second}, Layouts: w.layouts}
 	if change != nil {
 		change(&o)
 	}

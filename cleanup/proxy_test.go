@@ -19,6 +19,8 @@ type proxy struct {
 	// an error ends all connections for good, as the death of the process
 	// does.
 	before func(n int, command string) error
+	// only is the one command that counts; empty for all.
+	only string
 
 	listener net.Listener
 	upstream string
@@ -29,13 +31,13 @@ type proxy struct {
 	wg       sync.WaitGroup
 }
 
-func startProxy(t *testing.T, upstream string, before func(n int, command string) error) *proxy {
+func startProxy(t *testing.T, upstream, only string, before func(n int, command string) error) *proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{before: before, listener: l, upstream: upstream}
+	p := &proxy{before: before, only: only, listener: l, upstream: upstream}
 	p.wg.Go(p.accept)
 	t.Cleanup(func() {
 		p.die()
@@ -103,8 +105,11 @@ func (p *proxy) meet(command string) error {
 		p.mu.Unlock()
 		return errDead
 	}
-	p.n++
-	err := p.before(p.n, command)
+	var err error
+	if p.only == "" || p.only == command {
+		p.n++
+		err = p.before(p.n, command)
+	}
 	p.mu.Unlock()
 	if err != nil {
 		p.die()

@@ -34,8 +34,8 @@ func (w *fixture) prepare(layout registry.Layout) {
 // stepped runs clean-up, with its options changed, over a connection on which
 // before is called at each command, and returns how many there were.
 func (w *fixture) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
-	p := startProxy(w.t, w.Addr, before)
-	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
+	p := w.through(before)
+	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}, Layouts: w.layouts})
 	if err != nil {
 		return p.calls(), err
 	}
@@ -259,41 +259,53 @@ func TestAWalkThatBreaksOffRetiresNothing(t *testing.T) {
 	}
 }
 
-// childURL tells the test binary, started once more, where to clean up.
-const childURL = "STREAMKEEPER_TEST_CHILD_URL"
+// These tell the test binary, started once more, what to do where, and in which layout
+// if not in all.
+const (
+	childURL    = "STREAMKEEPER_TEST_CHILD_URL"
+	childTask   = "STREAMKEEPER_TEST_CHILD_TASK"
+	childLayout = "STREAMKEEPER_TEST_CHILD_LAYOUT"
+)
 
-// childAbandons tells it to mark quiet sessions too.
-const childAbandons = "STREAMKEEPER_TEST_CHILD_ABANDONS"
+// childTasks are what a process does that can be killed.
+var childTasks = map[string]func(ctx context.Context, b *buffer.Buffer) error{
+	"clean up":              func(ctx context.Context, b *buffer.Buffer) error { return cleanUp(ctx, b, nil) },
+	"clean up, abandon":     func(ctx context.Context, b *buffer.Buffer) error { return cleanUp(ctx, b, abandoning) },
+	"clean up, keep copies": func(ctx context.Context, b *buffer.Buffer) error { return cleanUp(ctx, b, withUndo) },
+	"put back":              func(ctx context.Context, b *buffer.Buffer) error { _, err := putBack(ctx, b); return err },
+}
 
-// childUndoes tells it to keep copies of what expires.
-const childUndoes = "STREAMKEEPER_TEST_CHILD_UNDOES"
+func cleanUp(ctx context.Context, b *buffer.Buffer, change func(*cleanup.Options)) error {
+	o := cleanup.Options{Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}, Brake: noBrake}
+	if change != nil {
+		change(&o)
+	}
+	_, err := cleanup.New(b, o).Run(ctx)
+	return err
+}
 
 func TestMain(m *testing.M) {
 	if url := os.Getenv(childURL); url != "" {
-		os.Exit(child(url))
+		var layouts []registry.Layout
+		if layout := os.Getenv(childLayout); layout != "" {
+			layouts = []registry.Layout{registry.Layout(layout)}
+		}
+		if err := child(context.Background(), url, layouts, os.Getenv(childTask)); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
 
-// child cleans up once, as a process that can be killed.
-func child(url string) int {
-	ctx := context.Background()
-	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url}})
+// child does its task once.
+func child(ctx context.Context, url string, layouts []registry.Layout, task string) error {
+	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: url}, Layouts: layouts})
 	if err != nil {
-		return 1
+		return err
 	}
-	limits := cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}
-	o := cleanup.Options{Limits: limits, Brake: noBrake}
-	if os.Getenv(childAbandons) != "" {
-		abandoning(&o)
-	}
-	if os.Getenv(childUndoes) != "" {
-		withUndo(&o)
-	}
-	if _, err := cleanup.New(b, o).Run(ctx); err != nil {
-		return 1
-	}
-	return 0
+	defer func() { _ = b.Close() }()
+	return childTasks[task](ctx, b)
 }
 
 func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
@@ -302,17 +314,17 @@ func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 	steps := w.steps(registry.Object)
 	for step := range steps {
 		w.prepare(registry.Object)
-		w.killedAt(step)
+		w.killedAt(step, "clean up")
 		w.finish(fmt.Sprintf("killed before command %d", step+1))
 	}
 }
 
-// killedAt has a process clean up that is killed before the command of that
+// killedAt has a process do a task that is killed before the command of that
 // number, counted from 0.
-func (w *fixture) killedAt(step int, env ...string) {
+func (w *fixture) killedAt(step int, task string) {
 	w.t.Helper()
 	started := make(chan *os.Process, 1)
-	p := startProxy(w.t, w.Addr, func(n int, _ string) error {
+	p := w.through(func(n int, _ string) error {
 		if n < step+1 {
 			return nil
 		}
@@ -320,7 +332,10 @@ func (w *fixture) killedAt(step int, env ...string) {
 		return errDead
 	})
 	process := exec.CommandContext(w.t.Context(), os.Args[0])
-	process.Env = append(append(os.Environ(), childURL+"="+p.url()), env...)
+	process.Env = append(os.Environ(), childURL+"="+p.url(), childTask+"="+task)
+	for _, layout := range w.layouts {
+		process.Env = append(process.Env, childLayout+"="+string(layout))
+	}
 	if err := process.Start(); err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package cleanup_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +14,6 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
-	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -34,7 +34,18 @@ func (w *fixture) copies() (all []registry.Copy) {
 
 // undo puts all copies back over b, and says what became of each.
 func (w *fixture) undo(b *buffer.Buffer) ([]registry.Undone, error) {
-	ended, _, err := b.Undo(w.t.Context(), w.copies(), registry.Undoing{Notes: 48 * time.Hour})
+	return putBack(w.t.Context(), b)
+}
+
+func putBack(ctx context.Context, b *buffer.Buffer) ([]registry.Undone, error) {
+	var copies []registry.Copy
+	if err := b.WalkCopies(ctx, func(c registry.Copy) error {
+		copies = append(copies, c)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	ended, _, err := b.Undo(ctx, copies, registry.Undoing{Notes: 48 * time.Hour})
 	return ended, err
 }
 
@@ -89,132 +100,6 @@ func TestWhatWasPutBackStaysForAnotherLimit(t *testing.T) {
 			})
 		}
 	})
-}
-
-// Wherever a run is cut off, a session is in its place or a copy, and comes back
-// once.
-func TestCutOffAtAnyStepOfARunNothingIsLost(t *testing.T) {
-	t.Parallel()
-	for _, layout := range registry.Layouts() {
-		t.Run(string(layout), func(t *testing.T) {
-			t.Parallel()
-			w := newFixture(t)
-			prepare := func() {
-				w.Client.FlushDB(t.Context())
-				for i := range 3 {
-					w.session(layout, fmt.Sprint("stale ", i), "s", old)
-				}
-				w.session(layout, "live", "s", fresh)
-			}
-			prepare()
-			steps, err := w.stepped(withUndo, func(int, string) error { return nil })
-			w.noError(err)
-			for step := range steps {
-				prepare()
-				before := w.registryContent()
-				_, _ = w.stepped(withUndo, func(n int, _ string) error {
-					if n == step+1 {
-						return errDead
-					}
-					return nil
-				})
-				w.comesBackOnce(fmt.Sprintf("cut off before command %d of %d", step+1, steps), before)
-			}
-		})
-	}
-}
-
-func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
-	t.Parallel()
-	for _, layout := range registry.Layouts() {
-		t.Run(string(layout), func(t *testing.T) {
-			t.Parallel()
-			w := newFixture(t)
-			prepare := func() {
-				w.Client.FlushDB(t.Context())
-				w.session(layout, "stale", "s", old)
-			}
-			steps := 0
-			for range 2 { // the first run sends the scripts
-				prepare()
-				var err error
-				steps, err = w.stepped(withUndo, func(int, string) error { return nil })
-				w.noError(err)
-			}
-			for step := range steps {
-				prepare()
-				before := w.registryContent()
-				w.killedAt(step, childUndoes+"=1")
-				w.comesBackOnce(fmt.Sprintf("killed before command %d of %d", step+1, steps), before)
-			}
-		})
-	}
-}
-
-// comesBackOnce has all copies put back, and expects the registry as it was.
-func (w *fixture) comesBackOnce(what string, before map[string]string) {
-	w.t.Helper()
-	there := len(w.sessions())
-	copies := len(w.copies())
-	if ended, err := w.undo(w.open(w.URL(), nil)); err != nil || slices.Contains(ended, registry.Exists) || slices.Contains(ended, registry.NoCopy) {
-		w.t.Errorf("%s: %d are there, %d copies: %v, %v", what, there, copies, ended, err)
-	}
-	if after := w.registryContent(); !maps.Equal(before, after) {
-		w.t.Errorf("%s: before %q, after %q", what, before, after)
-	}
-}
-
-// Wherever an undo is cut off, the session is there or its copy is, never both.
-func TestCutOffAtAnyStepOfAnUndoNothingIsLost(t *testing.T) {
-	t.Parallel()
-	for _, layout := range registry.Layouts() {
-		t.Run(string(layout), func(t *testing.T) {
-			t.Parallel()
-			w := newFixture(t)
-			undo := func(before func(n int, command string) error) (commands int) {
-				p := startProxy(t, w.Addr, before)
-				b, err := buffer.Open(t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}})
-				if err == nil {
-					_, _ = w.undo(b)
-					_ = b.Close()
-				}
-				return p.calls()
-			}
-			content := w.expiredPair(layout)
-			steps := undo(func(int, string) error { return nil })
-			if after := w.registryContent(); !maps.Equal(content, after) {
-				t.Fatalf("after an undo: %q", after)
-			}
-			for step := range steps {
-				content := w.expiredPair(layout)
-				undo(func(n int, _ string) error {
-					if n == step+1 {
-						return errDead
-					}
-					return nil
-				})
-				what := fmt.Sprintf("cut off before command %d of %d", step+1, steps)
-				if there, copies := len(w.sessions()), len(w.copies()); there+copies != 2 {
-					t.Errorf("%s: %d sessions and %d copies", what, there, copies)
-				}
-				w.comesBackOnce(what, content)
-			}
-		})
-	}
-}
-
-// expiredPair has two sessions expire, and says what the registry held.
-func (w *fixture) expiredPair(layout registry.Layout) map[string]string {
-	w.t.Helper()
-	w.Client.FlushDB(w.t.Context())
-	w.session(layout, "a", "s", old)
-	w.session(layout, "b", "s", old)
-	content := w.registryContent()
-	w.run(withUndo)
-	if copies, left := len(w.copies()), w.sessions(); copies != 2 || len(left) != 0 {
-		w.t.Fatalf("%d copies, and %q left", copies, left)
-	}
-	return content
 }
 
 // Where Redis is short of memory no copies are kept, those there go, and what goes

@@ -1,0 +1,142 @@
+package cleanup_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
+)
+
+// Wherever a run is cut off, a session is in its place or a copy, and comes back
+// once.
+func TestCutOffAtAnyStepOfARunNothingIsLost(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			w := newFixture(t)
+			prepare := func() {
+				w.Client.FlushDB(t.Context())
+				for i := range 3 {
+					w.session(layout, fmt.Sprint("stale ", i), "s", old)
+				}
+				w.session(layout, "live", "s", fresh)
+			}
+			prepare()
+			steps, err := w.stepped(withUndo, func(int, string) error { return nil })
+			w.noError(err)
+			for step := range steps {
+				prepare()
+				before := w.registryContent()
+				_, _ = w.stepped(withUndo, func(n int, _ string) error {
+					if n == step+1 {
+						return errDead
+					}
+					return nil
+				})
+				w.comesBackOnce(fmt.Sprintf("cut off before command %d of %d", step+1, steps), before)
+			}
+		})
+	}
+}
+
+// onEachServer runs a test in each layout, on a single server and in a cluster. Where the
+// keyspace of a cluster is scanned each of 16 384 slots is asked for: there only the
+// scripts count as steps, which alone change something.
+func onEachServer(t *testing.T, test func(t *testing.T, w *fixture, layout registry.Layout)) {
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			t.Parallel()
+			test(t, newFixture(t), layout)
+		})
+		t.Run(string(layout)+", cluster", func(t *testing.T) {
+			t.Parallel()
+			w := newClusterFixture(t)
+			w.layouts = []registry.Layout{layout}
+			if layout == registry.Keys {
+				w.only = "evalsha"
+			}
+			test(t, w, layout)
+		})
+	}
+}
+
+// taskSteps is how many steps a task has on what prepare makes.
+func (w *fixture) taskSteps(task string, prepare func()) int {
+	w.t.Helper()
+	steps := 0
+	for range 2 { // the first run sends the scripts
+		prepare()
+		p := w.through(func(int, string) error { return nil })
+		w.noError(child(w.t.Context(), p.url(), w.layouts, task))
+		steps = p.calls()
+	}
+	return steps
+}
+
+func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
+	t.Parallel()
+	const task = "clean up, keep copies"
+	onEachServer(t, func(t *testing.T, w *fixture, layout registry.Layout) {
+		prepare := func() {
+			w.Client.FlushDB(t.Context())
+			w.session(layout, "stale", "s", old)
+		}
+		steps := w.taskSteps(task, prepare)
+		for step := range steps {
+			prepare()
+			before := w.registryContent()
+			w.killedAt(step, task)
+			w.comesBackOnce(fmt.Sprintf("killed before step %d of %d", step+1, steps), before)
+		}
+	})
+}
+
+// Wherever an undo is killed, each session is there or its copy is, never both.
+func TestAProcessThatIsKilledWhileItPutsBackLosesNothing(t *testing.T) {
+	t.Parallel()
+	const task = "put back"
+	onEachServer(t, func(t *testing.T, w *fixture, layout registry.Layout) {
+		var content map[string]string
+		prepare := func() { content = w.expiredPair(layout) }
+		steps := w.taskSteps(task, prepare)
+		for step := range steps {
+			prepare()
+			w.killedAt(step, task)
+			what := fmt.Sprintf("killed before step %d of %d", step+1, steps)
+			if there, copies := len(w.sessions()), len(w.copies()); there+copies != 2 {
+				t.Errorf("%s: %d sessions and %d copies", what, there, copies)
+			}
+			w.comesBackOnce(what, content)
+		}
+	})
+}
+
+// comesBackOnce has all copies put back, and expects the registry as it was.
+func (w *fixture) comesBackOnce(what string, before map[string]string) {
+	w.t.Helper()
+	there := len(w.sessions())
+	copies := len(w.copies())
+	if ended, err := w.undo(w.open(w.URL(), nil)); err != nil || slices.Contains(ended, registry.Exists) || slices.Contains(ended, registry.NoCopy) {
+		w.t.Errorf("%s: %d are there, %d copies: %v, %v", what, there, copies, ended, err)
+	}
+	if after := w.registryContent(); !maps.Equal(before, after) {
+		w.t.Errorf("%s: before %q, after %q", what, before, after)
+	}
+}
+
+// expiredPair has two sessions expire, and says what the registry held.
+func (w *fixture) expiredPair(layout registry.Layout) map[string]string {
+	w.t.Helper()
+	w.Client.FlushDB(w.t.Context())
+	w.session(layout, "a", "s", old)
+	w.session(layout, "b", "s", old)
+	content := w.registryContent()
+	w.run(withUndo)
+	if copies, left := len(w.copies()), w.sessions(); copies != 2 || len(left) != 0 {
+		w.t.Fatalf("%d copies, and %q left", copies, left)
+	}
+	return content
+}
