@@ -599,6 +599,20 @@ func recordings() map[string]breaking {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, nil)
 		}},
+		"a burst over 1 MiB that does not compress": {check: "message-limit", severity: Error, says: []string{"1 message over 1 MiB", "1.2 MiB"}, do: func(f *fixture) {
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.noise(f.now, 1200<<10))
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
+		"a message too long to be read": {check: "message-valid", severity: Error, says: []string{"1 message that", "too_large"}, do: func(f *fixture) {
+			f.doctor.Inspect.MaxBurst = 512 << 10
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "open", f.now, true))
+			f.append("car-2", f.now, "id", 9, "data", f.noise(f.now, 700<<10))
+			f.append("car-2", f.now, "id", 8, "data", f.noise(f.now, 700<<10)) // another's
+			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
+			f.entry("tested", "car-2", "closed", 9, nil)
+		}},
 		"another session with its id": {check: "session-twins", severity: Error, says: []string{`"aside" and "tested"`}, do: func(f *fixture) {
 			f.append("car-2", f.now, "id", 9, "data", f.payload("tested", "closed", f.now, true))
 			f.entry("tested", "car-2", "closed", 9, nil)

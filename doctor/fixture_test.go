@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,16 @@ func (f *fixture) payload(identity, state string, at time.Time, announces bool) 
 		b.Data = append(b.Data, periodicData(uint32(channel), at, spacing))
 	}
 	return f.pack(&b)
+}
+
+// noise is a burst of so many bytes that no compression makes shorter.
+func (f *fixture) noise(at time.Time, bytes int) []byte {
+	f.t.Helper()
+	samples := make([]byte, bytes)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(samples)
+	return f.pack(&pb.StreamDataBurst{Data: []*pb.StreamData{{Data: &pb.StreamData_PeriodicData{PeriodicData: &pb.PeriodicData{
+		ChannelId: 99, StartTimestamp: at.UnixNano(), Interval: 100, Samples: int32(bytes / 4), Buffer: samples,
+	}}}}})
 }
 
 func (f *fixture) pack(b *pb.StreamDataBurst) []byte {

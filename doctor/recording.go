@@ -170,7 +170,20 @@ func (e *examination) record(ctx context.Context, r *Recording, sample *Sample) 
 		}
 		for _, entry := range got.Entries {
 			after, read, bytes = entry.ID, read+1, bytes+entry.Bytes
-			e.recordEntry(inspector, r, sample, entry, id, starts)
+			entry, there, err := inspector.Fetched(ctx, r.Stream.Name, entry)
+			if err != nil {
+				return err
+			}
+			if !there {
+				continue
+			}
+			m := inspector.Judge(r.Stream.Name, entry)
+			if entry.Fields == nil {
+				if m.SessionID, err = e.ownerOf(ctx, r, entry.ID); err != nil {
+					return err
+				}
+			}
+			r.takeMessage(sample, m, id, starts)
 		}
 		switch {
 		case !got.More || len(got.Entries) == 0:
@@ -193,10 +206,26 @@ func mayBeTrimmed(position buffer.ID, s Stream, added int64) bool {
 	return !position.IsZero() || limit > 0 && s.Info.Length >= limit
 }
 
-// recordEntry takes one entry of the stream into the recording, if it is the
+// ownerOf is the session's id if a message that is too long to be read has it, else
+// empty: only that is asked for.
+func (e *examination) ownerOf(ctx context.Context, r *Recording, id buffer.ID) (string, error) {
+	found, err := e.b.Arrivals(ctx, []buffer.Arrivals{{Stream: r.Stream.Name, Before: id.Next(), Messages: 1, Bytes: 1}})
+	if err == nil {
+		err = found[0].Err
+	}
+	if err != nil {
+		return "", err
+	}
+	mark := buffer.SessionRef(r.Session.ID)
+	if slices.ContainsFunc(found[0].Marks, func(m buffer.MessageRef) bool { return m.Session == mark && m.ID == id }) {
+		return r.Session.ID, nil
+	}
+	return "", nil
+}
+
+// takeMessage takes a message of the stream into the recording, if it is the
 // session's.
-func (e *examination) recordEntry(inspector *inspect.Inspector, r *Recording, sample *Sample, entry buffer.Entry, id uint64, starts map[uint64]int64) {
-	m := inspector.Judge(r.Stream.Name, entry)
+func (r *Recording) takeMessage(sample *Sample, m inspect.Message, id uint64, starts map[uint64]int64) {
 	if number, ok := sessionNumber(m.SessionID); !ok || number != id {
 		r.Others++
 		return

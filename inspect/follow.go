@@ -259,19 +259,13 @@ func (w *watch) advance(t *tail, got buffer.TailResult) {
 // judged judges a message, unless it is of another session or is gone.
 func (w *watch) judged(ctx context.Context, t *tail, e buffer.Entry) (m Message, wanted bool, err error) {
 	m = Message{Stream: t.stream, ID: e.ID}
-	if e.Fields == nil && e.Bytes > w.judge.longest() {
+	e, there, err := w.Fetched(ctx, t.stream, e)
+	switch {
+	case err != nil || !there:
+		return m, false, err
+	case e.Fields == nil:
 		w.judge.unread(&m, e.Bytes)
 		return m, w.session == "", nil
-	}
-	if e.Fields == nil {
-		found, err := w.store.Peeks(ctx, []buffer.PeekRequest{{Stream: t.stream, From: e.ID, Before: after(e.ID), MaxBytes: e.Bytes}})
-		if err == nil {
-			err = found[0].Err
-		}
-		if err != nil || found[0].Fields == nil {
-			return m, false, err
-		}
-		e.Fields = found[0].Fields
 	}
 	if w.session != "" {
 		if id, ok := sessionID(firstOf(e.Fields, fieldID)); !ok || id != w.session {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"context"
 	"fmt"
 	"hash/maphash"
 	"strconv"
@@ -73,6 +74,24 @@ func (j *judge) fields(m *Message, fields []string, hint burst.Encoding) {
 		return
 	}
 	j.payload(m, []byte(data), hint)
+}
+
+// Fetched is an entry of which only the length was read, with its fields; there is
+// false if it has gone meanwhile. What is longer than any burst may be is not read:
+// it has no fields then either.
+func (i *Inspector) Fetched(ctx context.Context, stream string, e buffer.Entry) (_ buffer.Entry, there bool, err error) {
+	if e.Fields != nil || e.Bytes > i.judge.longest() {
+		return e, true, nil
+	}
+	found, err := i.store.Peeks(ctx, []buffer.PeekRequest{{Stream: stream, From: e.ID, Before: after(e.ID), MaxBytes: e.Bytes}})
+	if err == nil {
+		err = found[0].Err
+	}
+	if err != nil || found[0].Fields == nil {
+		return e, false, err
+	}
+	e.Fields = found[0].Fields
+	return e, true, nil
 }
 
 // Judge judges a message that was read elsewhere, as one of those that were
