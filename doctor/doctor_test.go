@@ -242,6 +242,16 @@ func sessionBreakings() map[string]breaking {
 		"a web application's session": {check: "session-foreign", severity: Advice, says: []string{"0c1f"}, do: func(f *fixture) {
 			f.do("HSET", "sessions:0c1f", "user", "ada", "updated", f.now.Unix())
 		}},
+		"a web application's json": {check: "session-foreign", severity: Advice, says: []string{"2 entries"}, do: func(f *fixture) {
+			f.do("HSET", "sessions:0c1f", "json", `{"cart":[1]}`, "updated", f.now.UnixMilli())
+			f.do("HSET", "sessions:0c20", "json", `{"state":"open"}`, "updated", f.now.Add(-20*time.Hour).UnixMilli())
+		}},
+		"a web application's text": {check: "session-foreign", severity: Advice, layout: registry.Object, says: []string{"0c1f"}, do: func(f *fixture) {
+			f.do("HSET", "sessions", "0c1f", "not JSON at all")
+		}},
+		"a web application's fields": {check: "session-foreign", severity: Advice, layout: registry.Fields, says: []string{"2 entries"}, do: func(f *fixture) {
+			f.do("HSET", "sessions", "0c1f:user", "ada", "0c1f:updated", f.now.UnixMilli(), "0c1f:json", "no JSON")
+		}},
 		"a web application's Hash": {check: "session-foreign", severity: Advice, layout: registry.Object, says: []string{"0c1f"}, do: func(f *fixture) {
 			f.do("HSET", "sessions", "0c1f", `{"user":"ada","updated":1700000000}`)
 		}},

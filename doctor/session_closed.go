@@ -17,7 +17,7 @@ func sessionClosed() Check {
 		session: func(s *Session, o *outcome) {
 			age, ok := s.Age()
 			state := burst.State([]byte(s.JSON))
-			if !ok || s.JSON == "" || age <= s.ExpireAfter/2 || state != burst.StateOpen && state != burst.StateWaiting {
+			if !ok || s.JSON == "" || s.Foreign || age <= s.ExpireAfter/2 || state != burst.StateOpen && state != burst.StateWaiting {
 				return
 			}
 			if s.StreamNewest.IsZero() || s.Now.Sub(s.StreamNewest) > s.ExpireAfter/2 {

@@ -16,7 +16,7 @@ func sessionIdentity() Check {
 		Remedy: "Use the Session JSON's identity as the key of the entry.",
 		Noun:   "session", Found: "whose Session JSON has another identity", Good: "identities are those of the entries",
 		session: func(s *Session, o *outcome) {
-			if s.JSON == "" {
+			if s.JSON == "" || s.Foreign {
 				return
 			}
 			if d, err := burst.ReadSession([]byte(s.JSON)); err == nil && d.Identity != s.Identity {

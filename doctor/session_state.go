@@ -12,7 +12,7 @@ func sessionState() Check {
 		Remedy: "Write one of them; closed when the session ends.",
 		Noun:   "session", Found: "whose Session JSON has no known state", Good: "states are known",
 		session: func(s *Session, o *outcome) {
-			if s.JSON == "" {
+			if s.JSON == "" || s.Foreign {
 				return
 			}
 			if d, err := burst.ReadSession([]byte(s.JSON)); err == nil && d.State == "" {

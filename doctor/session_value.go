@@ -16,7 +16,7 @@ func sessionValue() Check {
 		Remedy: "Write valid JSON. Python writes NaN, which is none: json.dumps(…, allow_nan=False) finds it.",
 		Noun:   "session", Found: "that cannot be read", Good: "each session can be read",
 		session: func(s *Session, o *outcome) {
-			if s.unreadable() {
+			if s.unreadable() && !s.Foreign {
 				o.found(Error, s.Identity, s.Malformed.Error())
 			}
 		},
