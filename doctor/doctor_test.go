@@ -418,6 +418,18 @@ func (f *fixture) smallSession(stream string, every time.Duration) {
 	f.entry("small one", stream, "open", 3, nil)
 }
 
+// largeSession adds a session that sends some 600 KiB a second.
+func (f *fixture) largeSession(stream string) {
+	f.t.Helper()
+	f.do("SET", buffer.CounterKey, 3)
+	f.list(stream)
+	burst := f.noise(f.now, 60<<10)
+	for n := 99; n >= 0; n-- {
+		f.append(stream, f.now.Add(-time.Duration(n)*spacing), "id", 3, "data", burst)
+	}
+	f.entry("large one", stream, "open", 3, nil)
+}
+
 func settingsBreakings() map[string]breaking {
 	return map[string]breaking{
 		"a rule for nobody": {check: "policy-unused", severity: Warning, says: []string{"rocket-*"}, do: func(f *fixture) {
@@ -425,6 +437,19 @@ func settingsBreakings() map[string]breaking {
 		}},
 		"a limit below the flush gap": {check: "flush-gap", severity: Warning, says: []string{"TRIM_MIN_AGE is 20m"}, do: func(f *fixture) {
 			f.doctor.Policies.Default = trim.Policy{MaxLength: 30, MinAge: 20 * time.Minute}
+		}},
+		"a limit of memory below the flush gap": {check: "flush-gap", severity: Warning, says: []string{"[car-1: 4.0 KiB are ", "TRIM_MIN_AGE is 20m"}, do: func(f *fixture) {
+			f.doctor.Policies.Default = trim.Policy{MaxLength: 1_000_000, MaxBytes: 4 << 10, MinAge: 20 * time.Minute}
+		}},
+		"memory for less than any policy allows": {check: "retention-afforded", severity: Warning, says: []string{"affordable is less than 1m; the sum:"}, do: func(f *fixture) {
+			f.doctor.Policies.Default.MaxLength = 100_000_000
+			f.largeSession("large")
+			f.do("CONFIG", "SET", "maxmemory", 2*f.usedMemory())
+		}},
+		"memory for less than storage needs": {check: "retention-afforded", severity: Warning, says: []string{"affordable is 5m, less than TRIM_MIN_AGE (20m); the sum:"}, do: func(f *fixture) {
+			f.doctor.Policies.Default = trim.Policy{MaxLength: 100_000_000, MinAge: 20 * time.Minute}
+			f.largeSession("large")
+			f.do("CONFIG", "SET", "maxmemory", "250mb")
 		}},
 		"a limit of seconds": {check: "coverage", severity: Warning, says: []string{"2s in 20 entries"}, do: func(f *fixture) {
 			f.doctor.Policies.Default.MaxLength = 20
@@ -545,6 +570,7 @@ func TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed(t *testing.T) {
 		"at the limit":                   {func(s *Stream) { s.Info.Length = 100; s.Info.Added = 900 }, OK, "no other trimmer is seen"},
 		"nothing has gone":               {func(s *Stream) { s.Info.Added = 50 }, OK, "no other trimmer is seen"},
 		"limited by age too":             {func(s *Stream) { s.Policy.MaxAge = time.Hour }, OK, "not known of 1 stream"},
+		"limited by memory too":          {func(s *Stream) { s.Policy.MaxBytes = 1 << 20 }, OK, "not known of 1 stream"},
 		"memory was short":               {func(s *Stream) { s.Relieved = true }, OK, "not known of 1 stream"},
 		"trimming is off":                {func(s *Stream) { s.Trims = false }, OK, "trimming is off here"},
 		"kept whole, whatever the limit": {func(s *Stream) { s.Policy.KeepAll, s.Relieved = true, true }, Warning, ""},
@@ -559,6 +585,34 @@ func TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed(t *testing.T) {
 		check.buffer(&b, o)
 		if f := o.finding(); f.Severity != c.want || !strings.Contains(f.Text, c.says) {
 			t.Errorf("%s: %s", name, text(f))
+		}
+	}
+}
+
+// TestLimitsOfMemoryAreTakenIntoAccount: a stream that its limit of bytes has
+// shortened is no sign of another trimmer, and takes no more than that limit.
+func TestLimitsOfMemoryAreTakenIntoAccount(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		f := newFixtureOn(t, start, registry.Keys).proper()
+		f.do("CONFIG", "SET", "maxmemory", 4*f.usedMemory())
+		f.doctor.Policies.Default = trim.Policy{MaxLength: 100_000_000, MaxBytes: 64 << 10}
+		f.do("XTRIM", "stream:car-1", "MAXLEN", "10")
+		if found := f.examine(); len(found) > 0 {
+			t.Errorf("findings:%s", texts(found))
+		}
+	})
+}
+
+func TestAPolicyThatIsOfferedIsOneThatIsTaken(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		60: "60s", 119.9: "119s", 125: "2m", 7199: "119m", 7201: "2h", 172_799: "47h", 200_000: "2d", 1e12: "365d",
+	} {
+		text := ageText(policyAge(seconds))
+		if text != want {
+			t.Errorf("%v s: %s, want %s", seconds, text, want)
+		}
+		if _, err := trim.ParseRules("*: max_age="+text, trim.Policy{}); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -41,7 +41,7 @@ func otherTrimmers() Check {
 			case t.Uncounted > 0:
 				o.says(OK, "not known: this Redis does not count the entries that have gone (7.0 and later do)")
 			case t.LimitedByMore > 0:
-				o.says(OK, "no other trimmer is seen; not known of %s that age or TRIM_PRESSURE may shorten", human.Plural(t.LimitedByMore, "stream"))
+				o.says(OK, "no other trimmer is seen; not known of %s that age, memory or TRIM_PRESSURE may shorten", human.Plural(t.LimitedByMore, "stream"))
 			default:
 				o.says(OK, "no other trimmer is seen")
 			}
@@ -67,4 +67,6 @@ func (s *Stream) keepsMore() bool {
 }
 
 // limitedByMore reports whether entries may go for another reason than length.
-func (s *Stream) limitedByMore() bool { return s.Policy.OldestAge() > 0 || s.Relieved }
+func (s *Stream) limitedByMore() bool {
+	return s.Policy.OldestAge() > 0 || s.Policy.BytesLimit() > 0 || s.Relieved
+}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // streamTable is what is kept of each listed stream. Names are kept as hashes:
@@ -183,8 +185,8 @@ func (t *Totals) add(s *Stream) {
 		entry = float64(s.Bytes) / length
 	}
 	t.BytesPerSecond += rate * entry
-	switch p := s.Policy; {
-	case p.KeepsAll():
+	switch {
+	case s.Policy.KeepsAll():
 		t.AtLimits += float64(s.Bytes)
 		if rate > 0 {
 			t.Endless++
@@ -193,21 +195,27 @@ func (t *Totals) add(s *Stream) {
 	case rate == 0:
 		t.AtLimits += float64(s.Bytes)
 	default:
-		most := length
-		if p.MaxAge > 0 {
-			most = max(most, rate*p.MaxAge.Seconds())
-		}
-		if p.MaxLength > 0 {
-			if p.MaxAge <= 0 {
-				most = float64(p.MaxLength)
-			}
-			most = min(max(most, length), float64(p.MaxLength))
-		}
-		t.AtLimits += max(most, 0) * entry
+		t.AtLimits += bytesAtLimits(s.Policy, rate, entry)
 	}
 	if covered := s.Coverage(); covered > 0 && s.Flows(flowing) && (t.LeastCoverage == 0 || covered < t.LeastCoverage) {
 		t.Least, t.LeastCoverage = strings.Clone(s.Name), covered
 	}
+}
+
+// bytesAtLimits is what a stream takes once it has grown to the first of its
+// limits, at a rate of entries a second, each of which takes so many bytes.
+func bytesAtLimits(p trim.Policy, rate, entry float64) float64 {
+	most := math.Inf(1)
+	if limit := p.LengthLimit(); limit > 0 {
+		most = min(most, float64(limit)*entry)
+	}
+	if limit := p.OldestAge(); limit > 0 {
+		most = min(most, limit.Seconds()*rate*entry)
+	}
+	if limit := p.BytesLimit(); limit > 0 {
+		most = min(most, max(float64(limit), entry)) // never inside a macro node
+	}
+	return max(most, p.MinAge.Seconds()*rate*entry)
 }
 
 // flowing is how long ago the newest entry of a stream is at most that still

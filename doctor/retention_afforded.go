@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // retentionAfforded asks how much the memory could keep.
@@ -33,23 +35,48 @@ func retentionAfforded() Check {
 					severity, text = Warning, fmt.Sprintf("with every stream at its limit Redis would use %s of %s; affordable is ",
 						human.Bytes(int64(used-t.Bytes+t.AtLimits)), human.Bytes(int64(limit)))
 				}
-				o.says(severity, text+"TRIM_POLICIES='*: max_age=%s'; the sum: (%s × %s − %s beside the streams) ÷ %s/s",
-					policyAge(room/t.BytesPerSecond), about(tightMemory), human.Bytes(int64(limit)), human.Bytes(int64(used-t.Bytes)), human.Bytes(int64(t.BytesPerSecond)))
+				afforded := policyAge(room / t.BytesPerSecond)
+				policy := "TRIM_POLICIES='*: max_age=" + ageText(afforded) + "'"
+				if least := b.Policies.Default.MinAge; afforded < max(least, trim.MinMaxAge) {
+					// Such a policy would be refused, or, without a second, be no limit at all.
+					policy, o.remedy = "less than "+human.Duration(trim.MinMaxAge), "Raise maxmemory, or send less."
+					if afforded >= trim.MinMaxAge {
+						policy = human.Duration(afforded) + ", less than TRIM_MIN_AGE (" + human.Duration(least) + ")"
+					}
+				}
+				o.says(severity, text+"%s; the sum: (%s × %s − %s beside the streams) ÷ %s/s",
+					policy, about(tightMemory), human.Bytes(int64(limit)), human.Bytes(int64(used-t.Bytes)), human.Bytes(int64(t.BytesPerSecond)))
 			}
 		},
 	}
 }
 
-// policyAge is a number of seconds as policies are written, rounded down.
-func policyAge(seconds float64) string {
-	const year = 365 * 24 * 3600
-	switch seconds = min(seconds, year); {
-	case seconds >= 2*24*3600:
-		return fmt.Sprintf("%dd", int64(seconds)/(24*3600))
-	case seconds >= 2*3600:
-		return fmt.Sprintf("%dh", int64(seconds)/3600)
-	case seconds >= 120:
-		return fmt.Sprintf("%dm", int64(seconds)/60)
+// Units of policies.
+const (
+	day  = 24 * time.Hour
+	year = 365 * day
+)
+
+// policyAge is a number of seconds as an age that reads well, rounded down.
+func policyAge(seconds float64) time.Duration {
+	age := time.Duration(min(seconds, year.Seconds()) * float64(time.Second))
+	for _, unit := range []time.Duration{day, time.Hour, time.Minute} {
+		if age >= 2*unit {
+			return age.Truncate(unit)
+		}
 	}
-	return fmt.Sprintf("%ds", int64(seconds))
+	return age.Truncate(time.Second)
+}
+
+// ageText is an age of [policyAge] as policies are written.
+func ageText(age time.Duration) string {
+	switch {
+	case age >= 2*day:
+		return fmt.Sprintf("%dd", age/day)
+	case age >= 2*time.Hour:
+		return fmt.Sprintf("%dh", age/time.Hour)
+	case age >= 2*time.Minute:
+		return fmt.Sprintf("%dm", age/time.Minute)
+	}
+	return fmt.Sprintf("%ds", age/time.Second)
 }
