@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/internal/escape"
 )
 
 // counterBehind asks whether the next id is free.
@@ -21,10 +20,10 @@ func counterBehind() Check {
 			switch {
 			case b.CounterIsOther || b.HasCounter && err != nil || !b.HasID: // counter-number says so
 			case !b.HasCounter:
-				o.says(Error, "%s is missing, and session %s has the id %d: the next session gets 1", buffer.CounterKey, escape.Quote(shortened(b.LargestOf)), b.LargestID)
+				o.says(Error, "%s is missing, and session %s has the id %d: the next session gets 1", buffer.CounterKey, quote(b.LargestOf), b.LargestID)
 			case counter < 0 || uint64(counter) < b.LargestID:
 				o.says(Error, "%s is %d, and session %s has the id %d: a coming session gets an id that is taken",
-					buffer.CounterKey, counter, escape.Quote(shortened(b.LargestOf)), b.LargestID)
+					buffer.CounterKey, counter, quote(b.LargestOf), b.LargestID)
 			}
 		},
 	}

@@ -22,7 +22,7 @@ func counterNumber() Check {
 			case !b.HasCounter:
 				o.says(OK, "there is no counter yet")
 			case err != nil:
-				o.says(Error, "%s is %q, no whole number: the next session gets no id", buffer.CounterKey, shortened(b.Counter))
+				o.says(Error, "%s is %s, no whole number: the next session gets no id", buffer.CounterKey, quote(b.Counter))
 			default:
 				o.says(OK, "%s is %s", buffer.CounterKey, b.Counter)
 			}

@@ -158,12 +158,12 @@ func serverBreakings() map[string]breaking {
 			f.note(buffer.Instance{Name: "north"}, "n-*")
 			f.note(buffer.Instance{Name: "south"}, "s-*")
 		}},
-		"something is paused": {check: "pauses", severity: Advice, says: []string{"1 pause that holds", "trim of streams car-* until ", ", test day"}, do: func(f *fixture) {
+		"something is paused": {check: "pauses", severity: Advice, says: []string{"1 pause that holds", "trim of streams car-* until ", `, test\\day`}, do: func(f *fixture) {
 			o := f.buffer
 			o.ReadOnly = false
 			b := must(buffer.Open(f.ctx(), o))
 			defer func() { _ = b.Close() }()
-			must(b.Pause(f.ctx(), buffer.Pause{Job: "trim", Pattern: "car-*", Reason: "test day"}, time.Hour))
+			must(b.Pause(f.ctx(), buffer.Pause{Job: "trim", Pattern: "car-*", Reason: `test\day`}, time.Hour))
 		}},
 		"nothing is recorded": {check: "history", severity: Advice, says: []string{"HISTORY_LENGTH=0"}, do: func(f *fixture) {
 			f.doctor.HistoryLength = 0
@@ -274,6 +274,13 @@ func sessionBreakings() map[string]breaking {
 			f.messages("car-9", "other", "closed", 3, f.now)
 			f.entry("other", "car-9", "closed", 3, nil)
 		}},
+		"names of odd bytes": {check: "session-stream", severity: Error, says: []string{`[od\\d: stream "no \\list\xff\x01"]`}, do: func(f *fixture) {
+			f.entry(`od\d`, "no \\list\xff\x01", "closed", 2, nil)
+		}},
+		"an identity of odd bytes": {check: "session-identity", severity: Error, says: []string{`identity "car\\7\x1b"`}, do: func(f *fixture) {
+			f.again(map[string]any{"json": sessionText("car\\7\x1b", "open")})
+		}},
+		"a position of odd bytes":      {check: "session-position", severity: Error, says: []string{`[car 1: race: "\\\xff"]`}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": "\\\xff"}) }},
 		"a streamName with the prefix": {check: "session-prefix", severity: Error, says: []string{`"stream:car-1"`}, do: func(f *fixture) { f.again(map[string]any{"streamName": "stream:car-1"}) }},
 		"a position that is none":      {check: "session-position", severity: Error, says: []string{"$"}, do: func(f *fixture) { f.again(map[string]any{"streamPosition": "$"}) }},
 		"tEnd without tStart":          {check: "session-range", severity: Error, says: []string{"tEnd without tStart"}, do: func(f *fixture) { f.again(map[string]any{"tStart": nil}) }},
@@ -539,6 +546,19 @@ func TestEveryCheckIsBroken(t *testing.T) {
 		seen[c.ID] = true
 		if !slices.Contains(Groups(), c.Group) {
 			t.Errorf("%s is in the unknown group %q", c.ID, c.Group)
+		}
+	}
+}
+
+func TestALongNameIsCutBetweenItsCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		strings.Repeat("a", 121):            strings.Repeat("a", 120) + "…",
+		strings.Repeat("a", 119) + "é and…": strings.Repeat("a", 119) + "…",
+		strings.Repeat("\xff", 130):         strings.Repeat("\xff", 120) + "…",
+		strings.Repeat("é", 60):             strings.Repeat("é", 60),
+	} {
+		if got := shortened(text); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

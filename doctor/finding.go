@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
@@ -47,8 +48,8 @@ type outcome struct {
 	seen map[string]bool
 }
 
-// found counts one thing of which the check names the first few; detail may be
-// empty.
+// found counts one thing of which the check names the first few. Detail may be
+// empty; names in it are escaped, as [quote] does.
 func (o *outcome) found(s Severity, name, detail string) {
 	if o.seen[name] {
 		return
@@ -62,7 +63,7 @@ func (o *outcome) found(s Severity, name, detail string) {
 	o.count++
 	o.worsen(s)
 	if len(o.examples) < maxExamples {
-		o.examples = append(o.examples, Example{escape.Name(shortened(name)), escape.Name(shortened(detail))})
+		o.examples = append(o.examples, Example{escape.Name(shortened(name)), escape.Text(shortened(detail))})
 	}
 }
 
@@ -127,8 +128,15 @@ func shortened(text string) string {
 	if len(text) <= most {
 		return text
 	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	end := most
+	for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
+
+// quote is a name, or the beginning of a long one, escaped and in quotation marks.
+func quote(name string) string { return escape.Quote(shortened(name)) }
 
 // about writes a number that people estimate.
 func about(x float64) string {

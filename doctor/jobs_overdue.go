@@ -3,6 +3,7 @@ package doctor
 import (
 	"strings"
 
+	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -27,7 +28,7 @@ func jobsOverdue() Check {
 						when = human.Duration(s.Now.Sub(j.LastSuccess)) + " ago"
 					}
 					if j.Overdue {
-						o.found(Warning, j.Name, "at "+i.Name+", last success "+when)
+						o.found(Warning, j.Name, "at "+escape.Name(i.Name)+", last success "+when)
 					} else {
 						well = append(well, j.Name+" "+when)
 					}

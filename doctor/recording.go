@@ -279,7 +279,7 @@ func (r *Recording) takeJSON(name string, text []byte) {
 	}
 	r.LastJSON = d
 	if d.Identity != r.Session.Identity {
-		r.Strangers = example(r.Strangers, name, "identity "+escape.Quote(d.Identity))
+		r.Strangers = example(r.Strangers, name, "identity "+quote(d.Identity))
 	}
 }
 

@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"fmt"
-	"strconv"
-)
+import "strconv"
 
 // sessionID asks whether the stream session id can be that of messages.
 func sessionID() Check {
@@ -16,7 +13,7 @@ func sessionID() Check {
 		session: func(s *Session, o *outcome) {
 			id := s.StreamID()
 			if _, err := strconv.ParseUint(id.Value, 10, 64); id.Set && err != nil && !s.unreadable() {
-				o.found(Error, s.Identity, fmt.Sprintf("%q", id.Value))
+				o.found(Error, s.Identity, quote(id.Value))
 			}
 		},
 	}

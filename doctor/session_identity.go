@@ -1,10 +1,6 @@
 package doctor
 
-import (
-	"strconv"
-
-	"github.com/streamkeeper/streamkeeper/burst"
-)
+import "github.com/streamkeeper/streamkeeper/burst"
 
 // sessionIdentity asks whether entry and Session JSON mean the same session.
 func sessionIdentity() Check {
@@ -22,7 +18,7 @@ func sessionIdentity() Check {
 			if d, err := burst.ReadSession([]byte(s.JSON)); err == nil && d.Identity != s.Identity {
 				detail := "no identity"
 				if d.Identity != "" {
-					detail = "identity " + strconv.Quote(d.Identity)
+					detail = "identity " + quote(d.Identity)
 				}
 				o.found(Error, s.Identity, detail)
 			}

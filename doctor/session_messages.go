@@ -1,10 +1,6 @@
 package doctor
 
-import (
-	"strconv"
-
-	"github.com/streamkeeper/streamkeeper/burst"
-)
+import "github.com/streamkeeper/streamkeeper/burst"
 
 // sessionMessages asks whether sessions have messages.
 func sessionMessages() Check {
@@ -22,9 +18,9 @@ func sessionMessages() Check {
 				switch {
 				case a.Found || !updated || a.State != "" && burst.IsClosedState(a.State):
 				case a.Never:
-					o.found(Warning, s.Identity, "stream "+strconv.Quote(s.Stream)+" never had one")
+					o.found(Warning, s.Identity, "stream "+quote(s.Stream)+" never had one")
 				case a.Whole && s.Updated.After(a.Since.Add(grace)):
-					o.found(Warning, s.Identity, "no message of stream "+strconv.Quote(s.Stream)+" has id "+s.ID)
+					o.found(Warning, s.Identity, "no message of stream "+quote(s.Stream)+" has id "+s.ID)
 				}
 			}
 		},

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -19,7 +18,7 @@ func sessionPosition() Check {
 			position := s.Position()
 			_, err := buffer.ParseID(position.Value)
 			if position.Set && !s.unreadable() && (err != nil || !strings.Contains(position.Value, "-")) {
-				o.found(Error, s.Identity, fmt.Sprintf("%q", position.Value))
+				o.found(Error, s.Identity, quote(position.Value))
 			}
 		},
 	}

@@ -1,7 +1,5 @@
 package doctor
 
-import "strconv"
-
 // sessionPrefix asks whether sessions name keys instead of streams.
 func sessionPrefix() Check {
 	return Check{
@@ -13,7 +11,7 @@ func sessionPrefix() Check {
 		Noun:   "session", Found: "whose streamName carries the prefix of the key", Good: "no streamName carries the prefix",
 		session: func(s *Session, o *outcome) {
 			if !s.Foreign && s.prefixed() {
-				o.found(Error, s.Identity, "streamName "+strconv.Quote(s.Stream))
+				o.found(Error, s.Identity, "streamName "+quote(s.Stream))
 			}
 		},
 	}

@@ -42,9 +42,9 @@ func rangeFault(s *Session) string {
 	to, errEnd := strconv.ParseInt(end.Value, 10, 64)
 	switch {
 	case errStart != nil:
-		return fmt.Sprintf("tStart %q is no whole number", start.Value)
+		return fmt.Sprintf("tStart %s is no whole number", quote(start.Value))
 	case errEnd != nil:
-		return fmt.Sprintf("tEnd %q is no whole number", end.Value)
+		return fmt.Sprintf("tEnd %s is no whole number", quote(end.Value))
 	case !isDataTime(from):
 		return fmt.Sprintf("tStart %d is no time in nanoseconds%s", from, dataUnit(from))
 	case !isDataTime(to):

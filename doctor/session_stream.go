@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // sessionStream asks whether readers find the stream that a session names.
 func sessionStream() Check {
@@ -16,7 +13,7 @@ func sessionStream() Check {
 		Noun:   "session", Found: "that names a stream which is not in the set streams", Good: "sessions name listed streams",
 		session: func(s *Session, o *outcome) {
 			if !s.Foreign && !s.unreadable() && s.HasStream && !s.Listed && !s.prefixed() {
-				o.found(Error, s.Identity, "stream "+strconv.Quote(s.Stream))
+				o.found(Error, s.Identity, "stream "+quote(s.Stream))
 			}
 		},
 	}

@@ -1,7 +1,5 @@
 package doctor
 
-import "fmt"
-
 // sessionTime asks whether the time of the last update can be one.
 func sessionTime() Check {
 	return Check{
@@ -16,7 +14,7 @@ func sessionTime() Check {
 			}
 			if err := s.Fault(s.Now); err != nil {
 				_, value := s.Time()
-				o.found(Error, s.Identity, fmt.Sprintf("%q: %v", value.Value, err))
+				o.found(Error, s.Identity, quote(value.Value)+": "+err.Error())
 			}
 		},
 	}

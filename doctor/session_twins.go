@@ -1,9 +1,6 @@
 package doctor
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // sessionTwins asks whether an id is used once.
 func sessionTwins() Check {
@@ -30,7 +27,7 @@ func sessionTwins() Check {
 func (t Twins) isFound(o *outcome) {
 	names := make([]string, len(t.Identities))
 	for i, identity := range t.Identities {
-		names[i] = strconv.Quote(shortened(identity))
+		names[i] = quote(identity)
 	}
 	o.found(Error, t.Stream+" "+t.ID, "sessions "+strings.Join(names, " and "))
 }

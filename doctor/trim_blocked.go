@@ -1,7 +1,5 @@
 package doctor
 
-import "strconv"
-
 // trimBlocked asks what keeps streams over their limits.
 func trimBlocked() Check {
 	return Check{
@@ -14,7 +12,7 @@ func trimBlocked() Check {
 		stream: func(s *Stream, o *outcome) {
 			limit := s.Policy.LengthLimit()
 			if s.Floor.Group != "" && limit > 0 && s.Info.Length > limit {
-				o.found(Warning, s.Name, "consumer group "+strconv.Quote(s.Floor.Group)+" still needs entries from "+s.Floor.Needed.String()+" on")
+				o.found(Warning, s.Name, "consumer group "+quote(s.Floor.Group)+" still needs entries from "+s.Floor.Needed.String()+" on")
 			}
 			if limit == 0 && s.Policy.MaxAge > 0 && !s.Policy.KeepAll && s.Info.Exists() && s.Info.Length > 0 && !s.Info.LastID.IsTime(s.Now) {
 				o.found(Warning, s.Name, "its limit is an age, and its ids are no times")

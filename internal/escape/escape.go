@@ -37,6 +37,10 @@ func Name(name string) string {
 // Quote is [Name] in quotation marks, for errors and sentences.
 func Quote(name string) string { return `"` + Name(name) + `"` }
 
+// Text is [Name] for a text in which names are escaped already: backslashes stay as
+// they are.
+func Text(text string) string { return strings.ReplaceAll(Name(text), `\\`, `\`) }
+
 // Needed reports whether [Name] would change a name.
 func Needed(name string) bool {
 	for i := 0; i < len(name); {

@@ -63,3 +63,15 @@ func FuzzName(f *testing.F) {
 		}
 	})
 }
+
+func TestATextWithEscapedNamesStaysAsItIsButForWhatCannotBeShown(t *testing.T) {
+	for text, want := range map[string]string{
+		`stream "a\\b\xff"`:   `stream "a\\b\xff"`,
+		"raw \xff, \\ and \n": `raw \xff, \ and \x0a`,
+		"\\\x01\\\\":          `\\x01\\`,
+	} {
+		if got := Text(text); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
