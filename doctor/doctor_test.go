@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst/pb"
@@ -158,7 +160,7 @@ func serverBreakings() map[string]breaking {
 			f.note(buffer.Instance{Name: "north"}, "n-*")
 			f.note(buffer.Instance{Name: "south"}, "s-*")
 		}},
-		"something is paused": {check: "pauses", severity: Advice, says: []string{"1 pause that holds", "trim of streams car-* until ", `, test\\day`}, do: func(f *fixture) {
+		"something is paused": {check: "pauses", severity: Advice, says: []string{"1 pause in force", "trim of streams car-* until ", `, test\\day`}, do: func(f *fixture) {
 			o := f.buffer
 			o.ReadOnly = false
 			b := must(buffer.Open(f.ctx(), o))
@@ -559,6 +561,63 @@ func TestALongNameIsCutBetweenItsCharacters(t *testing.T) {
 	} {
 		if got := shortened(text); got != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestWhatIsCountedInPartSaysSo: no number reads as if it were all.
+func TestWhatIsCountedInPartSaysSo(t *testing.T) {
+	f := newFixture(t, registry.Object).proper()
+	pipe := f.rdb.Pipeline()
+	for n := range 1200 {
+		pipe.SAdd(f.ctx(), "streams", fmt.Sprintf("ghost-%d", n))
+		pipe.XAdd(f.ctx(), &redis.XAddArgs{Stream: fmt.Sprintf("stream:hidden-%d", n), Values: []string{"a", "b"}})
+		pipe.HSet(f.ctx(), "sessions", fmt.Sprintf("faulty-%d", n), fmt.Sprintf(
+			`{"streamSessionId":2,"streamName":"car-2","streamPosition":"0-0","lastUpdated":%d,"json":"{"}`, f.now.UnixMilli()))
+	}
+	must(pipe.Exec(f.ctx()))
+	said := make(map[string]string)
+	for _, finding := range f.examine() {
+		said[finding.Check] = finding.Text
+	}
+	for check, want := range map[string]string{
+		"stream-missing":     "at least 1 000 names in the set streams without a stream and without a session",
+		"stream-unlisted":    "at least 1 000 streams that the set streams does not list",
+		"session-json-valid": " sessions whose json is no JSON object, of 1 000 that were sampled",
+	} {
+		if !strings.HasSuffix(said[check], want) {
+			t.Errorf("%s: %q, want %q", check, said[check], want)
+		}
+	}
+}
+
+// TestSessionsThatHaveEndedShareNoStream: a car's stream carries one session after
+// the other.
+func TestSessionsThatHaveEndedShareNoStream(t *testing.T) {
+	f := newFixture(t, registry.Keys).proper()
+	f.do("SET", buffer.CounterKey, 40)
+	for id := 11; id <= 30; id++ {
+		identity := fmt.Sprintf("run %d", id)
+		f.append("car-1", f.now, "id", id, "data", f.payload(identity, "closed", f.now, true))
+		f.entry(identity, "car-1", "closed", id, nil)
+	}
+	if found := f.examine(); len(found) > 0 {
+		t.Errorf("findings:%s", texts(found))
+	}
+}
+
+func TestJobsOfInstancesThatDoNotLeadAreNotKnown(t *testing.T) {
+	for want, instances := range map[string][]buffer.Instance{
+		"no daemon has noted itself":                          nil,
+		"not known: no instance leads":                        {{Name: "pod-1"}, {Name: "pod-2"}},
+		"not known: the instance that leads has noted no job": {{Name: "pod-1", Leads: true}},
+		"last success: trim never":                            {{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{{Name: "trim"}}}, {Name: "pod-2"}},
+	} {
+		check := jobsOverdue()
+		o := &outcome{check: &check, severity: OK}
+		check.server(&Server{Instances: instances}, o)
+		if f := o.finding(); f.Severity != OK || f.Text != want {
+			t.Errorf("%s, want %s", text(f), want)
 		}
 	}
 }

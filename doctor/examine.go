@@ -168,7 +168,7 @@ func (e *examination) judgeWhole() {
 		e.judgeSample(s)
 	}
 	e.whole.Now = e.now
-	e.whole.Missing = e.streams.missing()
+	e.whole.Missing, e.whole.MoreMissing = e.streams.missing(), len(e.streams.empty) >= maxNames
 	e.whole.Shared = e.sessions.shared(e.streams)
 	e.whole.Totals.Sessions = e.sessions.count
 	e.whole.SizesError = cmp.Or(e.unread[factTime], e.unread[factStreams], e.unread[factSizes])
@@ -245,7 +245,11 @@ func (e *examination) report() Report {
 			if o.check.ID == "rights" && e.unread[factRights] != nil && e.unread.anyDenied() {
 				o.worsen(Error) // some are missing, if not known which
 			}
-			r.Findings = append(r.Findings, o.finding())
+			f := o.finding()
+			if o.count > 0 && o.check.samplesSessions() {
+				f.Text += e.sessions.ofSample()
+			}
+			r.Findings = append(r.Findings, f)
 		}
 	}
 	return r

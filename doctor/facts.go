@@ -141,9 +141,11 @@ type Buffer struct {
 	Server *Server
 	Now    time.Time
 	// Missing are listed names without a key that no session names; Unlisted are
-	// streams that neither the set nor a session names, out of so many.
-	Missing  []string
-	Unlisted []string
+	// streams that neither the set nor a session names. Both are the first thousand;
+	// MoreMissing says that there may be more of the former.
+	Missing     []string
+	MoreMissing bool
+	Unlisted    []string
 	// Shared are streams that many sessions name at once.
 	Shared []Shared
 	// Twins are sessions that share a stream and an id.
@@ -193,7 +195,7 @@ type Totals struct {
 	Uncounted, LimitedByMore int64
 }
 
-// Shared is a stream and how many live sessions name it.
+// Shared is a stream and how many sessions that are not known to be closed name it.
 type Shared struct {
 	Stream   string
 	Sessions int64

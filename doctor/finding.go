@@ -42,6 +42,8 @@ type outcome struct {
 	text     string
 	count    int64
 	examples []Example
+	// more: the reading ended at its bounds, and there may be more than were counted.
+	more bool
 	// remedy is what to do where it is not that of the check.
 	remedy string
 	// seen are a few names that were counted: a scan may come upon one twice.
@@ -113,6 +115,9 @@ func (o *outcome) finding() Finding {
 		f.Remedy = o.remedy
 	case o.count > 0:
 		f.Text = human.Plural(o.count, c.Noun) + " " + c.Found
+		if o.more {
+			f.Text = "at least " + f.Text
+		}
 	case f.Text == "":
 		f.Text = c.Good
 	}

@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"slices"
 	"strings"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
@@ -15,7 +17,7 @@ func jobsOverdue() Check {
 		Rule:   "Each job of the instance that leads has gone well within its last three scheduled times.",
 		Source: fromOurs,
 		Remedy: "See the last error of the job on the status page, or in the log.",
-		Noun:   "job", Found: "that has not gone well for too long", Good: "no daemon has noted itself",
+		Noun:   "job", Found: "without success for too long",
 		server: func(s *Server, o *outcome) {
 			var well []string
 			for _, i := range s.Instances {
@@ -34,8 +36,15 @@ func jobsOverdue() Check {
 					}
 				}
 			}
-			if len(well) > 0 {
+			switch {
+			case len(well) > 0:
 				o.says(OK, "last success: %s", strings.Join(well, ", "))
+			case len(s.Instances) == 0:
+				o.says(OK, "no daemon has noted itself")
+			case !slices.ContainsFunc(s.Instances, func(i buffer.Instance) bool { return i.Leads }):
+				o.says(OK, "not known: no instance leads")
+			default:
+				o.says(OK, "not known: the instance that leads has noted no job")
 			}
 		},
 	}

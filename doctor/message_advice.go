@@ -14,7 +14,7 @@ func messageAdvice() Check {
 		Rule:   "Messages are as the schema and the session model have them: known fields, time ranges in order, samples that divide evenly.",
 		Source: fromIDL,
 		Remedy: "docs/inspector.md says what each reason means.",
-		Noun:   "message", Found: "that can be read, and is not as it should be", Good: "the messages sampled are as they should be",
+		Noun:   "message", Found: "that can be read, with faults", Good: "the messages sampled are as they should be",
 		sample: func(s *Sample, o *outcome) {
 			for _, m := range s.Messages {
 				if m.Verdict == burst.Warn && slices.ContainsFunc(m.Reasons, func(r inspect.Reason) bool { return !isOverLimit(r) }) {

@@ -16,7 +16,7 @@ func otherTrimmers() Check {
 		Rule:   "Only streamkeeper removes entries: a second trimmer, such as the Stream Service's own, takes what the policies keep.",
 		Source: fromOurs,
 		Remedy: "Turn the other one off: RTA_EnableTrimmer=false for the Stream Service, no MAXLEN or MINID in the producers' XADD, no XDEL. If the limit was lower before, the stream fills up again, and nothing is to be done.",
-		Noun:   "stream", Found: "shorter than its policy keeps, though entries have gone",
+		Noun:   "stream", Found: "shorter than the policy keeps, though entries have gone",
 		stream: func(s *Stream, o *outcome) {
 			gone := s.Info.Gone()
 			if gone == 0 || !s.Trims || !s.keepsMore() {

@@ -11,7 +11,7 @@ func pauses() Check {
 		needs:  []fact{factPauses},
 		Rule:   "Nothing is paused for longer than it has to be.",
 		Source: fromOurs,
-		Noun:   "pause", Found: "that holds", Good: "nothing is paused",
+		Noun:   "pause", Found: "in force", Good: "nothing is paused",
 		Remedy: "End a pause that is over: streamkeeper resume ID.",
 		server: func(s *Server, o *outcome) {
 			for _, p := range s.Pauses {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -19,13 +20,15 @@ const sampledSessions = 1000
 // sessionScan is what is kept of the sessions.
 type sessionScan struct {
 	count int64
-	// sampled is how many of each layout were.
+	// seen are all, the foreign ones too, and sampled is of how many of each layout
+	// the Session JSON was asked for.
+	seen    int64
 	sampled map[registry.Layout]int
 	pairs   pairs
 	// attended are sessions whose messages are looked for.
 	attended     []*Attended
 	quiet, fresh int
-	// many are streams that many live sessions name.
+	// many are streams that many open sessions name.
 	many []string
 }
 
@@ -48,6 +51,7 @@ func (e *examination) readSessions(ctx context.Context) error {
 
 func (e *examination) sessionPage(ctx context.Context, page []registry.Session) error {
 	page = slices.DeleteFunc(page, func(s registry.Session) bool { return s.HasStream && !e.b.Owns(s.Stream) })
+	e.sessions.seen += int64(len(page))
 	sampled := e.sessions.sample(page)
 	jsons, lasting, err := e.readMore(ctx, page[:sampled])
 	if err != nil {
@@ -107,6 +111,23 @@ func (c *sessionScan) sample(page []registry.Session) int {
 	return n
 }
 
+// samplesSessions reports whether a check knows of a sample of the sessions alone.
+func (c *Check) samplesSessions() bool {
+	return c.session != nil && (slices.Contains(c.needs, factJSONs) || slices.Contains(c.needs, factExpiry))
+}
+
+// ofSample says out of how many sessions something was found, empty if of all.
+func (c *sessionScan) ofSample() string {
+	sampled := 0
+	for _, n := range c.sampled {
+		sampled += n
+	}
+	if int64(sampled) >= c.seen {
+		return ""
+	}
+	return ", of " + human.Count(int64(sampled)) + " that were sampled"
+}
+
 // noteSession keeps what later checks need.
 func (e *examination) noteSession(s *Session, note streamNote) {
 	scan := e.sessions
@@ -130,8 +151,11 @@ func (e *examination) noteSession(s *Session, note streamNote) {
 	age, timed := s.Age()
 	note.named++
 	if timed && age <= s.ExpireAfter {
-		if note.live++; note.live == manySessions+1 && len(scan.many) < maxNames {
-			scan.many = append(scan.many, strings.Clone(s.Stream))
+		note.live++
+		if !burst.Closed([]byte(s.JSON)) { // it is open, or its json was not read
+			if note.open++; note.open == manySessions+1 && len(scan.many) < maxNames {
+				scan.many = append(scan.many, strings.Clone(s.Stream))
+			}
 		}
 	}
 	e.streams.notes[e.streams.hash(s.Stream)] = note
@@ -170,12 +194,12 @@ func (c *sessionScan) attend(s *Session, note streamNote, age time.Duration) {
 	c.attended = append(c.attended, a)
 }
 
-// shared are the streams that many live sessions name.
+// shared are the streams that many open sessions name.
 func (c *sessionScan) shared(streams *streamTable) []Shared {
 	all := make([]Shared, len(c.many))
 	for i, name := range c.many {
 		note, _ := streams.find(name)
-		all[i] = Shared{name, int64(note.live)}
+		all[i] = Shared{name, int64(note.open)}
 	}
 	return all
 }

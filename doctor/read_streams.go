@@ -28,8 +28,9 @@ type streamTable struct {
 type streamNote struct {
 	// newest is when the newest entry came in ms, 0 if that is not a time.
 	newest int64
-	// live and named are how many sessions name it.
-	live, named uint32
+	// named are how many sessions name it, live those of them that were updated
+	// within the limit, and open those of these that are not known to be closed.
+	named, live, open uint32
 	// never: it never had an entry.
 	never bool
 }

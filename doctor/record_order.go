@@ -9,6 +9,7 @@ func recordOrder() Check {
 		Remedy: "Append in the order in which the data was taken; one process a session, or a lock around taking and appending.",
 		Noun:   "message", Found: "with data that is out of order or of no likely time", Good: "data goes forward in time",
 		recording: func(r *Recording, o *outcome) {
+			o.more = max(len(r.Unlikely), len(r.Disorder)) >= maxNames
 			for _, e := range r.Unlikely {
 				o.found(Error, e.Name, e.Detail)
 			}

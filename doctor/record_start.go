@@ -9,6 +9,7 @@ func recordStart() Check {
 		Remedy: "Stream the Session JSON in the first message, and again whenever it changes. If another session takes the same id (session-twins), its messages are among these.",
 		Noun:   "message", Found: "whose Session JSON has another identity", Good: "the session begins with its Session JSON",
 		recording: func(r *Recording, o *outcome) {
+			o.more = len(r.Strangers) >= maxNames
 			for _, e := range r.Strangers {
 				o.found(Error, e.Name, e.Detail)
 			}

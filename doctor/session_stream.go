@@ -10,7 +10,7 @@ func sessionStream() Check {
 		Rule:   "streamName is a name in the set streams: readers know of no other streams.",
 		Source: fromStreaming,
 		Remedy: "SADD streams <streamName> before the first message, and again after a restart: clean-up takes the name of a dead stream out.",
-		Noun:   "session", Found: "that names a stream which is not in the set streams", Good: "sessions name listed streams",
+		Noun:   "session", Found: "whose stream is not in the set streams", Good: "sessions name listed streams",
 		session: func(s *Session, o *outcome) {
 			if !s.Foreign && !s.unreadable() && s.HasStream && !s.Listed && !s.prefixed() {
 				o.found(Error, s.Identity, "stream "+quote(s.Stream))

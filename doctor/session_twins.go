@@ -12,6 +12,7 @@ func sessionTwins() Check {
 		Remedy: "Take ids from the counter (INCRBY lastStreamSessionId 1), in every producer, and never set it.",
 		Noun:   "id", Found: "that several sessions of one stream have", Good: "each session has an id of its own",
 		buffer: func(b *Buffer, o *outcome) {
+			o.more = len(b.Twins) >= maxNames
 			for _, t := range b.Twins {
 				t.isFound(o)
 			}

@@ -10,6 +10,7 @@ func streamMissing() Check {
 		Remedy: "Nothing, if the stream was just listed. Clean-up drops a name that no session names after CLEANUP_RETIRE_AFTER.",
 		Noun:   "name", Found: "in the set streams without a stream and without a session", Good: "each name is that of a stream",
 		buffer: func(b *Buffer, o *outcome) {
+			o.more = b.MoreMissing
 			for _, name := range b.Missing {
 				o.found(Advice, name, "")
 			}

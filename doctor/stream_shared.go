@@ -13,8 +13,9 @@ func streamShared() Check {
 		Rule:   "A stream carries few sessions at once: who wants one of them is sent all.",
 		Source: fromStreaming,
 		Remedy: "Use a stream for each car, or each source.",
-		Noun:   "stream", Found: "that more than ten live sessions share", Good: "streams carry few sessions each",
+		Noun:   "stream", Found: "that more than ten sessions share at once", Good: "streams carry few sessions each",
 		buffer: func(b *Buffer, o *outcome) {
+			o.more = len(b.Shared) >= maxNames
 			for _, s := range b.Shared {
 				o.found(Advice, s.Stream, human.Plural(s.Sessions, "session"))
 			}

@@ -10,6 +10,7 @@ func streamUnlisted() Check {
 		Remedy: "SADD streams <name>, or remove the key if it is nobody's. CLEANUP_SCAN=true lists those again that were retired and came back.",
 		Noun:   "stream", Found: "that the set streams does not list", Good: "every stream is listed",
 		buffer: func(b *Buffer, o *outcome) {
+			o.more = len(b.Unlisted) >= maxNames
 			for _, name := range b.Unlisted {
 				o.found(Warning, name, "")
 			}

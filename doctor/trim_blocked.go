@@ -8,7 +8,7 @@ func trimBlocked() Check {
 		Rule:   "Streams stay within their limits, but for the rest of a macro node.",
 		Source: fromOurs,
 		Remedy: "Let the group's consumers read and acknowledge, or XGROUP DESTROY it; TRIM_GROUP_IDLE_AFTER ends its protection. streamkeeper plan says more of each stream.",
-		Noun:   "stream", Found: "over its limit that cannot be trimmed", Good: "nothing keeps streams over their limits",
+		Noun:   "stream", Found: "over the limit that cannot be trimmed", Good: "nothing keeps streams over their limits",
 		stream: func(s *Stream, o *outcome) {
 			limit := s.Policy.LengthLimit()
 			if s.Floor.Group != "" && limit > 0 && s.Info.Length > limit {
