@@ -160,3 +160,48 @@ func TestEveryActionIsPinnedByItsCommit(t *testing.T) {
 		t.Errorf("only %d actions found", len(tags))
 	}
 }
+
+// A tag of an image can be moved as well. Only what is built here has none.
+func TestEveryImageIsPinnedByItsDigest(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for path, named := range map[string]string{
+		"Dockerfile": `(?m)^FROM (?:--\S+ )?(\S+)`, "compose.yaml": `(?m)^ +image: (\S+)`, "scripts/kind": `--image (\S+)`,
+	} {
+		for _, m := range regexp.MustCompile(named).FindAllStringSubmatch(readPage(t, path), -1) {
+			found++
+			if m[1] != "streamkeeper" && !regexp.MustCompile(`^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$`).MatchString(m[1]) {
+				t.Errorf("%s: %s is not a tag with its digest behind it", path, m[1])
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d images found", found)
+	}
+}
+
+// The files of a release and its image have the same binary only if one Go builds
+// them: that of go.mod, which every workflow takes.
+func TestOneGoBuildsEverything(t *testing.T) {
+	t.Parallel()
+	toolchain := regexp.MustCompile(`(?m)^toolchain go(\S+)$`).FindStringSubmatch(readPage(t, "go.mod"))
+	if toolchain == nil {
+		t.Fatal("go.mod names no toolchain")
+	}
+	if image := "golang:" + toolchain[1] + "-"; !strings.Contains(readPage(t, "Dockerfile"), image) {
+		t.Errorf("the Dockerfile builds on another image than %s", image)
+	}
+	workflows, err := filepath.Glob(".github/workflows/*.yaml")
+	mustDo(t, err)
+	setups := 0
+	for _, path := range workflows {
+		text := readPage(t, path)
+		setups += strings.Count(text, "actions/setup-go@")
+		if got, want := strings.Count(text, "go-version-file: go.mod\n"), strings.Count(text, "actions/setup-go@"); got != want || strings.Contains(text, "go-version:") {
+			t.Errorf("%s sets Go up %d times, %d times as go.mod says", path, want, got)
+		}
+	}
+	if setups < 5 {
+		t.Errorf("only %d set-ups of Go found", setups)
+	}
+}
