@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -17,9 +18,8 @@ import (
 
 func writePolicies(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	mustDo(t, os.WriteFile(path+".new", []byte(text), 0o600))
+	mustDo(t, os.Rename(path+".new", path))
 }
 
 func TestAFaultyPolicyFileIsAFaultOfTheConfiguration(t *testing.T) {
@@ -83,6 +83,82 @@ func TestADaemonTakesOverPoliciesThatChange(t *testing.T) {
 	if !page("streamkeeper_config_last_reload_successful 1")() {
 		t.Error("the fault is still in the metrics")
 	}
+}
+
+// Wherever a daemon is killed after its policies changed, the next one has the new rules, and
+// what any rule keeps is there.
+func TestADaemonThatIsKilledAtAnyStepOfAReloadLosesNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr)
+	path := filepath.Join(t.TempDir(), "policies")
+	const before, after = "kept: keep=all\nbusy: keep=all\n", "kept: max_length=1000\nbusy: max_length=100, exact=true\n"
+	start := func() *program.Instance {
+		r := program.Start(t, proxy.URL(), map[string]string{
+			"TRIM_POLICIES_FILE": path, "LEASE_ENABLED": "false", "CLEANUP_ENABLED": "false", "INSPECT_ENABLED": "false", "METRICS_INTERVAL": "1h",
+		})
+		program.Eventually(t, 20*time.Second, "it runs", func() bool { return r.Runs("trim") > 0 })
+		return r
+	}
+	add := func(stream string, n int) {
+		server.Client.SAdd(t.Context(), "streams", stream)
+		pipe := server.Client.Pipeline()
+		for i := range n {
+			pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + stream, Values: []any{"n", i}})
+		}
+		_, err := pipe.Exec(t.Context())
+		mustDo(t, err)
+	}
+	length := func(stream string) int64 { return server.Client.XLen(t.Context(), "stream:"+stream).Val() }
+	reloaded := func(keeper *program.Instance) func() bool {
+		return func() bool { return strings.Contains(keeper.Log.String(), "reloaded policies") }
+	}
+	add("kept", 300)
+	writePolicies(t, path, before)
+	keeper := start()
+	for step := 1; ; step++ {
+		add("busy", 200)
+		full := length("busy")
+		newest := server.Client.XRevRangeN(t.Context(), "stream:busy", "+", "-", 100).Val()
+		done := killAt(proxy, keeper, step)
+		writePolicies(t, path, after)
+		keeper.Signal(syscall.SIGHUP)
+		program.Eventually(t, 20*time.Second, "it is killed, or has trimmed", func() bool { return done() || length("busy") == 100 })
+		killed := done()
+		proxy.Set(nil)
+		if n := length("busy"); n != full && n != 100 {
+			t.Fatalf("step %d: %d of %d entries are left", step, n, full)
+		}
+		if killed {
+			keeper.Ends(10 * time.Second)
+			keeper = start()
+			program.Eventually(t, 20*time.Second, "the next one has the new rules", func() bool { return length("busy") == 100 })
+		}
+		if left := server.Client.XRange(t.Context(), "stream:busy", "-", "+").Val(); len(left) != 100 || left[0].ID != newest[99].ID || length("kept") != 300 {
+			t.Fatalf("step %d: from %s on, want %s; %d of the kept", step, left[0].ID, newest[99].ID, length("kept"))
+		}
+		if !killed {
+			t.Logf("%d steps", step-1)
+			return
+		}
+		writePolicies(t, path, before)
+		keeper.Signal(syscall.SIGHUP)
+		program.Eventually(t, 10*time.Second, "the old rules are back", reloaded(keeper))
+	}
+}
+
+// killAt kills a daemon before the command of that number from now on, and says
+// whether it did.
+func killAt(proxy *redistest.Proxy, r *program.Instance, step int) (done func() bool) {
+	var commands atomic.Int64
+	proxy.Set(func([]string) redistest.Fault {
+		n := commands.Add(1)
+		if n == int64(step) {
+			r.Kill()
+		}
+		return redistest.Fault{Reset: n >= int64(step)}
+	})
+	return func() bool { return commands.Load() >= int64(step) }
 }
 
 func TestAPolicyFileThatBecomesAPipeHoldsNothingUp(t *testing.T) {
