@@ -27,6 +27,10 @@ func (a *app) runCommand() *cobra.Command {
 		Example: "  STREAMKEEPER_REDIS_URL=redis://redis:6379/0 streamkeeper run\n  streamkeeper run --dry-run",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			// First of all: until then it would end the process.
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
 			config, log, err := a.load()
 			if err != nil {
 				return err
@@ -35,9 +39,6 @@ func (a *app) runCommand() *cobra.Command {
 				log.Warn("settings without effect", "settings", ignored,
 					"reason", "once alone leaves its metrics somewhere; the daemon has them under /metrics")
 			}
-			reload := make(chan os.Signal, 1)
-			signal.Notify(reload, syscall.SIGHUP)
-			defer signal.Stop(reload)
 			// Whoever reads the log may end before the daemon does: up to the last line,
 			// which is written after this.
 			signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
