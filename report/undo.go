@@ -104,6 +104,9 @@ func WriteUndo(w io.Writer, f Format, u Undo) error {
 			expired = r.Expired.Format(time.DateTime)
 		}
 		result := r.Result
+		if u.DryRun && (result == PutBack || result == Dropped) {
+			result = "to be " + result
+		}
 		if r.Error != "" {
 			result += ": " + r.Error
 		}
