@@ -18,7 +18,9 @@ type Stream struct {
 	Info   buffer.StreamInfo
 	Memory buffer.EntryMemory
 	Groups []buffer.Group
-	Policy trim.Policy
+	// WithoutConsumers is since when groups are known to have none, by name.
+	WithoutConsumers map[string]time.Time
+	Policy           trim.Policy
 	// Rule is the pattern of the rule that the policy comes from; "" where it
 	// comes from the global settings.
 	Rule string

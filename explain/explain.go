@@ -17,6 +17,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 	"github.com/streamkeeper/streamkeeper/trim/sweep"
 )
@@ -171,11 +172,26 @@ func (e *explanation) readStream(ctx context.Context, s *Stream) (err error) {
 	if !s.Info.Exists() {
 		return nil
 	}
-	if s.Groups, err = e.b.GroupInfos(ctx, s.Name); err != nil {
+	if err := e.readGroups(ctx, s); err != nil {
 		return err
 	}
 	s.Memory, err = e.memory(ctx, s.Name)
 	return err
+}
+
+// readGroups reads the consumer groups of a stream, and since when those without
+// consumers are known to have none.
+func (e *explanation) readGroups(ctx context.Context, s *Stream) (err error) {
+	s.Groups, err = e.b.GroupInfos(ctx, s.Name)
+	if err != nil || !slices.ContainsFunc(s.Groups, func(g buffer.Group) bool { return g.Consumers == 0 }) {
+		return err
+	}
+	notes, err := e.b.GroupNotes(ctx)
+	if redisconn.IsLost(err) {
+		return err
+	}
+	s.WithoutConsumers = buffer.NotedGroupsOf(notes)[s.Name]
+	return nil
 }
 
 func (e *explanation) memoryOf(ctx context.Context, name string) (m buffer.EntryMemory, err error) {

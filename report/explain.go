@@ -95,6 +95,9 @@ type ExplainedGroup struct {
 	// there is no consumer.
 	Lag       int64   `json:"lag"`
 	ActiveAgo float64 `json:"active_seconds_ago"`
+	// WithoutConsumersSince is when it was first seen so; a clean-up, or trimming that
+	// respects groups, notes it.
+	WithoutConsumersSince *time.Time `json:"without_consumers_since,omitempty"`
 }
 
 // ExplainedSession is what explain says of a session.
@@ -151,7 +154,11 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		e.Protected = append(e.Protected, NewProtection(s.Name, p, s.Cut.Estimated))
 	}
 	for _, g := range s.Groups {
-		e.Groups = append(e.Groups, ExplainedGroup{buffer.Escape(g.Name), g.Consumers, g.Pending, g.Delivered.String(), g.Behind, g.Active.Seconds()})
+		explained := ExplainedGroup{buffer.Escape(g.Name), g.Consumers, g.Pending, g.Delivered.String(), g.Behind, g.Active.Seconds(), nil}
+		if g.Consumers == 0 {
+			explained.WithoutConsumersSince = timeOf(s.WithoutConsumers[g.Name])
+		}
+		e.Groups = append(e.Groups, explained)
 	}
 	for _, session := range s.Sessions {
 		e.Sessions = append(e.Sessions, explainedSession(session, r))

@@ -113,6 +113,9 @@ func (e *ExplainedStream) Facts() []Fact {
 		if g.ActiveAgo >= 0 {
 			text += ", active " + ago(time.Duration(g.ActiveAgo*float64(time.Second)))
 		}
+		if since := g.WithoutConsumersSince; since != nil {
+			text += ", first seen without consumers " + since.Format(time.DateTime+" MST")
+		}
 		f.says("consumers", "%s", text)
 	}
 	for i := range e.Sessions {

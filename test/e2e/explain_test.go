@@ -93,6 +93,40 @@ func TestExplainSaysWhatARunDoesAndWhyTheRestStays(t *testing.T) {
 	})
 }
 
+func TestExplainSaysSinceWhenAGroupHasNoConsumers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env = program.Env{"REDIS_URL": server.URL(), "TRIM_RESPECT_GROUPS": "true"}
+	w.stream(t, "busy", 20, 0, 10*time.Millisecond)
+	mustDo(t, w.client.XGroupCreate(t.Context(), "stream:busy", "viewer", "0").Err())
+	type groups struct {
+		Streams []struct {
+			Groups []struct {
+				Since time.Time `json:"without_consumers_since"`
+			}
+		}
+	}
+	since := func() time.Time {
+		return decode[groups](t, w.env.MustRun(t, "explain", "busy", "-o", "json")).Streams[0].Groups[0].Since
+	}
+	if at := since(); !at.IsZero() {
+		t.Errorf("before anybody has seen it: %s", at)
+	}
+	w.env["TRIM_MAX_LENGTH"], w.env["TRIM_EXACT"] = "10", "true"
+	w.env.MustRun(t, "once", "trim")
+	if age := time.Since(since()); age < -time.Second || age > time.Minute {
+		t.Errorf("first seen %s ago", age)
+	}
+	if out := strings.Join(strings.Fields(w.env.MustRun(t, "explain", "busy")), " "); !strings.Contains(out, ", first seen without consumers 20") {
+		t.Errorf("explain says\n%s", out)
+	}
+	mustDo(t, w.client.XGroupCreateConsumer(t.Context(), "stream:busy", "viewer", "one").Err())
+	if at := since(); !at.IsZero() {
+		t.Errorf("with a consumer: %s", at)
+	}
+}
+
 func TestExplainReadsNothingOfWhatIsLeftToOthers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
