@@ -1,6 +1,9 @@
 package model
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // streamFate says whether a listed stream is retired.
 func streamFate(d dump, s settings, name string, sessions []*session) (fate, string) {
@@ -78,7 +81,10 @@ func guard(d dump, s settings, sessions []*session) fate {
 		return n
 	}
 	everyone := func(f *session) bool { return f.why != "another installation's" }
-	ours := func(f *session) bool { return everyone(f) && (f.rta || f.values == nil) }
+	// What cannot be read is a session if it has a field's name; else it may be nobody's.
+	ours := func(f *session) bool {
+		return everyone(f) && (f.rta || f.values == nil && strings.Contains(f.raw, "stream"))
+	}
 	going, left, leftOurs := count(goes, everyone), count(stays, everyone), count(stays, ours)
 	open := 0
 	for _, found := range sessions {
