@@ -24,9 +24,10 @@ build: ## a static binary with its version, the same for everybody who builds th
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false \
 		-ldflags '-s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)' -o streamkeeper .
 
+SYSTEMS ?= darwin windows
 .PHONY: systems
 systems: ## that it builds for the other systems that a release has files for
-	for system in darwin windows; do CGO_ENABLED=0 GOOS=$$system go build -trimpath -buildvcs=false -o /dev/null . || exit; done
+	for system in $(SYSTEMS); do CGO_ENABLED=0 GOOS=$$system go build -trimpath -buildvcs=false -o /dev/null . || exit; done
 
 .PHONY: demo
 demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
