@@ -30,26 +30,66 @@ const (
 	stateRelisted = "relisted"
 )
 
+// stateKind is a key under the state prefix, and its type in Redis's words.
+type stateKind struct{ name, kind string }
+
 // cleanupState are the keys of clean-up with their types.
-var cleanupState = []struct{ name, kind string }{
+var cleanupState = []stateKind{
 	{stateRetired, "zset"}, {stateSighted, "zset"}, {stateRelisted, "zset"}, {stateGroups, "zset"}, {stateLeft, "hash"}, {stateBrake, "hash"},
 }
 
 // UnusableState names the keys of clean-up that hold another type. What they are
 // for is then not known and cannot be noted, as where Redis has no memory left.
 func (b *Buffer) UnusableState(ctx context.Context) ([]string, error) {
+	found, err := b.unusable(ctx, cleanupState)
+	unusable := make([]string, len(found))
+	for i, key := range found {
+		unusable[i] = key.Name + ": " + key.Type
+	}
+	return unusable, err
+}
+
+// UnusableKeys are those of our own keys that hold another type, with that type: all
+// that are in use, but for the lease and for those of which there is one for each hour
+// or each session.
+func (b *Buffer) UnusableKeys(ctx context.Context, u Uses) ([]StateKey, error) {
+	var states []stateKind
+	if u.anyJob() {
+		states = append(states, stateKind{statePauses, "hash"})
+	}
+	if u.Trim {
+		states = append(states, stateKind{statePolicy, "hash"})
+	}
+	if u.Cleanup {
+		sessions := "{" + b.names.Sessions + "}"
+		states = append(append(states, cleanupState...),
+			stateKind{registry.StateCopies + sessions, "stream"}, stateKind{registry.StatePutBack + sessions, "zset"})
+	}
+	if u.records() {
+		states = append(states, stateKind{stateHistory, "stream"})
+	}
+	if u.serves() {
+		states = append(states, stateKind{stateInstances, "hash"})
+	}
+	return b.unusable(ctx, states)
+}
+
+func (b *Buffer) unusable(ctx context.Context, states []stateKind) ([]StateKey, error) {
+	if len(states) == 0 {
+		return nil, nil
+	}
 	pipe := b.rdb.Pipeline()
-	kinds := make([]*redis.StatusCmd, len(cleanupState))
-	for i, state := range cleanupState {
+	kinds := make([]*redis.StatusCmd, len(states))
+	for i, state := range states {
 		kinds[i] = pipe.Type(ctx, b.stateKey(state.name))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("asking for the types of our own keys: %w", err)
 	}
-	var unusable []string
-	for i, state := range cleanupState {
+	var unusable []StateKey
+	for i, state := range states {
 		if kind := kinds[i].Val(); kind != "none" && kind != state.kind {
-			unusable = append(unusable, fmt.Sprintf("%s: %s", b.stateKey(state.name), kind))
+			unusable = append(unusable, StateKey{b.stateKey(state.name), kind})
 		}
 	}
 	return unusable, nil

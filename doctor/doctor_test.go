@@ -196,7 +196,7 @@ func serverBreakings() map[string]breaking {
 			f.doctor.Leases = true
 			f.do("SET", "streamkeeper:lease", "x")
 		}},
-		"a key of ours is another's": {check: "state-keys", severity: Warning, says: []string{"streamkeeper:retired"}, do: func(f *fixture) {
+		"a key of ours is another's": {check: "state-keys", severity: Warning, says: []string{"1 key of ours", "[streamkeeper:retired: a string]"}, do: func(f *fixture) {
 			f.do("SET", "streamkeeper:retired", "x")
 		}},
 	}
@@ -562,6 +562,20 @@ func TestALongNameIsCutBetweenItsCharacters(t *testing.T) {
 		if got := shortened(text); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+func TestEachOfOurKeysThatAnotherUsesIsNamed(t *testing.T) {
+	f := newFixture(t, registry.Keys).proper()
+	f.doctor.Uses.History = true
+	for _, name := range []string{"policy", "instances", "history", "undo:{sessions}", "undone:{sessions}", "retired", "left"} {
+		f.do("SET", "streamkeeper:"+name, "x")
+	}
+	wrong := breaking{check: "state-keys", severity: Warning, says: []string{"7 keys of ours with another type", "[streamkeeper:policy: a string]"}}
+	wrong.isTheOne(t, f.examine())
+	f.doctor.Uses = buffer.Uses{Inspect: true, Names: buffer.DefaultNames}
+	if found := f.examine(); len(found) > 0 {
+		t.Errorf("what is not in use:%s", texts(found))
 	}
 }
 

@@ -55,7 +55,7 @@ type Server struct {
 	Leases bool
 	Lease  buffer.LeaseState
 	// Unusable are our own keys that hold another type.
-	Unusable []string
+	Unusable []buffer.StateKey
 }
 
 // Stream is a name in the set of streams.

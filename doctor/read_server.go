@@ -49,7 +49,7 @@ func (e *examination) readServer(ctx context.Context) error {
 		s.Lease, reasons[factLease] = e.b.Lease().State(ctx)
 	}
 	reasons[factRights] = e.readRights(ctx)
-	s.Unusable, reasons[factState] = e.b.UnusableState(ctx)
+	s.Unusable, reasons[factState] = e.b.UnusableKeys(ctx, e.o.Uses)
 	for f := range facts {
 		if !e.unread.note(f, reasons[f]) {
 			return reasons[f]

@@ -11,7 +11,7 @@ func stateKeys() Check {
 		Noun:   "key", Found: "of ours with another type", Good: "our own keys can be used",
 		server: func(s *Server, o *outcome) {
 			for _, key := range s.Unusable {
-				o.found(Warning, key, "")
+				o.found(Warning, key.Name, "a "+key.Type)
 			}
 		},
 	}

@@ -77,10 +77,10 @@ func Sentence(text string) string {
 	return text + "."
 }
 
-// Plural writes a number with a noun: "3 sessions", "1 entry", "2 entries".
+// Plural writes a number with a noun: "3 sessions", "1 entry", "2 entries", "2 keys".
 func Plural[T ~int | ~int64](n T, noun string) string {
 	if n != 1 {
-		if base, ok := strings.CutSuffix(noun, "y"); ok {
+		if base, ok := strings.CutSuffix(noun, "y"); ok && base != "" && !strings.ContainsAny(base[len(base)-1:], "aeiou") {
 			noun = base + "ies"
 		} else {
 			noun += "s"

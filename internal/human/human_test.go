@@ -49,3 +49,14 @@ func TestBytesAreWrittenInBinaryUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestPluralsAreThoseOfEnglish(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 entry": Plural(1, "entry"), "2 entries": Plural(2, "entry"), "0 entries": Plural(0, "entry"),
+		"1 key": Plural(1, "key"), "2 keys": Plural(2, "key"), "1 000 sessions": Plural(1000, "session"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
