@@ -579,6 +579,19 @@ func TestEachOfOurKeysThatAnotherUsesIsNamed(t *testing.T) {
 	}
 }
 
+// TestMessagesThatWereNotReadAreNotCalledGood: one alone is longer than what a whole
+// sample may read.
+func TestMessagesThatWereNotReadAreNotCalledGood(t *testing.T) {
+	f := newFixture(t, registry.Keys).proper()
+	f.append("car-1", f.now.Add(spacing), "id", 1, "data", make([]byte, 17<<20))
+	r := must(f.newDoctor().Examine(f.ctx()))
+	for _, finding := range r.Findings {
+		if finding.Check == "message-limit" && finding.Text != "no message sampled is over 1 MiB; 16.0 MiB did not suffice for the samples of 1 stream" {
+			t.Error(text(finding))
+		}
+	}
+}
+
 // TestWhatIsCountedInPartSaysSo: no number reads as if it were all.
 func TestWhatIsCountedInPartSaysSo(t *testing.T) {
 	f := newFixture(t, registry.Object).proper()

@@ -11,6 +11,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/inspect"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
@@ -248,6 +249,9 @@ func (e *examination) report() Report {
 			f := o.finding()
 			if o.count > 0 && o.check.samplesSessions() {
 				f.Text += e.sessions.ofSample()
+			}
+			if o.check.sample != nil && o.severity == OK && e.samples.left > 0 {
+				f.Text += fmt.Sprintf("; %s did not suffice for the samples of %s", human.Bytes(sampleBytes), human.Plural(e.samples.left, "stream"))
 			}
 			r.Findings = append(r.Findings, f)
 		}

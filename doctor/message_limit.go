@@ -13,7 +13,7 @@ func messageLimit() Check {
 		Rule:   "A burst must not exceed 1 MiB before compression.",
 		Source: fromStreaming,
 		Remedy: "Split it: several messages in a row are as good.",
-		Noun:   "message", Found: "over 1 MiB before compression", Good: "no message is over 1 MiB",
+		Noun:   "message", Found: "over 1 MiB before compression", Good: "no message sampled is over 1 MiB",
 		sample: func(s *Sample, o *outcome) {
 			for _, m := range s.Messages {
 				if slices.ContainsFunc(m.Reasons, isOverLimit) {

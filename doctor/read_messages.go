@@ -25,6 +25,9 @@ type samples struct {
 	read    map[string]*Sample
 	// known says of the ids that messages have whether a session has it.
 	known map[uint64]bool
+	// left are streams whose messages were not all read that were to be, as there
+	// was no room for them.
+	left int64
 }
 
 func newSamples() *samples {
@@ -62,7 +65,7 @@ func (e *examination) readMessages(ctx context.Context) error {
 	o := e.o.Inspect
 	o.Samples, o.MaxBytes = sampleMessages, sampleBytes
 	o.OnMessage, o.OnMalformed, o.OnProgress = nil, nil, nil
-	_, err := inspect.New(e.b, o).Inspect(ctx, names, func(m inspect.Message) {
+	report, err := inspect.New(e.b, o).Inspect(ctx, names, func(m inspect.Message) {
 		m.Payload, m.Content = nil, nil
 		if s := e.samples.read[m.Stream]; s != nil {
 			s.Messages = append(s.Messages, m)
@@ -74,6 +77,7 @@ func (e *examination) readMessages(ctx context.Context) error {
 	if isBroken(err) || ctx.Err() != nil {
 		return err
 	}
+	e.samples.left = report.StreamsLeft
 	if isDenied(err) { // else a stream that went meanwhile
 		e.unread.note(factMessages, err)
 	}
