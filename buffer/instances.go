@@ -77,6 +77,15 @@ func (b *Buffer) NoteInstance(ctx context.Context, i Instance) error {
 	return nil
 }
 
+// ForgetInstance takes the note of a daemon back that ends.
+func (b *Buffer) ForgetInstance(ctx context.Context, name string) error {
+	err := b.rdb.HDel(ctx, b.stateKey(stateInstances), noteOf(name)).Err()
+	if err != nil && !takesNoNote(err) {
+		return fmt.Errorf("taking the note of this instance back: %w", err)
+	}
+	return nil
+}
+
 // Instances are the daemons that have noted themselves, in the order of their
 // names.
 func (b *Buffer) Instances(ctx context.Context) ([]Instance, error) {

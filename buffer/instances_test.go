@@ -61,9 +61,18 @@ func TestInstancesNoteThemselvesForAWhile(t *testing.T) {
 		if n := server.Client.HLen(ctx, "streamkeeper:instances").Val(); n != 2 {
 			t.Errorf("%d notes", n)
 		}
+		if err := other.ForgetInstance(ctx, "c"); err != nil {
+			t.Error(err)
+		}
+		if found, err = one.Instances(ctx); err != nil || len(found) != 1 || found[0].Name != "a" {
+			t.Errorf("one has gone: %+v, %v", found, err)
+		}
 		// What is another's stays as it is.
 		server.Client.Set(ctx, "streamkeeper:instances", "x", 0)
 		if err := one.NoteInstance(ctx, Instance{Name: "a"}); err != nil {
+			t.Error(err)
+		}
+		if err := one.ForgetInstance(ctx, "a"); err != nil {
 			t.Error(err)
 		}
 		if found, err = one.Instances(ctx); err != nil || len(found) > 0 {

@@ -638,7 +638,7 @@ func TestJobsOfInstancesThatDoNotLeadAreNotKnown(t *testing.T) {
 		"no daemon has noted itself":                          nil,
 		"not known: no instance leads":                        {{Name: "pod-1"}, {Name: "pod-2"}},
 		"not known: the instance that leads has noted no job": {{Name: "pod-1", Leads: true}},
-		"last success: trim never":                            {{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{{Name: "trim"}}}, {Name: "pod-2"}},
+		"last success: trim not noted yet":                    {{Name: "pod-1", Leads: true, Jobs: []buffer.JobOfInstance{{Name: "trim"}}}, {Name: "pod-2"}},
 	} {
 		check := jobsOverdue()
 		o := &outcome{check: &check, severity: OK}

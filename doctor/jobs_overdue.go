@@ -25,7 +25,10 @@ func jobsOverdue() Check {
 					continue
 				}
 				for _, j := range i.Jobs {
-					when := "never"
+					when := "not noted yet" // notes are up to a minute old
+					if j.Overdue {
+						when = "never"
+					}
 					if !j.LastSuccess.IsZero() {
 						when = human.Duration(s.Now.Sub(j.LastSuccess)) + " ago"
 					}

@@ -152,7 +152,9 @@ func (d *daemon) work(ctx context.Context) error {
 	}
 	release()
 	d.now.Store(&working{b, scheduler})
-	return scheduler.Run(ctx)
+	err = scheduler.Run(ctx)
+	d.forgetInstance(ctx, b)
+	return err
 }
 
 // alive says why the scheduler can do nothing any more; nil if it can, and before

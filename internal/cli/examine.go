@@ -99,3 +99,16 @@ func (d *daemon) noteInstance(ctx context.Context) {
 		}
 	}
 }
+
+// forgetInstance takes the note back at the end, so that nobody takes this daemon for
+// one that still works.
+func (d *daemon) forgetInstance(ctx context.Context, b *buffer.Buffer) {
+	if d.o.dryRun {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareOf(d.options.ShutdownGrace)/2)
+	defer cancel()
+	if err := rescue.Call(func() error { return b.ForgetInstance(ctx, instanceName()) }); err != nil {
+		d.log.Debug("cannot take back the note of this instance", "class", string(redisconn.ClassOf(err)), "error", err)
+	}
+}

@@ -247,6 +247,9 @@ func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
 	if holder := s.Client.Get(t.Context(), "streamkeeper:lease").Val(); holder != "" {
 		t.Error("the lease was not given back")
 	}
+	if notes := s.Client.HLen(t.Context(), "streamkeeper:instances").Val(); notes != 0 {
+		t.Error("the note of the instance was not taken back")
+	}
 }
 
 // Beside others it could take longer only because the machine is busy.
