@@ -105,18 +105,8 @@ func (e *ExplainedStream) Facts() []Fact {
 	if len(e.Trims) > 0 {
 		f.says("trimmed", "%s", e.Trims[0].sentence())
 	}
-	for _, g := range e.Groups {
-		text := fmt.Sprintf("group %s: %s, %s pending", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending))
-		if g.Lag >= 0 {
-			text += fmt.Sprintf(", %s behind", human.Count(g.Lag))
-		}
-		if g.ActiveAgo >= 0 {
-			text += ", active " + ago(time.Duration(g.ActiveAgo*float64(time.Second)))
-		}
-		if since := g.WithoutConsumersSince; since != nil {
-			text += ", first seen without consumers " + since.Format(time.DateTime+" MST")
-		}
-		f.says("consumers", "%s", text)
+	for i := range e.Groups {
+		f.says("consumers", "%s", e.Groups[i].sentence())
 	}
 	for i := range e.Sessions {
 		s := &e.Sessions[i]
@@ -254,6 +244,20 @@ func (e *ExplainedSession) says(f *facts) {
 func orNone(text string) string {
 	if text == "" {
 		return "none"
+	}
+	return text
+}
+
+func (g *ExplainedGroup) sentence() string {
+	text := fmt.Sprintf("group %s: %s, %s pending", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending))
+	if g.Lag >= 0 {
+		text += fmt.Sprintf(", %s behind", human.Count(g.Lag))
+	}
+	if g.ActiveAgo >= 0 {
+		text += ", active " + ago(time.Duration(g.ActiveAgo*float64(time.Second)))
+	}
+	if since := g.WithoutConsumersSince; since != nil {
+		text += ", first seen without consumers " + since.Format(time.DateTime+" MST")
 	}
 	return text
 }

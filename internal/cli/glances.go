@@ -124,7 +124,8 @@ func (d *daemon) stream(ctx context.Context, name string) web.StreamPage {
 		p.Trouble = d.whyNot()
 		return p
 	}
-	p.Leader = d.leader(ctx, working)
+	other := holder(ctx, working)
+	p.Leader = leader(working.scheduler.Status(), other)
 	figures, points, labelled := d.observers.Figures(name)
 	if labelled {
 		p.Figures = new(streamStatus(figures))

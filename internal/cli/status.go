@@ -14,8 +14,15 @@ import (
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
-// status is what the page shows; it asks Redis for a sign of life.
+// status is what the page shows; it asks Redis for a sign of life. All that it says from
+// memory is of the moment after that: a leader that lost its lease while Redis did not
+// answer shows nothing of what it knew.
 func (d *daemon) status(ctx context.Context) web.Status {
+	working := d.now.Load()
+	var asked askedOfRedis
+	if working != nil {
+		asked = d.askRedis(ctx, working)
+	}
 	s := web.Status{
 		Frame: d.frame(), Revision: d.app.Revision, Started: d.started.UTC(),
 		Redis:   web.Redis{Address: d.address},
@@ -25,21 +32,14 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	s.Pauses, s.PausesUnknown = d.pausesStatus()
 	last, errs := d.news.all()
 	s.Errors, s.Doctor = errs, d.news.seen().status()
-	working := d.now.Load()
 	if working == nil {
 		s.Redis.Error = d.whyNot()
 		return s
 	}
 	scheduled := working.scheduler.Status()
 	s.Stopping = scheduled.Stopping
-	// All that is asked of Redis takes this long at most: where it hangs, the page says so.
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	s.Redis = redisStatus(ctx, d.address, working.buffer)
-	s.Leader = d.leader(ctx, working)
-	if d.options.HistoryLength > 0 {
-		s.Removals = d.removalsStatus(ctx, working)
-	}
+	s.Redis, s.Removals = asked.redis, asked.removals
+	s.Leader = leader(scheduled, asked.holder)
 	d.mu.Lock()
 	s.Redis.Denied, s.Redis.Absence = d.denied, d.absence
 	d.mu.Unlock()
@@ -64,26 +64,54 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	return s
 }
 
+// askedOfRedis is what a page asks Redis for.
+type askedOfRedis struct {
+	redis web.Redis
+	// holder is who holds the lease, where it is not this replica; empty if not known.
+	holder   string
+	removals web.Removals
+}
+
+// askRedis takes [pingTimeout] at most: where Redis hangs, the page says so.
+func (d *daemon) askRedis(ctx context.Context, w *working) (a askedOfRedis) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	a.redis = redisStatus(ctx, d.address, w.buffer)
+	a.holder = holder(ctx, w)
+	if d.options.HistoryLength > 0 {
+		a.removals = d.removalsStatus(ctx, w)
+	}
+	return a
+}
+
 // frame is what every page says.
 func (d *daemon) frame() web.Frame {
 	return web.Frame{Version: d.app.Version, Instance: hostname(), Time: time.Now().UTC(), DryRun: d.o.dryRun}
 }
 
+// holder is who holds the lease; empty if that is this replica or is not known. It takes
+// [pingTimeout] at most.
+func holder(ctx context.Context, w *working) string {
+	if w.scheduler.Status().Leader {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	name, err := w.buffer.Lease().Holder(ctx)
+	if err != nil {
+		return ""
+	}
+	return buffer.Escape(name)
+}
+
 // leader is how this replica stands to the lease, and who leads.
-func (d *daemon) leader(ctx context.Context, w *working) web.Leader {
-	scheduled := w.scheduler.Status()
-	l := web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease)}
+func leader(scheduled schedule.Status, holder string) web.Leader {
+	l := web.Leader{Leading: scheduled.Leader, Lease: string(scheduled.Lease), Name: holder}
 	if scheduled.LeaseError != nil {
 		l.Error = scheduled.LeaseError.Error()
 	}
 	if l.Leading {
 		l.Name = instanceName()
-		return l
-	}
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
-	defer cancel()
-	if name, err := w.buffer.Lease().Holder(ctx); err == nil {
-		l.Name = buffer.Escape(name)
 	}
 	return l
 }
