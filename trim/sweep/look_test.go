@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -76,4 +77,31 @@ func TestWhileOnePageIsTrimmedTheNextIsLookedAt(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestANameOfTwoPagesHasOneTurn(t *testing.T) {
+	w := miniFixture(t)
+	w.fill("twice", 10, times(time.Now().Add(-2*time.Hour), 300)...)
+	w.fill("once", 10, times(time.Now().Add(-2*time.Hour), 300)...)
+	s := &repeating{Store: w.store, pages: [][]string{{"twice"}, {"twice", "once"}}}
+	var cuts []string
+	r, err := New(s, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10}}}).Plan(t.Context(), func(c trim.Cut) { cuts = append(cuts, c.Stream) })
+	if err != nil || r.Streams != 2 || !slices.Equal(cuts, []string{"twice", "once"}) {
+		t.Errorf("%+v, %v, cuts %q", r, err, cuts)
+	}
+}
+
+// repeating names streams in pages of its own.
+type repeating struct {
+	Store
+	pages [][]string
+}
+
+func (s *repeating) WalkStreams(_ context.Context, visit func([]string) error) error {
+	for _, page := range s.pages {
+		if err := visit(page); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -119,14 +119,19 @@ func (r *run) pass(ctx context.Context) error {
 	defer pages.stop()
 	current := r.lookAt(ctx, nil)
 	for names := range pages.names {
-		next := r.lookAt(ctx, r.streams(names))
-		if err := r.page(ctx, current); err != nil {
+		next := r.lookAt(ctx, r.streams(current.others(names)))
+		drained, err := r.page(ctx, current)
+		if err != nil || drained {
 			<-next.done
+		}
+		if err != nil {
 			return err
 		}
-		current = next
+		if current = next; drained {
+			current = r.lookAt(ctx, next.page) // what was seen before is old by now
+		}
 	}
-	if err := r.page(ctx, current); err != nil {
+	if _, err := r.page(ctx, current); err != nil {
 		return err
 	}
 	if err := pages.err(); err != nil {
@@ -181,35 +186,36 @@ func (r *run) policyOf(stream string) trim.Policy {
 	return policies.Rules[i].Policy
 }
 
-// page decides on a page of streams, and trims first what is over a limit.
-func (r *run) page(ctx context.Context, l *look) error {
+// page decides on a page of streams, and trims first what is over a limit. It reports
+// whether backlogs were drained, which can take long.
+func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 	if err := r.takeIn(l); err != nil {
-		return err
+		return false, err
 	}
 	page := l.page
 	if err := r.checkAges(ctx, page); err != nil {
-		return err
+		return false, err
 	}
 	paused, err := r.s.o.Paused(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	due := r.decide(page, paused)
 	if err := r.trimKnown(ctx, due); err != nil {
-		return err
+		return false, err
 	}
 	if err := r.trimAged(ctx, due); err != nil {
-		return err
+		return false, err
 	}
 	done := pick(page, func(c *stream) bool { return !r.queue.has(c.name) })
 	if err := r.finish(ctx, done); err != nil {
-		return err
+		return false, err
 	}
 	r.tally.progress(false, r.queue.len())
 	if r.queue.len() > maxWaiting && !isLate(r.until) {
-		return r.drainAndFinish(ctx)
+		return true, r.drainAndFinish(ctx)
 	}
-	return nil
+	return false, nil
 }
 
 // drainAndFinish removes the backlogs.
