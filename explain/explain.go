@@ -88,6 +88,8 @@ type explanation struct {
 	paused func(stream string) bool
 	// memory is how it is found out what the entries of a stream take.
 	memory func(ctx context.Context, name string) (buffer.EntryMemory, error)
+	// noted are the groups without consumers, once they were read.
+	noted buffer.NotedGroups
 }
 
 func newExplanation(b *buffer.Buffer, o Options, names []string) *explanation {
@@ -186,11 +188,14 @@ func (e *explanation) readGroups(ctx context.Context, s *Stream) (err error) {
 	if err != nil || !slices.ContainsFunc(s.Groups, func(g buffer.Group) bool { return g.Consumers == 0 }) {
 		return err
 	}
-	notes, err := e.b.GroupNotes(ctx)
-	if redisconn.IsLost(err) {
-		return err
+	if e.noted == nil {
+		notes, err := e.b.GroupNotes(ctx)
+		if redisconn.IsLost(err) {
+			return err
+		}
+		e.noted = buffer.NotedGroupsOf(notes)
 	}
-	s.WithoutConsumers = buffer.NotedGroupsOf(notes)[s.Name]
+	s.WithoutConsumers = e.noted[s.Name]
 	return nil
 }
 
