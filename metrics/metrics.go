@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
@@ -59,9 +58,8 @@ type Limits struct {
 // once, and take the arguments that the callbacks of trim, cleanup and buffer
 // give.
 type Metrics struct {
-	// ours holds streamkeeper's own series, and process those of the Go runtime,
-	// which node_exporter has of itself under the same names.
-	ours, process *prometheus.Registry
+	// ours holds streamkeeper's own series.
+	ours *prometheus.Registry
 	// owners say whose each family of ours is.
 	owners map[string]string
 	now    func() time.Time
@@ -105,11 +103,7 @@ func New(o Options) *Metrics {
 	if o.Limits == nil {
 		o.Limits = func(string) Limits { return Limits{} }
 	}
-	m := &Metrics{ours: prometheus.NewRegistry(), process: prometheus.NewRegistry(), owners: make(map[string]string), now: o.Now}
-	m.process.MustRegister(
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	m := &Metrics{ours: prometheus.NewRegistry(), owners: make(map[string]string), now: o.Now}
 	f := newFactory(m.ours, m.owners)
 	f.build(o.Version, o.Revision, o.GoVersion)
 	f.gauge("dry_run", "1 where nothing is removed, only decided.").Set(number(o.DryRun))
