@@ -115,26 +115,23 @@ func (r *run) logOthers() {
 // pass looks at every stream once. While one page is worked on, Redis is asked about
 // the next one, and for the names of the one after it.
 func (r *run) pass(ctx context.Context) error {
-	pages := scan(ctx, r.s.store)
-	defer pages.stop()
 	current := r.lookAt(ctx, nil)
-	for names := range pages.names {
+	err := r.s.store.WalkStreams(ctx, func(names []string) error {
 		next := r.lookAt(ctx, r.streams(current.others(names)))
 		drained, err := r.page(ctx, current)
 		if err != nil || drained {
 			<-next.done
 		}
-		if err != nil {
-			return err
-		}
-		if current = next; drained {
+		if current = next; drained && err == nil {
 			current = r.lookAt(ctx, next.page) // what was seen before is old by now
 		}
-	}
-	if _, err := r.page(ctx, current); err != nil {
+		return err
+	})
+	if err != nil {
+		<-current.done
 		return err
 	}
-	if err := pages.err(); err != nil {
+	if _, err := r.page(ctx, current); err != nil {
 		return err
 	}
 	r.groups.forgetUnlisted()
