@@ -26,8 +26,8 @@ func (g StreamGroup) member() string {
 	return strconv.Itoa(len(g.Stream)) + ":" + g.Stream + g.Group
 }
 
-// parseGroupName is the reverse of member; false if the text is none.
-func parseGroupName(text string) (StreamGroup, bool) {
+// parseMember is the reverse of member; false if the text is none.
+func parseMember(text string) (StreamGroup, bool) {
 	length, names, _ := strings.Cut(text, ":")
 	n, err := strconv.Atoi(length)
 	if err != nil || n < 0 || n > len(names) {
@@ -75,7 +75,7 @@ func (b *Buffer) GroupNotes(ctx context.Context) (map[StreamGroup]time.Time, err
 	notes := make(map[StreamGroup]time.Time)
 	err := b.walkState(ctx, stateGroups, func(members []member) error {
 		for _, m := range members {
-			if g, ok := parseGroupName(m.name); ok && b.Owns(g.Stream) {
+			if g, ok := parseMember(m.name); ok && b.Owns(g.Stream) {
 				notes[g] = m.at
 			}
 		}

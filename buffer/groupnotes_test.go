@@ -64,10 +64,10 @@ func FuzzGroupName(f *testing.F) {
 	f.Add("", ":", "-1:x")
 	f.Fuzz(func(t *testing.T, stream, group, member string) {
 		want := StreamGroup{stream, group}
-		if got, ok := parseGroupName(want.member()); !ok || got != want {
+		if got, ok := parseMember(want.member()); !ok || got != want {
 			t.Errorf("%+v reads back as %+v, %t", want, got, ok)
 		}
 		// Whatever lies in the key is read or skipped.
-		parseGroupName(member)
+		parseMember(member)
 	})
 }

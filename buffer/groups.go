@@ -18,15 +18,18 @@ type GroupLimits struct {
 	Ignore []string
 }
 
-// groupsLua reads what is known of consumer groups; it wants key.
+// groupsLua reads what is known of consumer groups. It wants key, and defines
+// fields (a flat reply as a table), idleTime, unreadFor, givenLately and
+// firstPending.
 //
 // From Redis 7.2 on idle says when a consumer last asked. Before, it says when
 // a consumer last got something, so a consumer that polls a quiet stream looks
 // idle: there it counts only if something waited to be read. That version also
-// brought the field inactive, by which it is known.
+// brought the field inactive, by which it is known: idleTime says whether the
+// server has it.
 //
 // A group without consumers that was given an entry of the last while had one then:
-// what was noted of it before holds no longer.
+// what was noted of it before holds no longer, even where the note still stands.
 //
 // A pending id may be of an entry that is gone. Those below the oldest entry
 // are skipped at once; of the others a thousand are read, and the next
@@ -38,14 +41,14 @@ local function fields(list)
   return t
 end
 local function idleTime(group)
-  local idle, asked = -1, false
+  local idle, knowsInactive = -1, false
   for _, c in ipairs(redis.call('XINFO', 'CONSUMERS', key, group.name)) do
     local consumer = fields(c)
     local ago = math.max(0, consumer.idle)
     if idle < 0 or ago < idle then idle = ago end
-    asked = asked or consumer.inactive ~= nil
+    knowsInactive = knowsInactive or consumer.inactive ~= nil
   end
-  return idle, asked
+  return idle, knowsInactive
 end
 local function unreadFor(group)
   local unread = redis.call('XRANGE', key, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
@@ -77,16 +80,21 @@ local function firstPending(group)
 end
 `
 
-// graceFactor is for how many limits a group may be idle before 7.2 while nothing has
-// waited to be read for longer than the limit: until then it protects what is pending and
-// what it has not read.
+// graceFactor is for how many limits a group still counts that looks idle on a server
+// older than Redis 7.2. It does so only while nothing has waited to be read for longer
+// than the limit; it protects what is pending and what it has not read.
 const graceFactor = 7
 
 // groupFloorLua finds the first id that a consumer group still needs: what was
-// not delivered to it, and what was delivered and not acknowledged. It wants
-// key, floor and idle, reads the groups to ignore from ARGV[7…], and sets
-// floor, holder (the group that set it) and consumerless (groups without consumers).
-var groupFloorLua = `
+// not delivered to it, and what was delivered and not acknowledged. It wants key,
+// and defines what groupsLua does and
+//
+//	less(a, b): whether an id is less than another
+//	groupFloor(floor, idle): the least of floor, an id or empty, and of what the groups
+//	  need that count; the group that needs that, empty for none; and the groups without
+//	  consumers. A group counts if a consumer was active within idle ms, or if it has
+//	  none and ARGV[7…] does not say to ignore it. A negative idle looks at no group.
+var groupFloorLua = groupsLua + `
 local function bigger(a, b) return #a > #b or (#a == #b and a > b) end
 local function less(a, b)
   local ams, aseq = a:match('(%d+)-(%d+)')
@@ -99,28 +107,28 @@ local function after(id)
   if #seq > 15 then return id end
   return ms .. '-' .. string.format('%.0f', tonumber(seq) + 1)
 end
-` + groupsLua + `
-local function needs(group)
+local function counts(group, idle)
   if group.consumers == 0 then return true end
-  local ago, asked = idleTime(group)
+  local ago, knowsInactive = idleTime(group)
   if ago <= idle then return true end
-  return not asked and ago <= ` + strconv.Itoa(graceFactor) + ` * idle and unreadFor(group) <= idle
+  return not knowsInactive and ago <= ` + strconv.Itoa(graceFactor) + ` * idle and unreadFor(group) <= idle
 end
 
-local holder, consumerless = '', {}
-if idle >= 0 and redis.call('EXISTS', key) == 1 then
-  local ignore = {}
+local function groupFloor(floor, idle)
+  local floorGroup, consumerless, ignore = '', {}, {}
+  if idle < 0 or redis.call('EXISTS', key) == 0 then return floor, floorGroup, consumerless end
   for i = 7, #ARGV do ignore[ARGV[i]] = true end
   for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
     local group = fields(g)
     if group.consumers == 0 then consumerless[#consumerless + 1] = group.name end
     local ignored = group.consumers == 0 and ignore[group.name] and not givenLately(group, idle)
-    if not ignored and needs(group) then
+    if not ignored and counts(group, idle) then
       local need, pending = after(group['last-delivered-id']), firstPending(group)
       if pending and less(pending, need) then need = pending end
-      if floor == '' or less(need, floor) then floor, holder = need, group.name end
+      if floor == '' or less(need, floor) then floor, floorGroup = need, group.name end
     end
   end
+  return floor, floorGroup, consumerless
 end
 `
 
@@ -137,9 +145,10 @@ type GroupFloor struct {
 // floorScript finds what trimScript would not go beyond. KEYS and ARGV are
 // trimScript's; returns {group, first id that it needs}, both empty for none.
 var floorScript = redisconn.NewScript(`
-local key, floor, idle = KEYS[1], '', tonumber(ARGV[6])
+local key = KEYS[1]
 ` + groupFloorLua + `
-return {holder, floor}
+local floor, floorGroup = groupFloor('', tonumber(ARGV[6]))
+return {floorGroup, floor}
 `)
 
 // GroupFloors asks what the consumer groups of each stream need.

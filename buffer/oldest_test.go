@@ -181,11 +181,11 @@ func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
 		}{
 			{"exact length", TrimRequest{MaxLen: 42, Exact: true, Limit: 1000}, 42},
 			{"exact length, bounded", TrimRequest{MaxLen: 42, Exact: true, Limit: 7}, 293},
-			{"exact length, above a floor", TrimRequest{MaxLen: 42, Exact: true, Limit: 1000, Floor: floor}, 100},
+			{"exact length, above a floor", TrimRequest{MaxLen: 42, Exact: true, Limit: 1000, MinAgeFloor: floor}, 100},
 			{"exact id", TrimRequest{Before: floor, Exact: true, Limit: 1000}, 100},
 			{"exact id, bounded", TrimRequest{Before: floor, Exact: true, Limit: 7}, 293},
 			{"a length that is not reached", TrimRequest{MaxLen: 300, Exact: true, Limit: 1000}, 300},
-			{"length, above a floor", TrimRequest{MaxLen: 100, Limit: 1000, Floor: floor}, 100},
+			{"length, above a floor", TrimRequest{MaxLen: 100, Limit: 1000, MinAgeFloor: floor}, 100},
 			{"a limit of nothing is one of 1", TrimRequest{MaxLen: 42, Exact: true}, 299},
 			{"with groups looked at", TrimRequest{MaxLen: 100, Limit: 1000, Groups: guard}, 100},
 		} {

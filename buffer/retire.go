@@ -89,7 +89,7 @@ const (
 
 // Retire removes a dead stream, and then its name, in an order that can be
 // broken off anywhere: remember the name, remove the key if its last id is
-// still lastID and no group counts by the guard, take the name from the set,
+// still lastID and no group counts by its GroupLimits, take the name from the set,
 // look whether the key has returned, and put the name back if so.
 // A large stream goes in slices, oldest entries first; if it changes meanwhile,
 // the rest of it stays.

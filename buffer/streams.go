@@ -184,10 +184,10 @@ local active, pending, without, counts = -1, 0, {}, {0, 0, 0}
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
   local group = fields(g)
   counts = {counts[1] + 1, counts[2] + group.consumers, counts[3] + group.pending}
-  local ago, asked = idleTime(group)
+  local ago, knowsInactive = idleTime(group)
   if ago >= 0 then
     if active < 0 or ago < active then active = ago end
-    if not asked and unreadFor(group) < 0 and firstPending(group) then
+    if not knowsInactive and unreadFor(group) < 0 and firstPending(group) then
       if pending == 0 or ago < pending then pending = math.max(1, ago) end
     end
   else

@@ -22,10 +22,11 @@ type TrimRequest struct {
 	MaxLen int64
 	// Before is the id below which entries go.
 	Before ID
-	// Floor is an id from which on nothing goes, whatever MaxLen says; 0-0
-	// for none.
-	Floor ID
-	// Groups, if set, keeps what a consumer group still needs.
+	// MinAgeFloor is the id from which on entries are too young to go, whatever
+	// MaxLen says; 0-0 for none.
+	MinAgeFloor ID
+	// Groups, if set, keeps what a consumer group still needs. As XTRIM knows no
+	// groups, trimScript carries the request out then.
 	Groups *GroupLimits
 	// Limit is the most that one call removes, in entries; at least 1. An
 	// approximate call removes whole macro nodes, and so nothing at all where
@@ -39,11 +40,12 @@ type TrimRequest struct {
 type TrimResult struct {
 	// Removed is a number of entries.
 	Removed int64
-	// HeldBy is the consumer group that held the trimming back, empty if none.
+	// HeldBy is the consumer group because of which less went than would have,
+	// empty if none.
 	HeldBy string
-	// Floor is the id from which on nothing went, because it is too young or
+	// Floor is the id from which on nothing may go, because it is too young or
 	// because the consumer group FloorGroup needs it; 0-0 if there is none, or if
-	// it was not looked for.
+	// it was not looked for. It need not have held this request back.
 	Floor      ID
 	FloorGroup string
 	// WithoutConsumers are the groups without consumers, if groups were looked at:
@@ -60,64 +62,69 @@ type TrimResult struct {
 //
 // KEYS[1] stream
 // ARGV[1] length to keep, or -1; ARGV[2] id below which entries go, or empty;
-// ARGV[3] floor, or empty; ARGV[4] limit; ARGV[5] "1" for exact;
-// ARGV[6] ms after which an idle group counts no longer, or -1 to look at no
-// group; ARGV[7…] groups to ignore
+// ARGV[3] id from which on entries are too young to go, or empty; ARGV[4] limit;
+// ARGV[5] "1" for exact; ARGV[6] ms after which an idle group counts no longer, or
+// -1 to look at no group; ARGV[7…] groups to ignore
 // returns {removed, name of the group that held it back or empty, names of the groups without consumers,
 // id from which on nothing goes or empty, name of the group that needs it or empty}
 var trimScript = redisconn.NewScript(`
-local key, maxlen, before, floor = KEYS[1], tonumber(ARGV[1]), ARGV[2], ARGV[3]
-local limit, exact, idle = tonumber(ARGV[4]), ARGV[5] == '1', tonumber(ARGV[6])
-
+local key = KEYS[1]
 ` + groupFloorLua + `
-local floorID, floorGroup = floor, holder -- holder is emptied below where it is not the group that holds back
-local length = redis.call('XLEN', key)
-local surplus = 0
+local maxlen, before = tonumber(ARGV[1]), ARGV[2]
+local limit, exact = tonumber(ARGV[4]), ARGV[5] == '1'
+local floor, floorGroup, consumerless = groupFloor(ARGV[3], tonumber(ARGV[6]))
+local function answer(removed, heldBy) return {removed, heldBy, consumerless, floor, floorGroup} end
+
+-- Where the floor bounds what goes, its group, if it has one, may hold something back.
+local length, surplus, mayHold = redis.call('XLEN', key), 0, floorGroup
 if before == '' then
   surplus = length - maxlen
-  if surplus <= 0 then return {0, '', consumerless, floorID, floorGroup} end
+  if surplus <= 0 then return answer(0, '') end
 elseif floor ~= '' and less(floor, before) then
   before = floor
 else
-  holder = ''
+  mayHold = ''
 end
 
 -- The group that holds the rest back, if it does: where as many as the rest, or as a macro
 -- node usually has, lie below the id, it is their macro node that was too large to go.
 local function heldBy(removed, below, most)
   local rest = math.min(most - removed, ` + strconv.FormatInt(DefaultNodeLimits.Entries+1, 10) + `)
-  if rest <= 0 or holder == '' then return '' end
+  if rest <= 0 or mayHold == '' then return '' end
   if #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', rest) >= rest then return '' end
-  return holder
+  return mayHold
 end
 
 if not exact then
   if before ~= '' then
     local removed = redis.call('XTRIM', key, 'MINID', '~', before, 'LIMIT', limit)
-    return {removed, heldBy(removed, before, limit), consumerless, floorID, floorGroup}
+    return answer(removed, heldBy(removed, before, limit))
   end
-  if floor == '' then return {redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '', consumerless, floorID, floorGroup} end
-  local n = math.min(surplus, limit)
-  local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', n)
-  return {removed, heldBy(removed, floor, n), consumerless, floorID, floorGroup}
+  if floor == '' then return answer(redis.call('XTRIM', key, 'MAXLEN', '~', maxlen, 'LIMIT', limit), '') end
+  local most = math.min(surplus, limit)
+  local removed = redis.call('XTRIM', key, 'MINID', '~', floor, 'LIMIT', most)
+  return answer(removed, heldBy(removed, floor, most))
 end
 
-local want = math.min(surplus, limit)
-local below = before
-if below == '' then below = floor else want = limit end
+local want, below
+if before == '' then
+  want, below = math.min(surplus, limit), floor
+else
+  want, below = limit, before
+end
 if below ~= '' then
   local found = #redis.call('XRANGE', key, '-', '(' .. below, 'COUNT', want)
-  if found >= want then holder = '' end
+  if found >= want then mayHold = '' end
   want = found
 end
-if want <= 0 then return {0, holder, consumerless, floorID, floorGroup} end
-return {redis.call('XTRIM', key, 'MAXLEN', '=', length - want), holder, consumerless, floorID, floorGroup}
+if want <= 0 then return answer(0, mayHold) end
+return answer(redis.call('XTRIM', key, 'MAXLEN', '=', length - want), mayHold)
 `)
 
 // AsSent is a call as it is sent to the server at hand: exact where it may not be
 // trusted with MINID. The exact way counts the entries, and does without.
 func (b *Buffer) AsSent(t TrimRequest) TrimRequest {
-	t.Exact = t.Exact || !trustsMinID(b.server) && (!t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil)
+	t.Exact = t.Exact || !trustsMinID(b.server) && (!t.Before.IsZero() || !t.MinAgeFloor.IsZero() || t.Groups != nil)
 	return t
 }
 
@@ -131,7 +138,7 @@ func (b *Buffer) Trims(ctx context.Context, calls []TrimRequest) ([]TrimResult, 
 	for i, t := range calls {
 		t = b.AsSent(t)
 		calls[i] = t
-		if t.Exact || !t.Floor.IsZero() || t.Groups != nil {
+		if t.Exact || !t.MinAgeFloor.IsZero() || t.Groups != nil {
 			scripted = append(scripted, i)
 		} else {
 			plain = append(plain, i)
@@ -210,8 +217,8 @@ func (t TrimRequest) scriptArgs() []any {
 	} else {
 		args[1] = t.Before.String()
 	}
-	if !t.Floor.IsZero() {
-		args[2] = t.Floor.String()
+	if !t.MinAgeFloor.IsZero() {
+		args[2] = t.MinAgeFloor.String()
 	}
 	if t.Exact {
 		args[4] = "1"

@@ -43,8 +43,10 @@ type StreamStats struct {
 	HoldsYoung bool
 	// NodeLimit is the most entries that the server puts into a macro node now.
 	NodeLimit int64
-	// NeededBy, which only [Left] and [Paused] get to know, is the consumer group that needs the oldest entry, empty if no group
-	// protects entries, and NeededEntries how many of the newest entries it needs.
+	// NeededBy is the consumer group that needs the oldest entry, empty if none
+	// protects entries, and NeededEntries how many of the newest entries it needs. A
+	// run knows neither before it trims: the server finds what groups need (trimScript
+	// in package buffer). Once it has, [Left] and [Paused] go by it.
 	NeededBy      string
 	NeededEntries int64
 }
@@ -73,8 +75,8 @@ type Step struct {
 	MaxLen int64
 	// Before is the id below which entries go.
 	Before buffer.ID
-	// Floor is an id from which on nothing goes; 0-0 for none.
-	Floor buffer.ID
+	// MinAgeFloor is the id from which on entries are too young to go; 0-0 for none.
+	MinAgeFloor buffer.ID
 	// Over is how many entries are over the limit; if AtLeast is set there may be
 	// more, and only Redis knows.
 	Over    int64
@@ -117,16 +119,16 @@ func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
 		return Step{}, false
 	}
 	return Step{
-		By: ByLength, MaxLen: p.MaxLength, Floor: floorOf(p, s, now), Over: length - p.MaxLength,
+		By: ByLength, MaxLen: p.MaxLength, MinAgeFloor: minAgeFloor(p, s, now), Over: length - p.MaxLength,
 		Why: Why{Entries: length, MaxLen: p.MaxLength},
 	}, true
 }
 
-// floorOf is the id from which on an entry is too young to go. Only ids that lie
+// minAgeFloor is the id from which on an entry is too young to go. Only ids that lie
 // ahead are not protected. A floor above all ids changes nothing, and holds where
 // ids become times while a step waits.
-func floorOf(p Policy, s StreamStats, now time.Time) buffer.ID {
-	floor := p.Floor(now)
+func minAgeFloor(p Policy, s StreamStats, now time.Time) buffer.ID {
+	floor := p.MinAgeFloor(now)
 	if s.Info.LastID.IsTime(now) || s.Info.LastID.Less(floor) || s.HoldsYoung {
 		return floor
 	}
@@ -140,7 +142,7 @@ func OverBytes(p Policy, s StreamStats, now time.Time) (Step, bool) {
 		return Step{}, false
 	}
 	return Step{
-		By: ByBytes, MaxLen: s.Info.Length - s.EntriesOverBytes, Floor: floorOf(p, s, now), Over: s.EntriesOverBytes,
+		By: ByBytes, MaxLen: s.Info.Length - s.EntriesOverBytes, MinAgeFloor: minAgeFloor(p, s, now), Over: s.EntriesOverBytes,
 		Why: Why{Bytes: s.Bytes, MaxBytes: p.MaxBytes},
 	}, true
 }
@@ -154,8 +156,10 @@ func overAge(p Policy, s StreamStats, now time.Time) (Step, bool) {
 	return Step{By: ByAge, Before: limit, Over: s.OldEntries, AtLeast: true, Why: Why{Age: age, MaxAge: p.MaxAge}}, true
 }
 
-// Decide says what the policy removes from a stream, and what of it stays
-// because something protects it; false if the stream is within its limits.
+// Decide says what the policy removes from a stream, and what of it stays because
+// something protects it that the stats know of; false if the stream is within its
+// limits. What is over a limit does not depend on consumer groups: what they protect
+// stays when it is carried out.
 func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 	if p.KeepsAll() || !s.Info.Exists() {
 		return Cut{}, false

@@ -135,9 +135,9 @@ func (p Policy) AgeLimit(now time.Time) buffer.ID {
 // LimitsAge reports whether an entry can be too old.
 func (p Policy) LimitsAge(now time.Time) bool { return !p.AgeLimit(now).IsZero() }
 
-// Floor is the id from which on nothing goes because it is too young, 0-0 if
-// the policy protects no age.
-func (p Policy) Floor(now time.Time) buffer.ID {
+// MinAgeFloor is the id from which on nothing goes because it is too young, 0-0
+// if the policy protects no age.
+func (p Policy) MinAgeFloor(now time.Time) buffer.ID {
 	if p.MinAge <= 0 {
 		return buffer.ID{}
 	}

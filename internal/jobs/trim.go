@@ -21,7 +21,7 @@ import (
 // Trim removes the oldest entries of streams.
 const Trim = "trim"
 
-// DefaultTrimSchedule is how often the Stream Service's own trimmer runs.
+// DefaultTrimSchedule is how often the Stream Service's own sweeper runs.
 const DefaultTrimSchedule = "@every 30s"
 
 // TrimOptions are those of the job that trims.
@@ -194,21 +194,21 @@ func prepareTrim(e Env) run {
 	policies := e.policies()
 	used := policies.Now()
 	o.Policies = *used
-	trimmer := sweep.New(e.Buffer, o)
+	sweeper := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		if now := policies.Now(); now != used {
 			// What the one before remembers is of other limits.
 			used, o.Policies = now, *now
-			trimmer = sweep.New(e.Buffer, o)
+			sweeper = sweep.New(e.Buffer, o)
 		}
 		started, lengths = time.Now(), e.Metrics.NewLengths()
 		if err := e.refusal(ctx); err != nil {
 			return new(TrimResult), err
 		}
 		e.Metrics.TrimStarted()
-		once := trimmer.Run
+		once := sweeper.Run
 		if e.DryRun {
-			once = func(ctx context.Context) (sweep.Report, error) { return trimmer.Plan(ctx, func(trim.Cut) {}) }
+			once = func(ctx context.Context) (sweep.Report, error) { return sweeper.Plan(ctx, func(trim.Cut) {}) }
 		}
 		r, err := once(ctx)
 		sums.Flush(ctx)

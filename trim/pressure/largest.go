@@ -100,7 +100,7 @@ func (r *relief) reducible(ctx context.Context, all []Stream) ([]Stream, error) 
 		switch {
 		case info.Err != nil, !info.Exists(), info.Length == 0:
 			continue
-		case !info.LastID.IsTime(r.in.Now), !info.First.Less(policy.Floor(r.in.Now)):
+		case !info.LastID.IsTime(r.in.Now), !info.First.Less(policy.MinAgeFloor(r.in.Now)):
 			continue
 		case info.Nodes == 1 && !policy.Exact: // only whole macro nodes go
 			continue

@@ -177,7 +177,7 @@ func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*o
 			return nil, err
 		}
 		step, over := trim.OverBytes(o.policy, o.stats, r.now)
-		call := r.call(o.stream, step)
+		call := r.requestFor(o.stream, step)
 		// Where a call may not be sent as an approximate one, it would cut inside a
 		// macro node, and free nothing.
 		if !over || o.failed || r.s.store.AsSent(call).Exact {

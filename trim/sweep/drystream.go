@@ -117,9 +117,9 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.TrimReque
 		}
 		return result, nil
 	}
-	floor, holder := call.Floor, ""
+	floor, floorGroup := call.MinAgeFloor, ""
 	if call.Groups != nil && !s.needed.IsZero() && (floor.IsZero() || s.needed.Less(floor)) {
-		floor, holder = s.needed, s.group
+		floor, floorGroup = s.needed, s.group
 	}
 	over := s.left() - call.MaxLen
 	if !call.Before.IsZero() {
@@ -129,7 +129,7 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.TrimReque
 	}
 	below := over
 	if !floor.IsZero() {
-		result.Floor, result.FloorGroup = floor, holder
+		result.Floor, result.FloorGroup = floor, floorGroup
 		if below, err = s.countBelow(ctx, store, floor); err != nil {
 			return result, err
 		}
@@ -144,7 +144,7 @@ func (s *dryStream) trim(ctx context.Context, store Store, call buffer.TrimReque
 		rest = min(rest, buffer.DefaultNodeLimits.Entries+1)
 	}
 	if free < over && rest > 0 && below-result.Removed < rest {
-		result.HeldBy = holder
+		result.HeldBy = floorGroup
 	}
 	return result, nil
 }

@@ -23,18 +23,20 @@ func (r *run) finish(ctx context.Context, done []*stream) error {
 	var young, grouped []*stream
 	for _, c := range done {
 		left := c.left()
+		group := c.held || left > 0 && c.floorGroup != ""
+		age := left > 0 && c.floorGroup == "" && !c.floor.IsZero()
 		switch {
 		case c.failed, len(c.cut.Steps) == 0:
-			r.finished(c, trim.Cut{})
-		case c.paused && r.examined < maxExamined, (c.held || left > 0 && c.floorGroup != "") && r.examined < maxExamined:
+			r.handOver(c, trim.Cut{})
+		case (c.paused || group) && r.examined < maxExamined:
 			r.examined++
 			grouped = append(grouped, c)
-		case !c.paused && left > 0 && c.floorGroup == "" && !c.floor.IsZero():
+		case age && !c.paused:
 			young = append(young, c)
 		default:
 			cut := c.cutWith(c.protected(c.statsNow(), r.now))
 			cut.Estimated = cut.Estimated || c.floorGroup != "" // what the group needs was not counted
-			r.finished(c, cut)
+			r.handOver(c, cut)
 		}
 	}
 	if err := r.finishYoung(ctx, young); err != nil {
@@ -92,12 +94,12 @@ func (r *run) finishYoung(ctx context.Context, streams []*stream) error {
 	for i, c := range streams {
 		if err := heads[i].Err; err != nil {
 			r.tally.failed(c.name, err)
-			r.finished(c, c.cutWith(nil))
+			r.handOver(c, c.cutWith(nil))
 			continue
 		}
 		c.recordLength(heads[i].Length)
 		c.stats.YoungEntries = heads[i].Length - heads[i].Old
-		r.finished(c, c.cutWith(trim.Left(c.policy, c.statsNow(), r.now)))
+		r.handOver(c, c.cutWith(trim.Left(c.policy, c.statsNow(), r.now)))
 	}
 	return nil
 }
@@ -115,7 +117,7 @@ func (r *run) finishGrouped(ctx context.Context, streams []*stream) error {
 	for i, c := range streams {
 		if err := infos[i].Err; err != nil {
 			r.tally.failed(c.name, err)
-			r.finished(c, c.cutWith(nil))
+			r.handOver(c, c.cutWith(nil))
 			continue
 		}
 		known, err := r.examine(ctx, c, infos[i])
@@ -123,9 +125,9 @@ func (r *run) finishGrouped(ctx context.Context, streams []*stream) error {
 		case err != nil:
 			return err
 		case known:
-			r.finished(c, c.cutWith(c.protected(c.stats, r.now)))
+			r.handOver(c, c.cutWith(c.protected(c.stats, r.now)))
 		default:
-			r.finished(c, c.cutWith(nil))
+			r.handOver(c, c.cutWith(nil))
 		}
 	}
 	return nil
@@ -151,7 +153,7 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) (k
 		above bool
 	}{
 		{c.policy.AgeLimit(r.now), &c.stats.OldEntries, false},
-		{c.policy.Floor(r.now), &c.stats.YoungEntries, true},
+		{c.policy.MinAgeFloor(r.now), &c.stats.YoungEntries, true},
 		{c.floor, &c.stats.NeededEntries, true},
 	} {
 		*count.into = 0

@@ -19,14 +19,16 @@ func nodeEntries(limits buffer.NodeLimits, entryBytes int64) int64 {
 	return min(fewEntries/2, limits.EntriesPerNode(entryBytes))
 }
 
-// call is the command for one step of a cut, without a limit.
-func (r *run) call(c *stream, s trim.Step) buffer.TrimRequest {
-	call := buffer.TrimRequest{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, Floor: s.Floor}
+// requestFor is the request for one step of a cut, with what protects entries from
+// it: their age, and which consumer groups count. How much it removes at most is
+// left to the caller.
+func (r *run) requestFor(c *stream, s trim.Step) buffer.TrimRequest {
+	request := buffer.TrimRequest{Stream: c.name, MaxLen: s.MaxLen, Before: s.Before, MinAgeFloor: s.MinAgeFloor}
 	if r.s.o.RespectGroups {
-		limits := r.groups.noted.Limits(c.name, r.s.o.GroupIdleAfter, r.now)
-		call.Groups = &limits
+		groups := r.groups.noted.Limits(c.name, r.s.o.GroupIdleAfter, r.now)
+		request.Groups = &groups
 	}
-	return call
+	return request
 }
 
 // trimKnown takes what is over a limit by a known number of entries: few in
@@ -45,9 +47,9 @@ func (r *run) trimKnown(ctx context.Context, due []*stream) error {
 			case s.Over > 2*limit || r.queue.has(c.name):
 				r.enqueue(c, s, false)
 			default:
-				call := r.call(c, s)
+				call := r.requestFor(c, s)
 				call.Limit, call.Exact = max(limit, s.Over), c.policy.Exact
-				if err := b.add(ctx, first{c, s, call}, s.Over*c.entryBytes); err != nil {
+				if err := b.add(ctx, firstCall{c, s, call}, s.Over*c.entryBytes); err != nil {
 					return err
 				}
 			}
@@ -65,7 +67,7 @@ func firstAged(entryBytes int64) int64 {
 // trimAged takes entries of which it is only known that some are too old, a few
 // from each stream.
 func (r *run) trimAged(ctx context.Context, due []*stream) error {
-	var calls []first
+	var calls []firstCall
 	for _, c := range due {
 		for _, s := range c.cut.Steps {
 			if !s.AtLeast || c.failed {
@@ -75,9 +77,9 @@ func (r *run) trimAged(ctx context.Context, due []*stream) error {
 				r.enqueue(c, s, false)
 				continue
 			}
-			call := r.call(c, s)
+			call := r.requestFor(c, s)
 			call.Limit, call.Exact = firstAged(c.entryBytes), c.policy.Exact
-			calls = append(calls, first{c, s, call})
+			calls = append(calls, firstCall{c, s, call})
 		}
 	}
 	b := batch{run: r, aged: true}
@@ -99,7 +101,7 @@ func (r *run) trimAged(ctx context.Context, due []*stream) error {
 // lookAgain looks at streams of which a call removed less than it might: it came
 // to the end, or to a macro node that is larger than its limit, which the oldest
 // entries now tell.
-func (r *run) lookAgain(ctx context.Context, unsure []first) error {
+func (r *run) lookAgain(ctx context.Context, unsure []firstCall) error {
 	streams := make([]*stream, len(unsure))
 	for i, f := range unsure {
 		streams[i] = f.stream
@@ -120,8 +122,8 @@ func (r *run) lookAgain(ctx context.Context, unsure []first) error {
 	return nil
 }
 
-// first is the first call for a step of a stream's cut.
-type first struct {
+// firstCall is the first call for a step of a stream's cut.
+type firstCall struct {
 	stream *stream
 	step   trim.Step
 	call   buffer.TrimRequest
@@ -132,11 +134,11 @@ type batch struct {
 	run *run
 	// aged: only Redis knows what the calls find.
 	aged  bool
-	calls []first
+	calls []firstCall
 	bytes int64
 	// unsure are calls of which the outcome does not say whether there is more
 	// to go.
-	unsure []first
+	unsure []firstCall
 }
 
 // maxBatch bounds a batch of calls that remove, however little.
@@ -144,7 +146,7 @@ const maxBatch = 128
 
 // add takes one call into the batch and sends the batch first if it would free
 // too much.
-func (b *batch) add(ctx context.Context, f first, bytes int64) error {
+func (b *batch) add(ctx context.Context, f firstCall, bytes int64) error {
 	if len(b.calls) > 0 && (b.bytes+bytes > b.run.s.pace.batch() || len(b.calls) >= maxBatch) {
 		if err := b.send(ctx); err != nil {
 			return err
@@ -202,7 +204,7 @@ func (b *batch) dropPaused(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.calls = slices.DeleteFunc(b.calls, func(f first) bool {
+	b.calls = slices.DeleteFunc(b.calls, func(f firstCall) bool {
 		f.stream.paused = f.stream.paused || paused(f.stream.name)
 		return f.stream.paused
 	})
@@ -210,7 +212,7 @@ func (b *batch) dropPaused(ctx context.Context) error {
 }
 
 // continueWith queues a stream that has more to lose.
-func (b *batch) continueWith(f first, result buffer.TrimResult) {
+func (b *batch) continueWith(f firstCall, result buffer.TrimResult) {
 	r, c := b.run, f.stream
 	switch {
 	case f.step.AtLeast && result.Removed > f.call.Limit/2:
@@ -222,46 +224,5 @@ func (b *batch) continueWith(f first, result buffer.TrimResult) {
 		if left := f.step.Over - c.removed; left > 0 && trim.GoesExact(left, c.length(), c.stats.NodeLimit) {
 			r.enqueue(c, f.step, true)
 		}
-	}
-}
-
-// outcome is what one call did to a stream.
-type outcome struct {
-	stream string
-	by     trim.Reason
-	result buffer.TrimResult
-	// freed is about how many bytes the removed entries took.
-	freed int64
-	// isFirst: the stream lost nothing in this run before.
-	isFirst bool
-}
-
-// outcome takes in what a call did to the stream.
-func (c *stream) outcome(by trim.Reason, result buffer.TrimResult) outcome {
-	o := outcome{stream: c.name, by: by, result: result, isFirst: c.removed == 0}
-	c.failed = c.failed || result.Err != nil
-	if result.Err == nil {
-		o.freed = result.Removed * c.entryBytes
-		c.removed += result.Removed
-		c.since += result.Removed
-		c.freed += o.freed
-	}
-	if !result.Floor.IsZero() {
-		c.floor, c.floorGroup = result.Floor, result.FloorGroup
-	}
-	c.held = result.HeldBy != ""
-	return o
-}
-
-// take counts what one call did.
-func (r *run) take(o outcome) {
-	if o.result.Err != nil {
-		r.tally.failed(o.stream, o.result.Err)
-		return
-	}
-	r.tally.removed(o)
-	if r.s.o.RespectGroups {
-		r.groups.see(o.stream, o.result.WithoutConsumers, r.now)
-		r.tally.hold(o.stream, o.result.HeldBy)
 	}
 }

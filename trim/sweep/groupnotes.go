@@ -35,15 +35,18 @@ func (r *run) readGroupNotes(ctx context.Context) error {
 	return nil
 }
 
-// meet notes that a stream is listed.
-func (n *groupNotes) meet(stream string) {
+// noteListed notes that the run came upon a stream.
+func (n *groupNotes) noteListed(stream string) {
 	if n.noted[stream] != nil {
 		n.listed[stream] = true
 	}
 }
 
-// see notes which groups of a stream have no consumers now.
-func (n *groupNotes) see(stream string, without []string, now time.Time) {
+// noteConsumerless notes which groups of a stream have no consumers now. Only a call
+// that trims tells that. What is noted of the groups of other streams stays, even if
+// they have consumers by now: before the server ignores a group it asks whether it was
+// given an entry lately (givenLately in package buffer).
+func (n *groupNotes) noteConsumerless(stream string, without []string, now time.Time) {
 	for group := range n.noted[stream] {
 		if !slices.Contains(without, group) {
 			n.gone = append(n.gone, buffer.StreamGroup{Stream: stream, Group: group})

@@ -301,7 +301,7 @@ func TestWhatABudgetLeavesIsCounted(t *testing.T) {
 type exactByID struct{ *watched }
 
 func (s exactByID) AsSent(t buffer.TrimRequest) buffer.TrimRequest {
-	t.Exact = t.Exact || !t.Before.IsZero() || !t.Floor.IsZero() || t.Groups != nil
+	t.Exact = t.Exact || !t.Before.IsZero() || !t.MinAgeFloor.IsZero() || t.Groups != nil
 	return t
 }
 

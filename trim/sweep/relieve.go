@@ -31,7 +31,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 		c := stream{name: t.Stream, policy: r.s.o.Policies.Reduced(t.Stream, t.Keep), entryBytes: t.EntryBytes}
 		c.stats.Stream = t.Stream
 		c.recordLength(t.Length)
-		s := trim.Step{By: trim.ByPressure, MaxLen: t.Keep, Floor: c.policy.Floor(r.now), Over: t.Length - t.Keep, Why: trim.Why{Text: t.Why}}
+		s := trim.Step{By: trim.ByPressure, MaxLen: t.Keep, MinAgeFloor: c.policy.MinAgeFloor(r.now), Over: t.Length - t.Keep, Why: trim.Why{Text: t.Why}}
 		c.cut = trim.Cut{Stream: t.Stream, Steps: []trim.Step{s}}
 		r.enqueue(&c, s, false)
 	}
@@ -46,7 +46,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 		if c.held {
 			held[c.name] = c
 		}
-		r.finished(c, c.cutWith(nil))
+		r.handOver(c, c.cutWith(nil))
 	}
 	return lost, err
 }
@@ -72,7 +72,7 @@ func (r *run) finishHeld(ctx context.Context, held map[string]*stream) error {
 		}
 		if needed := c.stats.NeededEntries - c.stats.YoungEntries; known && needed > 0 {
 			c.removed, c.freed = 0, 0 // they are counted
-			r.finished(c, c.cutWith([]trim.Protection{
+			r.handOver(c, c.cutWith([]trim.Protection{
 				{By: trim.ProtectedByGroup, Group: c.floorGroup, Entries: needed, Stay: c.stats.NeededEntries},
 			}))
 		}

@@ -35,8 +35,8 @@ type run struct {
 	counted  buffer.CountLimit
 	// bytes is what is done about limits of bytes.
 	bytes byBytes
-	// finished is called with what came of each stream.
-	finished func(c *stream, cut trim.Cut)
+	// handOver is called with what came of each stream.
+	handOver func(c *stream, cut trim.Cut)
 }
 
 const (
@@ -92,7 +92,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	r.s.carriedOver = make(map[string]bool, len(left))
 	for i := range left {
 		r.s.carriedOver[left[i].stream.name] = true
-		r.finished(&left[i].stream, trim.Cut{})
+		r.handOver(&left[i].stream, trim.Cut{})
 	}
 	if err == nil {
 		r.tally.report.Backlog, err = r.backlog(ctx, left)
@@ -115,7 +115,7 @@ func (r *run) logOthers() {
 // pass looks at every stream once. While one page is worked on, Redis is asked about
 // the next one, and for the names of the one after it.
 func (r *run) pass(ctx context.Context) error {
-	current := r.lookAt(ctx, nil)
+	current := r.lookAt(ctx, nil) // at nothing, as there is always a page before the next
 	err := r.s.store.WalkStreams(ctx, func(names []string) error {
 		next := r.lookAt(ctx, r.streams(current.others(names)))
 		drained, err := r.page(ctx, current)
@@ -161,7 +161,7 @@ func (r *run) streams(names []string) []stream {
 	page := make([]stream, 0, len(names))
 	for _, name := range names {
 		r.tally.report.Streams++
-		r.groups.meet(name)
+		r.groups.noteListed(name)
 		c := stream{name: name, policy: r.policyOf(name), stats: trim.StreamStats{NodeLimit: r.s.nodes.MostEntries()}}
 		if !r.clock {
 			c.policy = c.policy.WithoutClock()
@@ -183,8 +183,9 @@ func (r *run) policyOf(stream string) trim.Policy {
 	return policies.Rules[i].Policy
 }
 
-// page decides on a page of streams, and trims first what is over a limit. It reports
-// whether backlogs were drained, which can take long.
+// page decides on a page of streams, and makes the first calls for those over a limit:
+// they remove what is little, and the rest is queued. It reports whether backlogs were
+// drained, which can take long.
 func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 	if err := r.takeIn(l); err != nil {
 		return false, err

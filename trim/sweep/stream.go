@@ -43,6 +43,8 @@ func (c *stream) recordLength(length int64) {
 
 // checkAges finds the streams whose ids are no times, among those from which age
 // removes something or in which it protects something: it never does either there.
+// To spare calls it asks beforehand which streams are over a limit; what goes from
+// them is decided once it is known.
 func (r *run) checkAges(ctx context.Context, page []stream) error {
 	return r.fetchLastIDs(ctx, pick(page, func(c *stream) bool {
 		if c.failed || c.stats.OldEntries == 0 && c.policy.MinAge <= 0 {
@@ -83,7 +85,7 @@ func (r *run) fetchLastIDs(ctx context.Context, streams []*stream) error {
 		if !last[i].ID.IsTime(r.now) {
 			r.s.o.OnMalformed("stream_id")
 			r.s.o.Log.Debug("stream ids are not times", "stream", buffer.Escape(c.name), "last_id", last[i].ID.String())
-			if c.policy.MinAge > 0 && !last[i].ID.Less(c.policy.Floor(r.now)) {
+			if c.policy.MinAge > 0 && !last[i].ID.Less(c.policy.MinAgeFloor(r.now)) {
 				ahead = append(ahead, c)
 			}
 		}
@@ -99,7 +101,7 @@ func (r *run) fetchYoung(ctx context.Context, ahead []*stream) error {
 	}
 	ranges := make([]buffer.Range, len(ahead))
 	for i, c := range ahead {
-		ranges[i] = buffer.Range{Stream: c.name, From: c.policy.Floor(r.now), To: buffer.TimeID(r.now.Add(buffer.MaxTimeAhead)).Next()}
+		ranges[i] = buffer.Range{Stream: c.name, From: c.policy.MinAgeFloor(r.now), To: buffer.TimeID(r.now.Add(buffer.MaxTimeAhead)).Next()}
 	}
 	young, err := r.s.store.HaveEntries(ctx, ranges)
 	for i, c := range ahead {

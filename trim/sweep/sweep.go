@@ -19,8 +19,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/trim/pressure"
 )
 
-// Store is what trimming needs of the stream buffer; it is used by several
-// goroutines at once.
+// Store is what trimming needs of the stream buffer, which is a [buffer.Buffer]; it
+// is used by several goroutines at once.
 type Store interface {
 	Now(context.Context) (time.Time, error)
 	NodeLimits(context.Context) buffer.NodeLimits
@@ -69,8 +69,9 @@ type Options struct {
 	// OneTime says that the policies are those of this run alone: they are not
 	// compared with the last ones, nor noted.
 	OneTime bool
-	// RespectGroups keeps what a consumer group still needs, unless all its
-	// consumers are idle for longer than GroupIdleAfter.
+	// RespectGroups keeps what a consumer group still needs, unless all its consumers
+	// are idle for longer than GroupIdleAfter, or it was seen without any for as long
+	// (groupNotes).
 	RespectGroups  bool
 	GroupIdleAfter time.Duration
 
@@ -208,7 +209,7 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 		}
 	}
 	r := newRun(s, now, clockErr == nil)
-	r.finished = func(c *stream, cut trim.Cut) {
+	r.handOver = func(c *stream, cut trim.Cut) {
 		if isPressed(cut) {
 			return // it was handed over before, as its policy left it
 		}

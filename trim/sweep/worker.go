@@ -40,8 +40,8 @@ type news struct {
 	pace  pace
 }
 
-// drain works off the queue until it is empty or the time is up.
-func (w *worker) drain(ctx context.Context) error {
+// work works off the queue until it is empty or the time is up.
+func (w *worker) work(ctx context.Context) error {
 	defer func() { w.updates <- news{ended: true, left: w.queue, pace: w.pace} }()
 	for len(w.queue) > 0 && !isLate(w.until) {
 		group := slices.Clone(w.queue[:w.together()])
@@ -111,7 +111,7 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 			return group, err
 		}
 		n := news{took: time.Since(sent)}
-		group, err = w.finish(ctx, group, calls, results, &n)
+		group, err = w.takeResults(ctx, group, calls, results, &n)
 		w.updates <- n
 		if err != nil {
 			return group, err
@@ -120,9 +120,9 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 	return group, nil
 }
 
-// finish notes what came of a pipeline, and returns the streams that have still
+// takeResults takes in what came of a pipeline, and returns the streams that have still
 // more to lose.
-func (w *worker) finish(ctx context.Context, group []backlog, calls []buffer.TrimRequest, results []buffer.TrimResult, n *news) ([]backlog, error) {
+func (w *worker) takeResults(ctx context.Context, group []backlog, calls []buffer.TrimRequest, results []buffer.TrimResult, n *news) ([]backlog, error) {
 	var left []backlog
 	var entries, freed int64
 	for i, result := range results {
@@ -134,7 +134,7 @@ func (w *worker) finish(ctx context.Context, group []backlog, calls []buffer.Tri
 		}
 		entries += result.Removed
 		freed += result.Removed * b.stream.entryBytes
-		done, err := w.isDone(ctx, &b, calls[i].Limit, result, n)
+		done, err := w.advance(ctx, &b, calls[i].Limit, result, n)
 		if err != nil {
 			return append(left, group[i:]...), err
 		}
@@ -172,8 +172,9 @@ func (w *worker) slice(b *backlog) buffer.TrimRequest {
 	return call
 }
 
-// isDone takes in what came of a call, and says whether the stream is done.
-func (w *worker) isDone(ctx context.Context, b *backlog, limit int64, result buffer.TrimResult, n *news) (done bool, err error) {
+// advance takes in what came of a call, and goes on to the stream's next step where
+// one is done; done is whether all are.
+func (w *worker) advance(ctx context.Context, b *backlog, limit int64, result buffer.TrimResult, n *news) (done bool, err error) {
 	s := &b.steps[0]
 	if result.Removed > 0 {
 		s.atLeast = 0
@@ -226,14 +227,14 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	case s.exact:
 		return true, nil
 	case held:
-		return w.isFinished(b, false), nil
+		return w.finishOrGoExact(b, false), nil
 	case s.left > 0 && limit >= s.left:
-		return w.isFinished(b, trim.GoesExact(s.left, s.call.MaxLen+s.left, w.nodes.MostEntries())), nil
+		return w.finishOrGoExact(b, trim.GoesExact(s.left, s.call.MaxLen+s.left, w.nodes.MostEntries())), nil
 	case limit < most:
 		s.atLeast = min(2*limit, most)
 		return false, nil
 	case s.left > 0:
-		return w.isFinished(b, true), nil
+		return w.finishOrGoExact(b, true), nil
 	}
 	heads, err := w.store.Oldest(ctx, []buffer.OldestRequest{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
 	if err != nil {
@@ -248,12 +249,13 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	if old == 0 {
 		return true, nil
 	}
-	return w.isFinished(b, old == fewEntries || trim.GoesExact(old, b.stream.length(), w.nodes.MostEntries())), nil
+	return w.finishOrGoExact(b, old == fewEntries || trim.GoesExact(old, b.stream.length(), w.nodes.MostEntries())), nil
 }
 
-// isFinished goes over to single entries if the policy wants it, or if the macro
-// node is too large. Where memory counts it does not: it would free nothing.
-func (w *worker) isFinished(b *backlog, tooLarge bool) bool {
+// finishOrGoExact goes over to single entries if the policy wants it, or if the macro
+// node is too large; else the step is done. Where memory counts it does not go over:
+// it would free nothing.
+func (w *worker) finishOrGoExact(b *backlog, tooLarge bool) (done bool) {
 	s := &b.steps[0]
 	if s.exact || s.by == trim.ByBytes || !b.stream.policy.Exact && (!tooLarge || s.by == trim.ByPressure) {
 		return true

@@ -1,0 +1,47 @@
+package sweep
+
+import (
+	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/trim"
+)
+
+// outcome is what one call did to a stream.
+type outcome struct {
+	stream string
+	by     trim.Reason
+	result buffer.TrimResult
+	// freed is about how many bytes the removed entries took.
+	freed int64
+	// isFirst: the stream lost nothing in this run before.
+	isFirst bool
+}
+
+// outcome takes in what a call did to the stream.
+func (c *stream) outcome(by trim.Reason, result buffer.TrimResult) outcome {
+	o := outcome{stream: c.name, by: by, result: result, isFirst: c.removed == 0}
+	c.failed = c.failed || result.Err != nil
+	if result.Err == nil {
+		o.freed = result.Removed * c.entryBytes
+		c.removed += result.Removed
+		c.since += result.Removed
+		c.freed += o.freed
+	}
+	if !result.Floor.IsZero() {
+		c.floor, c.floorGroup = result.Floor, result.FloorGroup
+	}
+	c.held = result.HeldBy != ""
+	return o
+}
+
+// take counts what one call did.
+func (r *run) take(o outcome) {
+	if o.result.Err != nil {
+		r.tally.failed(o.stream, o.result.Err)
+		return
+	}
+	r.tally.removed(o)
+	if r.s.o.RespectGroups {
+		r.groups.noteConsumerless(o.stream, o.result.WithoutConsumers, r.now)
+		r.tally.hold(o.stream, o.result.HeldBy)
+	}
+}
