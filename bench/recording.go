@@ -86,7 +86,7 @@ func recordingEnv(b *buffer.Buffer, what recording) jobs.Env {
 	o := jobs.Options{
 		Trim: jobs.TrimOptions{When: always, Options: sweep.Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: busyKeep}}}},
 		Cleanup: jobs.CleanupOptions{When: always, Options: cleanup.Options{
-			Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}, Brake: cleanup.DefaultBrake, Force: true,
+			Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}, Guard: cleanup.DefaultGuard, Force: true,
 		}},
 	}
 	if what.copies {

@@ -51,7 +51,7 @@ func (l *lab) seedSessions(ctx context.Context, layout registry.Layout, first, e
 func cleanUp(ctx context.Context, b *buffer.Buffer) (cleanup.Report, error) {
 	return cleanup.New(b, cleanup.Options{
 		Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
-		Brake:  cleanup.DefaultBrake, Force: true,
+		Guard:  cleanup.DefaultGuard, Force: true,
 		Undo: cleanup.Undo{For: cleanup.DefaultUndoFor, MaxBytes: cleanup.DefaultUndoMaxBytes},
 	}).Run(ctx)
 }

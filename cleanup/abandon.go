@@ -31,13 +31,16 @@ type quietVerdict struct {
 	// state is Flowing or Postponed; else the session is to be marked.
 	state  State
 	reason string
-	hearing
+	sessionMessages
 }
 
 func (q quietVerdict) action() Action {
 	s := q.session
 	return Action{Kind: Abandon, Session: s.Identity, Stream: s.Stream, Reason: q.reason, Updated: s.Updated}
 }
+
+// jsonBatch is how many Session JSONs are in memory together.
+const jsonBatch = 64
 
 // mayBeQuiet reports whether the Session JSON of a session that stays is to be
 // looked into. Without a stream and an id that its messages can have, nothing
@@ -62,7 +65,7 @@ func (r *run) eachQuiet(ctx context.Context, quiet []registry.Session, visit fun
 			return err
 		}
 		for i := range open {
-			open[i].hearing, err = r.heard(ctx, open[i].session, r.o().Limits.AbandonAfter, open[i].marked)
+			open[i].sessionMessages, err = r.messagesOf(ctx, open[i].session, r.o().Limits.AbandonAfter, open[i].marked)
 			if err != nil {
 				return err
 			}
@@ -166,7 +169,7 @@ func (r *run) countQuiet(q quietVerdict) {
 // countQuietFlowing counts a session whose messages arrive and that lives by its
 // time; older ones are counted already.
 func (r *run) countQuietFlowing(q quietVerdict) {
-	if live := r.now.Sub(q.session.Updated) <= r.o().Limits.ExpireAfter; live && (!r.flows.second || q.arrival.seenAgain()) {
+	if live := r.now.Sub(q.session.Updated) <= r.o().Limits.ExpireAfter; live && (!r.second || q.arrival.seenAgain()) {
 		q.arrival.live = true
 		r.report.SessionsLive--
 		r.countFlowing(q.session, q.arrival)

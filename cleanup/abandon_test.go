@@ -417,7 +417,7 @@ func TestWhatWasToldOfAnAbandonedSessionIsNoSignOfLife(t *testing.T) {
 	}
 }
 
-func TestTheBrakeDoesNotMatter(t *testing.T) {
+func TestTheGuardDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
 	for i := range 30 {
@@ -425,8 +425,8 @@ func TestTheBrakeDoesNotMatter(t *testing.T) {
 	}
 	w.described(registry.Object, "a", "s", 7, quiet, stated(`"open"`))
 	w.message("s", 7, quiet, burst.Frame)
-	report := w.run(func(o *cleanup.Options) { abandoning(o); o.Brake = cleanup.DefaultBrake })
-	if report.Brake == "" || report.SessionsExpired != 0 || report.SessionsAbandoned != 1 || report.Held == nil {
+	report := w.run(func(o *cleanup.Options) { abandoning(o); o.Guard = cleanup.DefaultGuard })
+	if report.Guard == "" || report.SessionsExpired != 0 || report.SessionsAbandoned != 1 || report.Held == nil {
 		t.Fatalf("%+v", report)
 	}
 	for _, a := range report.Held.Examples {

@@ -1,3 +1,10 @@
+// Package cleanup decides which sessions have expired and which streams are
+// dead, and removes them so that nothing that is still in use can go.
+//
+// A run scans the sessions twice. The first scan decides and counts; the
+// mass-deletion guard judges the counts; the second scan decides again, page by
+// page, and acts. Memory does not grow with the number of sessions. A dry run
+// is the same over a store that records writes instead of sending them.
 package cleanup
 
 import (
@@ -10,7 +17,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/burst"
 )
 
-// Store is what clean-up needs of the stream buffer.
+// Store is what clean-up needs of the stream buffer, which is a [buffer.Buffer]. What
+// is about sessions it has of the [registry.Registry] in it.
 type Store interface {
 	Now(context.Context) (time.Time, error)
 	Owns(stream string) bool
@@ -62,7 +70,7 @@ type Options struct {
 	Limits Limits
 	// TimeAlone judges sessions by their time, whatever messages arrive.
 	TimeAlone bool
-	Brake     Brake
+	Guard     Guard
 	// Force carries out what the guard would stop.
 	Force bool
 	// Undo says for how long expired sessions can be put back.
@@ -130,10 +138,10 @@ type Report struct {
 	Errors                        int64
 	// Failed names some of the items that could not be judged or done.
 	Failed []string
-	// Brake is why nothing was removed, "" if the guard did not trip; it does so
-	// since BrakeSince, and until BrakeUntil, zero for ever.
-	Brake                  string
-	BrakeSince, BrakeUntil time.Time
+	// Guard is why nothing was removed, "" if the guard did not trip; it does so
+	// since GuardSince, and until GuardUntil, zero for ever.
+	Guard                  string
+	GuardSince, GuardUntil time.Time
 	// Held is what the guard holds back, nil if it did not trip.
 	Held *Held
 	// Lost says that the set of names is empty although nobody cleaned it up,

@@ -120,8 +120,8 @@ func (r *run) boundCopies(ctx context.Context, keys bool) error {
 	return err
 }
 
-// expiring says how the next sessions expire.
-func (r *run) expiring() registry.Expiring {
+// howToExpire says how the next sessions expire.
+func (r *run) howToExpire() registry.Expiring {
 	how := registry.Expiring{After: r.o().Limits.ExpireAfter}
 	if u := r.o().Undo; u.wants() && !r.copies.full {
 		how.Keep, how.Bytes = u.For, r.copies.hash

@@ -26,8 +26,8 @@ const (
 	older = 72 * time.Hour
 )
 
-// noBrake is for tests whose registries are too small to judge.
-var noBrake = cleanup.Brake{Share: 1}
+// noGuard is for tests whose registries are too small to judge.
+var noGuard = cleanup.Guard{Share: 1}
 
 // fixture is a Redis with the means to fill it and to clean it up.
 type fixture struct {
@@ -99,7 +99,7 @@ func (w *fixture) open(url string, change func(*buffer.Options)) *buffer.Buffer 
 func (w *fixture) options(change func(*cleanup.Options)) cleanup.Options {
 	o := cleanup.Options{
 		Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},
-		Brake:  noBrake,
+		Guard:  noGuard,
 		Log:    slog.New(slog.NewTextHandler(&w.log, nil)),
 	}
 	if change != nil {

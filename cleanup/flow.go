@@ -64,8 +64,8 @@ type flows struct {
 	// all of theirs.
 	turns turns
 	short bool
-	// second: it is the second scan; unsure: the first left it open for which of
-	// several sessions messages count.
+	// second: the run is in its second scan; unsure: the first left it open for which
+	// of several sessions messages count.
 	second, unsure bool
 }
 

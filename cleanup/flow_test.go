@@ -338,7 +338,7 @@ func TestTheLookIsOneAStreamAndNoLongerThanNeeded(t *testing.T) {
 		w.noError(w.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:s", Values: []any{"id", 100 + i%20, "data", payload}}).Err())
 	}
 	store := &arriving{Buffer: w.open(w.URL(), nil)}
-	report, err := cleanup.New(store, w.options(func(o *cleanup.Options) { o.Brake = cleanup.Brake{Share: 1} })).Run(t.Context())
+	report, err := cleanup.New(store, w.options(func(o *cleanup.Options) { o.Guard = cleanup.Guard{Share: 1} })).Run(t.Context())
 	if err != nil || report.SessionsFlowing != 20 || report.SessionsExpired != 180 {
 		t.Errorf("%+v, %v", report, err)
 	}
@@ -525,11 +525,11 @@ func TestTheGuardJudgesTheSessionsWhoseTurnItIs(t *testing.T) {
 		}
 	}
 	b := w.open(w.URL(), nil)
-	cleaner := cleanup.New(b, w.options(withBrake))
+	cleaner := cleanup.New(b, w.options(withGuard))
 	cleaner.BoundLooks(500<<10, 1<<20)
 	for run := range 4 {
 		report, err := cleaner.Run(t.Context())
-		if err != nil || report.Brake == "" || report.SessionsPostponed == 0 || report.SessionsExpired != 0 {
+		if err != nil || report.Guard == "" || report.SessionsPostponed == 0 || report.SessionsExpired != 0 {
 			t.Fatalf("run %d: %+v, %v", run, report, err)
 		}
 	}
@@ -539,7 +539,7 @@ func TestTheGuardJudgesTheSessionsWhoseTurnItIs(t *testing.T) {
 	}
 	w.heldFor(2 * time.Hour)
 	report, err := cleaner.Run(t.Context())
-	if err != nil || report.Brake != "" || report.SessionsExpired == 0 {
+	if err != nil || report.Guard != "" || report.SessionsExpired == 0 {
 		t.Errorf("what stood for two hours does not go: %+v, %v", report, err)
 	}
 }

@@ -1,23 +1,12 @@
 package cleanup
 
 import (
-	"context"
 	"time"
 )
 
 // overflowLimits is for how many times the retire limit sessions that cannot be
 // read, and are too many to be kept in mind, hold back every retirement.
 const overflowLimits = 7
-
-// readLeft reads what the last run left. That of other keys or patterns cannot be
-// compared.
-func (r *run) readLeft(ctx context.Context) error {
-	left, err := r.store.Left(ctx)
-	if left[factScope] == r.store.Scope() {
-		r.guard.left = left
-	}
-	return err
-}
 
 // overflowSince is when such sessions were first seen: now, unless a run before
 // noted it.
@@ -32,7 +21,7 @@ func (r *run) overflowSince() time.Time {
 // holdsAll reports whether they hold back every retirement. Where it cannot be
 // noted since when, they go on doing so.
 func (r *run) holdsAll() bool {
-	return r.unreadable.Overflow() && r.now.Sub(r.overflowSince()) <= overflowLimits*r.o().Limits.RetireAfter
+	return r.streams.unreadable.Overflow() && r.now.Sub(r.overflowSince()) <= overflowLimits*r.o().Limits.RetireAfter
 }
 
 // logHoldsAll says so, once a run.

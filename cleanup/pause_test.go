@@ -77,14 +77,14 @@ func TestRestoringGoesOnInAPauseAndTheGuardsTimeToo(t *testing.T) {
 	for i := range 40 {
 		w.session(registry.Object, fmt.Sprint("stale ", i), "car", old)
 	}
-	guarded := func(o *cleanup.Options) { o.Brake = cleanup.DefaultBrake }
+	guarded := func(o *cleanup.Options) { o.Guard = cleanup.DefaultGuard }
 	first := w.run(guarded)
 	w.run(func(o *cleanup.Options) {
 		guarded(o)
 		pausedBy(func(string) bool { return true })(o)
 	})
-	if second := w.run(guarded); first.Brake == "" || second.BrakeSince.UnixMilli() != first.BrakeSince.UnixMilli() {
-		t.Errorf("the guard holds since %s, and then since %s", first.BrakeSince, second.BrakeSince)
+	if second := w.run(guarded); first.Guard == "" || second.GuardSince.UnixMilli() != first.GuardSince.UnixMilli() {
+		t.Errorf("the guard holds since %s, and then since %s", first.GuardSince, second.GuardSince)
 	}
 }
 

@@ -1,12 +1,14 @@
 package cleanup
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // record is what a run tells others: the log, the metrics, a plan.
@@ -184,4 +186,29 @@ func (e *examples) add(a Action) {
 	// The names are parts of pages, which are large.
 	a.Session, a.Stream = strings.Clone(a.Session), strings.Clone(a.Stream)
 	e.actions = append(e.actions, a)
+}
+
+// maxFailed is how many failed items a report names.
+const maxFailed = 20
+
+// failed counts an item that could not be judged or done.
+func (r *run) failed(stream, message string, err error) {
+	r.report.Errors++
+	class := redisconn.ClassOf(err)
+	if len(r.report.Failed) < maxFailed {
+		r.report.Failed = append(r.report.Failed, fmt.Sprintf("%s: %s: %v", message, buffer.Quote(stream), err))
+	}
+	if r.report.Errors <= maxLines {
+		r.record.log.Warn("item failed", "what", message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
+	}
+}
+
+// skip counts a stream that could not be cleaned up, and ends the run if the way
+// to Redis is broken.
+func (r *run) skip(stream string, err error) error {
+	if err != nil && !redisconn.IsLost(err) {
+		r.failed(stream, "stream not cleaned up", err)
+		return nil
+	}
+	return err
 }

@@ -154,7 +154,7 @@ func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
 		for i := range 60 {
 			w.session(registry.Object, fmt.Sprint("car ", i), "s", fresh)
 		}
-		w.run(withBrake)
+		w.run(withGuard)
 		for i := range 60 {
 			err := w.Client.Do(t.Context(), "HPEXPIRE", "sessions", 3_600_000, "FIELDS", 1, fmt.Sprint("car ", i)).Err()
 			if err != nil {
@@ -162,7 +162,7 @@ func TestTheGuardDoesNotCompareSessionsThatExpireByThemselves(t *testing.T) {
 			}
 		}
 		for range 2 {
-			if report := w.run(withBrake); report.Brake != "" || report.SessionsLive != 60 {
+			if report := w.run(withGuard); report.Guard != "" || report.SessionsLive != 60 {
 				t.Errorf("%+v", report)
 			}
 		}

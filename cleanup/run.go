@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
@@ -20,20 +19,20 @@ type run struct {
 	report Report
 	record *record
 
+	// second: the first scan is over, and its counts bound what the run removes.
+	second bool
 	// paused are streams of which nothing goes, as of the last page.
 	paused func(stream string) bool
 
 	// What is known of streams, of messages, and of how messages are framed.
-	streams *streamTable
-	// unreadable are the streams that sessions which cannot be read may own.
-	unreadable registry.MalformedOwners
-	flows      *flows
-	encodings  encodings
+	streams   *streamTable
+	flows     *flows
+	encodings encodings
 
 	// What the first scan found, how the guard judged it, and what the second
 	// scan did.
 	found found
-	guard guard
+	guard guardState
 	acted acted
 	// copies are kept of what expires.
 	copies copies
@@ -46,86 +45,143 @@ func (r *run) dry() bool { return r.record.visit != nil }
 
 // run decides and acts over a store. A dry run has a visitor.
 func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Report, error) {
-	r, err := c.decide(ctx, store, visit, false)
+	r, err := c.firstScan(ctx, store, visit, false)
 	if err == nil && !r.found.allLayouts && r.found.retire+r.found.drop > 0 {
 		// A stream may be retired only if no layout has a session for it.
-		r, err = c.decide(ctx, store, visit, true)
+		r, err = c.firstScan(ctx, store, visit, true)
 	}
 	if err == nil {
-		err = r.judge(ctx)
-	}
-	if r.report.Brake != "" {
-		r.logHeld()
+		err = r.askGuard(ctx)
 	}
 	if err == nil {
 		err = r.prepareCopies(ctx)
 	}
 	if err == nil {
-		err = r.act(ctx)
+		err = r.secondScan(ctx)
 	}
 	// What came back is listed again even though the run failed.
 	if !redisconn.IsLost(err) {
 		err = errors.Join(err, r.restore(ctx))
 	}
-	// A decision that the guard holds back has to stand: it keeps its turn.
-	if !r.dry() && r.flows != nil && !r.guard.stopped {
-		c.turns = r.flows.nextTurns()
-	}
-	if !r.dry() && r.found.complete {
-		c.putBackBefore = r.now
-	}
-	r.record.summarize(r.report)
-	r.logUncopied()
-	r.logHoldsAll()
-	c.toldForeign = c.toldForeign || r.record.logForeign()
-	if err != nil {
-		return r.report, err
-	}
-	if err := errors.Join(r.noteSightings(ctx), r.noteGroups(ctx)); err != nil || r.guard.stopped {
-		return r.report, err
-	}
-	return r.report, r.leave(ctx)
+	err = r.end(ctx, err)
+	return r.report, err
 }
 
-// decide scans names, sessions and streams once. Unless all layouts are asked
-// for, the keyspace is scanned for sessions only when that is due.
-func (c *Cleaner) decide(ctx context.Context, store Store, visit func(Action), all bool) (*run, error) {
+// firstScan scans names, sessions and streams once: it decides and counts, and
+// changes nothing. Unless all layouts are asked for, the keyspace is scanned for
+// sessions only when that is due.
+func (c *Cleaner) firstScan(ctx context.Context, store Store, visit func(Action), all bool) (*run, error) {
 	r := &run{
 		c: c, store: store, record: newRecord(&c.o, visit), streams: newStreamTable(),
 		found: found{unlisted: make(map[string]bool)}, acted: acted{expired: make(map[string][]expired)},
 	}
-	var err error
-	if r.now, err = store.Now(ctx); err != nil {
-		return r, err
-	}
-	if err := r.readPauses(ctx); err != nil {
-		return r, err
-	}
-	r.found.allLayouts = all || c.keysDue(r.now)
-	if err := r.warnUnusable(ctx); err != nil {
-		return r, err
-	}
-	if err := r.readLeft(ctx); err != nil {
-		return r, err
-	}
-	r.flows = newFlows(store, c.o.Limits, c.lookBounds, r.turns(), r.now)
-	if r.streams.groups, err = store.GroupNotes(ctx); err != nil {
-		return r, err
-	}
-	if r.found.listed, err = store.CountStreams(ctx); err != nil {
+	if err := r.begin(ctx, all); err != nil {
 		return r, err
 	}
 	if err := r.listStreams(ctx); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
 	}
-	if err := r.walkSessions(ctx, func(page []registry.Session) error { return r.decideSessions(ctx, page) }); err != nil {
+	if err := r.scanSessions(ctx, func(page []registry.Session) error { return r.countSessions(ctx, page) }); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
 	}
-	if err := r.walkAlone(ctx, r.countStream); err != nil {
+	if err := r.scanUnnamed(ctx, r.countStream); err != nil {
 		return r, fmt.Errorf("nothing removed, as not all streams could be read: %w", err)
 	}
 	r.found.complete = true
 	return r, nil
+}
+
+// begin reads what has to be known before the first scan.
+func (r *run) begin(ctx context.Context, all bool) (err error) {
+	if r.now, err = r.store.Now(ctx); err != nil {
+		return err
+	}
+	if err := r.readPauses(ctx); err != nil {
+		return err
+	}
+	r.found.allLayouts = all || r.c.keysDue(r.now)
+	if err := r.warnUnusable(ctx); err != nil {
+		return err
+	}
+	if err := r.readLeft(ctx); err != nil {
+		return err
+	}
+	r.flows = newFlows(r.store, r.o().Limits, r.c.lookBounds, r.turns(), r.now)
+	if r.streams.groups, err = r.store.GroupNotes(ctx); err != nil {
+		return err
+	}
+	r.found.listed, err = r.store.CountStreams(ctx)
+	return err
+}
+
+// secondScan scans the sessions again, and carries out what the first scan decided
+// on, nothing beyond its counts. What the guard stops is not removed; a dry run
+// shows it.
+func (r *run) secondScan(ctx context.Context) error {
+	n := r.found
+	removes := n.sessions.stale+n.retire+n.drop > 0 && (!r.guard.stopped || r.dry())
+	if !removes && n.abandon == 0 {
+		return nil
+	}
+	r.second, r.flows.second = true, true
+	if err := r.settle(ctx); err != nil {
+		return fmt.Errorf("nothing removed, as not all sessions could be read: %w", err)
+	}
+	if removes {
+		// Noted before the first removal: what a run that is killed has removed
+		// must not look like a loss to the next.
+		if err := r.setLeft(ctx, n.sessions.lasting-n.sessions.lastingStale, r.report.Streams-n.retire-n.drop); err != nil {
+			return err
+		}
+	}
+	// A session that came meanwhile, or does not expire after all, joins the
+	// owners of the first scan.
+	if err := r.scanSessions(ctx, func(page []registry.Session) error { return r.expireSessions(ctx, page, removes) }); err != nil {
+		return fmt.Errorf("no stream retired, as not all sessions could be read: %w", err)
+	}
+	if !removes || n.retire+n.drop == 0 {
+		return nil
+	}
+	if err := r.scanUnnamed(ctx, r.retire); err != nil {
+		return fmt.Errorf("retiring streams: %w", err)
+	}
+	return nil
+}
+
+// settle finds, of several sessions that name one stream and id, the one with
+// the newest time, where the first scan left that open. The second scan may come
+// upon them in another order: masters of a cluster are scanned side by side.
+func (r *run) settle(ctx context.Context) error {
+	if !r.flows.unsure {
+		return nil
+	}
+	return r.scanSessions(ctx, func(page []registry.Session) error {
+		r.flows.turn(page, r.displaced)
+		return nil
+	})
+}
+
+// end says what the run did, and notes what the next one goes by. It is given, and
+// returns, what broke the run off.
+func (r *run) end(ctx context.Context, err error) error {
+	// A decision that the guard holds back has to stand: it keeps its turn.
+	if !r.dry() && r.flows != nil && !r.guard.stopped {
+		r.c.turns = r.flows.nextTurns()
+	}
+	if !r.dry() && r.found.complete {
+		r.c.putBackBefore = r.now
+	}
+	r.record.summarize(r.report)
+	r.logUncopied()
+	r.logHoldsAll()
+	r.c.toldForeign = r.c.toldForeign || r.record.logForeign()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(r.noteSightings(ctx), r.noteGroups(ctx)); err != nil || r.guard.stopped {
+		return err
+	}
+	return r.leave(ctx)
 }
 
 // readPauses looks which streams are paused, as pauses begin while a run lasts.
@@ -146,33 +202,22 @@ func (r *run) warnUnusable(ctx context.Context) error {
 	return err
 }
 
-func (r *run) listStreams(ctx context.Context) error {
-	return r.store.WalkStreams(ctx, func(names []string) error {
-		for _, name := range names {
-			if r.streams.list(name) {
-				r.report.Streams++
-			}
-		}
-		return nil
-	})
-}
-
-// walkSessions scans the layouts that this run looks into, and keeps in mind
+// scanSessions scans the layouts that this run looks into, and keeps in mind
 // whether the keyspace holds any session.
-func (r *run) walkSessions(ctx context.Context, visit func([]registry.Session) error) error {
-	ours := func(page []registry.Session) error {
+func (r *run) scanSessions(ctx context.Context, visit func([]registry.Session) error) error {
+	rtaOnly := func(page []registry.Session) error {
 		if err := r.readPauses(ctx); err != nil {
 			return err
 		}
 		return visit(r.withoutForeign(page))
 	}
 	if !r.found.allLayouts {
-		return r.store.WalkHashSessions(ctx, ours)
+		return r.store.WalkHashSessions(ctx, rtaOnly)
 	}
 	inKeys := false
 	err := r.store.WalkSessions(ctx, func(page []registry.Session) error {
 		inKeys = inKeys || len(page) > 0 && page[0].HasOwnKey()
-		return ours(page)
+		return rtaOnly(page)
 	})
 	if err == nil {
 		r.c.keysLooked, r.c.keysFound = r.now, inKeys
@@ -184,7 +229,7 @@ func (r *run) walkSessions(ctx context.Context, visit func([]registry.Session) e
 // them in the first scan.
 func (r *run) withoutForeign(page []registry.Session) []registry.Session {
 	return slices.DeleteFunc(page, func(s registry.Session) bool {
-		if s.Foreign && !r.flows.second {
+		if s.Foreign && !r.second {
 			r.report.SessionsForeign++
 			r.record.fault(foreign, s.Identity)
 			r.o().OnSession(&s, Foreign, foreignReason)
@@ -195,18 +240,3 @@ func (r *run) withoutForeign(page []registry.Session) []registry.Session {
 
 // ours reports whether a session may be looked at and changed.
 func (r *run) ours(s *registry.Session) bool { return !s.HasStream || r.store.Owns(s.Stream) }
-
-// maxFailed is how many failed items a report names.
-const maxFailed = 20
-
-// failed counts an item that could not be judged or done.
-func (r *run) failed(stream, message string, err error) {
-	r.report.Errors++
-	class := redisconn.ClassOf(err)
-	if len(r.report.Failed) < maxFailed {
-		r.report.Failed = append(r.report.Failed, fmt.Sprintf("%s: %s: %v", message, buffer.Quote(stream), err))
-	}
-	if r.report.Errors <= maxLines {
-		r.record.log.Warn("item failed", "what", message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
-	}
-}

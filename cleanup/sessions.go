@@ -3,13 +3,188 @@ package cleanup
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
-	"github.com/streamkeeper/streamkeeper/burst"
 )
+
+// This file takes sessions through both scans, a page at a time. countSessions is
+// the first scan's: it counts those that are to expire. expireSessions is the
+// second's: it judges them anew and removes them. Both judge by judgePage, which
+// goes by [JudgeSession]; what messages say of a session is in messages.go.
+
+// countSessions counts a page of the first scan.
+func (r *run) countSessions(ctx context.Context, page []registry.Session) error {
+	stays := func(s *registry.Session, v verdict) {
+		switch v.state {
+		case Malformed:
+			r.report.SessionsMalformed++
+			r.record.fault(KindSession, s.Identity+": "+v.reason)
+		default:
+			r.report.SessionsLive++
+		}
+		r.noteOwner(s, v.state)
+		r.o().OnSession(s, v.state, v.reason)
+	}
+	for i := range page {
+		s := &page[i]
+		// What cannot be read may own one of our streams, whichever it seems to name.
+		r.streams.unreadable.Add(*s)
+		if !r.ours(s) {
+			r.o().OnOthers(s)
+			continue
+		}
+		r.found.sessions.count(s)
+	}
+	overdue, quiet, err := r.judgePage(ctx, page, stays)
+	if err != nil {
+		return err
+	}
+	r.report.Sessions = r.found.sessions.all
+	var stale []registry.Session
+	for _, v := range overdue {
+		r.o().OnSession(v.session, v.state, v.reason)
+		if r.countOverdue(v) {
+			stale = append(stale, *v.session)
+		}
+	}
+	if err := r.lookForOpen(ctx, stale); err != nil {
+		return err
+	}
+	err = r.eachQuiet(ctx, quiet, func(q quietVerdict) error {
+		r.countQuiet(q)
+		return nil
+	})
+	r.flows.done()
+	return err
+}
+
+// countOverdue counts a session whose time is too old, and reports whether it is to
+// expire.
+func (r *run) countOverdue(v verdict) (stale bool) {
+	switch {
+	case v.state == Flowing && !v.unsure:
+		r.countFlowing(v.session, v.arrival)
+		r.noteOwner(v.session, Flowing)
+		return false
+	case v.state == Postponed:
+		r.report.SessionsPostponed++
+		r.noteOwner(v.session, Postponed)
+		return false
+	case r.paused(v.session.Stream):
+		// It is stale and stays: the guard does not count it.
+		r.report.SessionsPaused++
+		r.report.SessionsStale++
+		r.found.sessions.paused++
+		r.noteOwner(v.session, Stale)
+		return false
+	}
+	r.countStale(isLasting(*v.session))
+	r.found.names.add(Expire, string(v.session.Layout)+" "+v.session.Identity)
+	if v.session.HasStream {
+		r.streams.set(v.session.Stream, leaving)
+	}
+	if v.state == Stale {
+		r.found.examples.add(sessionAction(v.session, v.reason))
+	}
+	return true
+}
+
+func (r *run) countStale(lasting bool) {
+	r.found.sessions.stale++
+	r.report.SessionsStale++
+	if lasting {
+		r.found.sessions.lastingStale++
+	}
+}
+
+// countFlowing counts a session whose messages arrive, and names its producer.
+func (r *run) countFlowing(s *registry.Session, a *arrival) {
+	a.counted++
+	r.report.SessionsFlowing++
+	if kept := r.record.fault(flowing, s.Identity+" on "+s.Stream); kept != "" {
+		a.named = append(a.named, kept)
+	}
+}
+
+// expireSessions judges a page of the second scan anew, removes the stale sessions
+// and marks those that are to be abandoned. Of the stale ones beyond what the first
+// scan counted, each takes the place of one that was not removed: a page may name a
+// session twice.
+func (r *run) expireSessions(ctx context.Context, page []registry.Session, removes bool) error {
+	overdue, quiet, err := r.judgePage(ctx, page, func(s *registry.Session, v verdict) { r.noteOwner(s, v.state) })
+	if err != nil {
+		return err
+	}
+	var stale []verdict
+	for _, v := range overdue {
+		if v.state == Stale && removes && !r.paused(v.session.Stream) {
+			stale = append(stale, v)
+			continue
+		}
+		r.flowsAfterAll(v)
+		r.noteOwner(v.session, v.state)
+	}
+	n := r.found.sessions.stale
+	for len(stale) > 0 && r.report.SessionsExpired < n {
+		part := stale[:min(int64(len(stale)), n-r.report.SessionsExpired)]
+		if err := r.expire(ctx, part); err != nil {
+			return err
+		}
+		stale = stale[len(part):]
+	}
+	for _, v := range stale {
+		r.noteOwner(v.session, v.state)
+	}
+	return r.eachQuiet(ctx, quiet, func(q quietVerdict) error { return r.abandon(ctx, q) })
+}
+
+// expire removes sessions that are still as they were read: the server compares.
+func (r *run) expire(ctx context.Context, stale []verdict) error {
+	sessions := make([]registry.Session, len(stale))
+	for i, v := range stale {
+		sessions[i] = *v.session
+	}
+	ended, err := r.store.Expire(ctx, sessions, r.howToExpire())
+	for i, v := range stale {
+		if !ended[i].Removed {
+			if owns := r.remains(ctx, v.session); owns {
+				r.noteOwner(v.session, v.state)
+			}
+			continue
+		}
+		r.report.SessionsExpired++
+		if isLasting(*v.session) {
+			r.acted.lasting++
+		}
+		r.rememberExpired(v.session)
+		if r.o().Undo.wants() && !ended[i].Copied {
+			v.reason = r.withoutCopy(v.reason)
+		}
+		r.record.action(sessionAction(v.session, v.reason))
+	}
+	return errors.Join(err, r.copied(ctx, ended))
+}
+
+// flowsAfterAll counts a session that the first scan counted as stale.
+func (r *run) flowsAfterAll(v verdict) {
+	if v.state == Flowing && v.arrival.seenAgain() {
+		r.report.SessionsStale--
+		r.countFlowing(v.session, v.arrival)
+	}
+}
+
+// remains reports whether a session that was not removed is still there: it was
+// refreshed since it was read, or not tried. If it is gone, it was named twice,
+// or expired by itself.
+func (r *run) remains(ctx context.Context, s *registry.Session) bool {
+	if !s.HasStream || r.streams.has(s.Stream, owned) {
+		return true
+	}
+	there, err := r.store.SessionsExist(ctx, []registry.Session{*s})
+	return there || err != nil
+}
 
 // verdict is what a session of a page is judged to be.
 type verdict struct {
@@ -22,10 +197,11 @@ type verdict struct {
 	unsure  bool
 }
 
-// judgePage judges the sessions of a page that are ours: those that stay by
-// their time are visited at once, the old ones are returned, and those that
-// stay although they are quiet.
-func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func(*registry.Session, verdict)) (old []verdict, quiet []registry.Session, err error) {
+// judgePage judges the sessions of a page that are ours. Those that stay by their
+// time, or as they are malformed, are visited at once. The overdue are returned, each
+// as its messages have it: Stale, Flowing or Postponed. Of the sessions that stay, live
+// or flowing, the quiet ones are returned too: they may have to be marked as abandoned.
+func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func(*registry.Session, verdict)) (overdue []verdict, quiet []registry.Session, err error) {
 	limits := r.o().Limits
 	for i := range page {
 		s := &page[i]
@@ -34,7 +210,7 @@ func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func
 		}
 		v := verdict{session: s}
 		if v.state, v.reason = JudgeSession(*s, Messages{}, limits, r.now); v.state == Stale {
-			old = append(old, v)
+			overdue = append(overdue, v)
 			continue
 		}
 		stays(s, v)
@@ -42,36 +218,39 @@ func (r *run) judgePage(ctx context.Context, page []registry.Session, stays func
 			quiet = append(quiet, *s)
 		}
 	}
-	if old, err = r.withoutPutBack(ctx, old, stays); err != nil {
+	if overdue, err = r.withoutPutBack(ctx, overdue, stays); err != nil {
 		return nil, nil, err
 	}
-	if err := r.hear(ctx, page, old); err != nil {
+	if err := r.startLooks(ctx, page, overdue); err != nil {
 		return nil, nil, err
 	}
-	for i := range old {
-		if quiet, err = r.judgeOld(ctx, &old[i], quiet); err != nil {
+	for i := range overdue {
+		if err := r.judgeByMessages(ctx, &overdue[i]); err != nil {
 			return nil, nil, err
 		}
+		if s := overdue[i].session; overdue[i].state == Flowing && r.mayBeQuiet(s) {
+			quiet = append(quiet, *s)
+		}
 	}
-	return old, quiet, nil
+	return overdue, quiet, nil
 }
 
-// withoutPutBack visits the old sessions that stay because they were put back, and
+// withoutPutBack visits the overdue sessions that stay because they were put back, and
 // returns the others.
-func (r *run) withoutPutBack(ctx context.Context, old []verdict, stays func(*registry.Session, verdict)) ([]verdict, error) {
-	if len(old) == 0 {
-		return old, nil
+func (r *run) withoutPutBack(ctx context.Context, overdue []verdict, stays func(*registry.Session, verdict)) ([]verdict, error) {
+	if len(overdue) == 0 {
+		return overdue, nil
 	}
-	sessions := make([]registry.Session, len(old))
-	for i, v := range old {
+	sessions := make([]registry.Session, len(overdue))
+	for i, v := range overdue {
 		sessions[i] = *v.session
 	}
 	at, err := r.store.PutBack(ctx, sessions)
 	if err != nil {
 		return nil, err
 	}
-	left := old[:0]
-	for i, v := range old {
+	left := overdue[:0]
+	for i, v := range overdue {
 		v.session.PutBack = at[i]
 		if v.state, v.reason = JudgeSession(*v.session, Messages{}, r.o().Limits, r.now); v.state == Stale {
 			left = append(left, v)
@@ -85,151 +264,38 @@ func (r *run) withoutPutBack(ctx context.Context, old []verdict, stays func(*reg
 
 // countPutBack counts a session once after it was put back.
 func (r *run) countPutBack(at time.Time) {
-	if last := r.c.putBackBefore; !r.flows.second && !last.IsZero() && at.After(last) && !at.After(r.now) {
+	if last := r.c.putBackBefore; !r.second && !last.IsZero() && at.After(last) && !at.After(r.now) {
 		r.report.SessionsPutBack++
 	}
 }
 
-// hear begins the look at the streams of old sessions, and takes notice of all
-// sessions of the page: each may be the one for which messages count.
-func (r *run) hear(ctx context.Context, page []registry.Session, old []verdict) error {
-	if r.o().TimeAlone {
-		return nil
-	}
-	sessions := make([]registry.Session, len(old))
-	for i, v := range old {
-		sessions[i] = *v.session
-	}
-	r.flows.turn(page, r.displaced)
-	return r.flows.start(ctx, sessions)
-}
-
-// displaced counts sessions anew whose messages are another's.
-func (r *run) displaced(a *arrival) {
-	if r.flows.second {
-		return
-	}
-	r.report.SessionsFlowing -= a.counted
-	r.record.withdraw(flowing, a.counted, a.named)
-	if a.live {
-		r.report.SessionsLive += a.counted
-		r.found.abandon += a.counted
-		return
-	}
-	for range a.counted {
-		r.countStale(a.lasting)
-	}
-}
-
-func (r *run) judgeOld(ctx context.Context, v *verdict, quiet []registry.Session) ([]registry.Session, error) {
+// judgeByMessages judges an overdue session again, by its messages.
+func (r *run) judgeByMessages(ctx context.Context, v *verdict) error {
 	limits := r.o().Limits
-	h, err := r.heard(ctx, v.session, limits.ExpireAfter, "")
+	m, err := r.messagesOf(ctx, v.session, limits.ExpireAfter, "")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	v.state, v.reason = JudgeSession(*v.session, h.Messages, limits, r.now)
-	v.arrival, v.unsure = h.arrival, h.unsure
-	if v.state == Flowing && r.mayBeQuiet(v.session) {
-		quiet = append(quiet, *v.session)
-	}
-	return quiet, nil
+	v.state, v.reason = JudgeSession(*v.session, m.Messages, limits, r.now)
+	v.arrival, v.unsure = m.arrival, m.unsure
+	return nil
 }
 
-// hearing is what is known of the messages of one session.
-type hearing struct {
-	Messages
-	arrival *arrival
-	// unsure: they may count for another session; told: our own message that it
-	// is abandoned is among them.
-	unsure, told bool
-	// anothers: messages with its id arrive, and count for another session.
-	anothers bool
-}
+// maxUnlisted is how many streams that sessions name and nobody lists are kept
+// in mind; those beyond wait for a later run.
+const maxUnlisted = 10_000
 
-// heard looks for messages of a session within a limit. One that holds just the
-// Session JSON that marks it as abandoned is our own, and does not count.
-func (r *run) heard(ctx context.Context, s *registry.Session, limit time.Duration, marked string) (h hearing, err error) {
-	if r.o().TimeAlone || !asks(s) {
-		return h, nil
-	}
-	a, known, err := r.flows.find(ctx, s, limit, 1)
-	if err != nil || !known {
-		h.Unknown = true
-		r.logUnknown(s.Stream)
-		return h, err
-	}
-	if a == nil || !r.flows.isFresh(a.newest, limit) {
-		return h, nil
-	}
-	counts, unsure := r.flows.claim(s, a)
-	if !counts {
-		h.anothers = true
-		return h, nil
-	}
-	newest := a.newest
-	if h.told, err = r.isOurs(ctx, s, newest, marked); err != nil {
-		return h, err
-	}
-	if h.told {
-		if a, known, err = r.flows.find(ctx, s, limit, 2); err != nil || !known {
-			h.Unknown = true
-			return h, err
-		}
-		newest = a.before
-	}
-	if newest.IsZero() || !r.flows.isFresh(newest, limit) {
-		return h, nil
-	}
-	h.arrival, h.unsure, h.Newest = a, unsure, r.now
-	if newest.IsTime(r.now) {
-		h.Newest = newest.Time()
-	}
-	return h, nil
-}
-
-// isOurs reports whether a message of a session is what tells its readers that
-// it is abandoned.
-func (r *run) isOurs(ctx context.Context, s *registry.Session, id buffer.ID, marked string) (bool, error) {
-	if marked == "" {
-		jsons, err := r.store.SessionJSONs(ctx, []registry.Session{*s})
-		if err != nil || burst.State([]byte(jsons[0])) != burst.StateAbandoned {
-			return false, err
-		}
-		marked = jsons[0]
-	}
-	peeked, err := r.peek(ctx, buffer.PeekRequest{Stream: s.Stream, From: id, Last: true, Before: id.Next()})
-	if err != nil {
-		return false, err
-	}
-	return burst.PackedSessionJSON(dataOf(peeked), []byte(marked)) != burst.Auto, nil
-}
-
-// logUnknown says once a stream why its messages are not known, unless it is
-// for want of room.
-func (r *run) logUnknown(stream string) {
-	l := r.flows.looks[stream]
-	if l == nil || l.failed == nil || l.told || errors.Is(l.failed, errMemory) || errors.Is(l.failed, errBudget) {
+// noteOwner notes that a session that stays names its stream.
+func (r *run) noteOwner(s *registry.Session, state State) {
+	r.streams.unreadable.Add(*s)
+	if !s.HasStream || r.streams.set(s.Stream, owned) {
 		return
 	}
-	l.told = true
-	r.failed(stream, "messages not looked at", l.failed)
+	if (state == Live || state == Flowing) && len(r.found.unlisted) < maxUnlisted && !r.found.unlisted[s.Stream] {
+		r.found.unlisted[strings.Clone(s.Stream)] = true
+	}
 }
 
-// jsonBatch is how many Session JSONs are in memory together.
-const jsonBatch = 64
-
-// anyOpen reports whether one of the sessions is not closed by its Session JSON.
-func (r *run) anyOpen(ctx context.Context, sessions []registry.Session) (bool, error) {
-	for part := range slices.Chunk(sessions, jsonBatch) {
-		jsons, err := r.store.SessionJSONs(ctx, part)
-		if err != nil {
-			return false, err
-		}
-		for _, json := range jsons {
-			if !burst.Closed([]byte(json)) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+func sessionAction(s *registry.Session, reason string) Action {
+	return Action{Kind: Expire, Session: s.Identity, Stream: s.Stream, Reason: reason, Updated: s.Updated}
 }

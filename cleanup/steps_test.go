@@ -276,7 +276,7 @@ var childTasks = map[string]func(ctx context.Context, b *buffer.Buffer) error{
 }
 
 func cleanUp(ctx context.Context, b *buffer.Buffer, change func(*cleanup.Options)) error {
-	o := cleanup.Options{Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}, Brake: noBrake}
+	o := cleanup.Options{Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter}, Guard: noGuard}
 	if change != nil {
 		change(&o)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 )
 
 // streamTable holds what a run knows of each listed stream. Its size follows
@@ -14,6 +15,8 @@ import (
 type streamTable struct {
 	seed  maphash.Seed
 	marks map[uint64]mark
+	// unreadable are the streams that sessions which cannot be read may own.
+	unreadable registry.MalformedOwners
 	// groups are the consumer groups that are noted as without consumers, and
 	// since when.
 	groups map[buffer.StreamGroup]time.Time

@@ -26,24 +26,24 @@ func TestTwelveOpenSessionsDoNotGoAtOnceAndFiveClosedOnesDo(t *testing.T) {
 				}
 				w.described(layout, fmt.Sprint("open ", i), "s", 7, old, stated(state))
 			}
-			report := w.run(withBrake)
-			if !strings.HasPrefix(report.Brake, "all 12 sessions would expire") || report.SessionsExpired != 0 {
+			report := w.run(withGuard)
+			if !strings.HasPrefix(report.Guard, "all 12 sessions would expire") || report.SessionsExpired != 0 {
 				t.Errorf("%+v", report)
 			}
-			if until := report.BrakeUntil.Sub(report.BrakeSince); until != time.Hour || !strings.Contains(w.log.String(), "until=") {
+			if until := report.GuardUntil.Sub(report.GuardSince); until != time.Hour || !strings.Contains(w.log.String(), "until=") {
 				t.Errorf("it holds for %s\n%s", until, w.log.String())
 			}
-			if plan, actions := w.plan(withBrake); plan.Brake == "" || len(actions) != 12 || !plan.BrakeSince.Equal(report.BrakeSince.Truncate(time.Millisecond)) {
+			if plan, actions := w.plan(withGuard); plan.Guard == "" || len(actions) != 12 || !plan.GuardSince.Equal(report.GuardSince.Truncate(time.Millisecond)) {
 				t.Errorf("%+v", plan)
 			}
 			// Once its hold is over, neither plan nor run is stopped.
 			w.heldFor(61 * time.Minute)
-			if plan, _ := w.plan(withBrake); plan.Brake != "" {
-				t.Errorf("the plan shows the guard after its hold: %s", plan.Brake)
+			if plan, _ := w.plan(withGuard); plan.Guard != "" {
+				t.Errorf("the plan shows the guard after its hold: %s", plan.Guard)
 			}
 			w.described(layout, "open 11", "s", 7, old, stated("4"))
 			w.Client.Del(t.Context(), "streamkeeper:brake")
-			if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 12 {
+			if report := w.run(withGuard); report.Guard != "" || report.SessionsExpired != 12 {
 				t.Errorf("all closed: %+v", report)
 			}
 		})
@@ -57,7 +57,7 @@ func TestAllStreamsDoNotGoWhileSessionsRemain(t *testing.T) {
 		w.stream(fmt.Sprint("dead ", i), older)
 	}
 	w.session(registry.Object, "a", "elsewhere", fresh)
-	if report := w.run(withBrake); report.Brake != "all 3 streams would be removed, while sessions remain" || report.StreamsRetired != 0 {
+	if report := w.run(withGuard); report.Guard != "all 3 streams would be removed, while sessions remain" || report.StreamsRetired != 0 {
 		t.Errorf("%+v", report)
 	}
 }
@@ -125,21 +125,21 @@ func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {
 
 func TestCountsOfDifferentSetsAreNotCompared(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 0)
+	w := fortySessions(t, 0)
 	for i := range 40 {
 		w.stream(fmt.Sprint("s", i), fresh)
 	}
-	w.run(withBrake)
+	w.run(withGuard)
 	exclude, _ := buffer.ParsePatterns("s*")
 	for what, change := range map[string]func(*buffer.Options){
 		"patterns": func(o *buffer.Options) { o.Exclude = exclude },
 		"layouts":  func(o *buffer.Options) { o.Layouts = []registry.Layout{registry.Fields} },
 		"keys":     func(o *buffer.Options) { o.Names = buffer.DefaultNames; o.Names.Sessions = "others" },
 	} {
-		report, err := cleanup.New(w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true; change(o) }), w.options(withBrake)).
+		report, err := cleanup.New(w.open(w.URL(), func(o *buffer.Options) { o.ReadOnly = true; change(o) }), w.options(withGuard)).
 			Plan(t.Context(), func(cleanup.Action) {})
-		if err != nil || report.Brake != "" {
-			t.Errorf("other %s: %q, %v", what, report.Brake, err)
+		if err != nil || report.Guard != "" {
+			t.Errorf("other %s: %q, %v", what, report.Guard, err)
 		}
 	}
 }

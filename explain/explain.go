@@ -256,7 +256,7 @@ func (e *explanation) planCleanup(ctx context.Context, result *Result) (err erro
 	if err != nil {
 		return err
 	}
-	result.Brake, result.BrakeUntil = r.Brake, r.BrakeUntil
+	result.Brake, result.BrakeUntil = r.Guard, r.GuardUntil
 	return e.readStates(ctx)
 }
 

@@ -210,7 +210,7 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		p.plan.Add(action)
 	})
 	s := &p.plan.Summary
-	s.Sessions, s.Brake = r.Sessions, r.Brake
+	s.Sessions, s.Brake = r.Sessions, r.Guard
 	s.ExpireSessions, s.AbandonSessions = r.SessionsExpired, r.SessionsAbandoned
 	s.RetireStreams, s.RestoreStreams, s.DropNames = r.StreamsRetired, r.StreamsRestored, r.NamesDropped
 	if p.options.patterns != nil {
@@ -222,7 +222,7 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 	}
 	s.FlowingSessions, s.PostponedSessions, s.PostponedStreams = r.SessionsFlowing, r.SessionsPostponed, r.StreamsPostponed
 	p.plan.PausedSessions, p.plan.PausedStreams = r.SessionsPaused, r.StreamsPaused
-	s.BrakeUntil, s.Lost = r.BrakeUntil, r.Lost
+	s.BrakeUntil, s.Lost = r.GuardUntil, r.Lost
 	p.plan.Failed = append(p.plan.Failed, r.Failed...)
 	if p.failed(err); err == nil && r.Errors > 0 {
 		err = fmt.Errorf("clean-up: %d items could not be judged", r.Errors)

@@ -64,10 +64,10 @@ func (s *CleanupSettings) table() settings.Table {
 			settings.AtMost(&s.UndoFor, settings.Longest)),
 		settings.New("CLEANUP_UNDO_MAX_BYTES", &s.UndoMaxBytes, cleanup.DefaultUndoMaxBytes, "what their copies may take in Redis; the oldest go first",
 			settings.AtMost(&s.UndoMaxBytes, 1<<40)),
-		settings.New("CLEANUP_BRAKE", &s.Brake, cleanup.DefaultBrake.Share, "the largest share of all sessions, or streams, that one run may remove; 1 for off",
+		settings.New("CLEANUP_BRAKE", &s.Brake, cleanup.DefaultGuard.Share, "the largest share of all sessions, or streams, that one run may remove; 1 for off",
 			settings.AboveZero(&s.Brake)),
-		settings.New("CLEANUP_BRAKE_MIN", &s.BrakeMin, cleanup.DefaultBrake.Min, "so many may go in one run, whatever the share"),
-		settings.New("CLEANUP_BRAKE_HOLD", &s.BrakeHold, cleanup.DefaultBrake.Hold, "the guard releases once the same decision has stood for so long; 0 for never",
+		settings.New("CLEANUP_BRAKE_MIN", &s.BrakeMin, cleanup.DefaultGuard.Min, "so many may go in one run, whatever the share"),
+		settings.New("CLEANUP_BRAKE_HOLD", &s.BrakeHold, cleanup.DefaultGuard.Hold, "the guard releases once the same decision has stood for so long; 0 for never",
 			settings.AtMost(&s.BrakeHold, settings.Longest)),
 		settings.New("CLEANUP_SCAN", &s.Scan, false, "also look for streams that the set of names does not list"),
 	}
@@ -91,7 +91,7 @@ func (s *CleanupSettings) options(encoding burst.Encoding, groupIdleAfter time.D
 			},
 			TimeAlone: !s.Flowing.Value,
 			Undo:      cleanup.Undo{For: s.UndoFor.Value, MaxBytes: s.UndoMaxBytes.Value},
-			Brake:     cleanup.Brake{Share: s.Brake.Value, Min: s.BrakeMin.Value, Hold: s.BrakeHold.Value},
+			Guard:     cleanup.Guard{Share: s.Brake.Value, Min: s.BrakeMin.Value, Hold: s.BrakeHold.Value},
 			Scan:      s.Scan.Value,
 			Encoding:  encoding,
 		},
@@ -147,11 +147,11 @@ func prepareCleanup(e Env) run {
 		hears.End(err)
 		e.History.Flush(ctx)
 		result.take(r, e.DryRun)
-		if r.Brake != "" && !e.DryRun {
-			o.Log.Warn("mass-deletion guard stopped clean-up", "why", r.Brake, "since", r.BrakeSince, "until", r.BrakeUntil,
+		if r.Guard != "" && !e.DryRun {
+			o.Log.Warn("mass-deletion guard stopped clean-up", "why", r.Guard, "since", r.GuardSince, "until", r.GuardUntil,
 				"to_force", "streamkeeper once --force cleanup")
 		}
-		e.Metrics.Brake(Cleanup, r.Brake != "", r.BrakeUntil)
+		e.Metrics.Brake(Cleanup, r.Guard != "", r.GuardUntil)
 		if err == nil {
 			e.Metrics.RegistryLost(r.Lost != "")
 			e.Metrics.SessionsRestored(r.SessionsPutBack)
@@ -221,9 +221,9 @@ type CleanupResult struct {
 func (c *CleanupResult) take(r cleanup.Report, dryRun bool) {
 	c.Sessions, c.SessionsExpired, c.SessionsAbandoned = r.Sessions, r.SessionsExpired, r.SessionsAbandoned
 	c.SessionsMalformed, c.SessionsForeign, c.Streams, c.StreamsRetired = r.SessionsMalformed, r.SessionsForeign, r.Streams, r.StreamsRetired
-	c.StreamsRestored, c.NamesDropped, c.Errors, c.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Brake
+	c.StreamsRestored, c.NamesDropped, c.Errors, c.Brake = r.StreamsRestored, r.NamesDropped, r.Errors, r.Guard
 	c.Live, c.Stale, c.Held = r.SessionsLive, r.SessionsStale+r.SessionsPostponed, r.Held
-	c.SessionsFlowing, c.BrakeSince, c.BrakeUntil, c.Lost = r.SessionsFlowing, r.BrakeSince, r.BrakeUntil, r.Lost
+	c.SessionsFlowing, c.BrakeSince, c.BrakeUntil, c.Lost = r.SessionsFlowing, r.GuardSince, r.GuardUntil, r.Lost
 	if !dryRun {
 		c.Stale -= r.SessionsExpired
 	}

@@ -98,7 +98,7 @@ func environment(b *buffer.Buffer) (jobs.Env, error) {
 		}},
 		Cleanup: jobs.CleanupOptions{When: when, Options: cleanup.Options{
 			Limits: cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter, GroupIdleAfter: sweep.DefaultGroupIdleAfter},
-			Undo:   cleanup.Undo{For: cleanup.DefaultUndoFor, MaxBytes: cleanup.DefaultUndoMaxBytes}, Brake: cleanup.DefaultBrake,
+			Undo:   cleanup.Undo{For: cleanup.DefaultUndoFor, MaxBytes: cleanup.DefaultUndoMaxBytes}, Guard: cleanup.DefaultGuard,
 		}},
 	}
 	return jobs.Env{

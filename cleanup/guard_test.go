@@ -14,8 +14,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 )
 
-// braked is the fixture of these tests: 40 sessions, of which so many are stale.
-func braked(t *testing.T, stale int) *fixture {
+// fortySessions is the fixture of these tests: 40 sessions, of which so many are stale.
+func fortySessions(t *testing.T, stale int) *fixture {
 	w := newFixture(t)
 	for i := range 40 {
 		age := fresh
@@ -27,25 +27,25 @@ func braked(t *testing.T, stale int) *fixture {
 	return w
 }
 
-func withBrake(o *cleanup.Options) { o.Brake = cleanup.DefaultBrake }
+func withGuard(o *cleanup.Options) { o.Guard = cleanup.DefaultGuard }
 
 // heldFor makes the note of the held decision so old.
 func (w *fixture) heldFor(age time.Duration) {
 	w.Client.HSet(w.t.Context(), "streamkeeper:brake", "since_ms", w.now.Add(-age).UnixMilli())
 }
 
-func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
+func TestTheGuardStopsAllRemovalsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
+	w := fortySessions(t, 30)
 	w.entry("came back", fresh)
 	w.Client.ZAdd(w.t.Context(), "streamkeeper:retired", redis.Z{Score: 5, Member: "came back"})
 	w.Client.SAdd(w.t.Context(), "streams", "ghost")
 	w.stream("orphan", older)
-	if plan, actions := w.plan(withBrake); plan.Brake == "" || len(actions) != 32 {
+	if plan, actions := w.plan(withGuard); plan.Guard == "" || len(actions) != 32 {
 		t.Errorf("the plan is %+v with %d actions", plan, len(actions))
 	}
-	report := w.run(withBrake)
-	if report.Brake != "30 of 40 sessions would expire" || report.SessionsExpired+report.StreamsRetired != 0 ||
+	report := w.run(withGuard)
+	if report.Guard != "30 of 40 sessions would expire" || report.SessionsExpired+report.StreamsRetired != 0 ||
 		report.StreamsRestored != 1 || report.Sessions != 40 || report.SessionsStale != 30 {
 		t.Errorf("the report is %+v", report)
 	}
@@ -69,72 +69,72 @@ func TestTheBrakeStopsAllRemovalsAndNothingElse(t *testing.T) {
 	w.expect("sighted", w.Client.ZRange(w.t.Context(), "streamkeeper:sighted", 0, -1).Val(), "ghost")
 }
 
-func TestForceOverridesTheBrakeAndSaysSo(t *testing.T) {
+func TestForceOverridesTheGuardAndSaysSo(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
-	w.run(withBrake)
+	w := fortySessions(t, 30)
+	w.run(withGuard)
 	report := w.run(func(o *cleanup.Options) {
-		withBrake(o)
+		withGuard(o)
 		o.Force = true
 	})
-	if report.SessionsExpired != 30 || report.Brake != "" || !strings.Contains(w.log.String(), "mass-deletion guard overridden") {
+	if report.SessionsExpired != 30 || report.Guard != "" || !strings.Contains(w.log.String(), "mass-deletion guard overridden") {
 		t.Errorf("the report is %+v\n%s", report, w.log.String())
 	}
 	if n := w.Client.Exists(w.t.Context(), "streamkeeper:brake").Val(); n != 0 {
 		t.Error("the note of the held decision is still there")
 	}
-	if again := w.run(withBrake); again.Brake != "" {
-		t.Errorf("what was forced looks like a loss: %s", again.Brake)
+	if again := w.run(withGuard); again.Guard != "" {
+		t.Errorf("what was forced looks like a loss: %s", again.Guard)
 	}
 }
 
-func TestTheBrakeLetsGoWhenTheDecisionHasStood(t *testing.T) {
+func TestTheGuardLetsGoWhenTheDecisionHasStood(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
-	w.run(withBrake)
+	w := fortySessions(t, 30)
+	w.run(withGuard)
 	w.heldFor(59 * time.Minute)
-	if report := w.run(withBrake); report.Brake == "" {
+	if report := w.run(withGuard); report.Guard == "" {
 		t.Error("it let go a minute early")
 	}
 	w.heldFor(61 * time.Minute)
-	if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 30 {
+	if report := w.run(withGuard); report.Guard != "" || report.SessionsExpired != 30 {
 		t.Errorf("it did not let go: %+v", report)
 	}
 	if n := w.Client.Exists(w.t.Context(), "streamkeeper:brake").Val(); n != 0 {
 		t.Error("the note of the decision outlived it")
 	}
-	if again := w.run(withBrake); again.Brake != "" {
-		t.Errorf("what was let go looks like a loss: %s", again.Brake)
+	if again := w.run(withGuard); again.Guard != "" {
+		t.Errorf("what was let go looks like a loss: %s", again.Guard)
 	}
 }
 
-func TestWithoutAHoldTheBrakeStaysOn(t *testing.T) {
+func TestWithoutAHoldTheGuardStaysOn(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
+	w := fortySessions(t, 30)
 	change := func(o *cleanup.Options) {
-		withBrake(o)
-		o.Brake.Hold = 0
+		withGuard(o)
+		o.Guard.Hold = 0
 	}
 	w.run(change)
 	w.heldFor(1000 * time.Hour)
-	if report := w.run(change); report.Brake == "" {
+	if report := w.run(change); report.Guard == "" {
 		t.Error("it let go")
 	}
 }
 
 func TestAnotherDecisionHasToStandItself(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
-	w.run(withBrake)
+	w := fortySessions(t, 30)
+	w.run(withGuard)
 	w.heldFor(2 * time.Hour)
 	// In the meantime far more would go.
 	for i := range 60 {
 		w.session(registry.Keys, fmt.Sprint("more ", i), "b", old)
 	}
-	if report := w.run(withBrake); report.Brake == "" || report.SessionsExpired != 0 {
+	if report := w.run(withGuard); report.Guard == "" || report.SessionsExpired != 0 {
 		t.Errorf("it let go of another decision: %+v", report)
 	}
-	if report := w.run(withBrake); report.Brake == "" {
+	if report := w.run(withGuard); report.Guard == "" {
 		t.Error("the other decision did not have to stand")
 	}
 }
@@ -149,36 +149,36 @@ func TestOthersInTheirPlaceHaveToStandThemselves(t *testing.T) {
 		}
 	}
 	fill("a")
-	if report := w.run(withBrake); report.Brake == "" {
+	if report := w.run(withGuard); report.Guard == "" {
 		t.Fatalf("%+v", report)
 	}
 	w.Client.Del(t.Context(), "sessions", "streams")
 	fill("b")
 	w.heldFor(2 * time.Hour)
-	if report := w.run(withBrake); report.Brake == "" || report.SessionsExpired+report.StreamsRetired != 0 {
+	if report := w.run(withGuard); report.Guard == "" || report.SessionsExpired+report.StreamsRetired != 0 {
 		t.Errorf("it let go of others: %+v", report)
 	}
 	w.heldFor(2 * time.Hour)
-	if report := w.run(withBrake); report.Brake != "" || report.SessionsExpired != 12 {
+	if report := w.run(withGuard); report.Guard != "" || report.SessionsExpired != 12 {
 		t.Errorf("it did not let go of what stood: %+v", report)
 	}
 }
 
 func TestADecisionThatWasDroppedDoesNotStand(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
-	w.run(withBrake)
+	w := fortySessions(t, 30)
+	w.run(withGuard)
 	w.heldFor(2 * time.Hour)
 	for i := range 30 {
 		w.session(registry.Object, fmt.Sprint(i), "a", fresh)
 	}
-	if report := w.run(withBrake); report.Brake != "" {
-		t.Errorf("it is on without reason: %s", report.Brake)
+	if report := w.run(withGuard); report.Guard != "" {
+		t.Errorf("it is on without reason: %s", report.Guard)
 	}
 	for i := range 30 {
 		w.session(registry.Object, fmt.Sprint(i), "a", old)
 	}
-	if report := w.run(withBrake); report.Brake == "" {
+	if report := w.run(withGuard); report.Guard == "" {
 		t.Error("it went by the old decision")
 	}
 }
@@ -191,16 +191,16 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 		"all names":     func(w *fixture) { w.Client.Del(w.t.Context(), "streams") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := braked(t, 0)
+			w := fortySessions(t, 0)
 			for i := range 30 {
 				w.stream(fmt.Sprint("used ", i), older)
 				w.session(registry.Object, fmt.Sprint(i), fmt.Sprint("used ", i), fresh)
 			}
-			w.run(withBrake)
+			w.run(withGuard)
 			lose(w)
 			w.stream("orphan", older)
-			report := w.run(withBrake)
-			if !strings.Contains(report.Brake, "the last run left") || report.StreamsRetired != 0 {
+			report := w.run(withGuard)
+			if !strings.Contains(report.Guard, "the last run left") || report.StreamsRetired != 0 {
 				t.Errorf("the report is %+v", report)
 			}
 			if got := len(w.keys()); got != 31 {
@@ -208,18 +208,18 @@ func TestARegistryThatWasEmptiedStopsTheRun(t *testing.T) {
 			}
 			if name == "all names" {
 				// What sessions name is listed again, so the second run finds nothing amiss.
-				if again := w.run(withBrake); report.StreamsRestored != 30 || again.Brake != "" || again.StreamsRetired != 1 {
+				if again := w.run(withGuard); report.StreamsRestored != 30 || again.Guard != "" || again.StreamsRetired != 1 {
 					t.Errorf("first %+v, then %+v", report, again)
 				}
 				return
 			}
 			// It goes on being a loss until the decision has stood.
-			if report := w.run(withBrake); report.Brake == "" {
+			if report := w.run(withGuard); report.Guard == "" {
 				t.Error("the second run took the loss for normal")
 			}
 			w.heldFor(2 * time.Hour)
-			if report := w.run(withBrake); report.Brake != "" {
-				t.Errorf("it did not let go: %s", report.Brake)
+			if report := w.run(withGuard); report.Guard != "" {
+				t.Errorf("it did not let go: %s", report.Guard)
 			}
 		})
 	}
@@ -231,12 +231,12 @@ func TestSessionsThatExpireByThemselvesAreNoLoss(t *testing.T) {
 	for i := range 40 {
 		w.session(registry.Keys, fmt.Sprint(i), "a", fresh)
 	}
-	w.run(withBrake)
+	w.run(withGuard)
 	for i := range 40 {
 		w.Client.Del(w.t.Context(), "sessions:"+fmt.Sprint(i))
 	}
-	if report := w.run(withBrake); report.Brake != "" {
-		t.Errorf("the brake is on: %s", report.Brake)
+	if report := w.run(withGuard); report.Guard != "" {
+		t.Errorf("the guard is on: %s", report.Guard)
 	}
 }
 
@@ -253,7 +253,7 @@ func (s *laterStore) Now(ctx context.Context) (time.Time, error) {
 
 func TestOutOfMemoryTheHoldIsKeptInMindAsLongAsTheProcessRuns(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
+	w := fortySessions(t, 30)
 	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}
 	run := func(c *cleanup.Cleaner, later time.Duration) cleanup.Report {
@@ -265,31 +265,31 @@ func TestOutOfMemoryTheHoldIsKeptInMindAsLongAsTheProcessRuns(t *testing.T) {
 		}
 		return report
 	}
-	daemon := cleanup.New(store, w.options(withBrake))
+	daemon := cleanup.New(store, w.options(withGuard))
 	const unnoted = "30 of 40 sessions would expire; Redis has no memory left to note since when"
 	for _, later := range []time.Duration{0, 5 * time.Minute, 59 * time.Minute} {
 		w.log.Reset()
-		if report := run(daemon, later); report.Brake != unnoted || !strings.Contains(w.log.String(), "once --force cleanup") {
-			t.Errorf("after %s: %q\n%s", later, report.Brake, w.log.String())
+		if report := run(daemon, later); report.Guard != unnoted || !strings.Contains(w.log.String(), "once --force cleanup") {
+			t.Errorf("after %s: %q\n%s", later, report.Guard, w.log.String())
 		}
 	}
-	if report := run(cleanup.New(store, w.options(withBrake)), 2*time.Hour); report.Brake != unnoted {
-		t.Errorf("another process knows since when: %q", report.Brake)
+	if report := run(cleanup.New(store, w.options(withGuard)), 2*time.Hour); report.Guard != unnoted {
+		t.Errorf("another process knows since when: %q", report.Guard)
 	}
-	if report := run(daemon, 61*time.Minute); report.Brake != "" || report.SessionsExpired != 30 {
+	if report := run(daemon, 61*time.Minute); report.Guard != "" || report.SessionsExpired != 30 {
 		t.Errorf("it did not let go: %+v", report)
 	}
 }
 
 func TestAHoldInMindIsNotedOnceThereIsMemory(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
+	w := fortySessions(t, 30)
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}
-	daemon := cleanup.New(store, w.options(withBrake))
+	daemon := cleanup.New(store, w.options(withGuard))
 	for step, memory := range []string{"1", "0"} {
 		w.Client.ConfigSet(w.t.Context(), "maxmemory", memory)
 		store.later = time.Duration(step) * 30 * time.Minute
-		if report, err := daemon.Run(w.t.Context()); err != nil || report.Brake == "" {
+		if report, err := daemon.Run(w.t.Context()); err != nil || report.Guard == "" {
 			t.Fatal(report, err)
 		}
 	}
@@ -301,13 +301,13 @@ func TestAHoldInMindIsNotedOnceThereIsMemory(t *testing.T) {
 
 func TestAHoldInMindThatNoRunConfirmedForLongIsForgotten(t *testing.T) {
 	t.Parallel()
-	w := braked(t, 30)
+	w := fortySessions(t, 30)
 	w.Client.ConfigSet(w.t.Context(), "maxmemory", "1")
 	store := &laterStore{Buffer: w.open(w.URL(), nil)}
-	daemon := cleanup.New(store, w.options(withBrake))
+	daemon := cleanup.New(store, w.options(withGuard))
 	for _, later := range []time.Duration{0, 3 * time.Hour} {
 		store.later = later
-		if report, err := daemon.Run(w.t.Context()); err != nil || report.Brake == "" {
+		if report, err := daemon.Run(w.t.Context()); err != nil || report.Guard == "" {
 			t.Errorf("after %s: %+v, %v", later, report, err)
 		}
 	}

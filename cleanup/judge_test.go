@@ -184,40 +184,40 @@ func TestTheStreamTableKnowsEachName(t *testing.T) {
 	}
 }
 
-func TestBrakeJudges(t *testing.T) {
+func TestGuardJudges(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		brake  Brake
+		guard  Guard
 		counts Counts
 		want   string
 	}{
-		"nothing to remove":           {DefaultBrake, Counts{Sessions: 100, Streams: 100}, ""},
-		"half is allowed":             {DefaultBrake, Counts{Sessions: 100, Expire: 50}, ""},
-		"more than half":              {DefaultBrake, Counts{Sessions: 100, Expire: 51}, "51 of 100 sessions would expire"},
-		"all, but few":                {DefaultBrake, Counts{Sessions: 20, Expire: 20, Streams: 20, Retire: 20}, ""},
-		"all, one more than few":      {DefaultBrake, Counts{Sessions: 21, Expire: 21}, "21 of 21 sessions would expire"},
-		"streams":                     {DefaultBrake, Counts{Streams: 10_000, Retire: 5001}, "5 001 of 10 000 streams would be removed"},
-		"both":                        {DefaultBrake, Counts{Sessions: 30, Expire: 30, Streams: 30, Retire: 30}, "30 of 30 sessions would expire; 30 of 30 streams would be removed"},
-		"turned off":                  {Brake{Share: 1}, Counts{Sessions: 100, Expire: 100, LeftSessions: 1000}, ""},
-		"a share of nothing":          {Brake{Share: 0, Min: 0}, Counts{Sessions: 100, Expire: 1}, "1 of 100 sessions would expire"},
-		"the sessions are gone":       {DefaultBrake, Counts{LeftSessions: 100}, "the last run left 100 sessions, and now there are 0"},
-		"half of them are":            {DefaultBrake, Counts{LeftSessions: 100, Lasting: 50, Sessions: 50}, ""},
-		"those with a TTL don't tell": {DefaultBrake, Counts{Sessions: 5}, ""},
-		"few were left":               {DefaultBrake, Counts{LeftSessions: 20}, ""},
-		"the streams are gone":        {DefaultBrake, Counts{LeftStreams: 100, Streams: 49}, "the last run left 100 streams, and now there are 49"},
-		"every session, all closed":   {DefaultBrake, Counts{Sessions: 5, Expire: 5}, ""},
-		"every session, one open":     {DefaultBrake, Counts{Sessions: 12, Expire: 12, Open: true}, "all 12 sessions would expire, and not all of them are closed"},
-		"three sessions, one open":    {DefaultBrake, Counts{Sessions: 3, Expire: 3, Open: true}, "all 3 sessions would expire, and not all of them are closed"},
-		"both sessions, one open":     {DefaultBrake, Counts{Sessions: 2, Expire: 2, Open: true}, ""},
-		"all sessions but one":        {DefaultBrake, Counts{Sessions: 12, Expire: 11, Open: true}, ""},
-		"every stream, and sessions":  {DefaultBrake, Counts{Sessions: 1, Streams: 3, Retire: 3}, "all 3 streams would be removed, while sessions remain"},
-		"every stream, no sessions":   {DefaultBrake, Counts{Sessions: 2, Expire: 2, Streams: 3, Retire: 3}, ""},
-		"both streams, and sessions":  {DefaultBrake, Counts{Sessions: 1, Streams: 2, Retire: 2}, ""},
-		"every session, turned off":   {Brake{Share: 1}, Counts{Sessions: 12, Expire: 12, Open: true, Streams: 9, Retire: 9}, ""},
-		"the registry has grown":      {DefaultBrake, Counts{LeftSessions: 100, Lasting: 500, Sessions: 500, LeftStreams: 5, Streams: 100}, ""},
+		"nothing to remove":           {DefaultGuard, Counts{Sessions: 100, Streams: 100}, ""},
+		"half is allowed":             {DefaultGuard, Counts{Sessions: 100, Expire: 50}, ""},
+		"more than half":              {DefaultGuard, Counts{Sessions: 100, Expire: 51}, "51 of 100 sessions would expire"},
+		"all, but few":                {DefaultGuard, Counts{Sessions: 20, Expire: 20, Streams: 20, Retire: 20}, ""},
+		"all, one more than few":      {DefaultGuard, Counts{Sessions: 21, Expire: 21}, "21 of 21 sessions would expire"},
+		"streams":                     {DefaultGuard, Counts{Streams: 10_000, Retire: 5001}, "5 001 of 10 000 streams would be removed"},
+		"both":                        {DefaultGuard, Counts{Sessions: 30, Expire: 30, Streams: 30, Retire: 30}, "30 of 30 sessions would expire; 30 of 30 streams would be removed"},
+		"turned off":                  {Guard{Share: 1}, Counts{Sessions: 100, Expire: 100, LeftSessions: 1000}, ""},
+		"a share of nothing":          {Guard{Share: 0, Min: 0}, Counts{Sessions: 100, Expire: 1}, "1 of 100 sessions would expire"},
+		"the sessions are gone":       {DefaultGuard, Counts{LeftSessions: 100}, "the last run left 100 sessions, and now there are 0"},
+		"half of them are":            {DefaultGuard, Counts{LeftSessions: 100, Lasting: 50, Sessions: 50}, ""},
+		"those with a TTL don't tell": {DefaultGuard, Counts{Sessions: 5}, ""},
+		"few were left":               {DefaultGuard, Counts{LeftSessions: 20}, ""},
+		"the streams are gone":        {DefaultGuard, Counts{LeftStreams: 100, Streams: 49}, "the last run left 100 streams, and now there are 49"},
+		"every session, all closed":   {DefaultGuard, Counts{Sessions: 5, Expire: 5}, ""},
+		"every session, one open":     {DefaultGuard, Counts{Sessions: 12, Expire: 12, Open: true}, "all 12 sessions would expire, and not all of them are closed"},
+		"three sessions, one open":    {DefaultGuard, Counts{Sessions: 3, Expire: 3, Open: true}, "all 3 sessions would expire, and not all of them are closed"},
+		"both sessions, one open":     {DefaultGuard, Counts{Sessions: 2, Expire: 2, Open: true}, ""},
+		"all sessions but one":        {DefaultGuard, Counts{Sessions: 12, Expire: 11, Open: true}, ""},
+		"every stream, and sessions":  {DefaultGuard, Counts{Sessions: 1, Streams: 3, Retire: 3}, "all 3 streams would be removed, while sessions remain"},
+		"every stream, no sessions":   {DefaultGuard, Counts{Sessions: 2, Expire: 2, Streams: 3, Retire: 3}, ""},
+		"both streams, and sessions":  {DefaultGuard, Counts{Sessions: 1, Streams: 2, Retire: 2}, ""},
+		"every session, turned off":   {Guard{Share: 1}, Counts{Sessions: 12, Expire: 12, Open: true, Streams: 9, Retire: 9}, ""},
+		"the registry has grown":      {DefaultGuard, Counts{LeftSessions: 100, Lasting: 500, Sessions: 500, LeftStreams: 5, Streams: 100}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.brake.Judge(tt.counts); got != tt.want {
+			if got := tt.guard.Judge(tt.counts); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 		})
@@ -276,7 +276,7 @@ func TestTheGuardReleasesAfterItsHold(t *testing.T) {
 		{0, 1000 * time.Hour, false},
 		{time.Hour, -time.Hour, false},
 	} {
-		if got := (Brake{Hold: tt.hold}).releases(testNow.Add(-tt.stood), testNow); got != tt.want {
+		if got := (Guard{Hold: tt.hold}).releases(testNow.Add(-tt.stood), testNow); got != tt.want {
 			t.Errorf("hold %s, stood %s: releases %v", tt.hold, tt.stood, got)
 		}
 	}

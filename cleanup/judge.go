@@ -1,10 +1,3 @@
-// Package cleanup decides which sessions have expired and which streams are
-// dead, and removes them so that nothing that is still in use can go.
-//
-// A run scans the sessions twice. The first scan decides and counts; the
-// mass-deletion guard judges the counts; the second scan decides again, page by
-// page, and acts. Memory does not grow with the number of sessions. A dry run
-// is the same over a store that records writes instead of sending them.
 package cleanup
 
 import (
