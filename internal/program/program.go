@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -20,9 +21,29 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
-// Path is where the program lies, which the first call builds. A package whose
-// tests call it has a TestMain that is [Main].
+// Path is where the program lies, which the first call builds, with the race
+// detector if the tests have it. A package whose tests call it has a TestMain that
+// is [Main].
 func Path(t testing.TB) string {
+	t.Helper()
+	return pathOf(t, built)
+}
+
+// pathFor is where the program lies that a command line is given to. With the race
+// detector it takes four times as long to begin: what only answers, from packages
+// whose own tests have the detector, does without.
+func pathFor(t testing.TB, args []string) string {
+	t.Helper()
+	if len(args) > 0 && slices.Contains(working, args[0]) {
+		return Path(t)
+	}
+	return pathOf(t, builtPlain)
+}
+
+// working are the commands that remove something or have much going on at once.
+var working = []string{"run", "once", "undo", "demo", "inspect"}
+
+func pathOf(t testing.TB, built func() (string, error)) string {
 	t.Helper()
 	path, err := built()
 	if err != nil {
@@ -35,6 +56,16 @@ func Path(t testing.TB) string {
 var dir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "streamkeeper") })
 
 var built = sync.OnceValues(func() (string, error) {
+	if raceDetector {
+		return build("checked", "-race")
+	}
+	return builtPlain()
+})
+
+var builtPlain = sync.OnceValues(func() (string, error) { return build("plain") })
+
+// build builds the program in a folder of its own, so that it has its own name.
+func build(folder string, flags ...string) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
@@ -46,18 +77,14 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(to, "streamkeeper")
-	args := []string{"build", "-o", path}
-	if raceDetector {
-		args = append(args, "-race")
-	}
-	build := exec.Command("go", append(args, ".")...)
+	path := filepath.Join(to, folder, "streamkeeper")
+	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), ".")...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building streamkeeper: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
 // Main runs the tests of a package and takes away what [Path] has built. Most of
 // a test of the whole program is waiting for schedules, leases and timeouts: more
@@ -127,7 +154,7 @@ func (e Env) variables() []string {
 // Command is a command line of the program.
 func (e Env) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), Path(t), args...)
+	cmd := exec.CommandContext(t.Context(), pathFor(t, args), args...)
 	cmd.Env = e.variables()
 	return cmd
 }
