@@ -10,6 +10,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
@@ -162,14 +163,16 @@ func (c *Config) daemonTable() settings.Table {
 
 // keySpaces are whose keys are where, in the order in which they are judged.
 func (c *Config) keySpaces() []settings.KeySpace {
-	return []settings.KeySpace{
+	all := []settings.KeySpace{
 		{Owner: "the producers' counter", Text: "lastStreamSessionId"},
 		{Owner: "STREAMS_KEY", Text: c.StreamsKey.Value},
 		{Owner: "STREAM_PREFIX", Text: c.StreamPrefix.Value, Prefix: true},
 		{Owner: "SESSIONS_KEY", Text: c.SessionsKey.Value},
-		{Owner: "SESSIONS_KEY", Text: c.SessionsKey.Value + ":", Prefix: true},
-		{Owner: "STATE_PREFIX", Text: c.StatePrefix.Value, Prefix: true},
 	}
+	for _, prefix := range registry.KeyPrefixes(c.SessionsKey.Value) {
+		all = append(all, settings.KeySpace{Owner: "SESSIONS_KEY", Text: prefix, Prefix: true})
+	}
+	return append(all, settings.KeySpace{Owner: "STATE_PREFIX", Text: c.StatePrefix.Value, Prefix: true})
 }
 
 // load reads the settings from the environment, lets the overrides replace

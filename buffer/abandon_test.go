@@ -51,11 +51,7 @@ func sessionOf(t *testing.T, b *Buffer, identity string) registry.Session {
 // contents is all that is left of a session.
 func contents(t *testing.T, rdb *redis.Client, layout registry.Layout, identity string) map[string]string {
 	t.Helper()
-	key := "sessions"
-	if layout == registry.Keys {
-		key += ":" + identity
-	}
-	all, err := rdb.HGetAll(t.Context(), key).Result()
+	all, err := rdb.HGetAll(t.Context(), layout.KeyOf("sessions", identity)).Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +68,8 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 				for _, identity := range oddNames {
 					writeJSON(t, rdb, layout, identity, five, openJSON)
 					before := contents(t, rdb, layout, identity)
-					if layout == registry.Keys {
-						rdb.PExpire(t.Context(), "sessions:"+identity, time.Hour)
+					if layout.HasOwnKey() {
+						rdb.PExpire(t.Context(), layout.KeyOf("sessions", identity), time.Hour)
 					}
 					b := open(t, url, func(o *Options) { o.Layouts = []registry.Layout{layout} })
 					sessions := readAll(t, b)
@@ -97,7 +93,7 @@ func TestSetJSONChangesNothingElse(t *testing.T) {
 					if len(after) != len(before) {
 						t.Errorf("%q: %v", identity, after)
 					}
-					if layout == registry.Keys && rdb.PTTL(t.Context(), "sessions:"+identity).Val() < 59*time.Minute {
+					if layout.HasOwnKey() && rdb.PTTL(t.Context(), layout.KeyOf("sessions", identity)).Val() < 59*time.Minute {
 						t.Errorf("%q has lost its TTL", identity)
 					}
 				}
@@ -112,9 +108,9 @@ func TestAFieldThatExpiresByItselfStillDoes(t *testing.T) {
 	ctx := t.Context()
 	for _, layout := range registry.Layouts() {
 		writeJSON(t, s.Client, layout, "a", five, openJSON)
-		key, field := "sessions", map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json", registry.Keys: "json"}[layout]
-		if layout == registry.Keys {
-			key += ":a"
+		key, field := layout.KeyOf("sessions", "a"), map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json"}[layout]
+		if layout.HasOwnKey() {
+			field = "json"
 		}
 		if err := s.Client.HPExpire(ctx, key, time.Hour, field).Err(); err != nil {
 			t.Skip("fields of a Hash cannot expire before Redis 7.4")
@@ -138,7 +134,7 @@ func TestSetJSONComparesAllThatWasRead(t *testing.T) {
 				for name, change := range map[string]func(){
 					"its time":         func() { writeJSON(t, rdb, layout, "a", five+1, openJSON) },
 					"its Session JSON": func() { writeJSON(t, rdb, layout, "a", five, strings.Replace(openJSON, "1.50", "1.5", 1)) },
-					"its being there":  func() { rdb.Del(t.Context(), "sessions", "sessions:a") },
+					"its being there":  func() { rdb.Del(t.Context(), layout.KeyOf("sessions", "a")) },
 				} {
 					writeJSON(t, rdb, layout, "a", five, openJSON)
 					b := open(t, url, nil)
@@ -168,8 +164,7 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 			s.Client.FlushAll(t.Context())
 			writeJSON(t, s.Client, layout, "huge", five, `{"a":"`+strings.Repeat("x", registry.MaxSessionJSON)+`"}`)
 			writeJSON(t, s.Client, layout, "none", five, "null")
-			s.Client.HDel(t.Context(), "sessions:none", "json")
-			s.Client.HDel(t.Context(), "sessions", "none:json")
+			s.Client.HDel(t.Context(), layout.KeyOf("sessions", "none"), "json", "none:json")
 			b := open(t, s.URL(), nil)
 			sessions := readAll(t, b)
 			if layout != registry.Object {
@@ -182,9 +177,8 @@ func TestASessionJSONThatIsMissingChangedOrHugeIsNotRead(t *testing.T) {
 			if err != nil || strings.Join(jsons, "") != "" || len(jsons) != len(sessions) {
 				t.Errorf("%q, %v", jsons, err)
 			}
-			if layout == registry.Keys {
-				s.Client.Del(t.Context(), "sessions:none")
-				s.Client.Set(t.Context(), "sessions:none", "no Hash", 0)
+			if layout.HasOwnKey() {
+				s.Client.Set(t.Context(), layout.KeyOf("sessions", "none"), "no Hash", 0)
 				if jsons, err := b.SessionJSONs(t.Context(), sessions); err != nil || strings.Join(jsons, "") != "" {
 					t.Errorf("%q, %v", jsons, err)
 				}

@@ -78,7 +78,7 @@ func (u Uses) examines() bool { return u.ReadOnly }
 func (u Uses) records() bool  { return u.History && (u.Cleanup || u.Trim) }
 func (u Uses) sums() bool     { return u.History && u.Trim }
 func (u Uses) copies() bool   { return u.Undo && u.Cleanup && !u.ReadOnly }
-func (u Uses) moves() bool    { return u.copies() && u.sessions().Keys }
+func (u Uses) moves() bool    { return u.copies() && u.ownKeys() }
 func (u Uses) copiesHash() bool {
 	return u.copies() && u.sessions().Hash
 }
@@ -86,8 +86,11 @@ func (u Uses) holds() bool { return u.Lease && (u.Serve || u.ReadOnly) }
 
 // sessions are what the registry asks for.
 func (u Uses) sessions() registry.Access {
-	return registry.AccessOf(u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup && !u.ReadOnly})
+	return registry.AccessOf(u.Names.Sessions, u.Layouts, registry.Use{Read: u.Cleanup || u.Inspect, Remove: u.Cleanup && !u.ReadOnly})
 }
+
+// ownKeys: sessions may have keys of their own.
+func (u Uses) ownKeys() bool { return len(u.sessions().KeyPrefixes) > 0 }
 
 // rights are all that is needed beside the registry's, in words that Redis 6.2 takes. EVAL_RO is
 // none of them: it came with 7.0.
@@ -139,13 +142,13 @@ var rights = []right{
 	{"+hset", Uses.anyJob},
 	{"+hdel", Uses.anyJob},
 	// Copies of keys go also where none are kept any more.
-	{"+hget", func(u Uses) bool { return !u.ReadOnly && (u.sums() || u.cleans() && u.sessions().Keys) }},
+	{"+hget", func(u Uses) bool { return !u.ReadOnly && (u.sums() || u.cleans() && u.ownKeys()) }},
 	{"+hmget", func(u Uses) bool { return u.sums() || u.shows() }},
 	{"+hlen", func(u Uses) bool { return u.sums() || u.moves() }},
 	{"+set", func(u Uses) bool { return u.leads() || u.moves() }},
-	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.sessions().Keys }},
-	{"+mget", func(u Uses) bool { return u.cleans() && u.sessions().Keys }},
-	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.sessions().Keys || u.copies() }},
+	{"+get", func(u Uses) bool { return u.leads() || u.examines() || u.cleans() && u.ownKeys() }},
+	{"+mget", func(u Uses) bool { return u.cleans() && u.ownKeys() }},
+	{"+pttl", func(u Uses) bool { return u.holds() || u.examines() && u.ownKeys() || u.copies() }},
 	{"+persist", Uses.moves},
 	{"+zcard", Uses.copiesHash},
 	{"+pexpire", Uses.anyJob},
@@ -234,8 +237,8 @@ func (u Uses) patterns() []string {
 	if u.sessions().Hash {
 		all = append(all, redisconn.EscapeGlob(n.Sessions))
 	}
-	if u.sessions().Keys {
-		all = append(all, redisconn.EscapeGlob(n.SessionPrefix())+"*")
+	for _, prefix := range u.sessions().KeyPrefixes {
+		all = append(all, redisconn.EscapeGlob(prefix)+"*")
 	}
 	state := func(names ...string) {
 		for _, name := range names {

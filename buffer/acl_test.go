@@ -92,7 +92,7 @@ func TestTheRuleFitsOddNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Client.SAdd(ctx, names.Streams, "a")
-	s.Client.HSet(ctx, names.SessionPrefix()+"b", "streamName", "a", "lastUpdated", 1)
+	s.Client.HSet(ctx, names.Sessions+":b", "streamName", "a", "lastUpdated", 1)
 	b := openAs(t, redisconn.Connection{URL: s.URL(), Username: "keeper", Password: "secret"}, func(o *Options) { o.Names = names })
 	if got := streamNames(t, b); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("the names are %q", got)

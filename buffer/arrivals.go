@@ -255,5 +255,5 @@ func (b *Buffer) WalkStreamKeys(ctx context.Context, visit func(names []string) 
 		}
 		return names, nil
 	}
-	return redisconn.WalkKeyspace(ctx, b.conn, prefix, "stream", ours, visit)
+	return redisconn.WalkKeyspace(ctx, b.conn, []string{prefix}, "stream", ours, visit)
 }

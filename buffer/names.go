@@ -8,8 +8,8 @@ type Names struct {
 	Streams string
 	// StreamPrefix and a name make the key of a stream.
 	StreamPrefix string
-	// Sessions is the Hash of the sessions; with ":" it is the prefix of the
-	// keys that hold one session each.
+	// Sessions is the Hash of the sessions. The keys that hold one session each
+	// begin with it.
 	Sessions string
 	// StatePrefix begins every key that streamkeeper writes for itself.
 	StatePrefix string
@@ -25,9 +25,6 @@ var DefaultNames = Names{
 
 // StreamKey is the key of the stream with that name.
 func (n Names) StreamKey(name string) string { return n.StreamPrefix + name }
-
-// SessionPrefix begins the key of every session in the keys layout.
-func (n Names) SessionPrefix() string { return n.Sessions + ":" }
 
 // Escape writes a name so that it can be shown; see [escape.Name].
 func Escape(name string) string { return escape.Name(name) }

@@ -108,7 +108,7 @@ func TestWhatNoRTAFieldMarksIsForeignAndStays(t *testing.T) {
 	} {
 		for _, layout := range registry.Layouts() {
 			t.Run(name+"/"+string(layout), func(t *testing.T) {
-				s.Client.Del(t.Context(), "sessions", "sessions:a")
+				s.Client.Del(t.Context(), sessionKeys([]string{"a"})...)
 				writeFields(t, s.Client, layout, "a", tt.fields)
 				before := contents(t, s.Client, layout, "a")
 				b := open(t, s.URL(), nil)

@@ -155,13 +155,7 @@ func (u Uses) keyAt(at place) string {
 	case onStreams:
 		return u.Names.Streams
 	case onSessions:
-		if !u.sessions().Hash && !u.sessions().Keys {
-			return u.Names.StatePrefix + stateTrims + nobody
-		}
-		if !u.sessions().Hash {
-			return u.Names.SessionPrefix() + nobody
-		}
-		return u.Names.Sessions
+		return u.sessionsKey()
 	case onSorted:
 		return u.sortedKey()
 	case onNote:
@@ -183,11 +177,23 @@ func (u Uses) keyAt(at place) string {
 		return u.Names.StatePrefix + stateLease
 	case onEnding:
 		if !u.holds() {
-			return u.Names.SessionPrefix() + nobody
+			return u.sessionsKey()
 		}
 		return u.Names.StatePrefix + stateLease
 	}
 	return u.Names.StreamKey(nobody)
+}
+
+// sessionsKey is a key of sessions that is in use, or else one of ours.
+func (u Uses) sessionsKey() string {
+	at := u.sessions()
+	switch {
+	case at.Hash:
+		return u.Names.Sessions
+	case u.ownKeys():
+		return at.KeyPrefixes[0] + nobody
+	}
+	return u.Names.StatePrefix + stateTrims + nobody
 }
 
 // sortedKey is one of our sorted sets that is in use.

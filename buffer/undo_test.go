@@ -29,7 +29,7 @@ var undoing = registry.Undoing{Notes: 48 * time.Hour}
 func snapshot(t *testing.T, rdb redis.UniversalClient, identities []string) map[string]string {
 	t.Helper()
 	ctx, all := t.Context(), make(map[string]string)
-	for _, key := range slices.Concat([]string{"sessions"}, prefixed("sessions:", identities)) {
+	for _, key := range sessionKeys(identities) {
 		fields, err := rdb.HGetAll(ctx, key).Result()
 		if err != nil {
 			t.Fatal(err)
@@ -48,10 +48,16 @@ func snapshot(t *testing.T, rdb redis.UniversalClient, identities []string) map[
 	return all
 }
 
-func prefixed(prefix string, names []string) []string {
-	var all []string
-	for _, name := range names {
-		all = append(all, prefix+name)
+// sessionKeys are the keys at which sessions lie in all layouts, each once.
+func sessionKeys(identities []string) []string {
+	all := []string{"sessions"}
+	for _, layout := range registry.Layouts() {
+		if !layout.HasOwnKey() {
+			continue
+		}
+		for _, identity := range identities {
+			all = append(all, layout.KeyOf("sessions", identity))
+		}
 	}
 	return all
 }
@@ -113,10 +119,11 @@ func fillForUndo(t *testing.T, rdb redis.UniversalClient, layout registry.Layout
 	for i, name := range names {
 		writeSession(ctx, rdb, layout, name, "s", five+int64(i))
 		switch {
-		case layout == registry.Keys:
-			rdb.HSet(ctx, "sessions:"+name, "own", "\x00\xff"+name, "json", strings.Repeat("j", 300))
+		case layout.HasOwnKey():
+			key := layout.KeyOf("sessions", name)
+			rdb.HSet(ctx, key, "own", "\x00\xff"+name, "json", strings.Repeat("j", 300))
 			if i%2 == 0 {
-				rdb.PExpire(ctx, "sessions:"+name, time.Duration(i+1)*10*time.Minute)
+				rdb.PExpire(ctx, key, time.Duration(i+1)*10*time.Minute)
 			}
 		case i%2 == 0:
 			field := name
@@ -299,7 +306,7 @@ func TestACopyComesBackOnce(t *testing.T) {
 			expireAll(t, b)
 			copies := allCopies(t, b)
 			undoAll(t, b, registry.IsBack)
-			s.Client.Del(t.Context(), "sessions", "sessions:a")
+			s.Client.Del(t.Context(), layout.KeyOf("sessions", "a"))
 			ended, failed, err := b.Undo(t.Context(), copies, undoing)
 			if err != nil || failed[0] != nil || ended[0] != registry.NoCopy {
 				t.Errorf("%d, %v, %v", ended[0], failed[0], err)
@@ -344,8 +351,8 @@ func TestWithoutACopySessionsGo(t *testing.T) {
 			"a key of another type": func(s *redistest.Server, _ *registry.Expiring) {
 				s.Client.Set(t.Context(), "streamkeeper:undo:{sessions}", "x", 0)
 				s.Client.Set(t.Context(), "streamkeeper:undone:{sessions}", "x", 0)
-				if layout == registry.Keys {
-					s.Client.HSet(t.Context(), "sessions:a", "streamkeeper:undo", "taken")
+				if layout.HasOwnKey() {
+					s.Client.HSet(t.Context(), layout.KeyOf("sessions", "a"), "streamkeeper:undo", "taken")
 				}
 			},
 			"no right": func(s *redistest.Server, _ *registry.Expiring) {
@@ -587,11 +594,11 @@ func undoAllThatAreGone(t *testing.T, b *Buffer) {
 func lastUpdated(ctx context.Context, t *testing.T, b *Buffer, layout registry.Layout, identity string) int64 {
 	t.Helper()
 	var text string
-	switch layout {
-	case registry.Keys:
-		text = b.rdb.HGet(ctx, "sessions:"+identity, "lastUpdated").Val()
-	case registry.Fields:
-		text = b.rdb.HGet(ctx, "sessions", identity+":lastUpdated").Val()
+	switch key := layout.KeyOf("sessions", identity); {
+	case layout.HasOwnKey():
+		text = b.rdb.HGet(ctx, key, "lastUpdated").Val()
+	case layout == registry.Fields:
+		text = b.rdb.HGet(ctx, key, identity+":lastUpdated").Val()
 	default:
 		_, rest, _ := strings.Cut(b.rdb.HGet(ctx, "sessions", identity).Val(), `"lastUpdated":`)
 		text = strings.TrimRight(strings.SplitN(rest+",", ",", 2)[0], "}")

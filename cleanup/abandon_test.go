@@ -48,7 +48,7 @@ func (w *fixture) described(layout registry.Layout, identity, stream string, id 
 		}
 		w.noError(registry.Produce(w.t.Context(), w.Client, layout, "sessions", identity, fields...))
 		if layout.HasOwnKey() {
-			w.noError(w.Client.PExpire(w.t.Context(), "sessions:"+identity, time.Hour).Err())
+			w.noError(w.Client.PExpire(w.t.Context(), layout.KeyOf("sessions", identity), time.Hour).Err())
 		}
 	}
 }
@@ -64,7 +64,7 @@ func (w *fixture) sessionJSON(layout registry.Layout, identity string) string {
 	case registry.Fields:
 		return w.Client.HGet(w.t.Context(), "sessions", identity+":json").Val()
 	default:
-		return w.Client.HGet(w.t.Context(), "sessions:"+identity, "json").Val()
+		return w.Client.HGet(w.t.Context(), layout.KeyOf("sessions", identity), "json").Val()
 	}
 }
 
@@ -145,7 +145,7 @@ func TestAQuietSessionIsMarkedAsAbandoned(t *testing.T) {
 				if told := w.told("s", 7); !slices.Equal(told, []string{stated(`"open"`), stated(want)}) {
 					t.Errorf("the readers were told %q", told)
 				}
-				if layout == registry.Keys && w.Client.PTTL(t.Context(), "sessions:a").Val() <= 0 {
+				if layout.HasOwnKey() && w.Client.PTTL(t.Context(), layout.KeyOf("sessions", "a")).Val() <= 0 {
 					t.Error("the TTL is gone")
 				}
 				w.inspected("s", 2, enc)
@@ -197,9 +197,9 @@ func TestAMarkedEntryWhoseFieldsExpireByThemselvesStillDoes(t *testing.T) {
 		for _, layout := range registry.Layouts() {
 			w.noError(w.Client.FlushAll(t.Context()).Err())
 			w.described(layout, "a", "s", 7, quiet, stated(`"open"`))
-			key, field := "sessions", map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json", registry.Keys: "json"}[layout]
-			if layout == registry.Keys {
-				key += ":a"
+			key, field, other := layout.KeyOf("sessions", "a"), map[registry.Layout]string{registry.Object: "a", registry.Fields: "a:json"}[layout], map[registry.Layout]string{registry.Object: "b", registry.Fields: "b:json"}[layout]
+			if layout.HasOwnKey() {
+				field, other = "json", "json"
 			}
 			if err := w.Client.Do(t.Context(), "HPEXPIRE", key, 3_600_000, "FIELDS", 1, field).Err(); err != nil {
 				t.Skipf("fields do not expire here: %v", err)
@@ -218,11 +218,7 @@ func TestAMarkedEntryWhoseFieldsExpireByThemselvesStillDoes(t *testing.T) {
 			// What expired by itself is no session, and no reason to fail.
 			w.noError(w.Client.HSet(t.Context(), key, field, w.Client.HGet(t.Context(), key, field).Val()).Err())
 			w.described(layout, "b", "s", 8, quiet, stated(`"open"`))
-			other := map[registry.Layout]string{registry.Object: "b", registry.Fields: "b:json", registry.Keys: "json"}[layout]
-			if layout == registry.Keys {
-				key = "sessions:b"
-			}
-			w.noError(w.Client.Do(t.Context(), "HPEXPIRE", key, 0, "FIELDS", 1, other).Err())
+			w.noError(w.Client.Do(t.Context(), "HPEXPIRE", layout.KeyOf("sessions", "b"), 0, "FIELDS", 1, other).Err())
 			if report := w.agree(abandoning); report.SessionsAbandoned != 0 || report.Errors != 0 {
 				t.Errorf("%s: %+v", layout, report)
 			}

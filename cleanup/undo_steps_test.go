@@ -55,7 +55,7 @@ func onEachServer(t *testing.T, test func(t *testing.T, w *fixture, layout regis
 			t.Parallel()
 			w := newClusterFixture(t)
 			w.layouts = []registry.Layout{layout}
-			if layout == registry.Keys {
+			if layout.HasOwnKey() {
 				w.only = "evalsha"
 			}
 			test(t, w, layout)

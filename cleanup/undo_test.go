@@ -90,8 +90,8 @@ func TestWhatWasPutBackStaysForAnotherLimit(t *testing.T) {
 				}
 				// The note becomes old.
 				ago := w.now.Add(-old).UnixMilli()
-				w.Client.Set(t.Context(), "streamkeeper:undone:{sessions:stale}", ago, 0)
-				if layout != registry.Keys {
+				w.Client.Set(t.Context(), "streamkeeper:undone:{"+layout.KeyOf("sessions", "stale")+"}", ago, 0)
+				if !layout.HasOwnKey() {
 					w.Client.ZAdd(t.Context(), "streamkeeper:undone:{sessions}", redis.Z{Score: float64(ago), Member: "stale"})
 				}
 				if report, err := cleaner.Run(t.Context()); err != nil || report.SessionsExpired != 1 || len(w.copies()) != 1 {

@@ -43,7 +43,7 @@ func register(ctx context.Context, pipe redis.Pipeliner, names buffer.Names, lay
 		return err
 	}
 	if layout.HasOwnKey() {
-		pipe.Expire(ctx, names.SessionPrefix()+identity, sessionTTL)
+		pipe.Expire(ctx, layout.KeyOf(names.Sessions, identity), sessionTTL)
 	}
 	return nil
 }

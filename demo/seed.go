@@ -62,7 +62,7 @@ func (p *Producers) seedDead(ctx context.Context, dead *session, now time.Time) 
 	if err := dead.backlog(ctx, start, start.Add(deadSpan)); err != nil {
 		return err
 	}
-	return p.redis.Del(ctx, p.names.SessionPrefix()+dead.role.Name).Err()
+	return p.redis.Del(ctx, dead.role.Layout.KeyOf(p.names.Sessions, dead.role.Name)).Err()
 }
 
 // seedStale registers the session that was never closed.

@@ -201,21 +201,20 @@ func (f *fixture) entry(identity, stream, state string, id any, changes map[stri
 	}
 	maps.Copy(fields, changes)
 	maps.DeleteFunc(fields, func(_ string, v any) bool { return v == nil })
-	switch f.layout {
-	case registry.Keys:
-		key := "sessions:" + identity
+	switch key := f.layout.KeyOf("sessions", identity); {
+	case f.layout.HasOwnKey():
 		f.do("DEL", key)
 		for name, value := range fields {
 			f.do("HSET", key, name, value)
 		}
 		f.do("EXPIRE", key, 86400)
-	case registry.Fields:
+	case f.layout == registry.Fields:
 		for name, value := range fields {
-			f.do("HSET", "sessions", identity+":"+name, value)
+			f.do("HSET", key, identity+":"+name, value)
 			f.expireField(identity + ":" + name)
 		}
-	case registry.Object:
-		f.do("HSET", "sessions", identity, must(json.Marshal(fields)))
+	case f.layout == registry.Object:
+		f.do("HSET", key, identity, must(json.Marshal(fields)))
 		f.expireField(identity)
 	}
 }

@@ -255,7 +255,7 @@ func (r *Registry) putBackAtKeys(ctx context.Context, sessions []Session, indexe
 	pipe := r.conn.Client().Pipeline()
 	cmds := make([]*redis.SliceCmd, len(indexes))
 	for k, i := range indexes {
-		if _, key, ok := r.aside(r.prefix() + sessions[i].Identity); ok {
+		if _, key, ok := r.aside(r.key(sessions[i].Layout, sessions[i].Identity)); ok {
 			// Unlike GET, MGET takes a key of another type for none.
 			cmds[k] = pipe.MGet(ctx, key)
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -85,7 +87,7 @@ func (r *Registry) SessionsExist(ctx context.Context, sessions []Session) (bool,
 		pipe := r.conn.Client().Pipeline()
 		var found []func() bool
 		for _, s := range part {
-			found = append(found, of(s).exists(ctx, pipe, r, s)...)
+			found = append(found, r.exists(ctx, pipe, s)...)
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return false, fmt.Errorf("looking for %d sessions once more: %w", len(part), err)
@@ -95,6 +97,18 @@ func (r *Registry) SessionsExist(ctx context.Context, sessions []Session) (bool,
 		}
 	}
 	return false, nil
+}
+
+// exists asks, in a pipeline, for each thing that shows that a session is there.
+func (r *Registry) exists(ctx context.Context, p redis.Pipeliner, s Session) (found []func() bool) {
+	if l, ok := of(s).(hashLayout); ok {
+		for _, field := range l.signs(s.Identity) {
+			found = append(found, p.HExists(ctx, r.o.Key, field).Val)
+		}
+		return found
+	}
+	cmd := p.Exists(ctx, r.key(s.Layout, s.Identity))
+	return append(found, func() bool { return cmd.Val() > 0 })
 }
 
 // isWrongType reports whether a key holds another type than was expected.

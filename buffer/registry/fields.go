@@ -277,15 +277,19 @@ func (fields) expireWith(ctx context.Context, r *Registry, sessions []Session, h
 	return r.expireInHash(ctx, expireFieldsScript, sessions, how, args)
 }
 
-// exists asks for every property that a session which came back may have, also
-// where its producer only updates it.
-func (fields) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {
-	var found []func() bool
-	for _, property := range properties {
-		found = append(found, p.HExists(ctx, r.o.Key, s.Identity+":"+property).Val)
+// signs are all properties that a session which came back may have, also where its
+// producer only updates it.
+func (fields) signs(identity string) []string {
+	all := make([]string, len(properties))
+	for i, property := range properties {
+		all[i] = identity + ":" + property
 	}
-	return found
+	return all
 }
+
+func (fields) copyPrefix(identity string) string { return identity + ":" }
+
+func (fields) copiedStream(_ string, field func(string) optional) optional { return field(propStream) }
 
 func (l fields) clues(ctx context.Context, r *Registry, sessions []Session) ([]clues, error) {
 	return readClues(ctx, r, l, sessions)

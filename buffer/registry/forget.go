@@ -43,23 +43,25 @@ func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, err
 		return false, err
 	}
 	var forgotten int64
-	for _, call := range []struct {
-		script redisconn.Script
-		ownKey bool
-		keys   []string
-		args   []any
-	}{
-		{keyForgetScript, true, r.withAside(r.prefix() + identity), nil},
-		{hashForgetScript, false, r.withAside(r.o.Key), ids},
-	} {
-		if len(call.keys) < 2 || !r.looksForAny(call.ownKey) {
-			continue
+	forget := func(script redisconn.Script, key string, args ...any) error {
+		keys := r.withAside(key)
+		if len(keys) < 2 {
+			return nil
 		}
-		n, err := r.conn.EvalWrite(ctx, call.script, []redisconn.Call{{Keys: call.keys, Args: call.args}})[0].Int64()
+		n, err := r.conn.EvalWrite(ctx, script, []redisconn.Call{{Keys: keys, Args: args}})[0].Int64()
 		if err != nil && !isWrongType(err) {
-			return forgotten > 0, fmt.Errorf("forgetting the copy of session %s: %w", escape.Quote(identity), err)
+			return fmt.Errorf("forgetting the copy of session %s: %w", escape.Quote(identity), err)
 		}
 		forgotten += n
+		return nil
 	}
-	return forgotten > 0, nil
+	for _, key := range r.ownKeys(identity) {
+		if err := forget(keyForgetScript, key); err != nil {
+			return forgotten > 0, err
+		}
+	}
+	if r.looksForAny(false) {
+		err = forget(hashForgetScript, r.o.Key, ids...)
+	}
+	return forgotten > 0, err
 }

@@ -16,7 +16,7 @@ func (r *Registry) Lasting(ctx context.Context, sessions []Session) ([]bool, err
 	cmds := make([]*redis.DurationCmd, len(sessions))
 	for i, s := range sessions {
 		if s.HasOwnKey() {
-			cmds[i] = pipe.PTTL(ctx, r.prefix()+s.Identity)
+			cmds[i] = pipe.PTTL(ctx, r.key(s.Layout, s.Identity))
 			continue
 		}
 		server := r.conn.Server()

@@ -14,9 +14,9 @@ import (
 // RTA documentation can be read in all of them.
 type Layout string
 
-// layouts are all there are. Those that share one Hash stand in the order in
-// which they are asked whether an entry is theirs.
-var layouts = []layout{keys{}, fields{}, object{}}
+// layouts are all there are. They stand in the order in which they are asked
+// whether a key, or an entry of the shared Hash, is theirs.
+var layouts = []layout{keys{Keys, keyNames{before: ":"}}, fields{}, object{}}
 
 // layout is one of the ways in which producers keep sessions. It is a
 // [hashLayout] or a [keyLayout] too.
@@ -28,9 +28,6 @@ type layout interface {
 	// expire removes sessions, each only if it is still as it was read, and keeps
 	// copies where they are wanted.
 	expire(ctx context.Context, r *Registry, sessions []Session, how Expiring) ([]Expiry, error)
-	// exists asks, in a pipeline, for each thing that shows that a session is
-	// there.
-	exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool
 	// jsons reads the Session JSON of each session; "" where there is none,
 	// where it is too long, and where the session is no longer as it was read.
 	jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error)
@@ -47,6 +44,13 @@ type layout interface {
 type hashLayout interface {
 	layout
 	reader(r *Registry) hashReader
+	// signs are the fields each of which shows that a session is there.
+	signs(identity string) []string
+	// copyPrefix and the names that expire gave the fields of a session in its copy
+	// make the fields of the Hash again.
+	copyPrefix(identity string) string
+	// copiedStream is the name of the stream in a copy, whose fields it gets by name.
+	copiedStream(identity string, field func(name string) optional) optional
 }
 
 // hashReader makes sessions of what it takes of a page of the shared Hash.
@@ -59,11 +63,14 @@ type hashReader interface {
 	sessions(ctx context.Context, page []Session) ([]Session, error)
 }
 
-// keyLayout keeps each session at a key of its own, which takes a scan of the
-// keyspace to find, and which producers usually give a time to live.
+// keyLayout keeps each session in a Hash at a key of its own, which takes a scan of
+// the keyspace to find, and which producers usually give a time to live.
 type keyLayout interface {
 	layout
-	read(ctx context.Context, r *Registry, keys []string) ([]Session, error)
+	keyNames() keyNames
+	// read reads the sessions of one page of keys; one that has expired meanwhile is
+	// left out.
+	read(ctx context.Context, r *Registry, found []foundKey) ([]Session, error)
 }
 
 // Layouts are the names of all layouts.
@@ -75,14 +82,22 @@ func Layouts() []Layout {
 	return names
 }
 
-// named is the layout of that name.
-func named(name Layout) layout {
-	for _, l := range layouts {
-		if l.name() == name {
-			return l
-		}
+// find is the layout of that name.
+func find(name Layout) (l layout, ok bool) {
+	i := slices.IndexFunc(layouts, func(l layout) bool { return l.name() == name })
+	if i < 0 {
+		return nil, false
 	}
-	panic("a session of an unknown layout " + name)
+	return layouts[i], true
+}
+
+// named is the layout of a name that was checked.
+func named(name Layout) layout {
+	l, ok := find(name)
+	if !ok {
+		panic("a session of an unknown layout " + name)
+	}
+	return l
 }
 
 // of is the layout of a session.
@@ -117,26 +132,25 @@ type Use struct {
 
 // Access is what the layouts in use ask of Redis.
 type Access struct {
-	// Hash is that they read the shared Hash; Keys that they scan the keyspace
-	// for keys of sessions.
-	Hash, Keys bool
+	// Hash is that they read the shared Hash; KeyPrefixes are those of the keys of
+	// sessions for which they scan the keyspace.
+	Hash        bool
+	KeyPrefixes []string
 	// Rights are the words of an ACL rule.
 	Rights []string
 }
 
-// AccessOf says what layouts, or all if none is wanted, ask of Redis.
-func AccessOf(wanted []Layout, u Use) Access {
-	var n Access
-	r := New(nil, Options{Layouts: wanted})
+// AccessOf says what layouts, or all if none is wanted, ask of Redis, given the key
+// of the shared Hash.
+func AccessOf(sessions string, wanted []Layout, u Use) Access {
+	if !u.Read && !u.Remove {
+		return Access{}
+	}
+	r := New(nil, Options{Key: sessions, Layouts: wanted})
+	n := Access{Hash: r.looksForAny(false), KeyPrefixes: r.keyPrefixes()}
 	for _, l := range layouts {
-		if !r.looksFor(l) || !u.Read && !u.Remove {
+		if !r.looksFor(l) {
 			continue
-		}
-		switch l.(type) {
-		case hashLayout:
-			n.Hash = true
-		case keyLayout:
-			n.Keys = true
 		}
 		for _, word := range l.rights(u) {
 			if !slices.Contains(n.Rights, word) {

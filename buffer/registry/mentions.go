@@ -56,21 +56,21 @@ return ''
 // readOthers reads the keys that lie where sessions do, and are no Hash: a text
 // that is RTA's is a session that cannot be read, and may name a stream. Others
 // have nothing to do with sessions.
-func (r *Registry) readOthers(ctx context.Context, found []string) ([]Session, error) {
+func (r *Registry) readOthers(ctx context.Context, l Layout, found []foundKey) ([]Session, error) {
 	var page []Session
 	for part := range slices.Chunk(found, jsonBatch) {
 		calls := make([]redisconn.Call, len(part))
-		for i, key := range part {
-			calls[i] = redisconn.OnKey(key, MaxSessionJSON)
+		for i, f := range part {
+			calls[i] = redisconn.OnKey(f.key, MaxSessionJSON)
 		}
 		for i, cmd := range r.conn.EvalRead(ctx, textScript, calls) {
 			text, err := cmd.Text()
 			if err != nil {
-				return nil, fmt.Errorf("reading what lies at %s instead of a session: %w", escape.Quote(part[i]), err)
+				return nil, fmt.Errorf("reading what lies at %s instead of a session: %w", escape.Quote(part[i].key), err)
 			}
 			if text != "" {
 				page = append(page, Session{
-					Identity: strings.TrimPrefix(part[i], r.prefix()), Layout: Keys, SelfExpiring: true,
+					Identity: part[i].identity, Layout: l, SelfExpiring: true,
 					Malformed: ErrNoHash, marked: true, bytes: text,
 				})
 			}

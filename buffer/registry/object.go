@@ -153,8 +153,14 @@ func (object) clues(_ context.Context, _ *Registry, sessions []Session) ([]clues
 	return found, nil
 }
 
-func (object) exists(ctx context.Context, p redis.Pipeliner, r *Registry, s Session) []func() bool {
-	return []func() bool{p.HExists(ctx, r.o.Key, s.Identity).Val}
+func (object) signs(identity string) []string { return []string{identity} }
+
+// copyPrefix is the whole field: its name in a copy is empty.
+func (object) copyPrefix(identity string) string { return identity }
+
+func (object) copiedStream(identity string, field func(string) optional) optional {
+	s := objectSession(identity, field("").text)
+	return optional{s.Stream, s.HasStream}
 }
 
 func (object) jsons(_ context.Context, _ *Registry, sessions []Session) ([]string, error) {

@@ -14,8 +14,8 @@ import (
 
 // Options say where the sessions lie.
 type Options struct {
-	// Key is that of the Hash that the layouts share; with ":" it is the
-	// prefix of the keys that hold one session each.
+	// Key is that of the Hash that the layouts share. The keys that hold one
+	// session each begin with it.
 	Key string
 	// Layouts that sessions are looked for in; none means all of them.
 	Layouts []Layout
@@ -64,19 +64,16 @@ func (r *Registry) looksForAny(ownKey bool) bool {
 }
 
 // Anywhere is a session of that identity in each layout that sessions are looked
-// for in, to ask whether it is there.
+// for in and that may have it, to ask whether it is there.
 func (r *Registry) Anywhere(identity string) []Session {
 	var all []Session
 	for _, l := range layouts {
-		if r.looksFor(l) {
+		if r.looksFor(l) && r.mayHave(l, identity) {
 			all = append(all, Session{Identity: identity, Layout: l.name()})
 		}
 	}
 	return all
 }
-
-// prefix begins the keys that hold one session each.
-func (r *Registry) prefix() string { return r.o.Key + ":" }
 
 // pageSize is how many entries of the shared Hash one page may have.
 const pageSize = 200
@@ -90,25 +87,7 @@ func (r *Registry) WalkSessions(ctx context.Context, visit func([]Session) error
 	if err := r.WalkHashSessions(ctx, visit); err != nil {
 		return err
 	}
-	for _, l := range layouts {
-		if l, ok := l.(keyLayout); ok && r.looksFor(l) {
-			expire, err := r.fieldsExpire(ctx)
-			if err != nil {
-				return err
-			}
-			read := func(ctx context.Context, keys []string) ([]Session, error) {
-				page, err := l.read(ctx, r, keys)
-				for i := range page {
-					page[i].mayEnd = expire != notExpiring
-				}
-				return page, err
-			}
-			if err := redisconn.WalkKeyspace(ctx, r.conn, r.prefix(), "", read, visit); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return r.walkKeySessions(ctx, visit)
 }
 
 // reading is a layout's reader, and whether its sessions are looked for.

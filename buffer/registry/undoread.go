@@ -15,23 +15,8 @@ import (
 
 // This file reads the copies of expired sessions.
 
-// copyOfKey reads the copy of a key; the stream's name and what [copyField] holds.
-func copyOfKey(identity string, values []any) (c Copy, ok bool) {
-	text, _ := values[1].(string)
-	meta, ok := copyMetaOf(text)
-	if !ok {
-		return Copy{}, false
-	}
-	stream := newOptional(values[0])
-	return Copy{
-		Identity: identity, Layout: Keys, Stream: stream.text, HasStream: stream.set,
-		Expired: time.UnixMilli(meta.at).UTC(), Left: time.Duration(max(0, meta.left)) * time.Millisecond,
-		meta: text, bytes: meta.bytes,
-	}, true
-}
-
 // copyOfEntry reads the copy of a session of the shared Hash.
-func copyOfEntry(e redis.XMessage) (c Copy, ok bool) {
+func (r *Registry) copyOfEntry(e redis.XMessage) (c Copy, ok bool) {
 	text := func(name string) string {
 		value, _ := e.Values[name].(string)
 		return value
@@ -44,16 +29,13 @@ func copyOfEntry(e redis.XMessage) (c Copy, ok bool) {
 			c.Left = d
 		}
 	}
-	switch c.Layout {
-	case Object:
-		s := objectSession(c.Identity, text("="))
-		c.Stream, c.HasStream = s.Stream, s.HasStream
-	case Fields:
-		stream := newOptional(e.Values["="+propStream])
-		c.Stream, c.HasStream = stream.text, stream.set
-	default:
+	l, _ := find(c.Layout)
+	hash, ok := l.(hashLayout)
+	if !ok || !r.looksFor(l) {
 		return c, false
 	}
+	stream := hash.copiedStream(c.Identity, func(name string) optional { return newOptional(e.Values["="+name]) })
+	c.Stream, c.HasStream = stream.text, stream.set
 	return c, true
 }
 
@@ -77,7 +59,7 @@ func (r *Registry) walkHashCopies(ctx context.Context, visit func(Copy) error) e
 		}
 		for _, e := range page {
 			newest = cmp.Or(newest, e.ID)
-			if c, ok := copyOfEntry(e); ok && r.looksFor(of(Session{Layout: c.Layout})) {
+			if c, ok := r.copyOfEntry(e); ok {
 				c.newest = newest
 				if err := visit(c); err != nil {
 					return err
@@ -96,8 +78,10 @@ func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func
 	for part := range slices.Chunk(identities, existBatch) {
 		var keys []string
 		for _, identity := range part {
-			if key, _, ok := r.aside(r.prefix() + identity); ok && r.looksForAny(true) {
-				keys = append(keys, key)
+			for _, key := range r.ownKeys(identity) {
+				if copied, _, ok := r.aside(key); ok {
+					keys = append(keys, copied)
+				}
 			}
 		}
 		found, err := r.readKeyCopies(ctx, keys)
@@ -138,11 +122,12 @@ func eachOfOurs(copies []Copy, visit func(Copy) error) error {
 
 // walkKeyCopies visits the copies of keys, page by page.
 func (r *Registry) walkKeyCopies(ctx context.Context, visit func([]Copy) error) error {
-	return redisconn.WalkKeyspace(ctx, r.conn, r.o.State+StateCopies, "hash", r.readKeyCopies, visit)
+	return redisconn.WalkKeyspace(ctx, r.conn, []string{r.o.State + StateCopies}, "hash", r.readKeyCopies, visit)
 }
 
 // readKeyCopies reads the copies at keys; what is none is left out. Those of another
-// SESSIONS_KEY have no layout: they only count for what copies take.
+// SESSIONS_KEY, or of a layout that is not looked for, have no layout: they only
+// count for what copies take.
 func (r *Registry) readKeyCopies(ctx context.Context, keys []string) ([]Copy, error) {
 	pipe := r.conn.Client().Pipeline()
 	cmds := make([]*redis.SliceCmd, len(keys))
@@ -163,14 +148,15 @@ func (r *Registry) readKeyCopies(ctx context.Context, keys []string) ([]Copy, er
 		if err != nil {
 			return nil, fmt.Errorf("reading the copies of expired sessions: %w", err)
 		}
-		key, ok := r.copiedKey(keys[i])
-		identity, of := strings.CutPrefix(key, r.prefix())
-		c, is := copyOfKey(identity, values)
-		if !is {
+		c, ok := copyOfKey(values)
+		if !ok {
 			continue
 		}
-		if c.key = keys[i]; !ok || !of {
-			c.Layout = "" // of another SESSIONS_KEY
+		c.key = keys[i]
+		if key, ok := r.copiedKey(keys[i]); ok {
+			if l, identity, ok := ownerOf(layouts, r.o.Key, key); ok && r.looksFor(l) {
+				c.Identity, c.Layout = identity, l.name()
+			}
 		}
 		copies = append(copies, c)
 	}

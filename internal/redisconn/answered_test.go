@@ -125,7 +125,7 @@ func TestAPanicWhileAPageIsFetchedIsAnErrorOfTheWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	read := func(context.Context, []string) ([]int, error) { panic("out of range") }
-	err = WalkKeyspace(t.Context(), open(t, Connection{URL: s.URL()}), "p:", "string", read, func([]int) error { return nil })
+	err = WalkKeyspace(t.Context(), open(t, Connection{URL: s.URL()}), []string{"p:"}, "string", read, func([]int) error { return nil })
 	if _, ok := errors.AsType[*rescue.PanicError](err); !ok {
 		t.Errorf("the scan of the keyspace ends with %v", err)
 	}

@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,24 +24,25 @@ const (
 	maxRounds = 4
 )
 
-// WalkKeyspace visits all keys of a type, or of any if that is empty, with a
-// prefix, a page at a time, on every master; read makes of the keys what is visited, on several masters at
-// once, and visit is called for one page at a time.
+// WalkKeyspace visits all keys of a type, or of any if that is empty, with one of
+// the prefixes, a page at a time, on every master, in one scan; read makes of the
+// keys what is visited, on several masters at once, and visit is called for one page
+// at a time. The first prefix stands for all where a cluster is asked for its slots.
 //
 // In a cluster a key may be on its way to another master, and then be missed on
 // both: on one because it has gone, on the other because the scan was past its
 // place. A key only moves one way while its slot does, so a second round that
 // comes after the whole first one finds it; in it only the slots that were on
 // the move are visited.
-func WalkKeyspace[T any](ctx context.Context, c *Conn, prefix, kind string,
+func WalkKeyspace[T any](ctx context.Context, c *Conn, prefixes []string, kind string,
 	read func(ctx context.Context, keys []string) ([]T, error), visit func([]T) error,
 ) error {
-	w := keyspaceWalk[T]{match: EscapeGlob(prefix) + "*", kind: kind, read: read, visit: visit}
+	w := keyspaceWalk[T]{match: EscapeGlob(commonPrefix(prefixes)) + "*", prefixes: prefixes, kind: kind, read: read, visit: visit}
 	cluster, ok := c.rdb.(*redis.ClusterClient)
 	if !ok {
 		return w.node(ctx, c.Single())
 	}
-	before, err := c.slots(ctx, cluster, prefix)
+	before, err := c.slots(ctx, cluster, prefixes[0])
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func WalkKeyspace[T any](ctx context.Context, c *Conn, prefix, kind string,
 		if err := w.round(ctx, c); err != nil {
 			return err
 		}
-		after, err := c.slots(ctx, cluster, prefix)
+		after, err := c.slots(ctx, cluster, prefixes[0])
 		if err != nil {
 			return err
 		}
@@ -69,6 +71,7 @@ func WalkKeyspace[T any](ctx context.Context, c *Conn, prefix, kind string,
 
 type keyspaceWalk[T any] struct {
 	match, kind string
+	prefixes    []string
 	read        func(ctx context.Context, keys []string) ([]T, error)
 	// only are the slots that are of interest; nil for all.
 	only map[int]bool
@@ -104,10 +107,7 @@ func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
 		if err != nil {
 			return nil, 0, fmt.Errorf("looking for keys %q: %w", w.match, err)
 		}
-		if w.only != nil {
-			keys = w.pick(keys)
-		}
-		if len(keys) == 0 {
+		if keys = w.pick(keys); len(keys) == 0 {
 			return nil, next, nil
 		}
 		page, err := w.read(ctx, keys)
@@ -123,14 +123,23 @@ func (w *keyspaceWalk[T]) node(ctx context.Context, node *redis.Client) error {
 	})
 }
 
+// pick leaves those of interest: what all prefixes begin with, others may have too.
 func (w *keyspaceWalk[T]) pick(keys []string) []string {
-	picked := keys[:0]
-	for _, key := range keys {
-		if w.only[slotOf(key)] {
-			picked = append(picked, key)
+	return slices.DeleteFunc(keys, func(key string) bool {
+		return w.only != nil && !w.only[slotOf(key)] ||
+			!slices.ContainsFunc(w.prefixes, func(prefix string) bool { return strings.HasPrefix(key, prefix) })
+	})
+}
+
+// commonPrefix is what all of them begin with.
+func commonPrefix(all []string) string {
+	common := all[0]
+	for _, text := range all {
+		for !strings.HasPrefix(text, common) {
+			common = common[:len(common)-1]
 		}
 	}
-	return picked
+	return common
 }
 
 // EscapeGlob quotes the glob characters of a prefix for SCAN MATCH.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/program"
@@ -69,14 +70,14 @@ func (f *fixture) everyNeed(t *testing.T) {
 func (f *fixture) describe(t *testing.T, layout, identity, sessionJSON string) {
 	t.Helper()
 	ctx := t.Context()
-	switch layout {
-	case "keys":
-		mustDo(t, f.client.HSet(ctx, "sessions:"+identity, "json", sessionJSON).Err())
+	switch key := registry.Layout(layout).KeyOf("sessions", identity); layout {
+	case "object":
+		value := f.client.HGet(ctx, key, identity).Val()
+		mustDo(t, f.client.HSet(ctx, key, identity, strings.Replace(value, `{"identity":"x"}`, sessionJSON, 1)).Err())
 	case "fields":
-		mustDo(t, f.client.HSet(ctx, "sessions", identity+":json", sessionJSON).Err())
+		mustDo(t, f.client.HSet(ctx, key, identity+":json", sessionJSON).Err())
 	default:
-		value := f.client.HGet(ctx, "sessions", identity).Val()
-		mustDo(t, f.client.HSet(ctx, "sessions", identity, strings.Replace(value, `{"identity":"x"}`, sessionJSON, 1)).Err())
+		mustDo(t, f.client.HSet(ctx, key, "json", sessionJSON).Err())
 	}
 }
 
