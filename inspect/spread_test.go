@@ -165,12 +165,12 @@ func TestADayOfSamplesFindsOneBadMessageInAThousand(t *testing.T) {
 func TestARhythmDoesNotHideFromTheSamples(t *testing.T) {
 	t.Parallel()
 	found := 0
-	const days = 40
+	const days = 20
 	for day := range days {
 		random := rand.New(rand.NewPCG(uint64(day), 7))
 		var known unseen
 		bad := false
-		for run := range 288 {
+		for run := 0; run < 288 && !bad; run++ {
 			s := newSpread(DefaultSamples, known, random.Uint64N)
 			seen, _ := walkOn(t, s, simulated(run, false))
 			for _, id := range seen {
@@ -182,7 +182,7 @@ func TestARhythmDoesNotHideFromTheSamples(t *testing.T) {
 			found++
 		}
 	}
-	if found < 30 { // 36 are expected, with a deviation of 2
+	if found < 15 { // 18 are expected, with a deviation of 1.4
 		t.Errorf("found on %d of %d days", found, days)
 	}
 }
