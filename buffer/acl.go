@@ -13,7 +13,9 @@ import (
 
 // Uses say what of the buffer is used, for [Uses.Rule].
 type Uses struct {
-	// Trim, Cleanup and Inspect are the jobs; Serve is the daemon itself with
+	// Job says that any job is done, be it one that needs no right of its own.
+	Job bool
+	// Trim, Cleanup and Inspect are the jobs that do; Serve is the daemon itself with
 	// its metrics, and Lease that one of several replicas works.
 	Trim, Cleanup, Inspect, Serve, Lease bool
 	// Groups has trimming respect consumer groups.
@@ -47,7 +49,7 @@ type Uses struct {
 // and what daemons note of themselves.
 func (u Uses) OnlyReading() Uses {
 	u.ReadOnly, u.Serve, u.History = true, false, true
-	u.Trim, u.Cleanup, u.Inspect = true, true, true
+	u.Job, u.Trim, u.Cleanup, u.Inspect = true, true, true, true
 	return u
 }
 
@@ -57,9 +59,10 @@ type right struct {
 	when func(Uses) bool
 }
 
+// anyJob: what all jobs need, and the daemon itself.
+func (u Uses) anyJob() bool    { return u.Job || u.Serve }
 func (u Uses) trims() bool     { return u.Trim }
 func (u Uses) cleans() bool    { return u.Cleanup }
-func (u Uses) anyJob() bool    { return u.Trim || u.Cleanup || u.Inspect || u.Serve }
 func (u Uses) scans() bool     { return u.Cleanup && u.Scan }
 func (u Uses) groups() bool    { return u.Trim && u.Groups }
 func (u Uses) remembers() bool { return u.Cleanup || u.groups() }

@@ -17,14 +17,14 @@ func TestTheRuleNamesJustTheKeysInUse(t *testing.T) {
 		uses Uses
 		want string
 	}{
-		{"trimming only", Uses{Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:policy"},
-		{"inspecting the object layout", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions ~streamkeeper:pauses"},
-		{"cleaning up the keys layout", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
+		{"trimming only", Uses{Job: true, Trim: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:policy"},
+		{"inspecting the object layout", Uses{Job: true, Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: DefaultNames}, "~streams ~stream:* ~sessions ~streamkeeper:pauses"},
+		{"cleaning up the keys layout", Uses{Job: true, Cleanup: true, Layouts: []registry.Layout{registry.Keys}, Names: DefaultNames},
 			"~streams ~stream:* ~sessions:* ~streamkeeper:pauses ~streamkeeper:groups ~streamkeeper:retired ~streamkeeper:sighted ~streamkeeper:relisted ~streamkeeper:left ~streamkeeper:brake ~streamkeeper:undo:* ~streamkeeper:undone:*"},
 		{"a follower without jobs", Uses{Serve: true, Lease: true, Names: DefaultNames}, "~streams ~stream:* ~streamkeeper:pauses ~streamkeeper:retired ~streamkeeper:lease ~streamkeeper:instances"},
-		{"names with glob characters", Uses{Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
+		{"names with glob characters", Uses{Job: true, Inspect: true, Names: Names{Streams: "s*[x]?", StreamPrefix: `a\b:`, Sessions: "s^", StatePrefix: "k:"}},
 			`~s\*\[x\]\? ~a\\b:* ~s^ ~s^:* ~k:pauses`},
-		{"names that no rule can hold", Uses{Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},
+		{"names that no rule can hold", Uses{Job: true, Inspect: true, Layouts: []registry.Layout{registry.Object}, Names: Names{Streams: "my streams", StreamPrefix: "é\x00\xff", Sessions: "'s\"", StatePrefix: "k:"}},
 			"~my?streams ~é??* ~?s? ~k:pauses"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,13 +56,13 @@ func TestInfoIsForTheDaemonForPressureAndForCleanup(t *testing.T) {
 		uses Uses
 		want bool
 	}{
-		{"trimming", Uses{Trim: true}, false},
-		{"trimming under pressure", Uses{Trim: true, Pressure: true}, true},
-		{"pressure without trimming", Uses{Inspect: true, Pressure: true}, false},
-		{"clean-up of a Hash", Uses{Cleanup: true}, true},
-		{"clean-up of keys alone", Uses{Cleanup: true, Layouts: []registry.Layout{registry.Keys}}, false},
-		{"clean-up of keys, with copies", Uses{Cleanup: true, Undo: true, Layouts: []registry.Layout{registry.Keys}}, true},
-		{"marking sessions in keys", Uses{Cleanup: true, Abandon: true, Layouts: []registry.Layout{registry.Keys}}, true},
+		{"trimming", Uses{Job: true, Trim: true}, false},
+		{"trimming under pressure", Uses{Job: true, Trim: true, Pressure: true}, true},
+		{"pressure without trimming", Uses{Job: true, Inspect: true, Pressure: true}, false},
+		{"clean-up of a Hash", Uses{Job: true, Cleanup: true}, true},
+		{"clean-up of keys alone", Uses{Job: true, Cleanup: true, Layouts: []registry.Layout{registry.Keys}}, false},
+		{"clean-up of keys, with copies", Uses{Job: true, Cleanup: true, Undo: true, Layouts: []registry.Layout{registry.Keys}}, true},
+		{"marking sessions in keys", Uses{Job: true, Cleanup: true, Abandon: true, Layouts: []registry.Layout{registry.Keys}}, true},
 		{"the daemon", Uses{Serve: true}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestTheRuleFitsOddNames(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	names := Names{Streams: `my "streams" [1]`, StreamPrefix: "x*\xff:", Sessions: `s\?`, StatePrefix: "é k:"}
-	words, _ := Uses{Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: names}.Rule()
+	words, _ := Uses{Job: true, Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: names}.Rule()
 	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
 	for _, word := range words {
 		args = append(args, word)

@@ -188,7 +188,7 @@ func TestTheRightsToCleanUpAreEnoughToCutAGiant(t *testing.T) {
 	s := redistest.Start(t)
 	ctx := t.Context()
 	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
-	words, _ := Uses{Cleanup: true, Names: DefaultNames}.Rule()
+	words, _ := Uses{Job: true, Cleanup: true, Names: DefaultNames}.Rule()
 	for _, word := range words {
 		args = append(args, word)
 	}

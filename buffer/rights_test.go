@@ -15,7 +15,7 @@ var asksItself = []string{"+multi", "+discard"}
 // fullUses are all that there is.
 func fullUses() Uses {
 	return Uses{
-		Trim: true, Cleanup: true, Inspect: true, Serve: true, Lease: true, Groups: true, Pressure: true, Scan: true, Abandon: true, History: true, Undo: true,
+		Job: true, Trim: true, Cleanup: true, Inspect: true, Serve: true, Lease: true, Groups: true, Pressure: true, Scan: true, Abandon: true, History: true, Undo: true,
 		Names: DefaultNames, Database: true, Cluster: true,
 	}
 }

@@ -383,7 +383,7 @@ func TestOnAClusterTheRuleSufficesAndAMissingRightIsNamed(t *testing.T) {
 	c := redistest.StartCluster(t, 3, false)
 	ctx := t.Context()
 	c.Client.SAdd(ctx, "streams", "a")
-	words, _ := Uses{Trim: true, Cleanup: true, Inspect: true, Names: DefaultNames, Cluster: true}.Rule()
+	words, _ := Uses{Job: true, Trim: true, Cleanup: true, Inspect: true, Names: DefaultNames, Cluster: true}.Rule()
 	under := func(words []string) {
 		for _, s := range c.Masters {
 			args := []any{"ACL", "SETUSER", "keeper", "reset", "on", ">secret"}

@@ -139,7 +139,7 @@ func TestWhatMayBeDeniedCostsAFeatureAndCountsAsNoError(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
-	words, _ := Uses{Trim: true, Cleanup: true, Serve: true, Names: DefaultNames}.Rule()
+	words, _ := Uses{Job: true, Trim: true, Cleanup: true, Serve: true, Names: DefaultNames}.Rule()
 	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
 	for _, word := range words {
 		if word != "+info" && word != "+config|get" {

@@ -127,7 +127,7 @@ func TestEachOfOurKeysThatAnotherUsesIsNamed(t *testing.T) {
 	}
 	wrong := breaking{check: "state-keys", severity: Warning, says: []string{"7 keys of ours with another type", "[streamkeeper:policy: a string]"}}
 	wrong.isTheOne(t, f.examine())
-	f.doctor.Uses = buffer.Uses{Inspect: true, Names: buffer.DefaultNames}
+	f.doctor.Uses = buffer.Uses{Job: true, Inspect: true, Names: buffer.DefaultNames}
 	if found := f.examine(); len(found) > 0 {
 		t.Errorf("what is not in use:%s", texts(found))
 	}

@@ -61,7 +61,7 @@ func newFixtureOn(t *testing.T, start redistest.StartFunc, layout registry.Layou
 	f.now = must(f.rdb.Time(f.ctx()).Result())
 	f.buffer = buffer.Options{Connection: redisconn.Connection{URL: f.server.URL()}, ReadOnly: true}
 	f.doctor = Options{
-		Uses:          buffer.Uses{Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: buffer.DefaultNames},
+		Uses:          buffer.Uses{Job: true, Trim: true, Cleanup: true, Inspect: true, Serve: true, Names: buffer.DefaultNames},
 		Policies:      trim.Policies{Default: trim.Policy{MaxLength: trim.DefaultMaxLength}},
 		HistoryLength: buffer.DefaultHistoryLength,
 		Limits:        cleanup.Limits{ExpireAfter: cleanup.DefaultExpireAfter, RetireAfter: cleanup.DefaultRetireAfter},

@@ -114,7 +114,7 @@ func TestFollowingGetsByWithTheRightsOfInspecting(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
 	ctx := t.Context()
-	words, _ := buffer.Uses{Inspect: true, Names: buffer.DefaultNames}.Rule()
+	words, _ := buffer.Uses{Job: true, Inspect: true, Names: buffer.DefaultNames}.Rule()
 	args := []any{"ACL", "SETUSER", "keeper", "on", ">secret"}
 	for _, word := range words {
 		args = append(args, word)

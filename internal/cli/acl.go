@@ -54,9 +54,7 @@ func uses(o Options) buffer.Uses {
 		History: o.HistoryLength > 0,
 		Undo:    j.Cleanup.Undo.For > 0 && j.Cleanup.Undo.MaxBytes > 0,
 	}
-	for _, job := range jobs.All() {
-		job.Use(&u, job.When(j).Enabled)
-	}
+	jobs.NoteUses(&u, func(job jobs.Job) bool { return job.When(j).Enabled })
 	c := o.Buffer.Connection
 	u.Sentinels, u.Database, u.Cluster = c.Sentinels(), c.Database() != 0, c.MayBeCluster()
 	u.Number = c.Database()

@@ -109,8 +109,6 @@ func notKnown(err error) string { return "(not known: " + err.Error() + ")" }
 func chosenUses(o Options, names []string) buffer.Uses {
 	u := uses(o)
 	u.Serve, u.Lease = false, false
-	for _, job := range jobs.All() {
-		job.Use(&u, slices.Contains(names, job.Name))
-	}
+	jobs.NoteUses(&u, func(job jobs.Job) bool { return slices.Contains(names, job.Name) })
 	return u
 }

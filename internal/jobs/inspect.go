@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/burst"
@@ -80,32 +79,13 @@ func prepareInspect(e Env) run {
 	}
 	o.OnMalformed = e.Metrics.Malformed
 	o.OnProgress = func(p inspect.Progress) { e.progress(Inspect, InspectProgress(p)) }
-	inspector := inspect.New(unpaused{e.Buffer, e.pauses(Inspect)}, o)
+	inspector := inspect.New(e.unpaused(Inspect), o)
 	return func(ctx context.Context) (Result, error) {
 		e.Metrics.InspectStarted()
 		r, err := inspector.Run(ctx, func(inspect.Message) {})
 		e.Metrics.InspectEnded(err == nil)
 		return &InspectResult{Messages: r.Messages, Valid: r.OK, Warn: r.Warn, Invalid: r.Invalid, Bytes: r.Bytes, errors: r.Errors}, err
 	}
-}
-
-// unpaused are the streams that are not paused. Inspecting removes nothing, so it
-// goes on where pauses cannot be read.
-type unpaused struct {
-	*buffer.Buffer
-	pauses *Pauses
-}
-
-// WalkStreams implements [inspect.Store].
-func (u unpaused) WalkStreams(ctx context.Context, visit func(names []string) error) error {
-	return u.Buffer.WalkStreams(ctx, func(names []string) error {
-		if u.pauses != nil {
-			if paused, err := u.pauses.Streams(ctx); err == nil {
-				names = slices.DeleteFunc(slices.Clone(names), paused)
-			}
-		}
-		return visit(names)
-	})
 }
 
 // InspectProgress says how far an inspection is.

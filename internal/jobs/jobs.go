@@ -33,7 +33,8 @@ type Job struct {
 	// have to have their labels before it begins.
 	byStream bool
 	when     func(Options) When
-	// use notes whether it is done, for the rights that it needs; nil if it needs none.
+	// use notes whether it is done, for the rights that it needs beside those that all
+	// jobs have; nil if it needs none.
 	use func(u *buffer.Uses, done bool)
 	// prepare makes what runs it; that may remember things from run to run.
 	prepare func(Env) run
@@ -113,10 +114,15 @@ func whenOf(enabled *settings.Bool, schedule *settings.Schedule) When {
 	return When{Enabled: enabled.Value, Schedule: schedule.Value, Given: schedule.Origin() == settings.OriginEnvironment}
 }
 
-// Use notes whether the job is done, for the rights that it needs.
-func (j Job) Use(u *buffer.Uses, done bool) {
-	if j.use != nil {
-		j.use(u, done)
+// NoteUses notes which jobs are done, for the rights that they need.
+func NoteUses(u *buffer.Uses, done func(Job) bool) {
+	u.Job = false
+	for _, j := range All() {
+		is := done(j)
+		u.Job = u.Job || is
+		if j.use != nil {
+			j.use(u, is)
+		}
 	}
 }
 

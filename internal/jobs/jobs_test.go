@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
 func TestAnUnknownJobIsAnErrorAndSoIsOneOfTheBackground(t *testing.T) {
@@ -17,6 +20,28 @@ func TestAnUnknownJobIsAnErrorAndSoIsOneOfTheBackground(t *testing.T) {
 		if want == "" && (err != nil || job.Name != name) || want != "" && (err == nil || err.Error() != want) {
 			t.Errorf("%q gave %q, %v", name, job.Name, err)
 		}
+	}
+}
+
+func TestEachJobAloneHasTheRightsThatAllJobsHave(t *testing.T) {
+	t.Parallel()
+	for _, only := range All() {
+		u := buffer.Uses{Job: true, Trim: true, Cleanup: true, Inspect: true, Names: buffer.DefaultNames}
+		NoteUses(&u, func(j Job) bool { return j.Name == only.Name })
+		words, _ := u.Rule()
+		for _, word := range []string{"~streams", "~stream:*", "~streamkeeper:pauses", "+time", "+sscan", "+xlen", "+hgetall"} {
+			if !slices.Contains(words, word) {
+				t.Errorf("%s lacks %s: %q", only.Name, word, words)
+			}
+		}
+		if !only.Removes && slices.Contains(words, "+xtrim") {
+			t.Errorf("%s may do more than it has to: %q", only.Name, words)
+		}
+	}
+	u := buffer.Uses{Job: true, Trim: true, Names: buffer.DefaultNames}
+	NoteUses(&u, func(Job) bool { return false })
+	if words, _ := u.Rule(); len(words) != 0 {
+		t.Errorf("without a job nothing is needed, not %q", words)
 	}
 }
 

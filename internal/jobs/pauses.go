@@ -77,3 +77,25 @@ func (p *Pauses) streams() func(context.Context) (func(stream string) bool, erro
 	}
 	return p.Streams
 }
+
+// unpaused is the buffer for a job that only reads: it walks over the streams that
+// are not paused. Such a job removes nothing, so it goes on where pauses cannot be read.
+type unpaused struct {
+	*buffer.Buffer
+	pauses *Pauses
+}
+
+// unpaused is what a job that only reads works with.
+func (e Env) unpaused(job string) unpaused { return unpaused{e.Buffer, e.pauses(job)} }
+
+// WalkStreams is that of [buffer.Buffer], without the streams that are paused.
+func (u unpaused) WalkStreams(ctx context.Context, visit func(names []string) error) error {
+	return u.Buffer.WalkStreams(ctx, func(names []string) error {
+		if u.pauses != nil {
+			if paused, err := u.pauses.Streams(ctx); err == nil {
+				names = slices.DeleteFunc(slices.Clone(names), paused)
+			}
+		}
+		return visit(names)
+	})
+}
