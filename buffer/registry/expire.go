@@ -4,11 +4,29 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
+
+// Expiring says how sessions are removed.
+type Expiring struct {
+	// After is the limit: what was put back within it stays.
+	After time.Duration
+	// Keep is for how long a copy is kept; 0 keeps none.
+	Keep time.Duration
+	// Bytes is how many the largest copy may have, and all of those of one Hash.
+	Bytes int64
+}
+
+// Expiry is what became of a session that was to be removed.
+type Expiry struct {
+	Removed, Copied bool
+	// Bytes are those of the copy at a key of its own.
+	Bytes int64
+}
 
 // Bounds of one call that removes sessions: it then takes about 0.1 ms.
 const (
@@ -16,9 +34,9 @@ const (
 	expireBytes   = 128 << 10
 )
 
-// Expire removes sessions, each only if it was not updated since it was read, nor
-// put back: the server compares. It keeps a copy of each that it removes, where one
-// is wanted and can be kept. After an error, not all were tried.
+// Expire removes sessions, each by its layout, and only if it was not updated since
+// it was read, nor put back: the server compares. It keeps a copy of each that it
+// removes, where one is wanted and can be kept. After an error, not all were tried.
 func (r *Registry) Expire(ctx context.Context, sessions []Session, how Expiring) ([]Expiry, error) {
 	ended := make([]Expiry, len(sessions))
 	err := eachLayout(sessions, func(l layout, indexes []int) error {
@@ -67,15 +85,181 @@ func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, session
 	return done, err
 }
 
-// outcomes reads the outcome of a call: for each session 1 if it was removed and a
-// copy is kept, 3 if it was removed without one.
+// args are what the scripts that remove know of [Expiring]. Of fields that
+// may expire by themselves they ask when.
+func (e Expiring) args(ttl bool) []any {
+	asks := ""
+	if ttl {
+		asks = "1"
+	}
+	return []any{e.After.Milliseconds(), e.Keep.Milliseconds(), e.Bytes, asks}
+}
+
+// What becomes of a session that a script was to remove.
+const (
+	// It stays: it changed, was put back, or is gone already.
+	outcomeStays = '0'
+	// It was removed, and a copy is kept, or none.
+	outcomeCopied   = '1'
+	outcomeUncopied = '3'
+	// It stays until its Session JSON was looked at; see [fields].
+	outcomeLook = '2'
+)
+
+// outcomeLua has the outcomes for the scripts.
+const outcomeLua = `
+local STAYS, COPIED, LOOK, UNCOPIED = '` + string(outcomeStays) + `', '` + string(outcomeCopied) + `', '` + string(outcomeLook) + `', '` + string(outcomeUncopied) + `'
+`
+
+// outcomes reads the outcomes of a call, a character for each session.
 func outcomes(done string, n int) []Expiry {
 	all := make([]Expiry, n)
 	for i := range min(len(done), n) {
-		all[i] = Expiry{Removed: done[i] == '1' || done[i] == '3', Copied: done[i] == '1'}
+		all[i] = Expiry{Removed: done[i] == outcomeCopied || done[i] == outcomeUncopied, Copied: done[i] == outcomeCopied}
 	}
 	return all
 }
+
+// hashRemoveLua removes sessions from the shared Hash and keeps copies. The order
+// matters where Redis has no memory left: it lets a script that has begun to remove
+// add something, and a copy that fails keeps nothing from being removed.
+//
+// KEYS[1] the Hash, KEYS[2] the copies, KEYS[3] the notes, the latter two if they
+// can be reached; ARGV as of Expiring.args
+// putBack(identity) is whether a session stays because it was put back;
+// remove(identity, layout, fields, pairs) removes fields, whose names and values as
+// they stand in a copy are the pairs, and returns COPIED or UNCOPIED;
+// finish() bounds the copies.
+const hashRemoveLua = outcomeLua + nowLua + noteLua + sizeLua + `
+local after, keep, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local noted = KEYS[3] and redis.pcall('EXISTS', KEYS[3]) == 1
+local function putBack(identity)
+  if not noted then return false end
+  local at = redis.pcall('ZSCORE', KEYS[3], noteOf(identity))
+  return type(at) == 'string' and now - at <= after
+end
+local total, used
+local function bytesOf(entry)
+  for i = 1, #entry, 2 do
+    if entry[i] == 'b' then return tonumber(entry[i + 1]) or 0 end
+  end
+  return 0
+end
+local function count()
+  total, used = 0, 0
+  local last = redis.pcall('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)
+  if last.err then keep = 0 return end
+  if not last[1] then return end
+  local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
+  total = bytesOf(last[1][2])
+  used = total - bytesOf(first) + sizeOf(first)
+end
+if not KEYS[2] then keep = 0 end
+local function endings(fields)
+  if ARGV[4] == '' then return '' end
+  local at = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', #fields, unpack(fields))
+  if at.err then return '' end
+  local some = false
+  for i, ms in ipairs(at) do
+    some = some or ms > 0
+    at[i] = string.format('%.0f', ms > 0 and math.max(1, ms - now) or -1)
+  end
+  return some and table.concat(at, ',') or ''
+end
+local added, hashLeft = false
+local function remove(identity, layout, fields, pairs)
+  local ends = keep > 0 and endings(fields)
+  if keep > 0 and not hashLeft then
+    hashLeft = redis.pcall('PTTL', KEYS[1])
+    hashLeft = type(hashLeft) == 'number' and hashLeft or -1
+  end
+  redis.call('HDEL', KEYS[1], unpack(fields))
+  if keep <= 0 then return UNCOPIED end
+  if not total then count() end
+  local entry = {'n', identity, 'l', layout, 'e', ends, 'b', ''}
+  if hashLeft > 0 then entry[9], entry[10] = 't', string.format('%.0f', hashLeft) end
+  for i = 1, #pairs do entry[#entry + 1] = pairs[i] end
+  local size = sizeOf(entry) + 12
+  if keep <= 0 or size > most then return UNCOPIED end
+  entry[8] = string.format('%.0f', total + size)
+  local id = redis.pcall('XADD', KEYS[2], '*', unpack(entry))
+  if id.err then return UNCOPIED end
+  total, used, added = total + size, used + size, true
+  return COPIED
+end
+local function finish()
+  if not added then return end
+  while used > most do
+    local page = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 32)
+    if #page == 0 then break end
+    local old = {}
+    for _, e in ipairs(page) do
+      if used <= most then break end
+      used = used - sizeOf(e[2])
+      old[#old + 1] = e[1]
+    end
+    redis.call('XDEL', KEYS[2], unpack(old))
+  end
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+end
+`
+
+// keyRemoveLua removes the Hash of a session that has a key of its own, and keeps it
+// under another name where that is wanted: what fails there keeps nothing from being
+// removed. In a copy no field expires by itself; where that cannot be had, there is
+// none.
+//
+// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note that it was put back, the
+// latter two if they can be reached; ARGV as of Expiring.args
+// putBack() is whether the session stays because it was put back;
+// remove() returns STAYS, UNCOPIED, or COPIED and the size of the copy
+const keyRemoveLua = outcomeLua + nowLua + `
+local function putBack()
+  local note = KEYS[3] and redis.pcall('GET', KEYS[3])
+  note = type(note) == 'string' and tonumber(note)
+  return note and now - note <= tonumber(ARGV[1])
+end
+local function size(key)
+  local n = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
+  if type(n) ~= 'number' then
+    n = 64 + #key
+    for _, text in ipairs(redis.call('HGETALL', key)) do n = n + #text + 48 end
+  end
+  return n + ` + copyOverhead + `
+end
+local function takeEndings()
+  if ARGV[4] == '' then return '' end
+  local names, all = {}, redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do names[#names + 1] = all[i] end
+  local at, ends = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', #names, unpack(names)), {}
+  if at.err then return string.find(at.err, 'nknown') and '' end
+  for i, ms in ipairs(at) do
+    if ms > 0 then ends[#ends + 1] = #names[i] .. ':' .. names[i] .. string.format('%.0f ', math.max(1, ms - now)) end
+  end
+  if #ends > 0 and redis.pcall('HPERSIST', KEYS[1], 'FIELDS', #names, unpack(names)).err then return false end
+  return table.concat(ends)
+end
+local function keep()
+  if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > ` + maxCopyFields + ` then return end
+  local most, left = tonumber(ARGV[3]), redis.call('PTTL', KEYS[1])
+  if size(KEYS[1]) > most then return end
+  local ends = takeEndings()
+  if not ends or redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
+  local function note(bytes)
+    return redis.pcall('HSET', KEYS[2], '` + copyField + `', string.format('%.0f %.0f %015.0f ', now, left, bytes) .. ends)
+  end
+  local new = note(0)
+  local kept = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
+  -- A longer name and one more field take more, and may make another encoding of it.
+  local bytes = size(KEYS[2])
+  if new == 1 and kept == 1 and bytes <= most and note(bytes) == 0 then return COPIED .. ' ' .. string.format('%.0f', bytes) end
+  redis.call('UNLINK', KEYS[2])
+  return UNCOPIED
+end
+local function remove()
+  return keep() or (redis.call('UNLINK', KEYS[1]) == 1 and UNCOPIED or STAYS)
+end
+`
 
 // existBatch is how many sessions are looked for in one pipeline.
 const existBatch = 500

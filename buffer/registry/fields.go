@@ -184,14 +184,14 @@ func cutField(field string) (identity, property string, ok bool) {
 // were judged. What lies where a property would, and is an entry of another
 // layout, stays.
 //
-// KEYS and the first of ARGV as of hashCopyLua; then the number of properties that
+// KEYS and the first of ARGV as of hashRemoveLua; then the number of properties that
 // nobody knows, their names, and for each session identity, lastUpdated, updated, streamName,
 // streamSessionId as in expireKeyScript, 1 if what lies at streamName stays, and
 // of its Session JSON: "keep", the hash that it must have to go, or empty to have
 // it looked at
-// returns a string with 1 or 3 as of remove, 0, or 2 where it must be looked at, for
-// each
-var expireFieldsScript = redisconn.NewScript(hashCopyLua + sameLua + `
+// returns a string with the outcome of each, LOOK where its Session JSON must be looked
+// at
+var expireFieldsScript = redisconn.NewScript(hashRemoveLua + sameLua + `
 local known = {'lastUpdated', 'updated', 'streamSessionId', 'streamPosition', 'tStart', 'tEnd'}
 local others = tonumber(ARGV[5])
 for i = 1, others do known[#known + 1] = ARGV[i + 5] end
@@ -203,8 +203,8 @@ end
 local function expire(identity, keepName, verdict)
   local id = identity .. ':'
   local json = redis.call('HGET', KEYS[1], id .. 'json')
-  if json and verdict == '' and doubtful(json) then return '2' end
-  if verdict ~= '' and verdict ~= 'keep' and (not json or redis.sha1hex(json) ~= verdict) then return '0' end
+  if json and verdict == '' and doubtful(json) then return LOOK end
+  if verdict ~= '' and verdict ~= 'keep' and (not json or redis.sha1hex(json) ~= verdict) then return STAYS end
   local fields, gone, pairs = {}, {}, {}
   local function take(name, value)
     gone[#gone + 1] = id .. name
@@ -220,12 +220,13 @@ local function expire(identity, keepName, verdict)
     if name then take('streamName', name) end
   end
   if json and verdict ~= 'keep' then take('json', json) end
-  if #gone == 0 then return '3' end
+  -- There is its time at least, which was compared; HDEL without a field would fail.
+  if #gone == 0 then return UNCOPIED end
   return remove(identity, 'fields', gone, pairs)
 end
 local done = {}
 for i = others + 6, #ARGV, 7 do
-  done[#done + 1] = same(ARGV[i] .. ':', i + 1) and not putBack(ARGV[i]) and expire(ARGV[i], ARGV[i + 5], ARGV[i + 6]) or '0'
+  done[#done + 1] = same(ARGV[i] .. ':', i + 1) and not putBack(ARGV[i]) and expire(ARGV[i], ARGV[i + 5], ARGV[i + 6]) or STAYS
 end
 finish()
 return table.concat(done)
@@ -235,12 +236,12 @@ func (l fields) expire(ctx context.Context, r *Registry, sessions []Session, how
 	verdicts := make([]string, len(sessions))
 	done, err := l.expireWith(ctx, r, sessions, how, verdicts)
 	all := outcomes(done, len(sessions))
-	if err != nil || !strings.Contains(done, "2") {
+	if err != nil || !strings.ContainsRune(done, outcomeLook) {
 		return all, err
 	}
 	var doubtful []int
 	for i := range sessions {
-		if i < len(done) && done[i] == '2' {
+		if i < len(done) && done[i] == outcomeLook {
 			doubtful = append(doubtful, i)
 		}
 	}

@@ -46,27 +46,3 @@ func (r *Registry) HoldsJSON(ctx context.Context, s Session, json string) (bool,
 func (r *Registry) SetJSON(ctx context.Context, s Session, old, updated string) (bool, error) {
 	return of(s).compareJSON(ctx, r, s, old, &updated)
 }
-
-// eachLayout visits the indexes of the sessions of each layout.
-func eachLayout(sessions []Session, visit func(l layout, indexes []int) error) error {
-	byLayout := make(map[Layout][]int)
-	for i, s := range sessions {
-		byLayout[s.Layout] = append(byLayout[s.Layout], i)
-	}
-	for _, l := range layouts {
-		if indexes := byLayout[l.name()]; len(indexes) > 0 {
-			if err := visit(l, indexes); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func pick(sessions []Session, indexes []int) []Session {
-	picked := make([]Session, len(indexes))
-	for k, i := range indexes {
-		picked[k] = sessions[i]
-	}
-	return picked
-}

@@ -24,64 +24,6 @@ const maxCopyFields = "1024"
 // the tables of keys and of times to live, which grow by doubling.
 const copyOverhead = "130"
 
-// keyCopyLua removes the Hash of a session that has a key of its own, and keeps it
-// under another name where that is wanted: what fails there keeps nothing from being
-// removed. In a copy no field expires by itself; where that cannot be had, there is
-// none.
-//
-// KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note that it was put back, the
-// latter two if they can be reached; ARGV as of Expiring.args
-// putBack() is whether the session stays because it was put back;
-// remove() returns 0, or 3 if it was removed without a copy, or 1 and the size of
-// the copy
-const keyCopyLua = nowLua + `
-local function putBack()
-  local note = KEYS[3] and redis.pcall('GET', KEYS[3])
-  note = type(note) == 'string' and tonumber(note)
-  return note and now - note <= tonumber(ARGV[1])
-end
-local function size(key)
-  local n = redis.pcall('MEMORY', 'USAGE', key, 'SAMPLES', 0)
-  if type(n) ~= 'number' then
-    n = 64 + #key
-    for _, text in ipairs(redis.call('HGETALL', key)) do n = n + #text + 48 end
-  end
-  return n + ` + copyOverhead + `
-end
-local function lasting()
-  if ARGV[4] == '' then return '' end
-  local names, all = {}, redis.call('HGETALL', KEYS[1])
-  for i = 1, #all, 2 do names[#names + 1] = all[i] end
-  local at, ends = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', #names, unpack(names)), {}
-  if at.err then return string.find(at.err, 'nknown') and '' end
-  for i, ms in ipairs(at) do
-    if ms > 0 then ends[#ends + 1] = #names[i] .. ':' .. names[i] .. string.format('%.0f ', math.max(1, ms - now)) end
-  end
-  if #ends > 0 and redis.pcall('HPERSIST', KEYS[1], 'FIELDS', #names, unpack(names)).err then return false end
-  return table.concat(ends)
-end
-local function keep()
-  if not KEYS[2] or tonumber(ARGV[2]) <= 0 or redis.call('HLEN', KEYS[1]) > ` + maxCopyFields + ` then return end
-  local most, left = tonumber(ARGV[3]), redis.call('PTTL', KEYS[1])
-  if size(KEYS[1]) > most then return end
-  local ends = lasting()
-  if not ends or redis.pcall('RENAME', KEYS[1], KEYS[2]).err then return end
-  local function note(bytes)
-    return redis.pcall('HSET', KEYS[2], '` + copyField + `', string.format('%.0f %.0f %015.0f ', now, left, bytes) .. ends)
-  end
-  local new = note(0)
-  local kept = redis.pcall('PEXPIRE', KEYS[2], ARGV[2])
-  -- A longer name and one more field take more, and may make another encoding of it.
-  local bytes = size(KEYS[2])
-  if new == 1 and kept == 1 and bytes <= most and note(bytes) == 0 then return '1 ' .. string.format('%.0f', bytes) end
-  redis.call('UNLINK', KEYS[2])
-  return '3'
-end
-local function remove()
-  return keep() or (redis.call('UNLINK', KEYS[1]) == 1 and '3' or '0')
-end
-`
-
 // copyMeta is what [copyField] holds, as far as Go reads it.
 type copyMeta struct {
 	at, left, bytes int64
@@ -116,7 +58,7 @@ func copyOfKey(values []any) (c Copy, ok bool) {
 //
 // KEYS[1] the key, KEYS[2] its copy, KEYS[3] the note; ARGV for how many ms to
 // keep that
-// returns none, exists, lasting or done
+// returns none, exists, forever or done
 var keyUndoScript = redisconn.NewScript(nowLua + `
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then return 'none' end
 local meta = redis.call('HGET', KEYS[2], '` + copyField + `')
@@ -138,7 +80,7 @@ while ends and ends ~= '' do
   local ms, rest = string.match(ends, '^(%d+) ()', at + n)
   if redis.pcall('HPEXPIREAT', KEYS[2], string.format('%.0f', now + ms), 'FIELDS', 1, name).err then
     takeBack()
-    return 'lasting'
+    return 'forever'
   end
   names[#names + 1], ends = name, string.sub(ends, rest)
 end

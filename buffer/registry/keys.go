@@ -75,11 +75,11 @@ func (l keys) read(ctx context.Context, r *Registry, found []foundKey) ([]Sessio
 // expireKeyScript removes the key of one session that is still as it was judged,
 // and was not put back.
 //
-// KEYS and the first of ARGV as of keyCopyLua; then lastUpdated, updated, streamName,
+// KEYS and the first of ARGV as of keyRemoveLua; then lastUpdated, updated, streamName,
 // streamSessionId, each "=" and its text, or empty for none
-// returns 0, or what remove does
-var expireKeyScript = redisconn.NewScript(keyCopyLua + sameLua + `
-if not same('', 5) or putBack() then return '0' end
+// returns STAYS, or what remove does
+var expireKeyScript = redisconn.NewScript(keyRemoveLua + sameLua + `
+if not same('', 5) or putBack() then return STAYS end
 return remove()
 `)
 

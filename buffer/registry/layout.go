@@ -103,6 +103,31 @@ func named(name Layout) layout {
 // of is the layout of a session.
 func of(s Session) layout { return named(s.Layout) }
 
+// eachLayout visits the indexes of the sessions of each layout.
+func eachLayout(sessions []Session, visit func(l layout, indexes []int) error) error {
+	byLayout := make(map[Layout][]int)
+	for i, s := range sessions {
+		byLayout[s.Layout] = append(byLayout[s.Layout], i)
+	}
+	for _, l := range layouts {
+		if indexes := byLayout[l.name()]; len(indexes) > 0 {
+			if err := visit(l, indexes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// pick gives the sessions at those indexes.
+func pick(sessions []Session, indexes []int) []Session {
+	picked := make([]Session, len(indexes))
+	for k, i := range indexes {
+		picked[k] = sessions[i]
+	}
+	return picked
+}
+
 // HasOwnKey reports whether sessions lie at keys of their own, which takes a
 // scan of the keyspace to find.
 func (l Layout) HasOwnKey() bool {

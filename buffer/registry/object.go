@@ -106,11 +106,11 @@ func mentionsMark(value string) bool {
 // expireObjectsScript removes entries whose value is still the one that was
 // judged, and that are not properties of another session.
 //
-// KEYS and the first of ARGV as of hashCopyLua; then identity, value, and "=" and
+// KEYS and the first of ARGV as of hashRemoveLua; then identity, value, and "=" and
 // what goes before the names of the properties of the session whose property the
 // entry may be, or empty
-// returns a string with 1 or 3 as of remove, or 0 for each
-var expireObjectsScript = redisconn.NewScript(hashCopyLua + `
+// returns a string with the outcome of each
+var expireObjectsScript = redisconn.NewScript(hashRemoveLua + `
 local function property(prefix)
   local v = redis.call('HMGET', KEYS[1], prefix .. 'lastUpdated', prefix .. 'updated', prefix .. 'streamSessionId')
   for k = 1, 3 do
@@ -123,7 +123,7 @@ for i = 5, #ARGV, 3 do
   if redis.call('HGET', KEYS[1], id) == ARGV[i + 1] and (ARGV[i + 2] == '' or not property(string.sub(ARGV[i + 2], 2))) and not putBack(id) then
     done[#done + 1] = remove(id, 'object', {id}, {'=', ARGV[i + 1]})
   else
-    done[#done + 1] = '0'
+    done[#done + 1] = STAYS
   end
 end
 finish()
@@ -176,7 +176,7 @@ func (object) jsons(_ context.Context, _ *Registry, sessions []Session) ([]strin
 // setObjectScript sets an entry that still has the value that was judged.
 //
 // KEYS[1] the Hash; ARGV identity, value, and unless it is for a look only the
-// new value and lasting as in setLua
+// new value and noTTL as in setLua
 // returns 1 if the entry has that value, 0 if not, -1 as in setLua
 var setObjectScript = redisconn.NewScript(setLua + `
 if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end

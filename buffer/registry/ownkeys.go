@@ -98,14 +98,14 @@ func (r *Registry) walkKeySessions(ctx context.Context, visit func([]Session) er
 	if len(prefixes) == 0 {
 		return nil
 	}
-	expire, err := r.fieldsExpire(ctx)
+	ttls, err := r.fieldTTLs(ctx)
 	if err != nil {
 		return err
 	}
 	read := func(ctx context.Context, keys []string) ([]Session, error) {
 		page, err := r.readKeys(ctx, keys)
 		for i := range page {
-			page[i].mayEnd = expire != notExpiring
+			page[i].mayEnd = ttls != noFieldTTL
 		}
 		return page, err
 	}

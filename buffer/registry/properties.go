@@ -52,7 +52,7 @@ func readJSONs(ctx context.Context, r *Registry, l propertyLayout, sessions []Se
 //
 // KEYS[1] the Hash; ARGV what goes before a property's name, lastUpdated,
 // updated as in expireKeyScript, Session JSON, and unless it is for a look only
-// the new one and lasting as in setLua
+// the new one and noTTL as in setLua
 // returns 1 if all is as it was, 0 if not, -1 as in setLua
 var setPropertyScript = redisconn.NewScript(setLua + `
 local v = redis.call('HMGET', KEYS[1], ARGV[1] .. 'lastUpdated', ARGV[1] .. 'updated', ARGV[1] .. 'json')
@@ -72,11 +72,11 @@ func compareProperty(ctx context.Context, r *Registry, l propertyLayout, s Sessi
 // nothing to set.
 func (r *Registry) set(ctx context.Context, s redisconn.Script, key string, args []any, value *string) (bool, error) {
 	if value != nil {
-		lasting, err := r.lasting(ctx)
+		noTTL, err := r.noTTL(ctx)
 		if err != nil {
 			return false, err
 		}
-		args = append(args, *value, lasting)
+		args = append(args, *value, noTTL)
 	}
 	done, err := r.conn.EvalWrite(ctx, s, []redisconn.Call{{Keys: []string{key}, Args: args}})[0].Int()
 	switch {

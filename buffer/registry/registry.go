@@ -122,7 +122,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 	if !wanted {
 		return nil
 	}
-	expire, err := r.fieldsExpire(ctx)
+	ttls, err := r.fieldTTLs(ctx)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 			}
 		}
 		for i := range page {
-			page[i].SelfExpiring, page[i].mayEnd = expire == someExpire, expire != notExpiring
+			page[i].SelfExpiring, page[i].mayEnd = ttls == someFieldTTL, ttls != noFieldTTL
 		}
 		if page, err = r.withoutProperties(ctx, page); err != nil || len(page) == 0 {
 			return err

@@ -16,45 +16,46 @@ import (
 // itself, and the Redis user may not read or set when.
 var ErrTimeToLive = errors.New("the time to live of the entry is not known: the Redis user needs +hpexpiretime and +hpexpireat")
 
-// expiring says whether fields of Hashes expire by themselves, which they may
-// from Redis 7.4 on: then the shared Hash may have fewer entries without a
+// fieldTTL says whether fields of Hashes expire by themselves, which they may from
+// Redis 7.4 and Valkey 9 on: then the shared Hash may have fewer entries without a
 // loss.
-type expiring int
+type fieldTTL int
 
 const (
-	notExpiring expiring = iota
-	someExpire
-	// expiryUnknown: the Redis user may not ask.
-	expiryUnknown
+	noFieldTTL fieldTTL = iota
+	someFieldTTL
+	// fieldTTLUnknown: the Redis user may not ask.
+	fieldTTLUnknown
 )
 
-// fieldsExpire asks whether any Hash of the database has fields that expire by
+// fieldTTLs asks whether any Hash of the database has fields that expire by
 // themselves, which Redis counts.
-func (r *Registry) fieldsExpire(ctx context.Context) (expiring, error) {
+func (r *Registry) fieldTTLs(ctx context.Context) (fieldTTL, error) {
+	// A Valkey that calls itself Redis for the sake of old clients says 7.2.
 	if !r.conn.Server().AtLeast(7, 2) {
-		return notExpiring, nil
+		return noFieldTTL, nil
 	}
-	found := notExpiring
+	found := noFieldTTL
 	err := r.conn.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 		info, err := node.Info(ctx, "keyspace").Result()
 		switch class := redisconn.ClassOf(err); {
 		case class == redisconn.ClassAuth:
-			found = max(found, expiryUnknown)
+			found = max(found, fieldTTLUnknown)
 		case class == redisconn.ClassOther:
 			// Not a server that knows the section.
 		case err != nil:
 			return fmt.Errorf("asking whether fields expire by themselves: %w", err)
-		case expiringFields(info, node.Options().DB) > 0 && found == notExpiring:
-			found = someExpire
+		case countFieldTTLs(info, node.Options().DB) > 0 && found == noFieldTTL:
+			found = someFieldTTL
 		}
 		return nil
 	})
 	return found, err
 }
 
-// expiringFields reads how many Hashes of a database have fields that expire,
+// countFieldTTLs reads how many Hashes of a database have fields that expire,
 // by Redis's name and by Valkey's.
-func expiringFields(info string, db int) int64 {
+func countFieldTTLs(info string, db int) int64 {
 	for line := range strings.Lines(info) {
 		facts, ok := strings.CutPrefix(strings.TrimSpace(line), "db"+strconv.Itoa(db)+":")
 		if !ok {
@@ -84,8 +85,8 @@ return 1
 // MaySetJSON reports whether Session JSONs can be set so that what expires by
 // itself still does; [ErrTimeToLive] if not. It does not depend on the session.
 func (r *Registry) MaySetJSON(ctx context.Context) error {
-	expire, err := r.fieldsExpire(ctx)
-	if err != nil || expire == notExpiring {
+	ttls, err := r.fieldTTLs(ctx)
+	if err != nil || ttls == noFieldTTL {
 		return err
 	}
 	may, err := r.conn.EvalRead(ctx, mayReadTTLScript, []redisconn.Call{{Keys: []string{r.o.Key}}})[0].Int()
@@ -97,15 +98,15 @@ func (r *Registry) MaySetJSON(ctx context.Context) error {
 
 // setLua sets a field of KEYS[1], and leaves it the time at which it expires
 // by itself. Servers before 7.4 know no such time; where the Redis user may not
-// ask for it, lasting says that no field has one. What cannot be given back
+// ask for it, noTTL says that no field has one. What cannot be given back
 // its time is not set, and -1 returned.
 const setLua = `
-local function set(field, value, lasting)
+local function set(field, value, noTTL)
   local at = redis.pcall('HPEXPIRETIME', KEYS[1], 'FIELDS', 1, field)
   local ms = -1
   if not at.err then
     ms = at[1]
-  elseif not string.find(at.err, 'nknown') and not (lasting == '1' and string.find(at.err, 'ermission')) then
+  elseif not string.find(at.err, 'nknown') and not (noTTL == '1' and string.find(at.err, 'ermission')) then
     return -1
   end
   if ms > 0 then
@@ -118,10 +119,10 @@ local function set(field, value, lasting)
 end
 `
 
-// lasting is how a script of setLua is told whether no field has a time to live.
-func (r *Registry) lasting(ctx context.Context) (string, error) {
-	expire, err := r.fieldsExpire(ctx)
-	if expire == notExpiring {
+// noTTL is how a script of setLua is told whether no field has a time to live.
+func (r *Registry) noTTL(ctx context.Context) (string, error) {
+	ttls, err := r.fieldTTLs(ctx)
+	if ttls == noFieldTTL {
 		return "1", err
 	}
 	return "", err

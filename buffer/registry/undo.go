@@ -138,7 +138,7 @@ func (r *Registry) readUndone(cmds []*redis.Cmd, copies []Copy, indexes []int, e
 			ended[i] = IsBack
 		case done == "full":
 			err = ErrTooManyNotes
-		case done == "lasting":
+		case done == "forever":
 			err = ErrBackForever
 		default:
 			err = fmt.Errorf("%w: outcome %q", redisconn.ErrIncomplete, done)

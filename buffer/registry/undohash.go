@@ -24,7 +24,7 @@ const maxNotes = 100_000
 // entry, for how many ms to keep the note, how many there may be, the id of the
 // newest entry when it was found to be the newest copy of its session, what goes
 // before the names of its fields, and the fields that show that it is there
-// returns none, exists, full, lasting or done
+// returns none, exists, full, forever or done
 var hashUndoScript = redisconn.NewScript(nowLua + noteLua + `
 local found = redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1])[1]
 if not found then return 'none' end
@@ -73,7 +73,7 @@ for left in string.gmatch(meta.e or '', '[^,]+') do
   i = i + 1
   if tonumber(left) > 0 then
     local ends = redis.pcall('HPEXPIREAT', KEYS[1], string.format('%.0f', now + left), 'FIELDS', 1, fields[i])
-    if ends.err then return takeBack('lasting') end
+    if ends.err then return takeBack('forever') end
   end
 end
 if hashLeft then redis.call('PEXPIRE', KEYS[1], hashLeft) end
