@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -125,4 +126,25 @@ func FuzzKeyspace(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Each probe is on a key that its rule takes in, whatever layout is pinned.
+func TestUnderTheRuleOfEachLayoutNoRightIsMissing(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	for _, layout := range registry.Layouts() {
+		u := Uses{Job: true, Cleanup: true, Undo: true, Layouts: []registry.Layout{layout}, Names: DefaultNames}
+		words, _ := u.Rule()
+		args := []any{"ACL", "SETUSER", "keeper", "reset", "on", ">p"}
+		for _, word := range words {
+			args = append(args, word)
+		}
+		if err := s.Client.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		b := openOn(t, "redis://keeper:p@"+s.Addr)
+		if missing, err := b.MissingRights(t.Context(), u); err != nil || len(missing) > 0 {
+			t.Errorf("%s: %q are missing, %v", layout, missing, err)
+		}
+	}
 }
