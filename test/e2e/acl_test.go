@@ -169,7 +169,7 @@ func TestEverythingPassesUnderTheRuleThatACLPrints(t *testing.T) {
 			if got := denied(t, s); len(got) > 0 {
 				t.Errorf("denied: %q", got)
 			}
-			if got := r.sessions(t); len(got) > 3*len(layouts)+2+3+1 {
+			if got := r.sessions(t); len(got) > 3*len(layouts)+2+len(allLayouts())+1 {
 				t.Errorf("the daemon left the sessions %q", got)
 			}
 		})
