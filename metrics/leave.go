@@ -17,6 +17,9 @@ type Ending int
 const (
 	// Broken is a run that did not come to its end: what it counted means little.
 	Broken Ending = iota + 1
+	// Idle is one that looked at nothing, as all is paused: that is well, and says
+	// nothing of what there is.
+	Idle
 	// Flawed is one that came to its end, though single items failed.
 	Flawed
 	// Good is one that went well.
@@ -76,7 +79,7 @@ func (n news) has(family, owner string) bool {
 	}
 	switch ending := n.endings[owner]; {
 	case family == successFamily:
-		return ending == Good
+		return ending == Good || ending == Idle
 	case n.always[family]:
 		return ending >= Broken
 	default:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,16 +119,10 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 // remark logs what all results together say of the connection: that rights are
 // missing, or that nothing was found.
 func (a *app) remark(ctx context.Context, b *buffer.Buffer, log *slog.Logger, u buffer.Uses, results []jobs.Result) {
-	found, failed, denied := int64(0), false, false
-	for _, r := range results {
-		found += r.Found()
-		failed = failed || !r.Outcome().OK
-		denied = denied || r.Outcome().Class == redisconn.ClassAuth
-	}
-	if denied {
+	if slices.ContainsFunc(results, func(r jobs.Result) bool { return r.Outcome().Class == redisconn.ClassAuth }) {
 		log.Error("rights missing", "rights", missingRights(ctx, b, u))
 	}
-	if found == 0 && !failed && len(results) > 0 {
+	if jobs.NothingFound(results) {
 		log.Warn("nothing found", "reason", b.Absence(ctx))
 	}
 }
@@ -184,6 +179,8 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 			ending = metrics.Flawed
 		}
 		o.env.Log.Error("job failed", "job", job.Name, "class", string(redisconn.ClassOf(err)), "error", err)
+	case jobs.Idle(result):
+		ending = metrics.Idle
 	case result.Stopped() != "" && !o.env.DryRun && o.outcome == nil:
 		o.outcome = errBrake
 	}
@@ -197,7 +194,7 @@ func (o *oneShot) do(ctx context.Context, job jobs.Job) jobs.Result {
 // resultOf is what metrics call the ending of a run.
 func resultOf(ending metrics.Ending, paused bool) string {
 	switch {
-	case ending != metrics.Good:
+	case ending != metrics.Good && ending != metrics.Idle:
 		return metrics.ResultError
 	case paused:
 		return metrics.ResultSkipped

@@ -125,7 +125,7 @@ func prepareCleanup(e Env) run {
 		o.OnSession, o.OnStream = hears.Session, hears.Stream
 	}
 	o.OnMalformed = e.Metrics.Malformed
-	o.Paused = e.pauses(Cleanup).streams()
+	o.Paused = e.pauses.streams()
 	cleaner := cleanup.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		result := new(CleanupResult)

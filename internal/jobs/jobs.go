@@ -158,6 +158,9 @@ type Env struct {
 	// OnProgress hears in words how far a job is; nil for nobody.
 	OnProgress func(job, doing string)
 	Log        *slog.Logger
+
+	// pauses are those of the job that is prepared; nil where they do not count.
+	pauses *Pauses
 }
 
 // Listener hears of single actions as they happen; nil for what it does not
@@ -208,12 +211,14 @@ type Runner struct {
 	run run
 	// figures gives the streams their labels.
 	figures *metrics.Reader
-	pauses  *Pauses
 }
 
 // NewRunner prepares a job.
 func NewRunner(e Env, j Job) *Runner {
-	return &Runner{env: e, job: j, run: j.prepare(e), figures: metrics.NewReader(e.Buffer, e.Metrics), pauses: e.pauses(j.Name)}
+	if !e.IgnorePause {
+		e.pauses = NewPauses(e.Buffer, j.Name)
+	}
+	return &Runner{env: e, job: j, run: j.prepare(e), figures: metrics.NewReader(e.Buffer, e.Metrics)}
 }
 
 // Run does the job once. A run in which single items failed has failed; the
@@ -226,7 +231,9 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 			r.env.log(r.job.Name).Debug("cannot read figures", "error", err)
 		}
 	}
+	r.env.pauses.begin()
 	result, err := r.run(ctx)
+	result.head().passedOver = r.env.pauses.passedOver()
 	if n := result.Failed(); err == nil && n > 0 {
 		err = fmt.Errorf("%d items failed", n)
 	}
@@ -240,11 +247,12 @@ func (r *Runner) Run(ctx context.Context) (Result, error) {
 // notePause says in the result that the job is paused as a whole, and in the
 // metrics that any of it is.
 func (r *Runner) notePause(ctx context.Context, h *Head) error {
-	if r.pauses == nil || r.job.Background {
+	pauses := r.env.pauses
+	if pauses == nil || r.job.Background {
 		return nil
 	}
-	all, err := r.pauses.Now(ctx)
-	if err != nil && !r.pauses.removes {
+	all, err := pauses.Now(ctx)
+	if err != nil && !pauses.removes {
 		return nil // it goes on
 	}
 	if err != nil {

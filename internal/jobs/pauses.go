@@ -24,6 +24,8 @@ type Pauses struct {
 	mu   sync.Mutex
 	at   time.Time
 	last buffer.Pauses
+	// skipped is how many streams a run has passed over.
+	skipped int64
 }
 
 // NewPauses are those of a job.
@@ -62,12 +64,40 @@ func (p *Pauses) Streams(ctx context.Context) (func(stream string) bool, error) 
 	return all.Match, nil
 }
 
-// pauses are those of a job, nil where they do not count.
-func (e Env) pauses(job string) *Pauses {
-	if e.IgnorePause {
-		return nil
+// begin begins a run: it has passed over nothing.
+func (p *Pauses) begin() {
+	if p == nil {
+		return
 	}
-	return NewPauses(e.Buffer, job)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.skipped = 0
+}
+
+// passedOver is how many streams the run has not looked at, as they are paused.
+func (p *Pauses) passedOver() int64 {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.skipped
+}
+
+// without are the names of a page that are not paused.
+func (p *Pauses) without(ctx context.Context, names []string) []string {
+	if p == nil {
+		return names
+	}
+	paused, err := p.Streams(ctx)
+	if err != nil {
+		return names
+	}
+	kept := slices.DeleteFunc(slices.Clone(names), paused)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.skipped += int64(len(names) - len(kept))
+	return kept
 }
 
 // streams is the function of the options of jobs; nil where pauses do not count.
@@ -86,16 +116,11 @@ type unpaused struct {
 }
 
 // unpaused is what a job that only reads works with.
-func (e Env) unpaused(job string) unpaused { return unpaused{e.Buffer, e.pauses(job)} }
+func (e Env) unpaused() unpaused { return unpaused{e.Buffer, e.pauses} }
 
 // WalkStreams is that of [buffer.Buffer], without the streams that are paused.
 func (u unpaused) WalkStreams(ctx context.Context, visit func(names []string) error) error {
 	return u.Buffer.WalkStreams(ctx, func(names []string) error {
-		if u.pauses != nil {
-			if paused, err := u.pauses.Streams(ctx); err == nil {
-				names = slices.DeleteFunc(slices.Clone(names), paused)
-			}
-		}
-		return visit(names)
+		return visit(u.pauses.without(ctx, names))
 	})
 }

@@ -46,6 +46,21 @@ type Head struct {
 
 	// pauses are those of some streams.
 	pauses []string
+	// passedOver is how many streams the run did not look at, as they are paused.
+	passedOver int64
+}
+
+// Idle reports whether a run looked at nothing, as everything is paused.
+func Idle(r Result) bool { return r.Found() == 0 && r.head().passedOver > 0 }
+
+// NothingFound reports whether runs looked for what there is, and there was nothing.
+func NothingFound(results []Result) bool {
+	for _, r := range results {
+		if !r.Outcome().OK || r.Found() > 0 || Idle(r) {
+			return false
+		}
+	}
+	return len(results) > 0
 }
 
 // Pauses says in words what of the job is paused.

@@ -184,7 +184,7 @@ func prepareTrim(e Env) run {
 			e.Listener.OnTrimmed(r.Stream, r.Entries)
 		}
 	}
-	o.Paused = e.pauses(Trim).streams()
+	o.Paused = e.pauses.streams()
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed
 	var started time.Time

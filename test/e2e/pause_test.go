@@ -3,6 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/internal/cli"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 	"github.com/streamkeeper/streamkeeper/internal/program"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -64,6 +68,49 @@ func TestOnceDoesNothingThatIsPausedAndThatIsNoFailure(t *testing.T) {
 	w.env.MustRun(t, "once", "trim", "cleanup")
 	if n := w.client.Exists(t.Context(), "stream:dead").Val(); n != 0 {
 		t.Error("the dead stream is still there")
+	}
+}
+
+func TestWhatIsPausedIsNotTakenForNothing(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	for _, job := range jobs.OnDemand() {
+		w.env.MustRun(t, "pause", "--for", "1h", "--job", job)
+		if code, out, errs := w.env.Run(t, "once", job); code != cli.ExitOK || strings.Contains(errs, "nothing found") {
+			t.Errorf("once %s, paused: exit %d\n%s%s", job, code, out, errs)
+		}
+	}
+	empty := program.Env{"REDIS_URL": redistest.Start(t).URL()}
+	empty.MustRun(t, "pause", "--for", "1h", "--job", "inspect")
+	if _, out, errs := empty.Run(t, "once", "inspect"); !strings.Contains(errs, "nothing found") {
+		t.Errorf("without a stream:\n%s%s", out, errs)
+	}
+}
+
+// What was found before a pause is still so.
+func TestAPausedInspectionSaysNothingOfMessages(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	path := filepath.Join(t.TempDir(), "streamkeeper.prom")
+	figures := func() (inspected []string, runs string) {
+		w.env.MustRun(t, "once", "inspect", "--metrics-file", path)
+		text, err := os.ReadFile(path)
+		mustDo(t, err)
+		for line := range strings.Lines(string(text)) {
+			if strings.HasPrefix(line, "streamkeeper_inspect_") {
+				inspected = append(inspected, line)
+			}
+		}
+		return inspected, string(text)
+	}
+	before, _ := figures()
+	w.env.MustRun(t, "pause", "--for", "1h", "--job", "inspect")
+	after, text := figures()
+	if !slices.Equal(after, before) || !strings.Contains(strings.Join(before, ""), `stream="busy"`) {
+		t.Errorf("before the pause\n%s\nafter\n%s", strings.Join(before, ""), strings.Join(after, ""))
+	}
+	if line := `streamkeeper_job_runs_total{job="inspect",result="skipped"} 1`; !strings.Contains(text, line) {
+		t.Errorf("no line %s in\n%s", line, text)
 	}
 }
 
