@@ -77,13 +77,15 @@ type Step struct {
 	Before buffer.ID
 	// MinAgeFloor is the id from which on entries are too young to go; 0-0 for none.
 	MinAgeFloor buffer.ID
-	// Over is how many entries are over the limit; if AtLeast is set there may be
-	// more, and only Redis knows.
-	Over    int64
-	AtLeast bool
+	// Over is how many entries are over the limit; see AtLeast.
+	Over int64
 	// Why says in words what is over which limit.
 	Why Why
 }
+
+// AtLeast reports whether more may be over the limit than Over says: it was counted
+// among the oldest entries alone, and only Redis knows how many lie below Before.
+func (s Step) AtLeast() bool { return !s.Before.IsZero() }
 
 // Why is the reason of a step; it becomes words only where somebody reads it.
 type Why struct {
@@ -153,7 +155,7 @@ func overAge(p Policy, s StreamStats, now time.Time) (Step, bool) {
 		return Step{}, false
 	}
 	age := now.Sub(s.Info.First.Time())
-	return Step{By: ByAge, Before: limit, Over: s.OldEntries, AtLeast: true, Why: Why{Age: age, MaxAge: p.MaxAge}}, true
+	return Step{By: ByAge, Before: limit, Over: s.OldEntries, Why: Why{Age: age, MaxAge: p.MaxAge}}, true
 }
 
 // Decide says what the policy removes from a stream, and what of it stays because

@@ -77,8 +77,8 @@ func (l Limits) of(p Policy) Policy {
 	return p
 }
 
-// Reduced is the policy of a stream that is to keep less: never an entry less
-// than is younger than the least age of all.
+// Reduced is the policy of a stream that is to keep less, no more than MaxLength of
+// it: never an entry less than is younger than the least age of all.
 func (ps Policies) Reduced(stream string, keep int64) Policy {
 	p := ps.For(stream)
 	p.MaxLength = keep
@@ -283,17 +283,17 @@ const DefaultMaxLength = 10_000
 // The smallest limits that are taken for a wish rather than a slip, unless
 // tiny ones are allowed.
 const (
-	MinLength   = 10
-	MinMaxAge   = time.Minute
-	MinMaxBytes = 1 << 20
+	MinMaxLength = 10
+	MinMaxAge    = time.Minute
+	MinMaxBytes  = 1 << 20
 )
 
 // Validate reports what makes no sense in a policy; tiny allows limits so
 // small that they are more likely a typing error.
 func (p Policy) Validate(tiny bool) error {
 	var faults []error
-	if !tiny && p.MaxLength > 0 && p.MaxLength < MinLength {
-		faults = append(faults, fmt.Errorf("max_length=%d keeps next to nothing: want 0 for no limit, at least %d, or TRIM_ALLOW_TINY=true", p.MaxLength, MinLength))
+	if !tiny && p.MaxLength > 0 && p.MaxLength < MinMaxLength {
+		faults = append(faults, fmt.Errorf("max_length=%d keeps next to nothing: want 0 for no limit, at least %d, or TRIM_ALLOW_TINY=true", p.MaxLength, MinMaxLength))
 	}
 	if !tiny && p.MaxAge > 0 && p.MaxAge < MinMaxAge {
 		faults = append(faults, fmt.Errorf("max_age=%s keeps next to nothing: want 0 for no limit, at least %s, or TRIM_ALLOW_TINY=true", p.MaxAge, MinMaxAge))

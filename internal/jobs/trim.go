@@ -55,7 +55,7 @@ func (s *TrimSettings) table() settings.Table {
 		settings.New("TRIM_ENABLED", &s.Enabled, true, "whether streams are trimmed"),
 		settings.New("TRIM_SCHEDULE", &s.Schedule, DefaultTrimSchedule, "when streams are trimmed"),
 		settings.New("TRIM_MAX_LENGTH", &s.MaxLength, trim.DefaultMaxLength, "entries to keep in a stream; 0 for no limit",
-			settings.NotTiny(&s.MaxLength, trim.MinLength, "few are", "TRIM_ALLOW_TINY", &s.AllowTiny)),
+			settings.NotTiny(&s.MaxLength, trim.MinMaxLength, "few are", "TRIM_ALLOW_TINY", &s.AllowTiny)),
 		settings.New("TRIM_MAX_AGE", &s.MaxAge, 0, "age past which entries go; 0 for no limit",
 			settings.NotTiny(&s.MaxAge, trim.MinMaxAge, "short is", "TRIM_ALLOW_TINY", &s.AllowTiny), settings.AtMost(&s.MaxAge, settings.Longest)),
 		settings.New("TRIM_MAX_BYTES", &s.MaxBytes, 0, "memory that the entries of a stream may take in Redis; 0 for no limit",

@@ -105,7 +105,7 @@ func (r *relief) reducible(ctx context.Context, all []Stream) ([]Stream, error) 
 		case info.Nodes == 1 && !policy.Exact: // only whole macro nodes go
 			continue
 		}
-		s.Length, s.Least = info.Length, 1
+		s.Length, s.Least = info.Length, policy.MaxLength
 		streams = append(streams, s)
 	}
 	return streams, r.weighEntries(ctx, streams)

@@ -103,7 +103,7 @@ func (q *queue) put(left []backlog) {
 
 // stepOf is what is left of a step of a cut, of which so many entries are gone.
 func stepOf(s trim.Step, call buffer.TrimRequest, removed int64) step {
-	if s.AtLeast {
+	if s.AtLeast() {
 		return step{by: s.By, call: call, over: -1, left: -1}
 	}
 	return step{by: s.By, call: call, over: s.Over, left: s.Over - removed}

@@ -51,7 +51,7 @@ func (c *stream) left() (entries int64) {
 	for _, s := range c.cut.Steps {
 		switch {
 		case s.By == trim.ByBytes:
-		case s.AtLeast:
+		case s.AtLeast():
 			entries = max(entries, c.stats.OldEntries-c.since)
 		default:
 			entries = max(entries, s.Over-c.removed)

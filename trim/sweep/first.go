@@ -43,7 +43,7 @@ func (r *run) trimKnown(ctx context.Context, due []*stream) error {
 		for _, s := range c.cut.Steps {
 			limit := r.s.pace.entries(c.entryBytes, nodeEntries(r.s.nodes, c.entryBytes))
 			switch {
-			case s.AtLeast:
+			case s.AtLeast():
 			case s.Over > 2*limit || r.queue.has(c.name):
 				r.enqueue(c, s, false)
 			default:
@@ -70,7 +70,7 @@ func (r *run) trimAged(ctx context.Context, due []*stream) error {
 	var calls []firstCall
 	for _, c := range due {
 		for _, s := range c.cut.Steps {
-			if !s.AtLeast || c.failed {
+			if !s.AtLeast() || c.failed {
 				continue
 			}
 			if r.queue.has(c.name) {
@@ -215,10 +215,10 @@ func (b *batch) dropPaused(ctx context.Context) error {
 func (b *batch) continueWith(f firstCall, result buffer.TrimResult) {
 	r, c := b.run, f.stream
 	switch {
-	case f.step.AtLeast && result.Removed > f.call.Limit/2:
+	case f.step.AtLeast() && result.Removed > f.call.Limit/2:
 		r.enqueue(c, f.step, false)
 	case f.call.Exact, result.HeldBy != "":
-	case f.step.AtLeast:
+	case f.step.AtLeast():
 		b.unsure = append(b.unsure, f)
 	default:
 		if left := f.step.Over - c.removed; left > 0 && trim.GoesExact(left, c.length(), c.stats.NodeLimit) {

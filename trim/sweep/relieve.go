@@ -31,7 +31,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 		c := stream{name: t.Stream, policy: r.s.o.Policies.Reduced(t.Stream, t.Keep), entryBytes: t.EntryBytes}
 		c.stats.Stream = t.Stream
 		c.recordLength(t.Length)
-		s := trim.Step{By: trim.ByPressure, MaxLen: t.Keep, MinAgeFloor: c.policy.MinAgeFloor(r.now), Over: t.Length - t.Keep, Why: trim.Why{Text: t.Why}}
+		s := trim.Step{By: trim.ByPressure, MaxLen: c.policy.MaxLength, MinAgeFloor: c.policy.MinAgeFloor(r.now), Over: t.Length - c.policy.MaxLength, Why: trim.Why{Text: t.Why}}
 		c.cut = trim.Cut{Stream: t.Stream, Steps: []trim.Step{s}}
 		r.enqueue(&c, s, false)
 	}
