@@ -151,6 +151,9 @@ func (t *topology) readNode(value any, asked string) (n redis.ClusterNode, err e
 		host = cmp.Or(n.NetworkingMetadata["ip"], unknownHost)
 	}
 	n.Addr = net.JoinHostPort(host, strconv.FormatInt(port, 10))
+	if _, _, err := net.SplitHostPort(n.Addr); err != nil {
+		return n, fmt.Errorf("%w: CLUSTER SLOTS gave a node the host %q: want a name or an address", ErrIncomplete, host)
+	}
 	return n, nil
 }
 
