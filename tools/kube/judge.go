@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 )
 
 // dryRun has the API server judge the manifests of both modes, and a spoilt one.
@@ -41,20 +42,36 @@ func (c *cluster) judgeAll(ctx context.Context, chart string) error {
 	if err != nil {
 		return err
 	}
-	for _, namespace := range []string{elsewhere, "monitoring"} { // which the files name
-		if err := c.run(ctx, "kubectl", "create", "namespace", namespace); err != nil {
-			return err
-		}
-	}
+	there := map[string]bool{"default": true}
 	for _, file := range files {
 		c.say("%s", filepath.Base(file))
 		text, err := c.output(ctx, nil, "helm", "template", release, chart, "--no-hooks", "--namespace=default", "--values", file)
+		if err == nil {
+			err = c.createNamespaces(ctx, text, there)
+		}
 		if err == nil {
 			text, err = c.output(ctx, text, "kubectl", judge()...)
 		}
 		c.quote(string(text))
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return nil
+}
+
+var namespaced = regexp.MustCompile(`(?m)^  namespace: "?([^"\s]+)"?$`)
+
+// createNamespaces creates those that manifests name, as whoever installs them would.
+func (c *cluster) createNamespaces(ctx context.Context, manifests []byte, there map[string]bool) error {
+	for _, found := range namespaced.FindAllSubmatch(manifests, -1) {
+		name := string(found[1])
+		if there[name] {
+			continue
+		}
+		there[name] = true
+		if err := c.run(ctx, "kubectl", "create", "namespace", name); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -69,7 +69,7 @@ func run(o options) (err error) {
 	defer stopKubelet()
 	for _, s := range sets() {
 		if err := newTrial(c, s, o).run(ctx); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			return fmt.Errorf("%s: %w", s.name, errors.Join(err, context.Cause(ctx))) // it may be the node that failed
 		}
 	}
 	t.sum()

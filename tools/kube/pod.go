@@ -240,10 +240,11 @@ func limit(limits map[string]string, resource string) (string, error) {
 	return rounded.String(), nil
 }
 
-// local puts the folder of a volume for the path where it is mounted.
+// local puts the folder of a volume for the path where it is mounted. One path may
+// be how another begins.
 func (c *container) local(text, dir string) string {
 	for _, m := range c.VolumeMounts {
-		text = strings.ReplaceAll(text, m.MountPath, filepath.Join(dir, m.Name))
+		text = strings.ReplaceAll(text, m.MountPath+"/", filepath.Join(dir, m.Name)+"/")
 	}
 	return text
 }

@@ -46,15 +46,16 @@ const keeperPod = `{
 				{"name": "PLAIN", "value": "x"},
 				{"name": "SECRET", "valueFrom": {"secretKeyRef": {"name": "redis", "key": "password"}}},
 				{"name": "FILE", "value": "/etc/streamkeeper/redis-password"},
+				{"name": "POLICIES", "value": "/etc/streamkeeper-policies/MORE"},
 				{"name": "LIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}},
 				{"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}
 			],
 			"resources": {"limits": {"memory": "256Mi"}},
-			"volumeMounts": [{"name": "secrets", "mountPath": "/etc/streamkeeper"}]
+			"volumeMounts": [{"name": "secrets", "mountPath": "/etc/streamkeeper"}, {"name": "policies", "mountPath": "/etc/streamkeeper-policies"}]
 		}],
 		"volumes": [{"name": "secrets", "projected": {"sources": [
 			{"secret": {"name": "redis", "items": [{"key": "password", "path": "redis-password"}]}}
-		]}}]
+		]}}, {"name": "policies", "configMap": {"name": "more"}}]
 	}
 }`
 
@@ -68,7 +69,7 @@ func TestAPodsCommandHasItsEnvironmentAndItsFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	files := filepath.Join(k.dir, "pods", "1", "secrets")
-	env := []string{"MORE=y", "PLAIN=x", "SECRET=hush", "FILE=" + files + "/redis-password", "LIMIT=268435456", "POD=keeper"}
+	env := []string{"MORE=y", "PLAIN=x", "SECRET=hush", "FILE=" + files + "/redis-password", "POLICIES=" + filepath.Dir(files) + "/policies/MORE", "LIMIT=268435456", "POD=keeper"}
 	if !slices.Equal(cmd.Env, env) {
 		t.Errorf("environment %q, want %q", cmd.Env, env)
 	}
@@ -77,6 +78,9 @@ func TestAPodsCommandHasItsEnvironmentAndItsFiles(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(files, "redis-password")); err != nil || string(text) != "hush" {
 		t.Errorf("file %q, %v", text, err)
+	}
+	if text, err := os.ReadFile(filepath.Join(filepath.Dir(files), "policies", "MORE")); err != nil || string(text) != "y" {
+		t.Errorf("policies %q, %v", text, err)
 	}
 	if _, err := os.Stat(filepath.Join(files, "other")); !os.IsNotExist(err) {
 		t.Errorf("a key that is not asked for is a file: %v", err)

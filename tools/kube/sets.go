@@ -61,6 +61,8 @@ type buffer struct {
 	// values tell the chart where it is; secrets are what they refer to.
 	values  []string
 	secrets map[string]map[string]string
+	// gateway is where runs push their metrics, if they do.
+	gateway *gateway
 }
 
 const entries = 30_000
@@ -148,11 +150,17 @@ func startSentinel(ctx context.Context, p *processes) (*buffer, error) {
 	if err := sentinel.await(ctx, func() error { return dial(addrs[0]) }); err != nil {
 		return nil, err
 	}
+	gateway, err := startGateway(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return &buffer{
 		client: redis.NewClient(&redis.Options{Addr: data, Password: "secret", Protocol: 2}),
-		secrets: map[string]map[string]string{"redis-credentials": {
-			"url": "redis://:secret@" + addrs[0] + "/0?master_name=buffer", "sentinel": "sentinel-secret",
-		}},
+		secrets: map[string]map[string]string{
+			"redis-credentials":   {"url": "redis://:secret@" + addrs[0] + "/0?master_name=buffer", "sentinel": "sentinel-secret"},
+			"gateway-credentials": {"url": gateway.url},
+		},
+		gateway: gateway,
 	}, nil
 }
 
@@ -171,7 +179,12 @@ func startPlain(ctx context.Context, p *processes) (*buffer, error) {
 
 // startOneNode starts a Redis Cluster of one node, which wants a user's password.
 func startOneNode(ctx context.Context, p *processes) (*buffer, error) {
-	addr, err := p.startRedis(ctx, "--cluster-enabled", "yes", "--user", "keeper", "on", ">secret", "~*", "&*", "+@all")
+	bus, err := freeAddrs(1) // by default the bus has a port that may be a connection's
+	if err != nil {
+		return nil, err
+	}
+	_, busPort, _ := net.SplitHostPort(bus[0])
+	addr, err := p.startRedis(ctx, "--cluster-enabled", "yes", "--cluster-port", busPort, "--user", "keeper", "on", ">secret", "~*", "&*", "+@all")
 	if err != nil {
 		return nil, err
 	}

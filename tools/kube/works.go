@@ -71,7 +71,19 @@ func (t *trial) cronjobWorks(ctx context.Context, scheduled bool) error {
 			return errors.Join(err, t.report())
 		}
 	}
-	return errors.Join(t.report(), t.trimmed(ctx, 0))
+	return errors.Join(t.report(), t.pushed(), t.trimmed(ctx, 0))
+}
+
+// pushed says which groups of metrics came to the Pushgateway, where there is one.
+func (t *trial) pushed() error {
+	if t.buffer.gateway == nil {
+		return nil
+	}
+	groups, err := t.buffer.gateway.take()
+	if err == nil {
+		t.say("pushed %s", strings.Join(groups, " "))
+	}
+	return err
 }
 
 func (t *trial) createJobs(ctx context.Context) error {
