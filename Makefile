@@ -37,7 +37,7 @@ demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
 .PHONY: test
 test: ## everything with the race detector, on an embedded Redis and on real ones that the tests start
 	scripts/need cc redis-server $(if $(CI),promtool python3-prometheus-client)
-	go test -race -timeout 20m ./...
+	GORACE=atexit_sleep_ms=0 go test -race -timeout 20m ./...
 
 .PHONY: bench
 bench: ## throughput and stalls against a real Redis

@@ -63,17 +63,27 @@ func Hurried() map[string]string {
 func Start(t *testing.T, redisURL string, more map[string]string) *Instance {
 	t.Helper()
 	log := new(Buffer)
-	r := StartTo(t, redisURL, more, log)
-	r.Log = log
-	return r
+	return start(t, Path(t), redisURL, more, log, log)
 }
 
-// StartTo is [Start] with a stderr of the test's choice.
-func StartTo(t *testing.T, redisURL string, more map[string]string, stderr io.Writer) *Instance {
+// StartChecked is [Start] with the race detector, as [CheckedPath] has it.
+func StartChecked(t *testing.T, redisURL string, more map[string]string) *Instance {
+	t.Helper()
+	log := new(Buffer)
+	return start(t, CheckedPath(t), redisURL, more, log, log)
+}
+
+// StartTo is [Start] with a program and a stderr of the test's choice.
+func StartTo(t *testing.T, path, redisURL string, more map[string]string, stderr io.Writer) *Instance {
+	t.Helper()
+	return start(t, path, redisURL, more, stderr, new(Buffer))
+}
+
+func start(t *testing.T, path, redisURL string, more map[string]string, stderr io.Writer, log *Buffer) *Instance {
 	t.Helper()
 	address := FreeAddress(t)
-	r := &Instance{t: t, URL: "http://" + address, Log: new(Buffer), exited: make(chan struct{})}
-	r.cmd = exec.Command(Path(t), "run")
+	r := &Instance{t: t, URL: "http://" + address, Log: log, exited: make(chan struct{})}
+	r.cmd = exec.Command(path, "run")
 	r.cmd.Stderr = stderr
 	env := Env{"REDIS_URL": redisURL, "LISTEN": address}
 	for _, all := range []map[string]string{Hurried(), more} {
@@ -90,6 +100,7 @@ func StartTo(t *testing.T, redisURL string, more map[string]string, stderr io.Wr
 	t.Cleanup(func() {
 		_ = r.cmd.Process.Kill()
 		<-r.exited
+		noRace(t, r.cmd, r.Log.String())
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", r.URL, r.Log)
 		}
@@ -212,16 +223,17 @@ func LeaderOf(t *testing.T, within time.Duration, replicas []*Instance) (leader 
 	return leader
 }
 
-// Serve runs `streamkeeper run` with its HTTP at an address until ctx ends. It
-// returns what was written to stderr.
-func (e Env) Serve(ctx context.Context, t testing.TB, address string) (log string, err error) {
+// Serve runs `streamkeeper run`, of a program that is [Path] or [CheckedPath], with its
+// HTTP at an address until ctx ends. It returns what was written to stderr.
+func (e Env) Serve(ctx context.Context, t testing.TB, path, address string) (log string, err error) {
 	t.Helper()
 	var stderr Buffer
-	cmd := exec.CommandContext(ctx, Path(t), "run")
+	cmd := exec.CommandContext(ctx, path, "run")
 	cmd.Stderr = &stderr
 	cmd.Env = append(e.variables(), settings.Prefix+"_LISTEN="+address)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	err = cmd.Run()
+	noRace(t, cmd, stderr.String())
 	return stderr.String(), err
 }

@@ -6,13 +6,9 @@ import (
 	"bytes"
 	"errors"
 	"flag"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,27 +17,23 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
 
-// Path is where the program lies, which the first call builds, with the race
-// detector if the tests have it. A package whose tests call it has a TestMain that
-// is [Main].
+// Path is where the program lies as its users have it, which the first call builds.
+// A package whose tests call it has a TestMain that is [Main].
+//
+// Tests of the packages run the same code with the race detector, and with it the
+// program takes several times as long for everything: the whole program is run with
+// it, by [CheckedPath], where one process has much going on at once and no package
+// has all of it.
 func Path(t testing.TB) string {
 	t.Helper()
-	return pathOf(t, built)
+	return pathOf(t, plain)
 }
 
-// pathFor is where the program lies that a command line is given to. With the race
-// detector it takes four times as long to begin: what only answers, from packages
-// whose own tests have the detector, does without.
-func pathFor(t testing.TB, args []string) string {
+// CheckedPath is [Path] with the race detector, if the tests have it.
+func CheckedPath(t testing.TB) string {
 	t.Helper()
-	if len(args) > 0 && slices.Contains(working, args[0]) {
-		return Path(t)
-	}
-	return pathOf(t, builtPlain)
+	return pathOf(t, checked)
 }
-
-// working are the commands that remove something or have much going on at once.
-var working = []string{"run", "once", "undo", "demo", "inspect"}
 
 func pathOf(t testing.TB, built func() (string, error)) string {
 	t.Helper()
@@ -52,39 +44,14 @@ func pathOf(t testing.TB, built func() (string, error)) string {
 	return path
 }
 
-// dir holds the program as long as the tests run.
-var dir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "streamkeeper") })
-
-var built = sync.OnceValues(func() (string, error) {
+var checked = sync.OnceValues(func() (string, error) {
 	if raceDetector {
 		return build("checked", "-race")
 	}
-	return builtPlain()
+	return plain()
 })
 
-var builtPlain = sync.OnceValues(func() (string, error) { return build("plain") })
-
-// build builds the program in a folder of its own, so that it has its own name.
-func build(folder string, flags ...string) (string, error) {
-	root, err := Root()
-	if err != nil {
-		return "", err
-	}
-	if err := noticeSources(root); err != nil {
-		return "", err
-	}
-	to, err := dir()
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(to, folder, "streamkeeper")
-	build := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), ".")...)
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building streamkeeper: %w\n%s", err, out)
-	}
-	return path, nil
-}
+var plain = sync.OnceValues(func() (string, error) { return build("plain") })
 
 // Main runs the tests of a package and takes away what [Path] has built. Most of
 // a test of the whole program is waiting for schedules, leases and timeouts: more
@@ -94,57 +61,23 @@ func Main(m *testing.M) {
 	asked := false
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
 	if !asked {
-		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
 	code := m.Run()
-	if dir, err := dir(); err == nil {
+	if dir, err := own(); err == nil {
 		_ = os.RemoveAll(dir)
 	}
 	os.Exit(code)
-}
-
-// Root is the folder of go.mod.
-func Root() (string, error) {
-	at, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for ; at != filepath.Dir(at); at = filepath.Dir(at) {
-		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
-			return at, nil
-		}
-	}
-	return "", errors.New("there is no go.mod above")
-}
-
-// noticeSources looks at every file that the program is built from, so that go
-// test does not take a result from its cache after one has changed: it knows
-// nothing of what a test builds.
-func noticeSources(root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		switch name := d.Name(); {
-		case err != nil:
-			return err
-		case d.IsDir():
-			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "tools" || name == "bench" || name == "docs" || name == "helm") {
-				return filepath.SkipDir
-			}
-			return nil
-		case strings.HasSuffix(name, "_test.go"):
-			return nil
-		}
-		_, err = os.Stat(path)
-		return err
-	})
 }
 
 // Env are the settings in the environment of the program, by their names without
 // the prefix. Nothing of the test's own environment is passed on.
 type Env map[string]string
 
-// variables are those that the program sees.
+// variables are those that the program sees. The race detector would otherwise wait
+// for a second before the end of each process, whatever there is to report.
 func (e Env) variables() []string {
-	all := []string{"PATH=" + os.Getenv("PATH")}
+	all := []string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	for name, value := range e {
 		all = append(all, settings.Prefix+"_"+name+"="+value)
 	}
@@ -154,9 +87,19 @@ func (e Env) variables() []string {
 // Command is a command line of the program.
 func (e Env) Command(t testing.TB, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), pathFor(t, args), args...)
+	return e.command(t, Path(t), args)
+}
+
+func (e Env) command(t testing.TB, path string, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Env = e.variables()
 	return cmd
+}
+
+// RunChecked is [Env.Run] with the race detector, as [CheckedPath] has it.
+func (e Env) RunChecked(t testing.TB, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return RunCommand(t, e.command(t, CheckedPath(t), args))
 }
 
 // Run runs a command line to its end and returns its exit code and what it
@@ -187,8 +130,14 @@ func RunCommand(t testing.TB, cmd *exec.Cmd) (code int, stdout, stderr string) {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	if strings.Contains(errs.String(), "WARNING: DATA RACE") {
-		t.Errorf("%s:\n%s", cmd, errs.String())
-	}
+	noRace(t, cmd, errs.String())
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}
+
+// noRace fails a test in which the race detector has found something.
+func noRace(t testing.TB, cmd *exec.Cmd, said string) {
+	t.Helper()
+	if strings.Contains(said, "WARNING: DATA RACE") {
+		t.Errorf("%s:\n%s", cmd, said)
+	}
 }

@@ -104,7 +104,7 @@ func serveUntil(t *testing.T, env program.Env, most time.Duration, enough func(c
 			time.Sleep(300 * time.Millisecond)
 		}
 	}()
-	if _, err := env.Serve(ctx, t, address); err != nil {
+	if _, err := env.Serve(ctx, t, program.Path(t), address); err != nil {
 		t.Logf("the daemon: %v", err)
 	}
 }

@@ -146,7 +146,7 @@ func (c *chaos) start() *chaosReplica {
 	mustDo(c.t, err)
 	// What fits into a pipe would hide for long that nobody reads.
 	_, _, _ = syscall.Syscall(syscall.SYS_FCNTL, writer.Fd(), syscall.F_SETPIPE_SZ, 4096)
-	r := &chaosReplica{Instance: program.StartTo(c.t, c.URL(), c.env, writer), log: new(program.Buffer)}
+	r := &chaosReplica{Instance: program.StartTo(c.t, program.CheckedPath(c.t), c.URL(), c.env, writer), log: new(program.Buffer)}
 	_ = writer.Close()
 	go func() {
 		defer func() { _ = reader.Close() }()

@@ -39,7 +39,7 @@ func startFleet(t *testing.T) *fleet {
 	f := &fleet{Server: redistest.Start(t)}
 	f.Client.SAdd(t.Context(), "streams", "busy")
 	for range 3 {
-		f.replicas = append(f.replicas, program.Start(t, f.URL(), map[string]string{
+		f.replicas = append(f.replicas, program.StartChecked(t, f.URL(), map[string]string{
 			"TRIM_MAX_LENGTH": fmt.Sprint(fleetLimit), "TRIM_EXACT": "true", "CLEANUP_EXPIRE_AFTER": "1h",
 		}))
 	}
@@ -183,7 +183,7 @@ func TestTwoAtOnceDoNoMoreThanOneWould(t *testing.T) {
 	settings := map[string]string{
 		"LEASE_ENABLED": "false", "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
 	}
-	replicas := []*program.Instance{program.Start(t, w.server.URL(), settings), program.Start(t, w.server.URL(), settings)}
+	replicas := []*program.Instance{program.StartChecked(t, w.server.URL(), settings), program.StartChecked(t, w.server.URL(), settings)}
 	for _, r := range replicas {
 		program.Eventually(t, 20*time.Second, "each job was done three times", func() bool {
 			return min(r.Runs(jobs.Trim), r.Runs(jobs.Cleanup)) >= 3
@@ -229,7 +229,7 @@ func TestALeaseThatWouldNeverEndDoesNotStopTheWork(t *testing.T) {
 func TestSIGTERMEndsWithinTheGraceAndHealthSaysSoMeanwhile(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t, "--enable-debug-command", "local")
-	r := program.Start(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "4s", "SHUTDOWN_GRACE": "8s"})
+	r := program.StartChecked(t, s.URL(), map[string]string{"REDIS_TIMEOUT": "4s", "SHUTDOWN_GRACE": "8s"})
 	program.Eventually(t, 15*time.Second, "it leads", r.Leads)
 	holdUp(t, s, 2) // a command in flight is awaited
 	begun := time.Now()

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -31,8 +32,8 @@ type fixture struct {
 	now    time.Time
 	// server is the only one; nil where there are several.
 	server *redistest.Server
-	// entries are each stream's entries as they were put in.
-	entries map[string][]redis.XMessage
+	// streams are how each stream was filled.
+	streams map[string]filling
 }
 
 // fixtureStreams are streams, and what a trim and a clean-up leave of them. Of
@@ -73,7 +74,7 @@ func newFixture(client redis.UniversalClient, url string) *fixture {
 		env: program.Env{
 			"REDIS_URL": url, "TRIM_MAX_LENGTH": "1000", "TRIM_POLICIES": `aged: max_age=1h; "exact: one": exact=true`,
 		},
-		client: client, now: time.Now(), entries: make(map[string][]redis.XMessage),
+		client: client, now: time.Now(), streams: make(map[string]filling),
 	}
 }
 
@@ -94,7 +95,7 @@ func (f *fixture) fill(t *testing.T, layouts ...string) {
 	ctx := t.Context()
 	f.each(t, func(ctx context.Context, node *redis.Client) error { return node.FlushAll(ctx).Err() })
 	f.now = time.Now()
-	clear(f.entries)
+	clear(f.streams)
 	pipe := f.client.Pipeline()
 	pipe.Set(ctx, "lastStreamSessionId", 42, 0)
 	pipe.Set(ctx, "stream:text", "no stream", 0)
@@ -130,20 +131,34 @@ func (f *fixture) each(t *testing.T, visit func(ctx context.Context, node *redis
 	}
 }
 
+// filling is n entries of a stream, the oldest of the time first, in milliseconds, one
+// each step.
+type filling struct{ n, first, step int64 }
+
+// entry is the i-th entry of a stream as it was put in.
+func (f filling) entry(name string, i int64) redis.XMessage {
+	return redis.XMessage{
+		ID:     fmt.Sprintf("%d-%d", f.first+i*f.step, i),
+		Values: map[string]any{"id": "1", "data": fmt.Sprintf("%s %d \x00\xff", name, i)},
+	}
+}
+
+// fillScript does on the server what would take the client most of a test's time.
+var fillScript = redis.NewScript(`
+for i = 0, tonumber(ARGV[2]) - 1 do
+	local at = string.format('%.0f-%d', ARGV[3] + i * ARGV[4], i)
+	redis.call('XADD', KEYS[1], at, 'id', '1', 'data', ARGV[1] .. ' ' .. i .. ' \0\255')
+end
+return 0`)
+
 // stream lists a stream and adds n entries, the newest ago old, one each step.
 func (f *fixture) stream(t *testing.T, name string, n int, ago, step time.Duration) {
 	t.Helper()
 	ctx := t.Context()
-	pipe := f.client.Pipeline()
-	pipe.SAdd(ctx, "streams", name)
-	for i := range n {
-		id := fmt.Sprintf("%d-%d", f.now.Add(-ago-time.Duration(n-1-i)*step).UnixMilli(), i)
-		values := map[string]any{"id": "1", "data": fmt.Sprintf("%s %d \x00\xff", name, i)}
-		pipe.XAdd(ctx, &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []any{"id", values["id"], "data", values["data"]}})
-		f.entries[name] = append(f.entries[name], redis.XMessage{ID: id, Values: values})
-	}
-	_, err := pipe.Exec(ctx)
-	mustDo(t, err)
+	mustDo(t, f.client.SAdd(ctx, "streams", name).Err())
+	made := filling{n: int64(n), first: f.now.Add(-ago - time.Duration(n-1)*step).UnixMilli(), step: step.Milliseconds()}
+	f.streams[name] = made
+	mustDo(t, fillScript.Eval(ctx, f.client, []string{"stream:" + name}, name, made.n, made.first, made.step).Err())
 }
 
 // session writes a session that was updated ago.
@@ -216,15 +231,15 @@ func (f *fixture) left(t *testing.T, name string, n int) {
 // byte, and nothing but the newest.
 func (f *fixture) newest(t *testing.T, name string, n int) {
 	t.Helper()
-	got, want := f.read(t, name), f.entries[name]
-	if len(got) < n || len(got) > len(want) {
-		t.Errorf("stream %q has %d entries, and the newest %d of %d are to stay", name, len(got), n, len(want))
+	got, made := f.read(t, name), f.streams[name]
+	if len(got) < n || len(got) > int(made.n) {
+		t.Errorf("stream %q has %d entries, and the newest %d of %d are to stay", name, len(got), n, made.n)
 		return
 	}
-	want = want[len(want)-len(got):]
+	gone := made.n - int64(len(got))
 	for i := range got {
-		if got[i].ID != want[i].ID || fmt.Sprint(got[i].Values) != fmt.Sprint(want[i].Values) {
-			t.Errorf("stream %q: entry %d is %v, want %v", name, i, got[i], want[i])
+		if want := made.entry(name, gone+int64(i)); got[i].ID != want.ID || !maps.Equal(got[i].Values, want.Values) {
+			t.Errorf("stream %q: entry %d is %v, want %v", name, i, got[i], want)
 			return
 		}
 	}

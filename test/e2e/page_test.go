@@ -106,7 +106,7 @@ func TestPagesOfStreamsCostRedisLittle(t *testing.T) {
 	w.session(t, "object", "live", "busy", time.Minute)
 	settings := calm()
 	settings["METRICS_INTERVAL"] = "1h"
-	r := program.Start(t, server.URL(), settings)
+	r := program.StartChecked(t, server.URL(), settings)
 	program.Eventually(t, 30*time.Second, "a clean-up has run", func() bool { return r.Status().Sessions.Live == 1 })
 	program.Eventually(t, time.Minute, "each job has run", func() bool {
 		return r.Runs("trim") > 0 && r.Runs("inspect") > 0 && r.Runs("metrics") > 0

@@ -222,7 +222,7 @@ func TestEveryDaemonKeepsToAPause(t *testing.T) {
 		}
 	}()
 	settings := map[string]string{"TRIM_MAX_LENGTH": "100", "TRIM_EXACT": "true"}
-	one, two := program.Start(t, s.URL(), settings), program.Start(t, s.URL(), settings)
+	one, two := program.StartChecked(t, s.URL(), settings), program.StartChecked(t, s.URL(), settings)
 	removed := func() int64 {
 		info, err := s.Client.XInfoStream(ctx, "stream:busy").Result()
 		if err != nil {

@@ -60,7 +60,7 @@ func TestADaemonTakesOverPoliciesThatChange(t *testing.T) {
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	keeper := program.Start(t, server.URL(), map[string]string{"TRIM_POLICIES_FILE": path})
+	keeper := program.StartChecked(t, server.URL(), map[string]string{"TRIM_POLICIES_FILE": path})
 	has := func(length int64) func() bool {
 		return func() bool { return server.Client.XLen(t.Context(), "stream:busy").Val() == length }
 	}

@@ -256,7 +256,7 @@ func (s *randomFaults) comeBack(ctx context.Context, d *deadStream) {
 
 // daemon runs all the while.
 func (s *randomFaults) daemon(ctx context.Context) {
-	log, err := s.env.Serve(ctx, s.t, s.address)
+	log, err := s.env.Serve(ctx, s.t, program.CheckedPath(s.t), s.address)
 	if ctx.Err() == nil {
 		s.t.Errorf("the daemon ended: %v\n%s", err, log)
 	}
