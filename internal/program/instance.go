@@ -156,7 +156,7 @@ func (r *Instance) Ends(within time.Duration) int {
 
 // Get asks the replica for something; the status is 0 if it does not answer.
 func (r *Instance) Get(path string) (status int, body string) {
-	client := http.Client{Timeout: 2 * time.Second}
+	client := http.Client{Timeout: 5 * time.Second}
 	defer client.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.URL+path, http.NoBody)
 	if err != nil {

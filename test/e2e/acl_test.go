@@ -47,7 +47,8 @@ func (f *fixture) everyNeed(t *testing.T) {
 	for _, group := range []string{"storage", "deserted"} {
 		pipe.XGroupCreate(ctx, "stream:busy", group, "0")
 	}
-	pipe.XReadGroup(ctx, &redis.XReadGroupArgs{Group: "storage", Consumer: "c", Streams: []string{"stream:busy", ">"}, Count: 2400})
+	// What it reads is of no use here, and much to send.
+	pipe.Eval(ctx, `redis.call('XREADGROUP', 'GROUP', 'storage', 'c', 'COUNT', ARGV[1], 'STREAMS', KEYS[1], '>') return 0`, []string{"stream:busy"}, f.streams["busy"].n-100)
 	// Sessions that are to be marked as abandoned, and what their stream holds.
 	data, err := burst.PackSessionJSON(burst.Frame, []byte(`{"identity":"quiet","state":"open"}`))
 	mustDo(t, err)
@@ -64,6 +65,11 @@ func (f *fixture) everyNeed(t *testing.T) {
 	pipe.HSet(ctx, "sessions", "late:tStart", "1", "late:streamSessionId", "7")
 	_, err = pipe.Exec(ctx)
 	mustDo(t, err)
+}
+
+// fewEntries is for a test that fills Redis for each word of a rule.
+func (f *fixture) fewEntries() {
+	f.few, f.env["TRIM_MAX_LENGTH"] = true, "200"
 }
 
 // describe gives a session of a fixture another Session JSON.
@@ -193,6 +199,7 @@ func TestNoWordOfTheRuleCanBeSpared(t *testing.T) {
 			s := redistest.Start(t)
 			r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 			aclSettings(r.env, layout)
+			r.fewEntries()
 			words, _ := aclRule(t, r.env)
 			for i, word := range words {
 				t.Run("without "+word, func(t *testing.T) {
@@ -211,6 +218,7 @@ func TestNoWordOfTheReadOnlyRuleCanBeSpared(t *testing.T) {
 			s := redistest.Start(t)
 			r := newFixture(s.Client, "redis://keeper:secret@"+s.Addr)
 			aclSettings(r.env, layout)
+			r.fewEntries()
 			layouts := strings.Split(strings.Replace(layout, "auto", "object,fields,keys", 1), ",")
 			r.fill(t, layouts...)
 			r.everyNeed(t)

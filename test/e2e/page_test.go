@@ -49,7 +49,7 @@ func TestThePageOfAStreamSaysWhatExplainDoes(t *testing.T) {
 		mustDo(t, w.client.XGroupCreate(ctx, "stream:busy", "viewer", "0").Err())
 		w.session(t, "object", "live", "busy", time.Minute)
 		w.session(t, "object", "old", "busy", 48*time.Hour)
-		r := program.Start(t, server.URL(), calm())
+		r := program.StartChecked(t, server.URL(), calm())
 		program.Eventually(t, 30*time.Second, "a clean-up has run", func() bool {
 			_, page := r.Get("/streams/waits")
 			return strings.Contains(page, "no session names it; its last entry came")
@@ -106,7 +106,7 @@ func TestPagesOfStreamsCostRedisLittle(t *testing.T) {
 	w.session(t, "object", "live", "busy", time.Minute)
 	settings := calm()
 	settings["METRICS_INTERVAL"] = "1h"
-	r := program.StartChecked(t, server.URL(), settings)
+	r := program.Start(t, server.URL(), settings)
 	program.Eventually(t, 30*time.Second, "a clean-up has run", func() bool { return r.Status().Sessions.Live == 1 })
 	program.Eventually(t, time.Minute, "each job has run", func() bool {
 		return r.Runs("trim") > 0 && r.Runs("inspect") > 0 && r.Runs("metrics") > 0
