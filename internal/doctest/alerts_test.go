@@ -98,7 +98,7 @@ func judge(t *testing.T, rules string, all []situation, scoped bool) {
 	dir := t.TempDir()
 	paces := make(map[int][]situation)
 	for _, s := range all {
-		every := max(1, s.every)
+		every := max(2, s.every)
 		paces[every] = append(paces[every], s)
 	}
 	args := []string{"test", "rules"}

@@ -2,6 +2,7 @@ package doctest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,9 +11,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/demo"
 	"github.com/streamkeeper/streamkeeper/internal/cli"
@@ -266,44 +270,71 @@ func (r *reader) sitDown(t *testing.T) {
 	r.as = strings.NewReplacer("localhost:6379", r.redis.Addr, "redis:6379", r.redis.Addr, "/var/lib/node_exporter/textfile", r.dir)
 }
 
-// begin puts the data into Redis, and a payload into a file.
+// begin puts the data into Redis, with a message that nobody can read and a consumer
+// group, and a payload into a file.
 func (r *reader) begin(t *testing.T) {
 	t.Helper()
-	ctx, pipe := t.Context(), r.redis.Client.Pipeline()
+	ctx, client := t.Context(), r.redis.Client
 	r.changed = false
-	pipe.FlushAll(ctx)
-	for key, dump := range r.data.keys {
-		pipe.Restore(ctx, key, 0, dump)
-	}
-	_, err := pipe.Exec(ctx)
-	mustDo(t, err)
+	mustDo(t, client.FlushAll(ctx).Err())
+	r.data.restore(t, client)
+	mustDo(t, client.Do(ctx, "XADD", "stream:demo/simulator", "*", "id", "7", "data", r.data.payload[:len(r.data.payload)/2]).Err())
+	mustDo(t, client.XGroupCreate(ctx, "stream:demo/car 22: Practice 1", "storage", "0").Err())
 	mustDo(t, os.WriteFile(filepath.Join(r.dir, "burst.bin"), []byte(r.data.payload), 0o600))
 }
 
-// exhibit is what a reader finds in Redis, as DUMP gives it, and a payload.
+// exhibit is what the demo finds in Redis at its start, as DUMP gives it, and a payload.
 type exhibit struct {
 	keys    map[string]string
 	payload string
 }
 
-// makeExhibit has the demo write its past, and adds a message that nobody can
-// read and a consumer group.
+func (e exhibit) restore(t *testing.T, client *redis.Client) {
+	t.Helper()
+	pipe := client.Pipeline()
+	for key, dump := range e.keys {
+		pipe.Restore(t.Context(), key, 0, dump)
+	}
+	_, err := pipe.Exec(t.Context())
+	mustDo(t, err)
+}
+
+// makeExhibit has the demo write its past, which takes long enough to do it once.
 func makeExhibit(t *testing.T) exhibit {
 	t.Helper()
-	ctx, client := t.Context(), redistest.Start(t).Client
-	mustDo(t, demo.NewProducers(client, demo.Options{}).Seed(ctx))
-	newest, err := client.XRevRangeN(ctx, "stream:demo/car 22: Practice 1", "+", "-", 1).Result()
+	e, err := onlyExhibit()
 	mustDo(t, err)
-	e := exhibit{keys: make(map[string]string)}
-	e.payload, _ = newest[0].Values["data"].(string)
-	mustDo(t, client.Do(ctx, "XADD", "stream:demo/simulator", "*", "id", "7", "data", e.payload[:len(e.payload)/2]).Err())
-	mustDo(t, client.XGroupCreate(ctx, "stream:demo/car 22: Practice 1", "storage", "0").Err())
-	for _, key := range client.Keys(ctx, "*").Val() {
-		e.keys[key], err = client.Dump(ctx, key).Result()
-		mustDo(t, err)
-	}
 	return e
 }
+
+var onlyExhibit = sync.OnceValues(func() (e exhibit, err error) {
+	dir, err := os.MkdirTemp("", "exhibit")
+	if err != nil {
+		return e, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	server, err := redistest.Launch(dir)
+	if err != nil {
+		return e, err
+	}
+	defer server.Stop()
+	ctx, client := context.Background(), server.Client
+	if err := demo.NewProducers(client, demo.Options{}).Seed(ctx); err != nil {
+		return e, err
+	}
+	newest, err := client.XRevRangeN(ctx, "stream:demo/car 22: Practice 1", "+", "-", 1).Result()
+	if err != nil {
+		return e, err
+	}
+	e.payload, _ = newest[0].Values["data"].(string)
+	e.keys = make(map[string]string)
+	for _, key := range client.Keys(ctx, "*").Val() {
+		if e.keys[key], err = client.Dump(ctx, key).Result(); err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+})
 
 // try types one command, and stops it when it says that it is there.
 func (r *reader) try(t *testing.T, s shown) {
@@ -383,9 +414,10 @@ func missingFrom(printed string, want []string) string {
 
 // shapeOf is a line without its figures, and without the spaces that align it.
 func shapeOf(line string) string {
-	line = strings.Join(strings.Fields(line), " ")
-	return regexp.MustCompile(`\d[\d.,:]*(ns|µs|ms|s|m|h)?( \d[\d.]*(ms|s|m|h)\b)*`).ReplaceAllString(line, "#")
+	return figures.ReplaceAllString(strings.Join(strings.Fields(line), " "), "#")
 }
+
+var figures = regexp.MustCompile(`\d[\d.,:]*(ns|µs|ms|s|m|h)?( \d[\d.]*(ms|s|m|h)\b)*`)
 
 func TestWhatAPageShowsIsComparedWithWhatIsPrinted(t *testing.T) {
 	t.Parallel()

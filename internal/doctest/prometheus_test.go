@@ -1,7 +1,6 @@
 package doctest
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/streamkeeper/streamkeeper/demo"
 	"github.com/streamkeeper/streamkeeper/internal/program"
@@ -177,20 +174,17 @@ func startScene(t *testing.T) (*redistest.Server, *program.Instance) {
 	for _, s := range demo.Limits() {
 		settings[s.Name] = s.Value
 	}
-	client := redis.NewClient(&redis.Options{Addr: server.Addr})
-	producers := demo.NewProducers(client, demo.Options{})
-	if err := producers.Seed(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- producers.Run(ctx) }()
+	makeExhibit(t).restore(t, server.Client)
+	producers := program.Env{}.Command(t, "demo", "--producers", "--redis-url", server.URL())
+	log := new(program.Buffer)
+	producers.Stderr = log
+	producers.Cancel = func() error { return producers.Process.Signal(os.Interrupt) } // at the end of the test
+	mustDo(t, producers.Start())
 	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
+		_ = producers.Wait()
+		if !producers.ProcessState.Success() {
+			t.Errorf("the producers: %v\n%s", producers.ProcessState, log)
 		}
-		_ = client.Close()
 	})
 	return server, program.Start(t, server.URL(), settings)
 }

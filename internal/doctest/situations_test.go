@@ -16,14 +16,15 @@ type situation struct {
 	// others are the alerts that the rules of nobody in particular raise besides,
 	// of the other installation.
 	others map[int][]string
-	// every is how many minutes lie between two evaluations, 1 if it is 0: what
-	// takes days is not judged every minute.
+	// every is how many minutes lie between two evaluations, 2 if it is 0: what
+	// takes days is judged less often. Each minute at which something is to fire is one of them,
+	// or the next.
 	every int
 }
 
-// slow is a situation that lasts for days.
-func slow(s situation) situation {
-	s.every = 10
+// slow is a situation that lasts for a day or days.
+func slow(every int, s situation) situation {
+	s.every = every
 	return s
 }
 
@@ -47,7 +48,7 @@ func situations() []situation {
 
 func steady() situation {
 	s := daemonScene(60)
-	for i := range 499 {
+	for i := range 99 {
 		s.stream(scraped, fmt.Sprint("s", i))
 	}
 	// One is read to the end, trimmed by age to nothing, and silent.
@@ -55,7 +56,7 @@ func steady() situation {
 	s.ours("stream_entries", `stream="ended"`, "0")
 	s.ours("stream_coverage_seconds", `stream="ended"`, "0")
 	s.ours("stream_idle_seconds", `stream="ended"`, "0+60x60")
-	return ofDaemon("steady state with 5 000 streams", s, map[int][]string{30: nil, 59: nil})
+	return ofDaemon("steady state with a hundred streams", s, map[int][]string{30: nil, 59: nil})
 }
 
 // failover is a leader that is killed, and a follower that takes over: it does
@@ -156,19 +157,19 @@ func gone() situation {
 	}
 }
 
-// daily is a clean-up once a day that does not come from the second day on, and a
+// daily is a clean-up once a day that comes no second time, and a
 // trim every 30 seconds that stands still for ten minutes.
 func daily() []situation {
-	const days = 5 * 24 * 60
+	const days = 4 * 24 * 60
 	s := daemonScene(days)
 	s.ours("job_period_seconds", `exported_job="cleanup"`, "86400")
-	s.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x1440 86400x%d", days-1440))
-	s.ours("job_last_run_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x1440 86400x%d", days-1440))
+	s.ours("job_last_success_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x%d", days))
+	s.ours("job_last_run_timestamp_seconds", `exported_job="cleanup"`, fmt.Sprintf("60x%d", days))
 	stood := daemonScene(60)
 	stood.ours("job_last_success_timestamp_seconds", `exported_job="trim"`, "0+60x20 1200x39")
 	overdue := []string{`StreamkeeperNoSuccessfulRun exported_job="cleanup"`}
 	return []situation{
-		slow(ofDaemon("daily clean-up", s, map[int][]string{60: nil, 1430: nil, 4 * 1440: nil, 4*1440 + 30: overdue})),
+		slow(30, ofDaemon("daily clean-up", s, map[int][]string{60: nil, 1440: nil, 3 * 1440: nil, 3*1440 + 60: overdue})),
 		ofDaemon("a trim that stands for ten minutes", stood, map[int][]string{22: nil, 30: {`StreamkeeperNoSuccessfulRun exported_job="trim"`}}),
 	}
 }
@@ -218,7 +219,7 @@ func findings() []situation {
 	return []situation{
 		ofDaemon("the first messages of a new stream are invalid", invalid, map[int][]string{39: nil, 42: found, 60: found, 80: nil}),
 		ofDaemon("the registry is lost", lost, map[int][]string{19: nil, 22: {"StreamkeeperRegistryLost"}, 30: nil}),
-		slow(ofDaemon("malformed sessions stay", malformed, map[int][]string{1300: nil, 1450: {"StreamkeeperMalformedSessions"}})),
+		slow(10, ofDaemon("malformed sessions stay", malformed, map[int][]string{1300: nil, 1450: {"StreamkeeperMalformedSessions"}})),
 	}
 }
 
@@ -257,8 +258,8 @@ func paused() []situation {
 		`StreamkeeperStreamOverLimit stream="other"`, `StreamkeeperStreamOverAge stream="other"`, `StreamkeeperStreamOverBytes stream="other"`,
 	}
 	return []situation{
-		slow(ofDaemon("a pause is forgotten", whole, map[int][]string{60: nil, 1440: nil, 1460: {long}})),
-		slow(ofDaemon("a pause of some streams", part, map[int][]string{60: over, 1460: append([]string{long}, over...)})),
+		slow(10, ofDaemon("a pause is forgotten", whole, map[int][]string{60: nil, 1440: nil, 1460: {long}})),
+		slow(10, ofDaemon("a pause of some streams", part, map[int][]string{60: over, 1460: append([]string{long}, over...)})),
 	}
 }
 
@@ -326,7 +327,7 @@ func once(w way) []situation {
 		ofOnce(w, "it is not started", stopped, map[int][]string{170: nil, 190: overdue}),
 		ofOnce(w, "it is not started, and its period is not known", unknown, map[int][]string{170: nil, 190: overdue}),
 		ofOnce(w, "it cannot reach Redis", lost, map[int][]string{59: nil, 90: {"StreamkeeperRedisUnreachable"}, 125: nil, 179: nil, 239: nil}),
-		slow(ofOnce(w, "daily clean-up that ends", daily, map[int][]string{1500: nil, 3 * 1440: nil, 3*1440 + 30: {overdue[1]}})),
+		slow(30, ofOnce(w, "daily clean-up that ends", daily, map[int][]string{1500: nil, 3 * 1440: nil, 3*1440 + 60: {overdue[1]}})),
 	}
 }
 
