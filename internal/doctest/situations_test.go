@@ -22,7 +22,7 @@ type situation struct {
 	every int
 }
 
-// slow is a situation that lasts for a day or days.
+// slow is a situation that lasts for hours or days.
 func slow(every int, s situation) situation {
 	s.every = every
 	return s
@@ -286,9 +286,9 @@ func onceScene(w way, minutes int, labels string) *scene {
 	return s
 }
 
-// ofOnce is a situation of one installation that runs once.
+// ofOnce is a situation of one installation that runs once, each hour.
 func ofOnce(w way, name string, s *scene, at map[int][]string) situation {
-	return situation{name: name + ": " + w.name, way: w, scenes: []*scene{s}, at: at}
+	return slow(5, situation{name: name + ": " + w.name, way: w, scenes: []*scene{s}, at: at})
 }
 
 // once is over three hours and more what can happen to its runs.
