@@ -59,11 +59,7 @@ func serverBreakings() map[string]breaking {
 			host, port, _ := strings.Cut(f.server.Addr, ":")
 			replica := f.starts(f.t, properServer()...)
 			_ = must(replica.Client.Do(f.ctx(), "REPLICAOF", host, port).Result())
-			for deadline := time.Now().Add(20 * time.Second); replica.Client.Exists(f.ctx(), buffer.CounterKey).Val() == 0; {
-				if time.Now().After(deadline) {
-					f.t.Fatal("the replica has no data")
-				}
-			}
+			redistest.Await(f.t, "the data on the replica", func() bool { return replica.Client.Exists(f.ctx(), buffer.CounterKey).Val() > 0 })
 			f.buffer.Connection.URL = replica.URL()
 		}},
 		"rights are missing": {check: "rights", severity: Error, says: []string{"lacks 2 rights: +xtrim +srem"}, do: func(f *fixture) {

@@ -121,23 +121,26 @@ const spacing = 100 * time.Millisecond
 // twenty up to it.
 func (f *fixture) messages(stream, identity, state string, id int, end time.Time) {
 	f.t.Helper()
-	f.append(stream, end.Add(-5*time.Minute), "id", id, "data", f.payload(identity, "open", end.Add(-5*time.Minute), true))
+	pipe := f.rdb.Pipeline()
+	add := func(at time.Time, payload []byte) { pipe.Do(f.ctx(), f.adding(stream, at, "id", id, "data", payload)...) }
+	add(end.Add(-5*time.Minute), f.payload(identity, "open", end.Add(-5*time.Minute), true))
 	for n := 19; n >= 0; n-- {
 		at := end.Add(-time.Duration(n) * spacing)
-		if n == 0 {
-			f.append(stream, at, "id", id, "data", f.payload(identity, state, at, true))
-			continue
-		}
-		f.append(stream, at, "id", id, "data", f.payload(identity, state, at, false))
+		add(at, f.payload(identity, state, at, n == 0))
 	}
+	must(pipe.Exec(f.ctx()))
 }
 
 // append adds one entry with an id of that time.
 func (f *fixture) append(stream string, at time.Time, fields ...any) {
 	f.t.Helper()
+	f.do(f.adding(stream, at, fields...)...)
+}
+
+// adding is the command that does.
+func (f *fixture) adding(stream string, at time.Time, fields ...any) []any {
 	f.entries++
-	id := fmt.Sprintf("%d-%d", at.UnixMilli(), f.entries)
-	f.do(append([]any{"XADD", "stream:" + stream, id}, fields...)...)
+	return append([]any{"XADD", "stream:" + stream, fmt.Sprintf("%d-%d", at.UnixMilli(), f.entries)}, fields...)
 }
 
 // start is that of the data of each session.
