@@ -56,6 +56,7 @@ func browse(t *testing.T, url string, forTime time.Duration, more ...string) (do
 }
 
 func TestABrowserRefreshesThePageAndRunsNoNames(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	s := New(Options{Status: func(context.Context) Status {
 		status := quiet()
@@ -107,6 +108,7 @@ func script(handler http.Handler, text string) http.Handler {
 }
 
 func TestATabWhoseServerIsGoneDoesNotSayThatAllIsWell(t *testing.T) {
+	t.Parallel()
 	for name, text := range map[string]string{
 		"somebody looks":     "",
 		"nobody looks":       `Object.defineProperty(document, "hidden", { get: () => true });`,
@@ -157,6 +159,7 @@ func pages(t *testing.T) http.Handler {
 }
 
 func TestPagesFitScreensAndFingersInBothThemes(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(script(pages(t), measure))
 	defer server.Close()
 	for _, path := range []string{"/", "/?q=bench", "/streams/car%207"} {
@@ -184,6 +187,7 @@ func withoutScript(handler http.Handler) http.Handler {
 }
 
 func TestPagesAreWholeWithoutTheirScript(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(withoutScript(pages(t)))
 	defer server.Close()
 	for path, wants := range map[string][]string{
@@ -208,6 +212,7 @@ const seek = `addEventListener("load", () => {
 });`
 
 func TestABrowserSearchesAndLosesNothingThatIsBeingWritten(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewServer(script(pages(t), seek))
 	defer server.Close()
 	dom, console := browse(t, server.URL+"/?sort=name", 18*time.Second)
