@@ -122,7 +122,9 @@ const spacing = 100 * time.Millisecond
 func (f *fixture) messages(stream, identity, state string, id int, end time.Time) {
 	f.t.Helper()
 	pipe := f.rdb.Pipeline()
-	add := func(at time.Time, payload []byte) { pipe.Do(f.ctx(), f.adding(stream, at, "id", id, "data", payload)...) }
+	add := func(at time.Time, payload []byte) {
+		pipe.Do(f.ctx(), f.adding(stream, at, "id", id, "data", payload)...)
+	}
 	add(end.Add(-5*time.Minute), f.payload(identity, "open", end.Add(-5*time.Minute), true))
 	for n := 19; n >= 0; n-- {
 		at := end.Add(-time.Duration(n) * spacing)
