@@ -66,11 +66,10 @@ var ErrIncomplete = errors.New("the reply is not complete")
 // asks for, each of which gets a value.
 var beside = map[string]int{"hmget": 2, "smismember": 2, "zmscore": 2, "mget": 1}
 
-// incomplete checks the replies whose length the question says.
+// incomplete checks the replies whose length the question says. Most commands are of
+// other types, and their names are not looked at.
 func incomplete(cmd redis.Cmder) error {
 	var have int
-	words, sized := beside[cmd.Name()]
-	want := len(cmd.Args()) - words
 	switch cmd := cmd.(type) {
 	case *redis.Cmd, *scriptCmd:
 		if value, _ := cmd.(interface{ Val() any }); value.Val() == nil {
@@ -83,8 +82,11 @@ func incomplete(cmd redis.Cmder) error {
 		have = len(cmd.Val())
 	case *redis.FloatSliceCmd:
 		have = len(cmd.Val())
+	default:
+		return nil
 	}
-	if sized && have != want {
+	words, sized := beside[cmd.Name()]
+	if want := len(cmd.Args()) - words; sized && have != want {
 		return fmt.Errorf("%w: %d values to %s instead of %d", ErrIncomplete, have, strings.ToUpper(cmd.Name()), want)
 	}
 	return nil

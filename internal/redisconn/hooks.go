@@ -200,15 +200,35 @@ func (readGuard) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (readGuard) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		for _, cmd := range cmds {
-			if !isRead(cmd) {
-				err := fmt.Errorf("%s: %w", cmd.Name(), ErrReadOnly)
-				for _, c := range cmds {
-					c.SetErr(err)
-				}
-				return err
-			}
+		if write := firstWrite(cmds); write != nil {
+			return refuse(cmds, fmt.Errorf("%s: %w", write.Name(), ErrReadOnly))
 		}
 		return next(ctx, cmds)
 	}
+}
+
+// firstWrite is the first command of a pipeline that is none of those that read, or
+// nil. The commands of a pipeline are mostly alike, so a word that alone says that a
+// command reads is looked up once for all that follow with it.
+func firstWrite(cmds []redis.Cmder) redis.Cmder {
+	var reads string
+	for _, cmd := range cmds {
+		word, _ := cmd.Args()[0].(string)
+		switch {
+		case word != "" && word == reads:
+		case !isRead(cmd):
+			return cmd
+		case readCommands[word]:
+			reads = word
+		}
+	}
+	return nil
+}
+
+// refuse gives all commands of a pipeline an error, which it returns.
+func refuse(cmds []redis.Cmder, err error) error {
+	for _, cmd := range cmds {
+		cmd.SetErr(err)
+	}
+	return err
 }

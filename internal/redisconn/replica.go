@@ -48,19 +48,11 @@ func (g *masterOnly) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (g *masterOnly) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		for _, cmd := range cmds {
-			if isRead(cmd) {
-				continue
-			}
+		if write := firstWrite(cmds); write != nil {
 			ask := func(ctx context.Context, cmd redis.Cmder) error { return next(ctx, []redis.Cmder{cmd}) }
 			if err := g.check(ctx, ask); err != nil {
-				err = fmt.Errorf("%s: %w", cmd.Name(), err)
-				for _, c := range cmds {
-					c.SetErr(err)
-				}
-				return err
+				return refuse(cmds, fmt.Errorf("%s: %w", write.Name(), err))
 			}
-			break
 		}
 		return next(ctx, cmds)
 	}

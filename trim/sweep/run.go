@@ -29,6 +29,8 @@ type run struct {
 	// probes and looks are how many calls that remove little or nothing go
 	// into one pipeline.
 	probes, looks int
+	// spare is the page of streams that was worked on last: its memory is used again.
+	spare []stream
 	// examined is how many streams were examined one by one, and counted how many
 	// entries are counted in each.
 	examined int
@@ -122,6 +124,7 @@ func (r *run) pass(ctx context.Context) error {
 		if err != nil || drained {
 			<-next.done
 		}
+		r.spare = current.page
 		if current = next; drained && err == nil {
 			current = r.lookAt(ctx, next.page) // what was seen before is old by now
 		}
@@ -156,9 +159,10 @@ func (r *run) logUnused() {
 	}
 }
 
-// streams are those of a page of names.
+// streams are those of a page of names. Two pages take turns: one is worked on while
+// Redis is asked about the other.
 func (r *run) streams(names []string) []stream {
-	page := make([]stream, 0, len(names))
+	page := slices.Grow(r.spare[:0], len(names))
 	for _, name := range names {
 		r.tally.report.Streams++
 		r.groups.noteListed(name)
