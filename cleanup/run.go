@@ -228,14 +228,23 @@ func (r *run) scanSessions(ctx context.Context, visit func([]registry.Session) e
 // withoutForeign takes the entries that are not RTA's out of a page, and counts
 // them in the first scan.
 func (r *run) withoutForeign(page []registry.Session) []registry.Session {
-	return slices.DeleteFunc(page, func(s registry.Session) bool {
-		if s.Foreign && !r.second {
+	some := false
+	for i := range page {
+		s := &page[i]
+		if !s.Foreign {
+			continue
+		}
+		some = true
+		if !r.second {
 			r.report.SessionsForeign++
 			r.record.fault(foreign, s.Identity)
-			r.o().OnSession(&s, Foreign, foreignReason)
+			r.o().OnSession(s, Foreign, foreignReason)
 		}
-		return s.Foreign
-	})
+	}
+	if !some {
+		return page
+	}
+	return slices.DeleteFunc(page, func(s registry.Session) bool { return s.Foreign })
 }
 
 // ours reports whether a session may be looked at and changed.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"math/bits"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -177,9 +178,6 @@ func skipString(data string, i int) int {
 		if data[i] == '"' {
 			return i + 1
 		}
-		if data[i] != '\\' {
-			continue
-		}
 		if i++; i >= len(data) {
 			return -1
 		}
@@ -195,19 +193,24 @@ func skipString(data string, i int) int {
 	return -1
 }
 
-// skipPlain returns the index of the next eight bytes of a string that hold one
-// that matters: a quote, a backslash or a control character.
+// skipPlain returns the index of the next byte of a string that matters, which is a
+// quote, a backslash or a control character, or the length of the data. It looks at
+// eight bytes at a time: the lowest bit that is set is of the first that matters.
 func skipPlain(data string, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	for i+8 <= len(data) {
+	for ; i+8 <= len(data); i += 8 {
 		b := data[i : i+8]
 		x := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		quote, slash := x^(ones*'"'), x^(ones*'\\')
-		if ((x-ones*' ')&^x|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
-			return i
+		if found := ((x-ones*' ')&^x | (quote-ones)&^quote | (slash-ones)&^slash) & highs; found != 0 {
+			return i + bits.TrailingZeros64(found)/8
 		}
-		i += 8
+	}
+	for ; i < len(data); i++ {
+		if c := data[i]; c < ' ' || c == '"' || c == '\\' {
+			break
+		}
 	}
 	return i
 }
