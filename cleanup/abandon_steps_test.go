@@ -45,40 +45,58 @@ func (w *fixture) abandoned(layout registry.Layout, what string, times int) {
 	}
 }
 
+// Each way to return has a session and a stream of its own, so that all come at the
+// same step of one run.
 func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 	t.Parallel()
+	back := strings.Replace(stated(`"open"`), "1.50", "2", 1)
+	const json, message, again = "updates its JSON alone", "sends, and then updates", "refreshes the same entry"
+	ways := []string{"updates its entry", json, message, again}
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)
-			steps := w.abandonSteps(layout)
-			back := strings.Replace(stated(`"open"`), "1.50", "2", 1)
-			for name, event := range map[string]func(){
-				"updates its entry":        func() { w.described(layout, "a", "s", 7, fresh, back) },
-				"updates its JSON alone":   func() { w.described(layout, "a", "s", 7, quiet, back) },
-				"sends, and then updates":  func() { w.message("s", 7, 0, burst.Frame); w.described(layout, "a", "s", 7, 0, back) },
-				"refreshes the same entry": func() { w.described(layout, "a", "s", 7, fresh, stated(`"open"`)) },
-			} {
-				for step := range steps {
-					w.returning(layout, burst.Frame)
-					_, err := w.stepped(abandoning, func(n int, _ string) error {
-						if n == step+1 {
-							event()
-						}
-						return nil
-					})
-					w.noError(err)
-					got := w.sessionJSON(layout, "a")
+			prepare := func() {
+				w.Client.FlushAll(t.Context())
+				for _, way := range ways {
+					w.described(layout, way, way, 7, quiet, stated(`"open"`))
+					w.message(way, 7, quiet, burst.Frame)
+				}
+			}
+			come := func() {
+				w.described(layout, ways[0], ways[0], 7, fresh, back)
+				w.described(layout, json, json, 7, quiet, back)
+				w.message(message, 7, 0, burst.Frame)
+				w.described(layout, message, message, 7, 0, back)
+				w.described(layout, again, again, 7, fresh, stated(`"open"`))
+			}
+			steps := w.differentSteps(abandoning, prepare)
+			for _, way := range ways {
+				if got := w.sessionJSON(layout, way); got != stated(`"abandoned"`) {
+					t.Fatalf("undisturbed, the Session JSON is %s", got)
+				}
+			}
+			for _, step := range steps {
+				prepare()
+				_, err := w.stepped(abandoning, func(n int, _ string) error {
+					if n == step {
+						come()
+					}
+					return nil
+				})
+				w.noError(err)
+				for _, way := range ways {
+					got := w.sessionJSON(layout, way)
 					wins := burst.State([]byte(got)) == burst.StateOpen
-					if name == "updates its JSON alone" {
+					if way == json {
 						// It is as quiet as before, so what it wrote may be marked.
 						wins = strings.Contains(got, `"n":2,`)
 					}
 					if !wins {
-						t.Errorf("it %s before command %d: %s", name, step+1, got)
+						t.Errorf("it %s before command %d: %s", way, step, got)
 					}
 				}
 			}
-			t.Logf("%d commands a run", steps)
+			t.Logf("at %d commands of %d", len(steps), steps[len(steps)-1])
 		})
 	}
 }

@@ -41,6 +41,8 @@ type fixture struct {
 	layouts []registry.Layout
 	// only is the one command that counts as a step; empty for all.
 	only string
+	// reader is what [fixture.shared] opened.
+	reader *buffer.Buffer
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -59,6 +61,10 @@ func newClusterFixture(t *testing.T) *fixture {
 // until the next [fixture.open].
 func (w *fixture) through(before func(n int, command string) error) *proxy {
 	w.t.Helper()
+	if w.cluster && w.reader != nil { // it may learn of the proxy at any time
+		w.noError(w.reader.Close())
+		w.reader = nil
+	}
 	p := startProxy(w.t, w.Addr, w.only, before)
 	_, port, err := net.SplitHostPort(p.listener.Addr().String())
 	w.noError(err)
@@ -94,6 +100,16 @@ func (w *fixture) open(url string, change func(*buffer.Options)) *buffer.Buffer 
 	}
 	w.t.Cleanup(func() { _ = b.Close() })
 	return b
+}
+
+// shared is one buffer for all that a test reads of what came of the others: where
+// the keyspace of a cluster is scanned each new one works out a key of each slot first.
+func (w *fixture) shared() *buffer.Buffer {
+	w.t.Helper()
+	if w.reader == nil {
+		w.reader = w.open(w.URL(), nil)
+	}
+	return w.reader
 }
 
 func (w *fixture) options(change func(*cleanup.Options)) cleanup.Options {
@@ -177,7 +193,7 @@ func (w *fixture) keys() []string {
 // sessions are the identities in the registry, in all layouts.
 func (w *fixture) sessions() []string {
 	var ids []string
-	if err := w.open(w.URL(), nil).WalkSessions(w.t.Context(), func(page []registry.Session) error {
+	if err := w.shared().WalkSessions(w.t.Context(), func(page []registry.Session) error {
 		for _, s := range page {
 			ids = append(ids, s.Identity)
 		}

@@ -3,7 +3,7 @@ package cleanup
 import (
 	"errors"
 	"fmt"
-	"hash/maphash"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -140,25 +140,25 @@ func TestJudgeStream(t *testing.T) {
 func TestTheFilterNeverMissesOne(t *testing.T) {
 	t.Parallel()
 	const n = 500_000
-	f := newFilter()
-	seed := maphash.MakeSeed()
-	hash := func(what string, i int) uint64 { return maphash.String(seed, fmt.Sprint(what, i)) }
-	for i := range n {
-		f.add(hash("stream", i))
+	f, rng := newFilter(), rand.New(rand.NewPCG(1, 2))
+	hashes := make([]uint64, n)
+	for i := range hashes {
+		hashes[i] = rng.Uint64()
+		f.add(hashes[i])
 	}
 	wrong := 0
-	for i := range n {
-		if !f.has(hash("stream", i)) || !f.add(hash("stream", i)) {
+	for i, hash := range hashes {
+		if !f.has(hash) || !f.add(hash) {
 			t.Fatalf("%d is missed", i)
 		}
-		if f.has(hash("other", i)) {
+		if f.has(rng.Uint64()) {
 			wrong++
 		}
 	}
 	if wrong > n/100 {
 		t.Errorf("%d of %d others are taken for it", wrong, n)
 	}
-	if newFilter().has(hash("stream", 0)) {
+	if newFilter().has(hashes[0]) {
 		t.Error("a new filter holds something")
 	}
 }

@@ -3,7 +3,6 @@ package cleanup_test
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -85,16 +84,32 @@ func (p *proxy) keep(conns ...net.Conn) bool {
 	return !p.dead
 }
 
-func (p *proxy) forward(server io.Writer, client *bufio.Reader) {
+func (p *proxy) forward(to io.Writer, client *bufio.Reader) {
+	server := bufio.NewWriter(to)
 	for {
 		raw, name, err := readCommand(client)
-		if err != nil || p.meet(name) != nil {
+		if err != nil {
 			return
+		}
+		if p.counts(name) {
+			// Those before it have reached the server whatever happens now.
+			if server.Flush() != nil || p.meet(name) != nil {
+				return
+			}
 		}
 		if _, err := server.Write(raw); err != nil {
 			return
 		}
+		if client.Buffered() == 0 && server.Flush() != nil {
+			return
+		}
 	}
+}
+
+// counts says whether a command is one of those that are met.
+func (p *proxy) counts(command string) bool {
+	name, _, _ := strings.Cut(command, " ")
+	return p.only == "" || p.only == name
 }
 
 var errDead = errors.New("dead")
@@ -105,11 +120,8 @@ func (p *proxy) meet(command string) error {
 		p.mu.Unlock()
 		return errDead
 	}
-	var err error
-	if p.only == "" || p.only == command {
-		p.n++
-		err = p.before(p.n, command)
-	}
+	p.n++
+	err := p.before(p.n, command)
 	p.mu.Unlock()
 	if err != nil {
 		p.die()
@@ -128,15 +140,15 @@ func (p *proxy) die() {
 }
 
 // readCommand reads an array of bulk strings, and returns its bytes and the
-// first word.
+// first word, with which script it is.
 func readCommand(r *bufio.Reader) (raw []byte, name string, err error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
 		return nil, "", err
 	}
 	raw = append(raw, line...)
-	var words int
-	if _, err := fmt.Sscanf(line, "*%d", &words); err != nil {
+	words, err := strconv.Atoi(strings.Trim(line, "*\r\n"))
+	if err != nil {
 		return nil, "", err
 	}
 	for i := range words {
@@ -148,13 +160,17 @@ func readCommand(r *bufio.Reader) (raw []byte, name string, err error) {
 		if err != nil {
 			return nil, "", err
 		}
-		word := make([]byte, size+2)
+		at := len(raw)
+		raw = append(raw, make([]byte, size+2)...)
+		word := raw[at:]
 		if _, err := io.ReadFull(r, word); err != nil {
 			return nil, "", err
 		}
-		raw = append(raw, word...)
-		if i == 0 {
+		switch {
+		case i == 0:
 			name = strings.ToLower(string(word[:size]))
+		case i == 1 && name == "evalsha":
+			name += " " + string(word[:size])
 		}
 	}
 	return raw, name, nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -62,68 +63,151 @@ func (w *fixture) steps(layout registry.Layout) int {
 	return n
 }
 
+// arrival is what comes to a stream while a run is at work. Each has a stream of its
+// own, so that all can come at the same step of one run.
+type arrival struct {
+	what, stream string
+	// session is the one that comes with it; empty for none.
+	session string
+	entry   bool
+	come    func()
+}
+
+// arrivals are all of them, to streams of each kind that a run removes. What has no
+// session is the same in every layout.
+func (w *fixture) arrivals(layout registry.Layout) (all []arrival) {
+	kinds := []string{"dying"}
+	if layout == registry.Object {
+		kinds = append(kinds, "orphan", "ghost")
+	}
+	for _, kind := range kinds {
+		for _, what := range []string{"XADD", "SADD, then XADD", "a session", "session and XADD", "a refresh"} {
+			a := arrival{what: what, stream: kind + ", " + what}
+			list := func() { w.Client.SAdd(w.t.Context(), "streams", a.stream) }
+			entry := func() { w.entry(a.stream, fresh) }
+			session := func() { w.session(layout, a.session, a.stream, fresh) }
+			switch what {
+			case "XADD":
+				a.entry, a.come = true, entry
+			case "SADD, then XADD":
+				a.entry, a.come = true, func() { list(); entry() }
+			case "a session":
+				a.session, a.come = "new of "+a.stream, session
+			case "session and XADD":
+				a.session, a.entry, a.come = "new of "+a.stream, true, func() { session(); entry() }
+			case "a refresh":
+				a.session, a.come = "stale of "+a.stream, session
+			}
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// await makes what a run removes unless the arrivals come.
+func (w *fixture) await(layout registry.Layout, all []arrival) {
+	w.prepare(layout)
+	for _, a := range all {
+		kind, _, _ := strings.Cut(a.stream, ",")
+		switch {
+		case kind == "dying":
+			w.session(layout, "stale of "+a.stream, a.stream, old)
+		case a.what == "a refresh": // names another stream then
+			w.session(layout, a.session, "dying", old)
+		}
+		if kind == "ghost" {
+			w.Client.SAdd(w.t.Context(), "streams", a.stream)
+			w.sighted(a.stream, old)
+		} else {
+			w.stream(a.stream, older)
+		}
+	}
+}
+
 func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)
-			steps := w.steps(layout)
-			streams := []string{"dying"}
-			if layout == registry.Object {
-				// What has no session is the same in every layout.
-				streams = append(streams, "orphan", "ghost")
-			}
-			for name, event := range map[string]func(stream string){
-				"XADD":             func(stream string) { w.entry(stream, fresh) },
-				"SADD, then XADD":  func(stream string) { w.Client.SAdd(w.t.Context(), "streams", stream); w.entry(stream, fresh) },
-				"a session":        func(stream string) { w.session(layout, "new", stream, fresh) },
-				"session and XADD": func(stream string) { w.session(layout, "new", stream, fresh); w.entry(stream, fresh) },
-				"a refresh":        func(stream string) { w.session(layout, "stale", stream, fresh) },
-			} {
-				for _, stream := range streams {
-					for step := range steps {
-						w.prepare(layout)
-						if _, err := w.stepped(nil, func(n int, _ string) error {
-							if n == step+1 {
-								event(stream)
-							}
-							return nil
-						}); err != nil {
-							t.Fatal(err)
+			all := w.arrivals(layout)
+			steps := w.differentSteps(nil, func() { w.await(layout, all) })
+			w.expect("left where nothing comes", w.listed(), "kept", "used")
+			for _, step := range steps {
+				w.await(layout, all)
+				_, err := w.stepped(nil, func(n int, _ string) error {
+					if n == step {
+						for _, a := range all {
+							a.come()
 						}
-						w.run(nil)
-						w.check(fmt.Sprintf("%s to %q before command %d", name, stream, step+1), name, stream)
 					}
-				}
+					return nil
+				})
+				w.noError(err)
+				w.run(nil)
+				w.survived(fmt.Sprintf("before command %d", step), all)
 			}
-			t.Logf("%d commands a run", steps)
+			t.Logf("at %d commands of %d", len(steps), steps[len(steps)-1])
 		})
 	}
 }
 
-// check looks, after the next run, for what an event brought.
-func (w *fixture) check(what, event, stream string) {
+// differentSteps are the numbers of the commands of a run that are not the same as the
+// one before: those ask the same of another stream or session, and what comes between
+// the two comes after the one and before the other.
+func (w *fixture) differentSteps(change func(*cleanup.Options), prepare func()) []int {
 	w.t.Helper()
-	if (event == "a session" || event == "a refresh") && !slices.Contains(w.listed(), stream) {
-		// The stream had gone by then. Its name is back with its first message.
-		if w.Client.Exists(w.t.Context(), "stream:"+stream).Val() != 0 {
-			w.t.Errorf("%s: %q has a key and is not listed", what, stream)
+	var steps []int
+	for range 2 { // the first run sends the scripts
+		prepare()
+		steps = nil
+		last := ""
+		_, err := w.stepped(change, func(n int, command string) error {
+			if command != last {
+				steps = append(steps, n)
+			}
+			last = command
+			return nil
+		})
+		w.noError(err)
+	}
+	if len(steps) == 0 {
+		w.t.Fatal("a run sends no command")
+	}
+	return steps
+}
+
+// survived looks, after the next run, for what the arrivals brought.
+func (w *fixture) survived(when string, all []arrival) {
+	w.t.Helper()
+	listed, again := w.listed(), false
+	for _, a := range all {
+		if !a.entry && !slices.Contains(listed, a.stream) {
+			// The stream had gone by then. Its name is back with its first message.
+			if w.Client.Exists(w.t.Context(), "stream:"+a.stream).Val() != 0 {
+				w.t.Errorf("%s %s: %q has a key and is not listed", a.what, when, a.stream)
+			}
+			w.entry(a.stream, fresh)
+			again = true
 		}
-		w.entry(stream, fresh)
+	}
+	if again {
 		w.run(nil)
+		listed = w.listed()
 	}
-	if !slices.Contains(w.listed(), stream) {
-		w.t.Errorf("%s: %q is not listed, but %q are", what, stream, w.listed())
-	}
-	if event == "a session" || event == "a refresh" {
-		if want := map[string]string{"a session": "new", "a refresh": "stale"}[event]; !slices.Contains(w.sessions(), want) {
-			w.t.Errorf("%s: the session is gone", what)
+	sessions := w.sessions()
+	for _, a := range all {
+		if !slices.Contains(listed, a.stream) {
+			w.t.Errorf("%s %s: %q is not listed, but %q are", a.what, when, a.stream, listed)
 		}
-		return
-	}
-	entries := w.Client.XRevRangeN(w.t.Context(), "stream:"+stream, "+", "-", 1).Val()
-	if len(entries) == 0 || entries[0].Values["data"] != fresh.String() {
-		w.t.Errorf("%s: the entry is gone", what)
+		if a.session != "" && !slices.Contains(sessions, a.session) {
+			w.t.Errorf("%s %s: the session %q is gone", a.what, when, a.session)
+		}
+		if !a.entry {
+			continue
+		}
+		if entries := w.Client.XRevRangeN(w.t.Context(), "stream:"+a.stream, "+", "-", 1).Val(); len(entries) == 0 || entries[0].Values["data"] != fresh.String() {
+			w.t.Errorf("%s %s: the entry in %q is gone", a.what, when, a.stream)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ func withUndo(o *cleanup.Options) {
 // copies are those of all sessions.
 func (w *fixture) copies() (all []registry.Copy) {
 	w.t.Helper()
-	w.noError(w.open(w.URL(), nil).WalkCopies(w.t.Context(), func(c registry.Copy) error {
+	w.noError(w.shared().WalkCopies(w.t.Context(), func(c registry.Copy) error {
 		all = append(all, c)
 		return nil
 	}))
