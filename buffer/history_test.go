@@ -174,12 +174,14 @@ func TestTheNewestRemovalsAreReadAlone(t *testing.T) {
 	}
 }
 
-// The default length with names that do not compress, reasons and the name of a Pod.
+// A tenth of the default length, with names that do not compress, reasons and the name
+// of a Pod: each entry takes as much among ten times as many.
 func TestADefaultHistoryIsSmallAndQuicklyRead(t *testing.T) {
+	const length = DefaultHistoryLength / 10
 	ctx, server := t.Context(), redistest.Start(t)
 	b := openOn(t, server.URL())
 	last := ""
-	for i := 0; i < DefaultHistoryLength; i += 500 {
+	for i := 0; i < length; i += 500 {
 		var part []Removal
 		for range 500 {
 			u := make([]byte, 16)
@@ -187,7 +189,7 @@ func TestADefaultHistoryIsSmallAndQuicklyRead(t *testing.T) {
 			last = fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
 			part = append(part, Removal{Action: "expire", Name: last, Reason: "not updated for 1d1h (limit 1d)", Instance: "streamkeeper-7d9f8b6c5d-x2x4z/1"})
 		}
-		if err := b.Record(ctx, part, DefaultHistoryLength); err != nil {
+		if err := b.Record(ctx, part, length); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -202,7 +204,7 @@ func TestADefaultHistoryIsSmallAndQuicklyRead(t *testing.T) {
 	}
 	took := time.Since(started)
 	t.Logf("%d bytes, read in %s", bytes, took)
-	if bytes > 16e6 || found != 1 {
+	if bytes > 1.6e6+16_384 || found != 1 { // the last macro node may be over the length
 		t.Errorf("%d bytes, found %d times", bytes, found)
 	}
 }

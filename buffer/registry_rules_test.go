@@ -231,7 +231,7 @@ func TestOneValueBelongsToOneLayout(t *testing.T) {
 // A session of another layout may come, between reading and deleting, to where a
 // stale session's property lies.
 func TestAnEntryThatComesWhereAStalePropertyLiesIsNeverLost(t *testing.T) {
-	const sessions, chunk = 8000, 100
+	const sessions, chunk = 3000, 100
 	s := redistest.Start(t)
 	b := open(t, s.URL(), nil)
 	places := []string{"streamName", "streamSessionId", "streamPosition", "lastUpdated", "updated", "json", "tStart", "tEnd", "own"}

@@ -366,7 +366,7 @@ func TestNoSessionIsMissedWhileItsSlotMoves(t *testing.T) {
 			}
 		}
 	}()
-	for range 8 {
+	for range 4 {
 		got := slices.Compact(sessionNames(t, b))
 		if !slices.Equal(got, want) {
 			t.Errorf("%d sessions were found, of %d", len(got), len(want))

@@ -18,7 +18,7 @@ import (
 func TestUndoNeverOverwritesARefresh(t *testing.T) {
 	refreshes := 100_000
 	if testing.Short() || redistest.Race {
-		refreshes = 6_000
+		refreshes = 3_000
 	}
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
