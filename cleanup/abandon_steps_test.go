@@ -181,7 +181,7 @@ func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 func TestNoRefreshedSessionEndsUpAbandoned(t *testing.T) {
 	t.Parallel()
 	// Rounds in which the two met say something; there are more until enough did.
-	const sessions, rounds, enough = 300, 12, 4
+	const sessions, rounds, enough = 300, 12, 2
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)

@@ -9,14 +9,17 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
 	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // oddShape is a stream whose memory says little of its entries, or the other way round.
 type oddShape struct {
 	entries int
-	// at is when an entry came, in ms since the first, and fields what it holds.
-	at     func(i int) int
+	// at is when an entry came, in ms since the first.
+	at func(i int) int
+	// size is that of its payload, in bytes; fields are its fields where they are others.
+	size   func(i int) int
 	fields func(i int) []any
 	// nodes are limits of macro nodes: entries and bytes.
 	nodes [2]string
@@ -30,36 +33,54 @@ type oddShape struct {
 func oddShapes() map[string]oddShape {
 	byDefault := [2]string{"100", "4096"}
 	even := func(i int) int { return i }
-	data := func(size func(i int) int) func(i int) []any {
-		return func(i int) []any { return []any{"id", 7, "data", strings.Repeat("x", size(i))} }
-	}
-	bursts := func(large, small int) func(i int) []any {
-		return data(func(i int) int {
+	of := func(bytes int) func(int) int { return func(int) int { return bytes } }
+	bursts := func(large, small int) func(i int) int {
+		return func(i int) int {
 			if i%100 == 0 {
 				return large
 			}
 			return small
-		})
+		}
 	}
 	at500 := func(i int) int { return i / 100 * 500 }
 	return map[string]oddShape{
-		"a large message first in each burst":             {9000, at500, bursts(20_000, 2100), byDefault, 0, 0, 1.05},
-		"a large message first in each burst, many nodes": {12_000, at500, bursts(20_000, 2100), byDefault, 0, 0, 1.3},
+		"a large message first in each burst":             {9000, at500, bursts(20_000, 2100), nil, byDefault, 0, 0, 1.05},
+		"a large message first in each burst, many nodes": {12_000, at500, bursts(20_000, 2100), nil, byDefault, 0, 0, 1.3},
 		"large for an hour, then small for a second": {11_360, func(i int) int { return min(i, 360)*10_000 + max(0, i-360)/10 },
-			data(func(i int) int { return 2100 + max(0, 1-i/360)*18_000 }), byDefault, 0, 0, 1.3},
-		"fields of one character, with changing names": {30_000, even, func(i int) []any {
+			func(i int) int { return 2100 + max(0, 1-i/360)*18_000 }, nil, byDefault, 0, 0, 1.3},
+		"fields of one character, with changing names": {30_000, even, nil, func(i int) []any {
 			var fields []any
 			for n := range 10 {
-				fields = append(fields, fmt.Sprintf("f%d", (i+n)%40), "1")
+				fields = append(fields, fmt.Sprint("f", (i+n)%40), "1")
 			}
 			return fields
 		}, byDefault, 0, 0, 1.1},
-		"single nodes of a size that the allocator rounds up": {9000, even, data(func(int) int { return 2100 }), byDefault, 0, 0, 1.05},
-		"ten entries a node":                {60_000, even, data(func(int) int { return 10 }), [2]string{"10", "4096"}, 0, 0, 1.05},
-		"an entry a node":                   {9000, even, data(func(int) int { return 80 }), [2]string{"1", "4096"}, 0, 0, 1.05},
-		"much pending in groups":            {20_000, even, data(func(int) int { return 100 }), byDefault, 20_000, 5, 1.3},
-		"large in bursts, pending in group": {20_000, at500, bursts(20_000, 200), byDefault, 5000, 5, 1.3},
+		"single nodes of a size that the allocator rounds up": {9000, even, of(2100), nil, byDefault, 0, 0, 1.05},
+		"ten entries a node":                {60_000, even, of(10), nil, [2]string{"10", "4096"}, 0, 0, 1.05},
+		"an entry a node":                   {9000, even, of(80), nil, [2]string{"1", "4096"}, 0, 0, 1.05},
+		"much pending in groups":            {10_000, even, of(100), nil, byDefault, 10_000, 5, 1.3},
+		"large in bursts, pending in group": {10_000, at500, bursts(20_000, 200), nil, byDefault, 2500, 5, 1.3},
 	}
+}
+
+// plant makes a stream of that shape, whose first entry came then.
+func (shape oddShape) plant(w *fixture, since int64) {
+	w.t.Helper()
+	w.list("car")
+	id := func(i int) string { return fmt.Sprintf("%d-%d", since+int64(shape.at(i)), i+1) }
+	if shape.fields == nil {
+		ids := make([]string, shape.entries)
+		for i := range ids {
+			ids[i] = id(i)
+		}
+		redistest.AddEntries(w.t, w.rdb, "stream:car", ids, shape.size, "id", "7", "data")
+		return
+	}
+	commands := make([][]any, shape.entries)
+	for i := range commands {
+		commands[i] = append([]any{"XADD", "stream:car", id(i)}, shape.fields(i)...)
+	}
+	redistest.Do(w.t, w.rdb, commands)
 }
 
 // Whatever the shape of a stream, what stays is not much less than its limit; nothing
@@ -74,20 +95,12 @@ func TestNoShapeOfAStreamLosesMoreThanIsOverItsLimit(t *testing.T) {
 			w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", shape.nodes[1])
 			since := time.Now().Add(-3 * time.Hour).UnixMilli()
 			w.list("car")
-			pipe := w.rdb.Pipeline()
-			for i := range shape.entries {
-				pipe.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:car", ID: fmt.Sprintf("%d-%d", since+int64(shape.at(i)), i+1), Values: shape.fields(i)})
-				if pipe.Len() > 500 || i == shape.entries-1 {
-					if _, err := pipe.Exec(t.Context()); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
+			shape.plant(w, since)
 			before := w.bytes("car")
 			for n := range shape.groups {
 				group := fmt.Sprint("g", n)
 				w.group(group, "0")
-				w.read(group, shape.pending, 0)
+				w.read(group, shape.pending, shape.pending)
 			}
 			groups := w.bytes("car") - before
 			entries := w.length("car")

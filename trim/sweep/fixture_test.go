@@ -3,7 +3,6 @@ package sweep
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -117,32 +116,26 @@ func (w *fixture) list(names ...string) {
 func (w *fixture) fill(name string, bytes int, ids ...string) {
 	w.t.Helper()
 	w.list(name)
-	payload := strings.Repeat("x", bytes)
-	for len(ids) > 0 {
-		n := min(1000, len(ids))
-		_, err := w.rdb.Pipelined(w.t.Context(), func(p redis.Pipeliner) error {
-			for _, id := range ids[:n] {
-				p.XAdd(w.t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: id, Values: []string{"d", payload}})
-			}
-			return nil
-		})
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		ids = ids[n:]
-	}
+	redistest.AddEntries(w.t, w.rdb, "stream:"+name, ids, func(int) int { return bytes }, "d")
 }
 
+// idsOf are the ids of a stream from one on, without what the entries hold.
+var idsOf = redis.NewScript(`
+local ids = {}
+for i, message in ipairs(redis.call('XRANGE', KEYS[1], ARGV[1], '+')) do
+	ids[i] = message[1]
+end
+return ids`)
+
 // remaining are the ids that a stream still has.
-func (w *fixture) remaining(name string) []string {
+func (w *fixture) remaining(name string) []string { return w.remainingFrom(name, "-") }
+
+// remainingFrom are those from an id on.
+func (w *fixture) remainingFrom(name, first string) []string {
 	w.t.Helper()
-	messages, err := w.rdb.XRange(w.t.Context(), "stream:"+name, "-", "+").Result()
+	ids, err := idsOf.Run(w.t.Context(), w.rdb, []string{"stream:" + name}, first).StringSlice()
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	ids := make([]string, len(messages))
-	for i, m := range messages {
-		ids[i] = m.ID
 	}
 	return ids
 }

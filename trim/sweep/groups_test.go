@@ -20,19 +20,23 @@ func contextThatEnds(t *testing.T) (context.Context, context.CancelFunc) {
 
 const aMoment = 20 * time.Millisecond
 
+// delivered reads entries for a group and acknowledges all but the last ones.
+var delivered = redis.NewScript(`
+local read = redis.call('XREADGROUP', 'GROUP', ARGV[1], 'c', 'COUNT', ARGV[2], 'STREAMS', KEYS[1], '>')
+if not read then
+	return redis.error_reply('there is nothing to read')
+end
+local messages = read[1][2]
+for i = 1, #messages - tonumber(ARGV[3]) do
+	redis.call('XACK', KEYS[1], ARGV[1], messages[i][1])
+end
+return #messages`)
+
 // read delivers n entries to the group; all but the last unacked ones are acknowledged.
 func (w *fixture) read(group string, n, unacked int64) {
 	w.t.Helper()
-	ctx := w.t.Context()
-	streams, err := w.rdb.XReadGroup(ctx, &redis.XReadGroupArgs{
-		Group: group, Consumer: "c", Streams: []string{"stream:car", ">"}, Count: n, Block: -1,
-	}).Result()
-	if err != nil {
+	if err := delivered.Run(w.t.Context(), w.rdb, []string{"stream:car"}, group, n, unacked).Err(); err != nil {
 		w.t.Fatal(err)
-	}
-	messages := streams[0].Messages
-	for _, m := range messages[:int64(len(messages))-unacked] {
-		w.rdb.XAck(ctx, "stream:car", group, m.ID)
 	}
 }
 

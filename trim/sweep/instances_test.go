@@ -19,7 +19,7 @@ import (
 const (
 	instanceStreams = 12
 	instanceMinAge  = 150 * time.Millisecond
-	instancesLast   = 2 * time.Second
+	instancesLast   = time.Second
 )
 
 // TestTwoInstancesNeverRemoveWhatThePolicyKeeps lets two instances, each with its

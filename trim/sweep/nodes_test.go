@@ -25,19 +25,19 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 				groups bool
 				most   int64
 			}{
-				{trim.Policy{MaxLength: 1000}, false, 1000},
-				{trim.Policy{MaxLength: 1000}, true, 1000},
-				{trim.Policy{MaxAge: time.Hour}, false, 1500},
-				{trim.Policy{MaxLength: 1000, MaxAge: time.Hour}, false, 1000},
-				{trim.Policy{MaxLength: 1000, MinAge: time.Hour}, false, 1500},
-				{trim.Policy{MaxLength: 4000}, false, 4000},
+				{trim.Policy{MaxLength: 500}, false, 500},
+				{trim.Policy{MaxLength: 500}, true, 500},
+				{trim.Policy{MaxAge: time.Hour}, false, 750},
+				{trim.Policy{MaxLength: 500, MaxAge: time.Hour}, false, 500},
+				{trim.Policy{MaxLength: 500, MinAge: time.Hour}, false, 750},
+				{trim.Policy{MaxLength: 2000}, false, 2000},
 			} {
 				t.Run(fmt.Sprintf("limits now %q, %s, groups %t", limits, c.policy, c.groups), func(t *testing.T) {
 					w.rdb.FlushDB(t.Context())
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", "0")
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", "0")
-					w.fill("car", 100, times(time.Now().Add(-2*time.Hour), 4500)...)
-					w.fill("car", 100, times(time.Now().Add(-time.Minute), 1500)...)
+					w.fill("car", 10, times(time.Now().Add(-2*time.Hour), 2250)...)
+					w.fill("car", 10, times(time.Now().Add(-time.Minute), 750)...)
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-entries", limits[0])
 					w.rdb.ConfigSet(t.Context(), "stream-node-max-bytes", limits[1])
 					tr := w.trimmer(c.policy, func(o *Options) { o.RespectGroups = c.groups })
@@ -48,13 +48,13 @@ func TestMacroNodesLargerThanTheConfigurationAreNoStandstill(t *testing.T) {
 					ids := w.remaining("car")
 					w.run(tr)
 					left := w.length("car")
-					if left > c.most || left < min(c.most, keeps(c.policy, 1500)) {
+					if left > c.most || left < min(c.most, keeps(c.policy, 750)) {
 						t.Errorf("%d entries are left, want %d at most", left, c.most)
 					}
 					if got := w.remaining("car"); !slices.Equal(got, ids[int64(len(ids))-left:]) {
 						t.Errorf("what is left is not the newest part")
 					}
-					if gone := 6000 - left; c.policy.MinAge == 0 && planned.Entries != gone { // the stream does not grow evenly
+					if gone := 3000 - left; c.policy.MinAge == 0 && planned.Entries != gone { // the stream does not grow evenly
 						t.Errorf("planned %+v, %d went", planned, gone)
 					}
 				})
