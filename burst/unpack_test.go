@@ -205,7 +205,11 @@ func TestWhatIsPackedIsUnpacked(t *testing.T) {
 	telemetry := bytes.Repeat(newTelemetry(1).burst(1<<20), 9)
 	for _, size := range []int{0, 1, 5, 100, 1000, 64 << 10, 300 << 10, len(telemetry)} {
 		burst := telemetry[:size]
-		for _, enc := range Encodings() {
+		encodings := Encodings()
+		if size == len(telemetry) {
+			encodings = []Encoding{Frame, LegacyFrame} // which alone have several blocks then
+		}
+		for _, enc := range encodings {
 			t.Run(fmt.Sprintf("%s of %d bytes", enc, size), func(t *testing.T) {
 				data, err := Pack(enc, []byte("before"), burst)
 				if err != nil || !bytes.HasPrefix(data, []byte("before")) {

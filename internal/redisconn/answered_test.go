@@ -24,6 +24,7 @@ func open(t *testing.T, c Connection) *Conn {
 
 // As in the middle of a rotation: the password changed, and ours did not yet.
 func TestAConnectionThatIsRefusedIsAnErrorOfEachCommand(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	rotate := func(t *testing.T, servers ...*redistest.Server) {
 		t.Helper()

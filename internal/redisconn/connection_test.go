@@ -43,6 +43,7 @@ func TestConnectionErrorsNeverHoldThePassword(t *testing.T) {
 }
 
 func TestAPasswordFileIsARegularFileOfBoundedLength(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	write := func(name string, size int) string {
 		path := filepath.Join(dir, name)

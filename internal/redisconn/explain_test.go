@@ -14,6 +14,7 @@ import (
 )
 
 func TestEachWrongServerIsExplained(t *testing.T) {
+	t.Parallel()
 	plain := redistest.Start(t)
 	guarded := redistest.Start(t, "--requirepass", "right")
 	old := redistest.Start(t, "--rename-command", "HELLO", "")
@@ -87,6 +88,7 @@ func says(t *testing.T, c Connection, class Class, wants ...string) {
 }
 
 func TestASentinelsPasswordIsNotTheDataServers(t *testing.T) {
+	t.Parallel()
 	guarded := redistest.StartSentinels(t, "hush")
 	plain := redistest.Start(t)
 	for _, password := range []string{"", "wrong-hush"} {

@@ -33,6 +33,7 @@ func follow(t *testing.T, s, master *redistest.Server) {
 }
 
 func TestNothingIsChangedOnAReplica(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	replica := replicaOf(t, master)
 	conn, err := Open(t.Context(), Options{Connection: Connection{URL: replica.URL()}})
@@ -66,6 +67,7 @@ func TestNothingIsChangedOnAReplica(t *testing.T) {
 }
 
 func TestAServerThatBecomesAReplicaIsNotChangedAnyMore(t *testing.T) {
+	t.Parallel()
 	s, other := redistest.Start(t, "--replica-read-only", "no"), redistest.Start(t)
 	var passed atomic.Int64
 	start := time.Now()
@@ -93,6 +95,7 @@ func TestAServerThatBecomesAReplicaIsNotChangedAnyMore(t *testing.T) {
 }
 
 func TestVisitsDoNotMakeKeysLookUsed(t *testing.T) {
+	t.Parallel()
 	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
 		s := start(t)
 		if err := s.Client.XAdd(t.Context(), &redis.XAddArgs{Stream: "k", Values: []string{"a", "b"}}).Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 )
 
 func TestSlotsAreHashedAsRedisDoes(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 1, false)
 	for _, key := range []string{"", "a", "stream:car 7", "{user}.x", "a{b}c", "a{}b", "a{b", "{{x}}", "a{b}{c}", "\xff\x00"} {
 		want, err := c.Masters[0].Client.ClusterKeySlot(t.Context(), key).Result()

@@ -41,6 +41,7 @@ func readEach(t *testing.T, conn *Conn, keys []string) {
 }
 
 func TestNodesOfAClusterThatTellNoHostAreFound(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	for _, kind := range []string{"ip", "unknown-endpoint", "hostname"} {
 		for _, s := range c.Masters {
@@ -61,6 +62,7 @@ func TestNodesOfAClusterThatTellNoHostAreFound(t *testing.T) {
 }
 
 func TestARedirectionWithoutAHostLeadsToTheOneThatWasAsked(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t, 3, false)
 	conn := open(t, Connection{URL: c.URL()})
 	keys := keysOfEachMaster()
@@ -83,6 +85,7 @@ func TestARedirectionWithoutAHostLeadsToTheOneThatWasAsked(t *testing.T) {
 }
 
 func TestEachNodeOfAClusterIsCheckedAgainstItsOwnAddress(t *testing.T) {
+	t.Parallel()
 	hosts := []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"}
 	authority := redistest.NewAuthority(t)
 	start := func(t *testing.T, names func(i int) []string) Connection {
