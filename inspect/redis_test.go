@@ -113,7 +113,7 @@ func fill(t *testing.T, s *redistest.Server, streams, messages int) (size int) {
 
 func TestRedisSendsHardlyMoreThanTheMessagesThatAreJudged(t *testing.T) {
 	t.Parallel()
-	streams := 1000
+	streams := 300
 	if testing.Short() {
 		streams = 100
 	}
