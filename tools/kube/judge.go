@@ -60,7 +60,7 @@ func (c *cluster) judgeAll(ctx context.Context, chart string) error {
 	return nil
 }
 
-var namespaced = regexp.MustCompile(`(?m)^  namespace: "?([^"\s]+)"?$`)
+var namespaced = regexp.MustCompile(`(?m)^ {2}namespace: "?([^"\s]+)"?$`)
 
 // createNamespaces creates those that manifests name, as whoever installs them would.
 func (c *cluster) createNamespaces(ctx context.Context, manifests []byte, there map[string]bool) error {

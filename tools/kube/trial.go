@@ -15,8 +15,6 @@ import (
 const (
 	release  = "rta"
 	instance = "app.kubernetes.io/instance=" + release
-	// The namespace for dashboards that values name.
-	elsewhere = "grafana"
 )
 
 // trial takes one set of values through the life of a release.
