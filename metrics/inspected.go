@@ -16,6 +16,10 @@ type Message struct {
 // InspectStarted tells that messages from now on belong to a new run.
 func (m *Metrics) InspectStarted() { m.streams.startInspection() }
 
+// InspectPassedOver tells that a run does not look at a stream, of which it says
+// nothing.
+func (m *Metrics) InspectPassedOver(stream string) { m.streams.passedOver(stream) }
+
 // InspectEnded tells that all messages of a run have been noted. A run that did
 // not come to its end says nothing of the streams that it did not reach.
 func (m *Metrics) InspectEnded(complete bool) { m.streams.endInspection(complete) }

@@ -59,7 +59,9 @@ type series struct {
 	inspected inspected
 	// invalid is how many messages the last inspection that ended found so.
 	invalid int64
-	history history
+	// passedOver is the last inspection that did not look at the stream.
+	passedOver int
+	history    history
 	// picture is nil where there are too many.
 	picture *picture
 }
@@ -202,9 +204,16 @@ func (s *series) endInspection(run int, complete bool) {
 	switch seen := s.inspected; {
 	case seen.verdicts != nil && seen.run == run:
 		s.invalid = seen.verdicts[burst.Invalid]
-	case complete:
+	case complete && s.passedOver != run:
 		s.invalid = 0
 	}
+}
+
+// passedOver notes that the run of inspection says nothing of a stream.
+func (t *streamTable) passedOver(stream string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of(stream).passedOver = t.inspectRun
 }
 
 func (t *streamTable) removed(stream string, reason trim.Reason, entries int64, now time.Time) {

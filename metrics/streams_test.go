@@ -149,11 +149,14 @@ func TestTheLastInspectionSaysWhatIsInvalidNow(t *testing.T) {
 	wantInvalid("a", 1)
 	wantInvalid("b", 1)
 	m.InspectStarted()
-	wantInvalid("b", 1) // until the run has ended
+	wantInvalid("b", 1)      // until the run has ended
+	m.InspectPassedOver("a") // it is paused
 	m.InspectEnded(true)
-	wantInvalid("a", 0)
+	wantInvalid("a", 1)
 	wantInvalid("b", 0)
 	wantInvalid(Other, 0)
+	inspect(true, nil)
+	wantInvalid("a", 0)
 }
 
 func TestCoverageOfIdsThatAreNoTimesIsAbsent(t *testing.T) {

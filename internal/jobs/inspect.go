@@ -79,11 +79,11 @@ func prepareInspect(e Env) run {
 	}
 	o.OnMalformed = e.Metrics.Malformed
 	o.OnProgress = func(p inspect.Progress) { e.progress(Inspect, InspectProgress(p)) }
-	inspector := inspect.New(e.unpaused(), o)
+	inspector := inspect.New(e.unpaused(e.Metrics.InspectPassedOver), o)
 	return func(ctx context.Context) (Result, error) {
 		e.Metrics.InspectStarted()
 		r, err := inspector.Run(ctx, func(inspect.Message) {})
-		e.Metrics.InspectEnded(err == nil && e.pauses.passedOver() == 0)
+		e.Metrics.InspectEnded(err == nil)
 		return &InspectResult{Messages: r.Messages, Valid: r.OK, Warn: r.Warn, Invalid: r.Invalid, Bytes: r.Bytes, errors: r.Errors}, err
 	}
 }

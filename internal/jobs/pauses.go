@@ -84,8 +84,8 @@ func (p *Pauses) passedOver() int64 {
 	return p.skipped
 }
 
-// without are the names of a page that are not paused.
-func (p *Pauses) without(ctx context.Context, names []string) []string {
+// without are the names of a page that are not paused; the others are told of.
+func (p *Pauses) without(ctx context.Context, names []string, passed func(stream string)) []string {
 	if p == nil {
 		return names
 	}
@@ -93,7 +93,14 @@ func (p *Pauses) without(ctx context.Context, names []string) []string {
 	if err != nil {
 		return names
 	}
-	kept := slices.DeleteFunc(slices.Clone(names), paused)
+	kept := make([]string, 0, len(names))
+	for _, name := range names {
+		if paused(name) {
+			passed(name)
+		} else {
+			kept = append(kept, name)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.skipped += int64(len(names) - len(kept))
@@ -113,14 +120,18 @@ func (p *Pauses) streams() func(context.Context) (func(stream string) bool, erro
 type unpaused struct {
 	*buffer.Buffer
 	pauses *Pauses
+	// passed is told of each stream that is passed over.
+	passed func(stream string)
 }
 
 // unpaused is what a job that only reads works with.
-func (e Env) unpaused() unpaused { return unpaused{e.Buffer, e.pauses} }
+func (e Env) unpaused(passed func(stream string)) unpaused {
+	return unpaused{e.Buffer, e.pauses, passed}
+}
 
 // WalkStreams is that of [buffer.Buffer], without the streams that are paused.
 func (u unpaused) WalkStreams(ctx context.Context, visit func(names []string) error) error {
 	return u.Buffer.WalkStreams(ctx, func(names []string) error {
-		return visit(u.pauses.without(ctx, names))
+		return visit(u.pauses.without(ctx, names, u.passed))
 	})
 }
