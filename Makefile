@@ -90,7 +90,7 @@ live-alerts: ## judge the alerts with a real Prometheus, Pushgateway and node_ex
 	scripts/live-alerts
 
 .PHONY: kube
-kube: build $(BIN)/helm $(BIN)/etcd $(BIN)/kwok $(CLUSTER:%=$(BIN)/%) ## install, upgrade, test and uninstall the chart on a real Kubernetes API server; builds that first, ten minutes
+kube: build $(BIN)/helm $(BIN)/etcd $(BIN)/kwok $(CLUSTER:%=$(BIN)/%) ## install, upgrade, test and uninstall the chart on a real Kubernetes API server; builds that first, twenty minutes
 	scripts/kube
 
 .PHONY: compose-check
