@@ -4,6 +4,7 @@
 {{- include "streamkeeper.validateSecrets" . -}}
 {{- include "streamkeeper.validateTrim" . -}}
 {{- include "streamkeeper.validateModes" . -}}
+{{- include "streamkeeper.validateSchedules" . -}}
 {{- include "streamkeeper.validateEnv" . -}}
 {{- $grace := include "streamkeeper.seconds" (.Values.shutdownGrace | default "20s") | float64 -}}
 {{- $abandon := include "streamkeeper.seconds" (.Values.cleanup.abandonAfter | default 0) | float64 -}}
@@ -111,6 +112,20 @@
 {{- if eq (get (get $.Values .) "enabled" | toString) "false" -}}
 {{- fail (printf "cronjob is to run the job %s, and %s.enabled is false" . .) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The schema knows what a field of a schedule may hold, but not that a range runs backwards, as hours over midnight would. */}}
+{{- define "streamkeeper.validateSchedules" -}}
+{{- $schedules := dict "trim.schedule" .Values.trim.schedule "cleanup.schedule" .Values.cleanup.schedule "inspect.schedule" .Values.inspect.schedule "cronjob.schedule" .Values.cronjob.schedule -}}
+{{- range $job, $own := .Values.cronjob.perJob }}{{ $_ := set $schedules (printf "cronjob.perJob.%s.schedule" $job) $own.schedule }}{{ end -}}
+{{- range $path, $schedule := $schedules -}}
+{{- range regexFindAll "[0-9]+-[0-9]+" (toString $schedule) -1 -}}
+{{- $ends := splitList "-" . -}}
+{{- if gt (first $ends | float64) (last $ends | float64) -}}
+{{- fail (printf "%s (%s): the range %s begins after its end; over midnight or a new year it takes two, such as 22-23,0-3" $path $schedule .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
