@@ -135,6 +135,7 @@ func twoInstallations(w way) situation {
 	other.ours("redis_up", "", "0")
 	other.ours("registry_lost", w.group("cleanup"), "1")
 	other.ours("stream_entries", `stream="full"`, "20000")
+	other.ours("stream_protected_entries", `stream="full", by="group"`, "10000") // its last run left them
 	other.ours("last_run_invalid_messages", w.group("inspect")+`, stream="full"`, "3")
 	ofOther := []string{
 		"StreamkeeperRedisUnreachable", "StreamkeeperRegistryLost", `StreamkeeperStreamOverLimit stream="full"`, `StreamkeeperInvalidMessages stream="full"`,
