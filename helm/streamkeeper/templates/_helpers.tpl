@@ -17,6 +17,14 @@
 {{- $name -}}
 {{- end }}
 
+{{/* The name of an object that may be in a namespace which it shares with those of other releases, some of the same name. Takes root, and
+perhaps suffix and namespace. No namespace has a dot. */}}
+{{- define "streamkeeper.sharedName" -}}
+{{- $own := include "streamkeeper.namespace" .root -}}
+{{- if ne (.namespace | default $own) $own }}{{ $own }}.{{ end -}}
+{{- include "streamkeeper.suffixed" . -}}
+{{- end }}
+
 {{- define "streamkeeper.namespace" -}}
 {{- .Values.namespaceOverride | default .Release.Namespace -}}
 {{- end }}
@@ -43,7 +51,7 @@ app.kubernetes.io/component: daemon
 
 {{/* The metadata of an object. Takes root, and perhaps suffix, namespace, labels and annotations. */}}
 {{- define "streamkeeper.metadata" -}}
-name: {{ include "streamkeeper.suffixed" . | quote }}
+name: {{ include "streamkeeper.sharedName" . | quote }}
 namespace: {{ .namespace | default (include "streamkeeper.namespace" .root) | quote }}
 labels:
   {{- merge (dict) (.labels | default dict) (include "streamkeeper.labels" .root | fromYaml) | toYaml | nindent 2 }}

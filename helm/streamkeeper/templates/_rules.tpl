@@ -10,7 +10,7 @@ namespace="{{ $namespace }}", job="{{ $name }}"
 {{- else if eq $.Values.mode "cronjob" -}}
 {{- /* Nobody but who scrapes them knows what the series of a CronJob are called. */ -}}
 {{- else if eq (.scrape.kind | default "") "PodMonitor" -}}
-namespace="{{ $namespace }}", job="{{ .scrape.namespace | default $namespace }}/{{ $name }}"
+namespace="{{ $namespace }}", job="{{ .scrape.namespace | default $namespace }}/{{ include "streamkeeper.sharedName" (dict "root" $ "namespace" .scrape.namespace) }}"
 {{- else if .scrape.kind -}}
 namespace="{{ $namespace }}", job="{{ $name }}"
 {{- else -}}
