@@ -39,11 +39,11 @@ func (r *run) lookAt(ctx context.Context, page []stream) *look {
 // others are the names that this page has not. While the set changes a name may come
 // twice; its streams are worked on while the next page is looked at.
 func (l *look) others(names []string) []string {
-	mine := make(map[string]struct{}, len(l.page))
+	mine := make(map[string]bool, len(l.page))
 	for i := range l.page {
-		mine[l.page[i].name] = struct{}{}
+		mine[l.page[i].name] = true
 	}
-	return slices.DeleteFunc(names, func(name string) bool { _, ok := mine[name]; return ok })
+	return slices.DeleteFunc(names, func(name string) bool { return mine[name] })
 }
 
 func (l *look) ask(ctx context.Context, store Store, perCall int) (err error) {
