@@ -31,9 +31,7 @@ const (
 //
 // In a cluster a key may be on its way to another master, and then be missed on
 // both: on one because it has gone, on the other because the scan was past its
-// place. A key only moves one way while its slot does, so a second round that
-// comes after the whole first one finds it; in it only the slots that were on
-// the move are visited.
+// place. So the slots that were on the move are scanned again, until that cannot be.
 func WalkKeyspace[T any](ctx context.Context, c *Conn, prefixes []string, kind string,
 	read func(ctx context.Context, keys []string) ([]T, error), visit func([]T) error,
 ) error {
@@ -42,29 +40,21 @@ func WalkKeyspace[T any](ctx context.Context, c *Conn, prefixes []string, kind s
 	if !ok {
 		return w.node(ctx, c.Single())
 	}
-	before, err := c.slots(ctx, cluster, prefixes[0])
+	slots, err := c.slots(ctx, cluster, prefixes[0], nil)
 	if err != nil {
 		return err
 	}
-	seen := make(map[int]bool)
-	for range maxRounds {
+	moving := newSettling(slots)
+	for rounds := 1; rounds <= maxRounds; rounds++ {
 		if err := w.round(ctx, c); err != nil {
 			return err
 		}
-		after, err := c.slots(ctx, cluster, prefixes[0])
-		if err != nil {
+		if slots, err = c.slots(ctx, cluster, prefixes[0], w.only); err != nil {
 			return err
 		}
-		w.only = make(map[int]bool)
-		for slot := range shifting(before, after) {
-			if !seen[slot] {
-				w.only[slot], seen[slot] = true, true
-			}
-		}
-		if len(w.only) == 0 {
+		if w.only = moving.left(slots, rounds); len(w.only) == 0 {
 			return nil
 		}
-		before = after
 	}
 	return ErrResharding
 }

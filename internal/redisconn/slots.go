@@ -115,9 +115,12 @@ func (c *Conn) probeKeys(prefix string) []string {
 	return keys
 }
 
-// slotMap says of the slots that keys with one prefix lie in which master
-// serves each; a slot that is on its way to another has a mark beside it.
-type slotMap map[int]string
+// slotMap says of the slots that keys with one prefix lie in where each is.
+type slotMap map[int]slotPlace
+
+// slotPlace is the master that has a slot's keys, or from which to which they are
+// moving.
+type slotPlace struct{ from, to string }
 
 // probeBatch is how many slots are asked for in one pipeline: a node works on
 // it for less than half a millisecond.
@@ -126,17 +129,22 @@ const probeBatch = 500
 // slots asks each master for the slots that it should serve: what it serves it
 // answers for, what is leaving it sends on. Unlike CLUSTER NODES that takes no
 // right that the jobs do not need.
-func (c *Conn) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string) (slotMap, error) {
+//
+// Only some slots are asked for, or all if they are nil.
+func (c *Conn) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string, only map[int]bool) (slotMap, error) {
 	cluster.ReloadState(ctx)
 	byMaster := make(map[*redis.Client][]string)
 	for _, key := range c.probeKeys(prefix) {
+		if only != nil && !only[slotOf(key)] {
+			continue
+		}
 		node, err := cluster.MasterForKey(ctx, key)
 		if err != nil {
 			return nil, fmt.Errorf("looking for the master of slot %d: %w", slotOf(key), err)
 		}
 		byMaster[node] = append(byMaster[node], key)
 	}
-	found := make(slotMap, slotCount)
+	found := make(slotMap)
 	for node, keys := range byMaster {
 		for part := range slices.Chunk(keys, probeBatch) {
 			if err := probe(ctx, node, part, found); err != nil {
@@ -157,25 +165,66 @@ func probe(ctx context.Context, node *redis.Client, keys []string, into slotMap)
 	_, _ = pipe.Exec(ctx)
 	for i, cmd := range cmds {
 		owner := node.Options().Addr
-		switch err := cmd.Err(); {
-		case redis.HasErrorPrefix(err, "MOVED"), redis.HasErrorPrefix(err, "ASK"):
-			owner += " sends on: " + err.Error()
+		err := cmd.Err()
+		asked, moving := redis.IsAskError(err)
+		moved, gone := redis.IsMovedError(err)
+		switch {
+		case moving:
+			into[slotOf(keys[i])] = slotPlace{owner, asked}
+		case gone:
+			into[slotOf(keys[i])] = slotPlace{moved, moved}
 		case err != nil:
 			return fmt.Errorf("asking %s for slot %d: %w", owner, slotOf(keys[i]), err)
+		default:
+			into[slotOf(keys[i])] = slotPlace{owner, owner}
 		}
-		into[slotOf(keys[i])] = owner
 	}
 	return nil
 }
 
-// shifting are the slots that were on their way, or changed hands, between two
-// looks.
-func shifting(before, after slotMap) map[int]bool {
-	slots := make(map[int]bool)
-	for slot, owner := range after {
-		if owner != before[slot] || strings.Contains(owner, " sends on: ") {
-			slots[slot] = true
+// settling follows slots until no key of theirs can have been missed. A key is missed
+// in a round only if it moves during it, and no more often than its slot does: after
+// more rounds than moves it was found.
+type settling struct {
+	last slotMap
+	// moves has how often each slot has moved since the first look, with the move that
+	// was under way then.
+	moves map[int]int
+}
+
+func newSettling(first slotMap) *settling {
+	s := &settling{last: first, moves: make(map[int]int)}
+	for slot, place := range first {
+		if place.from != place.to {
+			s.moves[slot] = 1
 		}
 	}
-	return slots
+	return s
+}
+
+// movesTo is how many moves lead from one place to a later one, as far as they show.
+func (p slotPlace) movesTo(later slotPlace) (moves int) {
+	if later == p {
+		return 0
+	}
+	if later.from != p.to {
+		moves++
+	}
+	if later.to != later.from {
+		moves++
+	}
+	return moves
+}
+
+// left takes in where the slots of the last round are after so many, and returns
+// those in which a key may have been missed.
+func (s *settling) left(now slotMap, rounds int) map[int]bool {
+	left := make(map[int]bool)
+	for slot, place := range now {
+		if s.moves[slot] += s.last[slot].movesTo(place); s.moves[slot] >= rounds {
+			left[slot] = true
+		}
+	}
+	s.last = now
+	return left
 }

@@ -1,6 +1,8 @@
 package redisconn
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
@@ -24,5 +26,56 @@ func TestSlotsAreHashedAsRedisDoes(t *testing.T) {
 	}
 	if n := len(conn.probeKeys("{rta}:stream:")); n != 1 {
 		t.Errorf("%d slots are probed of a prefix with braces", n)
+	}
+}
+
+// A slot moves from master to master, and a key of it once in each move. A round misses
+// the key only if it moves meanwhile.
+func TestAKeyOfAMovingSlotIsMissedInNoScanThatIsComplete(t *testing.T) {
+	t.Parallel()
+	const slot = 7
+	complete := 0
+	for seed := range uint64(2000) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		master, moving, keyMoved := 0, false, false
+		step := func() (moved bool) {
+			switch {
+			case !moving:
+				moving, keyMoved = true, false
+			case !keyMoved:
+				keyMoved, moved = true, true
+			default:
+				master, moving = master+1, false
+			}
+			return moved
+		}
+		look := func() slotMap {
+			place := slotPlace{strconv.Itoa(master), strconv.Itoa(master)}
+			if moving {
+				place.to = strconv.Itoa(master + 1)
+			}
+			return slotMap{slot: place}
+		}
+		for range random.IntN(3) {
+			step()
+		}
+		s, found := newSettling(look()), false
+		for rounds := 1; rounds <= maxRounds; rounds++ {
+			missed := false
+			for range random.IntN(8) {
+				missed = step() || missed
+			}
+			found = found || !missed
+			if len(s.left(look(), rounds)) > 0 {
+				continue
+			}
+			if complete++; !found {
+				t.Fatalf("seed %d: the scan is complete, and the key was in no round of it", seed)
+			}
+			break
+		}
+	}
+	if complete < 400 {
+		t.Errorf("%d of 2000 scans were complete", complete)
 	}
 }
