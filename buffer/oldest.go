@@ -40,14 +40,14 @@ type OldestResult struct {
 // the server.
 //
 // KEYS streams
-// ARGV[2i-1] for KEYS[i] the end of the range in which entries are old, ARGV[2i]
-// how many are counted; the last ARGV how many bytes of entries a call reads
-// before it leaves the other streams to another
+// ARGV[1] the end of the range in which entries are old, ARGV[2] how many are
+// counted, ARGV[3] how many bytes of entries a call reads before it leaves the other
+// streams to another
 // returns for each key, as far as it came, an error; or its length; or, if the
 // oldest entry is old, {length, number of old entries, bytes an entry, id of the
 // oldest}
 var headScript = redisconn.NewScript(`
-local call, copied, room = redis.call, 0, tonumber(ARGV[2 * #KEYS + 1])
+local call, copied, to, count, room = redis.call, 0, ARGV[1], ARGV[2], tonumber(ARGV[3])
 local function bytes(key, entry, length)
   local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
   for _, text in ipairs(entry[2]) do size = size + #text end
@@ -58,7 +58,7 @@ end
 local heads = {}
 for i, key in ipairs(KEYS) do
   if copied > room then break end
-  local old = redis.pcall('XRANGE', key, '-', ARGV[2 * i - 1], 'COUNT', ARGV[2 * i])
+  local old = redis.pcall('XRANGE', key, '-', to, 'COUNT', count)
   if old.err then
     heads[i] = old
   else
@@ -101,16 +101,14 @@ func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, 
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
 	}
-	var calls []redisconn.Call
-	parts := slices.Collect(slices.Chunk(todo, perCall))
-	for _, part := range parts {
-		var call redisconn.Call
-		for _, i := range part {
-			call.Keys = append(call.Keys, b.names.StreamKey(looks[i].Stream))
-			call.Args = append(call.Args, "("+looks[i].Before.String(), max(1, looks[i].Count))
+	parts := alike(looks, todo, perCall)
+	calls := make([]redisconn.Call, len(parts))
+	for n, part := range parts {
+		first := looks[part[0]]
+		calls[n] = redisconn.Call{Keys: make([]string, len(part)), Args: []any{"(" + first.Before.String(), max(1, first.Count), headsBytes}}
+		for k, i := range part {
+			calls[n].Keys[k] = b.names.StreamKey(looks[i].Stream)
 		}
-		call.Args = append(call.Args, headsBytes)
-		calls = append(calls, call)
 	}
 	for n, cmd := range b.conn.EvalRead(ctx, headScript, calls) {
 		part := parts[n]
@@ -133,6 +131,23 @@ func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, 
 		}
 	}
 	return left, nil
+}
+
+// alike are the looks whose numbers are given, in parts of so many at most that look
+// for the same: most streams have the same limit.
+func alike(looks []OldestRequest, todo []int, most int) [][]int {
+	var parts [][]int
+	last := make(map[OldestRequest]int) // the part that is being filled
+	for _, i := range todo {
+		what := OldestRequest{Before: looks[i].Before, Count: looks[i].Count}
+		at, ok := last[what]
+		if !ok || len(parts[at]) == most {
+			at = len(parts)
+			last[what], parts = at, append(parts, nil)
+		}
+		parts[at] = append(parts[at], i)
+	}
+	return parts
 }
 
 func parseOldest(reply any) (h OldestResult) {

@@ -206,3 +206,27 @@ func TestTrimsKeepTheirPromisesAlone(t *testing.T) {
 		}
 	})
 }
+
+// Streams with different limits share no call, and each is asked by its own.
+func TestEachStreamIsLookedAtByItsOwnLimit(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
+		var looks []OldestRequest
+		for i := range 5 * headsPerCall {
+			name := fmt.Sprint("s", i)
+			for ms := range 4 {
+				rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: fmt.Sprintf("%d-0", ms+1), Values: []string{"d", "x"}})
+			}
+			looks = append(looks, OldestRequest{Stream: name, Before: ID{Ms: uint64(1 + i%5)}, Count: int64(1 + i%3)})
+		}
+		heads, err := b.Oldest(t.Context(), looks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range heads {
+			if want := min(int64(looks[i].Before.Ms)-1, looks[i].Count); h.Err != nil || h.Length != 4 || h.Old != want {
+				t.Errorf("of %+v %+v is told, want %d old entries", looks[i], h, want)
+			}
+		}
+	})
+}

@@ -22,6 +22,10 @@ const (
 	infoBatch   = 8
 )
 
+// callsPerPage is how many calls for names make a page of the visitor's: each page
+// wakes somebody.
+const callsPerPage = 2
+
 // WalkStreams visits the names in the set of streams that are ours, a page at
 // a time, in no order; a name may come twice if the set changes meanwhile.
 // The page is the visitor's only during the call. An error, of Redis or of
@@ -30,25 +34,30 @@ func (b *Buffer) WalkStreams(ctx context.Context, visit func(names []string) err
 	if b.named != nil {
 		return b.walkNamed(ctx, visit)
 	}
-	page := int64(namePage * b.conn.Width(ctx))
-	fetch := func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
-		names, next, err := b.rdb.SScan(ctx, b.names.Streams, cursor, "", page).Result()
-		if err != nil {
-			return nil, 0, fmt.Errorf("reading the stream names in %q: %w", b.names.Streams, err)
-		}
-		return names, next, nil
-	}
-	return redisconn.WalkPages(ctx, fetch, func(names []string) error {
-		ours := names[:0]
-		for _, name := range names {
-			if b.Owns(name) {
-				ours = append(ours, name)
+	count := int64(namePage * b.conn.Width(ctx))
+	fetch := func(ctx context.Context, cursor uint64) (ours []string, next uint64, err error) {
+		for range callsPerPage {
+			var names []string
+			names, cursor, err = b.rdb.SScan(ctx, b.names.Streams, cursor, "", count).Result()
+			if err != nil {
+				return nil, 0, fmt.Errorf("reading the stream names in %q: %w", b.names.Streams, err)
+			}
+			for _, name := range names {
+				if b.Owns(name) {
+					ours = append(ours, name)
+				}
+			}
+			if cursor == 0 {
+				break
 			}
 		}
-		if len(ours) == 0 {
+		return ours, cursor, nil
+	}
+	return redisconn.WalkPages(ctx, fetch, func(names []string) error {
+		if len(names) == 0 {
 			return nil
 		}
-		return visit(ours)
+		return visit(names)
 	})
 }
 

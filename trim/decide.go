@@ -112,10 +112,7 @@ func (w Why) String() string {
 	return fmt.Sprintf("%s entries (limit %s)", human.Count(w.Entries), human.Count(w.MaxLen))
 }
 
-// limits are what a stream may be over, in the order in which that is removed.
-var limits = []func(p Policy, s StreamStats, now time.Time) (Step, bool){overLength, overAge, OverBytes}
-
-func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
+func overLength(p Policy, s *StreamStats, now time.Time) (Step, bool) {
 	length := s.Info.Length
 	if p.MaxLength <= 0 || length <= p.MaxLength {
 		return Step{}, false
@@ -129,7 +126,7 @@ func overLength(p Policy, s StreamStats, now time.Time) (Step, bool) {
 // minAgeFloor is the id from which on an entry is too young to go. Only ids that lie
 // ahead are not protected. A floor above all ids changes nothing, and holds where
 // ids become times while a step waits.
-func minAgeFloor(p Policy, s StreamStats, now time.Time) buffer.ID {
+func minAgeFloor(p Policy, s *StreamStats, now time.Time) buffer.ID {
 	floor := p.MinAgeFloor(now)
 	if s.Info.LastID.IsTime(now) || s.Info.LastID.Less(floor) || s.HoldsYoung {
 		return floor
@@ -139,7 +136,7 @@ func minAgeFloor(p Policy, s StreamStats, now time.Time) buffer.ID {
 
 // OverBytes removes what takes more memory than the policy allows, in whole macro
 // nodes only: nothing else frees memory.
-func OverBytes(p Policy, s StreamStats, now time.Time) (Step, bool) {
+func OverBytes(p Policy, s *StreamStats, now time.Time) (Step, bool) {
 	if p.MaxBytes <= 0 || s.EntriesOverBytes <= 0 {
 		return Step{}, false
 	}
@@ -149,7 +146,7 @@ func OverBytes(p Policy, s StreamStats, now time.Time) (Step, bool) {
 	}, true
 }
 
-func overAge(p Policy, s StreamStats, now time.Time) (Step, bool) {
+func overAge(p Policy, s *StreamStats, now time.Time) (Step, bool) {
 	limit := p.AgeLimit(now)
 	if limit.IsZero() || s.OldEntries <= 0 || !s.Info.LastID.IsTime(now) {
 		return Step{}, false
@@ -167,12 +164,9 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 		return Cut{}, false
 	}
 	cut := Cut{Stream: s.Stream}
-	for _, limit := range limits {
-		if step, over := limit(p, s, now); over {
-			cut.Steps = append(cut.Steps, step)
-			cut.Entries = max(cut.Entries, step.Over)
-		}
-	}
+	cut.remove(overLength(p, &s, now))
+	cut.remove(overAge(p, &s, now))
+	cut.remove(OverBytes(p, &s, now))
 	if len(cut.Steps) == 0 {
 		return Cut{}, false
 	}
@@ -221,6 +215,14 @@ func (c Cut) Reason() string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+// remove adds a step, if a limit is exceeded.
+func (c *Cut) remove(s Step, over bool) {
+	if over {
+		c.Steps = append(c.Steps, s)
+		c.Entries = max(c.Entries, s.Over)
+	}
 }
 
 // protect keeps the entries of a cut beyond most.

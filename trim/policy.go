@@ -126,7 +126,7 @@ func (p Policy) String() string {
 // AgeLimit is the id below which entries are too old, 0-0 if none can be: the
 // policy knows no age, or one that reaches back before ids begin.
 func (p Policy) AgeLimit(now time.Time) buffer.ID {
-	if p.KeepsAll() || p.MaxAge <= 0 {
+	if p.MaxAge <= 0 || p.KeepsAll() {
 		return buffer.ID{}
 	}
 	return buffer.TimeID(now.Add(-max(p.MaxAge, p.MinAge)))

@@ -6,7 +6,11 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
-// WalkPages visits pages in turn and fetches the next one meanwhile.
+// pagesAhead is how many pages wait for their visitor, so that it never waits for one
+// that comes after much other work of the server.
+const pagesAhead = 2
+
+// WalkPages visits pages in turn and fetches the next ones meanwhile.
 func WalkPages[T any](ctx context.Context,
 	fetch func(ctx context.Context, cursor uint64) (page T, next uint64, err error),
 	visit func(page T) error,
@@ -17,7 +21,7 @@ func WalkPages[T any](ctx context.Context,
 		err  error
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	pages := make(chan fetched)
+	pages := make(chan fetched, pagesAhead)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

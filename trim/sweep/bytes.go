@@ -41,7 +41,8 @@ type oversized struct {
 // takeOversized takes out of the streams that are done those whose entries take too
 // much memory: they are not done yet.
 func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, error) {
-	var rest, limited []*stream
+	rest := make([]*stream, 0, len(done))
+	var limited []*stream
 	for _, c := range done {
 		due := !c.failed && c.policy.BytesLimit() > 0 && c.length() > 0 && !r.bytes.measured[c.name] && !r.s.sizes.turn[c.name]
 		if due && r.bytes.mayMeasure(!r.s.sizes.ran) {
@@ -176,7 +177,7 @@ func (r *run) trimRound(ctx context.Context, streams []*oversized) (trimmed []*o
 		if err := r.countOverBytes(ctx, o); err != nil {
 			return nil, err
 		}
-		step, over := trim.OverBytes(o.policy, o.stats, r.now)
+		step, over := trim.OverBytes(o.policy, &o.stats, r.now)
 		call := r.requestFor(o.stream, step)
 		// Where a call may not be sent as an approximate one, it would cut inside a
 		// macro node, and free nothing.

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -13,10 +12,12 @@ import (
 // decided: the length, and of those with an age limit what lies at the old end.
 type look struct {
 	page []stream
+	// aged are the streams that have an age limit, plain the others.
+	aged, plain []*stream
 	// done is closed once Redis has answered; until then the rest, and the page, are the
 	// goroutine's that asks.
 	done chan struct{}
-	// lengths are of the streams without an age limit, oldest of the others.
+	// lengths are of the plain streams, oldest of the aged ones.
 	lengths []buffer.Length
 	oldest  []buffer.OldestResult
 	// took is how long each pipeline of oldest took.
@@ -28,6 +29,13 @@ type look struct {
 // the one before is worked on.
 func (r *run) lookAt(ctx context.Context, page []stream) *look {
 	l := &look{page: page, done: make(chan struct{})}
+	for i := range page {
+		if c := &page[i]; c.ageLimit.IsZero() {
+			l.plain = append(l.plain, c)
+		} else {
+			l.aged = append(l.aged, c)
+		}
+	}
 	perCall := r.looks
 	go func() {
 		defer close(l.done)
@@ -36,32 +44,14 @@ func (r *run) lookAt(ctx context.Context, page []stream) *look {
 	return l
 }
 
-// others are the names that this page has not. While the set changes a name may come
-// twice; its streams are worked on while the next page is looked at.
-func (l *look) others(names []string) []string {
-	mine := make(map[string]bool, len(l.page))
-	for i := range l.page {
-		mine[l.page[i].name] = true
-	}
-	return slices.DeleteFunc(names, func(name string) bool { return mine[name] })
-}
-
 func (l *look) ask(ctx context.Context, store Store, perCall int) (err error) {
-	if plain := l.withoutAge(); len(plain) > 0 {
-		if l.lengths, err = store.Lengths(ctx, namesOf(plain)); err != nil {
+	if len(l.plain) > 0 {
+		if l.lengths, err = store.Lengths(ctx, namesOf(l.plain)); err != nil {
 			return err
 		}
 	}
-	l.oldest, l.took, err = askOldest(ctx, store, l.withAge(), 1, perCall)
+	l.oldest, l.took, err = askOldest(ctx, store, l.aged, 1, perCall)
 	return err
-}
-
-func (l *look) withoutAge() []*stream {
-	return pick(l.page, func(c *stream) bool { return c.ageLimit.IsZero() })
-}
-
-func (l *look) withAge() []*stream {
-	return pick(l.page, func(c *stream) bool { return !c.ageLimit.IsZero() })
 }
 
 // takeIn waits for what a look found and takes it in.
@@ -70,12 +60,10 @@ func (r *run) takeIn(l *look) error {
 	if l.err != nil {
 		return l.err
 	}
-	if len(l.lengths) > 0 {
-		for i, c := range l.withoutAge() {
-			r.takeLength(c, l.lengths[i])
-		}
+	for i, c := range l.plain {
+		r.takeLength(c, l.lengths[i])
 	}
-	r.takeOldest(l.withAge(), l.oldest, l.took)
+	r.takeOldest(l.aged, l.oldest, l.took)
 	return nil
 }
 

@@ -31,6 +31,8 @@ type run struct {
 	probes, looks int
 	// spare is the page of streams that was worked on last: its memory is used again.
 	spare []stream
+	// touched are the streams of the last page from which something was to go.
+	touched map[string]bool
 	// examined is how many streams were examined one by one, and counted how many
 	// entries are counted in each.
 	examined int
@@ -51,7 +53,7 @@ const (
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
 	return &run{
 		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), bytes: byBytes{measured: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), probes: firstProbes, looks: firstLooks, counted: countFew,
+		queue: newQueue(), bytes: byBytes{measured: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), touched: make(map[string]bool), probes: firstProbes, looks: firstLooks, counted: countFew,
 	}
 }
 
@@ -115,11 +117,11 @@ func (r *run) logOthers() {
 }
 
 // pass looks at every stream once. While one page is worked on, Redis is asked about
-// the next one, and for the names of the one after it.
+// the next one, and for the names of those after it.
 func (r *run) pass(ctx context.Context) error {
 	current := r.lookAt(ctx, nil) // at nothing, as there is always a page before the next
 	err := r.s.store.WalkStreams(ctx, func(names []string) error {
-		next := r.lookAt(ctx, r.streams(current.others(names)))
+		next := r.lookAt(ctx, r.streams(names))
 		drained, err := r.page(ctx, current)
 		if err != nil || drained {
 			<-next.done
@@ -194,7 +196,7 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 	if err := r.takeIn(l); err != nil {
 		return false, err
 	}
-	page := l.page
+	page := r.untouched(l.page)
 	if err := r.checkAges(ctx, page); err != nil {
 		return false, err
 	}
@@ -203,6 +205,9 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 		return false, err
 	}
 	due := r.decide(page, paused)
+	for _, c := range due {
+		r.touched[c.name] = true
+	}
 	if err := r.trimKnown(ctx, due); err != nil {
 		return false, err
 	}
@@ -218,6 +223,19 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 		return true, r.drainAndFinish(ctx)
 	}
 	return false, nil
+}
+
+// untouched is a page without the streams that were due in the one before, which was
+// worked on while this one was looked at: while the set of names changes, a name may
+// come twice.
+func (r *run) untouched(page []stream) []stream {
+	if len(r.touched) == 0 {
+		return page
+	}
+	rest := slices.DeleteFunc(page, func(c stream) bool { return r.touched[c.name] })
+	r.tally.report.Streams -= int64(len(page) - len(rest))
+	clear(r.touched)
+	return rest
 }
 
 // drainAndFinish removes the backlogs.
@@ -237,8 +255,10 @@ func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 			continue
 		}
 		var over bool
-		c.cut, over = trim.Decide(c.policy, c.stats, r.now)
-		if c.paused = paused(c.name); over && !c.paused {
+		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); !over {
+			continue
+		}
+		if c.paused = paused(c.name); !c.paused {
 			due = append(due, c)
 		}
 	}

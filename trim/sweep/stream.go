@@ -132,7 +132,7 @@ func (r *run) fetchBytes(ctx context.Context, streams []*stream) error {
 }
 
 func pick(page []stream, wanted func(*stream) bool) []*stream {
-	var picked []*stream
+	picked := make([]*stream, 0, len(page))
 	for i := range page {
 		if wanted(&page[i]) {
 			picked = append(picked, &page[i])
