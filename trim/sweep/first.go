@@ -122,6 +122,24 @@ func (r *run) lookAgain(ctx context.Context, unsure []firstCall) error {
 	return nil
 }
 
+// stepOf is what is left of a step of a cut, of which so many entries are gone.
+func stepOf(s trim.Step, call buffer.TrimRequest, removed int64) step {
+	if s.AtLeast() {
+		return step{by: s.By, call: call, over: -1, left: -1}
+	}
+	return step{by: s.By, call: call, over: s.Over, left: s.Over - removed}
+}
+
+// enqueue queues what is left of a step of a stream's cut.
+func (r *run) enqueue(c *stream, s trim.Step, exact bool) {
+	next := stepOf(s, r.requestFor(c, s), c.removed)
+	if exact {
+		next.toExact()
+		logLargeNode(r.s.o.Log, c)
+	}
+	r.queue.add(c, next)
+}
+
 // firstCall is the first call for a step of a stream's cut.
 type firstCall struct {
 	stream *stream

@@ -99,3 +99,17 @@ func (p *pace) calls(n, least, most int, took time.Duration) int {
 	}
 	return n
 }
+
+// adapt adapts an exact slice to how long the last one took: it frees next to
+// nothing, and has to pass over what earlier ones removed from the same node.
+func (s *step) adapt(took time.Duration, p pace) {
+	switch busy := took - min(took, p.trip); {
+	case busy > p.stall/2:
+		s.exactSlice = max(fewEntries/10, s.exactSlice/2)
+	case busy < p.stall/8:
+		s.exactSlice = min(maxExact, 2*s.exactSlice)
+	}
+}
+
+// maxExact is how many entries of a macro node one call removes at most.
+const maxExact = 2000
