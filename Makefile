@@ -33,11 +33,14 @@ systems: ## that it builds for the other systems that a release has files for
 demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
 	go run . demo
 
+# Many tests wait for servers, so more packages run at once than there are processors.
+PACKAGES = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+
 # Prometheus is a lot to install for one check, so only CI insists on it.
 .PHONY: test
 test: ## everything with the race detector, on an embedded Redis and on real ones that the tests start
 	scripts/need cc redis-server $(if $(CI),promtool python3-prometheus-client)
-	GORACE=atexit_sleep_ms=0 go test -race -timeout 20m ./...
+	GORACE=atexit_sleep_ms=0 go test -race -ldflags=-w -p $(PACKAGES) -timeout 20m ./...
 
 .PHONY: bench
 bench: ## throughput and stalls against a real Redis

@@ -177,35 +177,6 @@ func TestASightingEndsWhenASessionOwnsTheName(t *testing.T) {
 	}
 }
 
-func TestPlanAndRunAgreeWhateverTheSizes(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		// streams each are named by so many sessions.
-		streams, sessions int
-	}{
-		{"both", 6000, 3}, {"20 000 retirements", 20_000, 0}, {"100 000 expiries", 100, 1000},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			w := newFixture(t)
-			ms := w.now.Add(-old).UnixMilli()
-			var commands [][]any
-			for i := range c.streams {
-				name := fmt.Sprint("s", i)
-				commands = append(commands, []any{"SADD", "streams", name}, []any{"XADD", "stream:" + name, "1700000000000-1", "id", 7, "data", "x"})
-				for k := range c.sessions {
-					commands = append(commands, []any{"HSET", "sessions", fmt.Sprint(name, "-", k), fmt.Sprintf(`{"streamSessionId":7,"streamName":%q,"lastUpdated":%d,"json":{"state":4}}`, name, ms)})
-				}
-			}
-			redistest.Do(t, w.Client, commands)
-			report := w.agree(nil)
-			if report.SessionsExpired != int64(c.streams*c.sessions) || report.StreamsRetired != int64(c.streams) || report.StreamsPostponed != 0 {
-				t.Errorf("%+v", report)
-			}
-		})
-	}
-}
-
 func TestAPlanWorksWithoutEvalRO(t *testing.T) {
 	t.Parallel()
 	w := &fixture{Server: redistest.Start(t, "--rename-command", "EVAL_RO", "", "--rename-command", "EVALSHA_RO", ""), t: t, now: time.Now()}
