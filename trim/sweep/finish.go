@@ -28,8 +28,8 @@ func (r *run) finish(ctx context.Context, done []*stream) error {
 		switch {
 		case c.failed, len(c.cut.Steps) == 0:
 			r.handOver(c, trim.Cut{})
-		case (c.paused || group) && r.examined < maxExamined:
-			r.examined++
+		case (c.paused || group) && r.examined.streams < maxExamined:
+			r.examined.streams++
 			grouped = append(grouped, c)
 		case age && !c.paused:
 			young = append(young, c)
@@ -160,7 +160,7 @@ func (r *run) examine(ctx context.Context, c *stream, info buffer.StreamInfo) (k
 		if count.below.IsZero() {
 			continue
 		}
-		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, r.counted)
+		n, _, err := countBelow(ctx, r.s.store, c.name, info, count.below, r.examined.entries)
 		if redisconn.IsLost(err) {
 			return false, err
 		}

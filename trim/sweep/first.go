@@ -84,7 +84,7 @@ func (r *run) trimAged(ctx context.Context, due []*stream) error {
 	}
 	b := batch{run: r, aged: true}
 	for len(calls) > 0 {
-		part := calls[:min(r.probes, len(calls))]
+		part := calls[:min(r.perPipeline.probes, len(calls))]
 		calls = calls[len(part):]
 		for _, f := range part {
 			if err := b.add(ctx, f, 0); err != nil {
@@ -210,7 +210,7 @@ func (b *batch) send(ctx context.Context) error {
 		r.s.pace.took(took, freed)
 	}
 	if b.aged {
-		r.probes = r.s.pace.calls(r.probes, 1, maxProbes, took)
+		r.perPipeline.probes = r.s.pace.calls(r.perPipeline.probes, 1, maxProbes, took)
 	}
 	b.calls, b.bytes = b.calls[:0], 0
 	return nil

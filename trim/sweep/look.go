@@ -36,7 +36,7 @@ func (r *run) lookAt(ctx context.Context, page []stream) *look {
 			l.aged = append(l.aged, c)
 		}
 	}
-	perCall := r.looks
+	perCall := r.perPipeline.looks
 	go func() {
 		defer close(l.done)
 		l.err = rescue.Call(func() error { return l.ask(ctx, r.s.store, perCall) })
@@ -81,7 +81,7 @@ func (r *run) takeLength(c *stream, length buffer.Length) {
 // probeOldest counts entries that are too old, up to so many, and asks for the
 // size of the oldest.
 func (r *run) probeOldest(ctx context.Context, streams []*stream, count int64) error {
-	found, took, err := askOldest(ctx, r.s.store, streams, count, r.looks)
+	found, took, err := askOldest(ctx, r.s.store, streams, count, r.perPipeline.looks)
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func askOldest(ctx context.Context, store Store, streams []*stream, count int64,
 // next pipeline depends on how long these took.
 func (r *run) takeOldest(streams []*stream, found []buffer.OldestResult, took []time.Duration) {
 	for _, t := range took {
-		r.looks = r.s.pace.calls(r.looks, firstLooks, maxLooks, t)
+		r.perPipeline.looks = r.s.pace.calls(r.perPipeline.looks, firstLooks, maxLooks, t)
 	}
 	for i, c := range streams {
 		if err := found[i].Err; err != nil {

@@ -79,15 +79,17 @@ func TestWhileOnePageIsTrimmedTheNextIsLookedAt(t *testing.T) {
 	}
 }
 
-func TestANameOfTwoPagesHasOneTurn(t *testing.T) {
+func TestANameThatComesTwiceHasOneTurn(t *testing.T) {
 	w := miniFixture(t)
 	w.fill("twice", 10, times(time.Now().Add(-2*time.Hour), 300)...)
 	w.fill("once", 10, times(time.Now().Add(-2*time.Hour), 300)...)
-	s := &repeating{Store: w.store, pages: [][]string{{"twice"}, {"twice", "once"}}}
-	var cuts []string
-	r, err := New(s, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10}}}).Plan(t.Context(), func(c trim.Cut) { cuts = append(cuts, c.Stream) })
-	if err != nil || r.Streams != 2 || !slices.Equal(cuts, []string{"twice", "once"}) {
-		t.Errorf("%+v, %v, cuts %q", r, err, cuts)
+	for _, pages := range [][][]string{{{"twice"}, {"twice", "once"}}, {{"twice", "twice", "once"}}} {
+		s := &repeating{Store: w.store, pages: pages}
+		var cuts []string
+		r, err := New(s, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10}}}).Plan(t.Context(), func(c trim.Cut) { cuts = append(cuts, c.Stream) })
+		if err != nil || r.Streams != 2 || !slices.Equal(cuts, []string{"twice", "once"}) {
+			t.Errorf("%q: %+v, %v, cuts %q", pages, r, err, cuts)
+		}
 	}
 }
 

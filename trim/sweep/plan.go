@@ -31,7 +31,7 @@ func (s *Sweeper) Plan(ctx context.Context, visit func(trim.Cut)) (Report, error
 	}
 	r := newRun(planner, now, clockErr == nil)
 	p := plan{store: store, indexes: make(map[string]int)}
-	r.handOver, r.counted = p.add, countMany
+	r.handOver, r.examined.entries = p.add, countMany
 	report, result, err := r.run(ctx)
 	report.Pressure = result.Forecast()
 	for _, cut := range p.cuts {

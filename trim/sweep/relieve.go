@@ -55,7 +55,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 // needed it.
 func (r *run) finishHeld(ctx context.Context, held map[string]*stream) error {
 	for name, c := range held {
-		if r.examined++; r.examined > maxExamined {
+		if r.examined.streams++; r.examined.streams > maxExamined {
 			break
 		}
 		infos, err := r.s.store.Infos(ctx, []string{name})

@@ -24,19 +24,15 @@ type run struct {
 	// groups are the consumer groups without consumers.
 	groups *groupNotes
 	queue  *queue
-	// used are the rules of the policies that a stream has.
-	used []bool
-	// probes and looks are how many calls that remove little or nothing go
-	// into one pipeline.
-	probes, looks int
-	// spare is the page of streams that was worked on last: its memory is used again.
-	spare []stream
-	// touched are the streams of the last page from which something was to go.
-	touched map[string]bool
-	// examined is how many streams were examined one by one, and counted how many
-	// entries are counted in each.
-	examined int
-	counted  buffer.CountLimit
+	pages  pages
+	// perPipeline is how many calls that remove little or nothing go into one.
+	perPipeline struct{ probes, looks int }
+	// examined is how many streams were examined one by one, and entries how many are
+	// counted in each.
+	examined struct {
+		streams int
+		entries buffer.CountLimit
+	}
 	// bytes is what is done about limits of bytes.
 	bytes byBytes
 	// handOver is called with what came of each stream.
@@ -51,10 +47,39 @@ const (
 )
 
 func newRun(s *Sweeper, now time.Time, clock bool) *run {
-	return &run{
-		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()),
-		queue: newQueue(), bytes: byBytes{measured: make(map[string]bool), began: time.Now()}, used: make([]bool, len(s.o.Policies.Rules)), touched: make(map[string]bool), probes: firstProbes, looks: firstLooks, counted: countFew,
+	r := &run{
+		s: s, now: now, clock: clock, until: s.deadline(), tally: newTally(&s.o, s.relieves()), queue: newQueue(),
+		pages: pages{due: make(map[string]bool), before: make(map[string]bool)},
+		bytes: byBytes{measured: make(map[string]bool), began: time.Now()},
 	}
+	r.perPipeline.probes, r.perPipeline.looks = firstProbes, firstLooks
+	r.examined.entries = countFew
+	return r
+}
+
+// pages are what a run remembers of the last pages of streams.
+type pages struct {
+	// spare is the one that was worked on last: its memory is used again.
+	spare []stream
+	// due are the streams of the present one from which something is to go, before
+	// those of the last one, beside which this one was looked at.
+	due, before map[string]bool
+}
+
+// turn goes on to the next page.
+func (p *pages) turn() {
+	p.due, p.before = p.before, p.due
+	clear(p.due)
+}
+
+// isFirst notes that something is to go from a stream, and reports whether that is new:
+// while the set of names changes, a name may come twice.
+func (p *pages) isFirst(c *stream) bool {
+	if p.due[c.name] || p.before[c.name] {
+		return false
+	}
+	p.due[c.name] = true
+	return true
 }
 
 // deadline is when what begins now has used up the budget of a run.
@@ -126,7 +151,7 @@ func (r *run) pass(ctx context.Context) error {
 		if err != nil || drained {
 			<-next.done
 		}
-		r.spare = current.page
+		r.pages.spare = current.page
 		if current = next; drained && err == nil {
 			current = r.lookAt(ctx, next.page) // what was seen before is old by now
 		}
@@ -150,7 +175,7 @@ func (r *run) logUnused() {
 	if report.Streams == 0 {
 		return
 	}
-	for i, used := range r.used {
+	for i, used := range r.tally.used {
 		if !used {
 			report.UnusedRules = append(report.UnusedRules, r.s.o.Policies.Rules[i].Pattern.String())
 		}
@@ -164,7 +189,7 @@ func (r *run) logUnused() {
 // streams are those of a page of names. Two pages take turns: one is worked on while
 // Redis is asked about the other.
 func (r *run) streams(names []string) []stream {
-	page := slices.Grow(r.spare[:0], len(names))
+	page := slices.Grow(r.pages.spare[:0], len(names))
 	for _, name := range names {
 		r.tally.report.Streams++
 		r.groups.noteListed(name)
@@ -185,7 +210,7 @@ func (r *run) policyOf(stream string) trim.Policy {
 	if !ok {
 		return policies.Default
 	}
-	r.used[i] = true
+	r.tally.used[i] = true
 	return policies.Rules[i].Policy
 }
 
@@ -196,7 +221,8 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 	if err := r.takeIn(l); err != nil {
 		return false, err
 	}
-	page := r.untouched(l.page)
+	page := l.page
+	r.pages.turn()
 	if err := r.checkAges(ctx, page); err != nil {
 		return false, err
 	}
@@ -205,16 +231,13 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 		return false, err
 	}
 	due := r.decide(page, paused)
-	for _, c := range due {
-		r.touched[c.name] = true
-	}
 	if err := r.trimKnown(ctx, due); err != nil {
 		return false, err
 	}
 	if err := r.trimAged(ctx, due); err != nil {
 		return false, err
 	}
-	done := pick(page, func(c *stream) bool { return !r.queue.has(c.name) })
+	done := pick(page, func(c *stream) bool { return !c.twice && !r.queue.has(c.name) })
 	if err := r.finish(ctx, done); err != nil {
 		return false, err
 	}
@@ -223,19 +246,6 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 		return true, r.drainAndFinish(ctx)
 	}
 	return false, nil
-}
-
-// untouched is a page without the streams that were due in the one before, which was
-// worked on while this one was looked at: while the set of names changes, a name may
-// come twice.
-func (r *run) untouched(page []stream) []stream {
-	if len(r.touched) == 0 {
-		return page
-	}
-	rest := slices.DeleteFunc(page, func(c stream) bool { return r.touched[c.name] })
-	r.tally.report.Streams -= int64(len(page) - len(rest))
-	clear(r.touched)
-	return rest
 }
 
 // drainAndFinish removes the backlogs.
@@ -258,8 +268,14 @@ func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); !over {
 			continue
 		}
-		if c.paused = paused(c.name); !c.paused {
+		switch {
+		case paused(c.name):
+			c.paused = true
+		case r.pages.isFirst(c):
 			due = append(due, c)
+		default:
+			c.twice = true
+			r.tally.report.Streams--
 		}
 	}
 	return due

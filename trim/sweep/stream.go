@@ -17,8 +17,9 @@ type stream struct {
 	// entryBytes is roughly what an entry takes, 0 if not known.
 	entryBytes int64
 	cut        trim.Cut
-	// failed: it cannot be asked or trimmed; paused: it loses nothing now.
-	failed, paused bool
+	// failed: it cannot be asked or trimmed; paused: it loses nothing now; twice: it
+	// came before, and has had its turn.
+	failed, paused, twice bool
 	// removed is how many entries went in this run, and since how many of them
 	// since the stats were read.
 	removed, since int64

@@ -26,12 +26,17 @@ type tally struct {
 	// trimmed are the streams that lost an entry; nil unless one may do so twice.
 	trimmed map[string]bool
 	shown   time.Time
+	// used are the rules of the policies that a stream has.
+	used []bool
 }
 
 // newTally begins to count. Under memory pressure a stream may lose entries by
 // its policy, and then again.
 func newTally(o *Options, twice bool) *tally {
-	t := &tally{o: o, errors: make(map[redisconn.Class]int64), examples: make(map[redisconn.Class]error), held: make(map[string]string)}
+	t := &tally{
+		o: o, errors: make(map[redisconn.Class]int64), examples: make(map[redisconn.Class]error), held: make(map[string]string),
+		used: make([]bool, len(o.Policies.Rules)),
+	}
 	if twice {
 		t.trimmed = make(map[string]bool)
 	}
