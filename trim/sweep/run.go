@@ -72,15 +72,9 @@ func (p *pages) turn() {
 	clear(p.due)
 }
 
-// isFirst notes that something is to go from a stream, and reports whether that is new:
-// while the set of names changes, a name may come twice.
-func (p *pages) isFirst(c *stream) bool {
-	if p.due[c.name] || p.before[c.name] {
-		return false
-	}
-	p.due[c.name] = true
-	return true
-}
+// hadTurn reports whether a stream is one of them: while the set of names changes, a
+// name may come twice.
+func (p *pages) hadTurn(c *stream) bool { return p.due[c.name] || p.before[c.name] }
 
 // deadline is when what begins now has used up the budget of a run.
 func (s *Sweeper) deadline() time.Time {
@@ -264,18 +258,17 @@ func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 		if c.failed {
 			continue
 		}
+		if c.twice = r.pages.hadTurn(c); c.twice {
+			r.tally.report.Streams--
+			continue
+		}
 		var over bool
 		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); !over {
 			continue
 		}
-		switch {
-		case paused(c.name):
-			c.paused = true
-		case r.pages.isFirst(c):
+		if c.paused = paused(c.name); !c.paused {
 			due = append(due, c)
-		default:
-			c.twice = true
-			r.tally.report.Streams--
+			r.pages.due[c.name] = true
 		}
 	}
 	return due
