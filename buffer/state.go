@@ -153,25 +153,26 @@ func (b *Buffer) Sightings(ctx context.Context, names []string) ([]time.Time, er
 }
 
 func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]time.Time, error) {
-	times := make([]time.Time, len(names))
-	if len(names) == 0 {
-		return times, nil
-	}
-	notes := make([]string, len(names))
-	for i, name := range names {
-		notes[i] = noteOf(name)
-	}
-	// A member that is not there has score 0.
-	scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), notes...).Result()
-	if redisconn.ClassOf(err) == redisconn.ClassWrongType {
-		return times, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading what is remembered of streams: %w", err)
-	}
-	for i, score := range scores {
-		if score > 0 {
-			times[i] = time.UnixMilli(int64(score)).UTC()
+	times := make([]time.Time, 0, len(names))
+	for part := range slices.Chunk(names, namePage) {
+		notes := make([]string, len(part))
+		for i, name := range part {
+			notes[i] = noteOf(name)
+		}
+		// A member that is not there has score 0.
+		scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), notes...).Result()
+		if redisconn.ClassOf(err) == redisconn.ClassWrongType {
+			return make([]time.Time, len(names)), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading what is remembered of streams: %w", err)
+		}
+		for _, score := range scores {
+			var at time.Time
+			if score > 0 {
+				at = time.UnixMilli(int64(score)).UTC()
+			}
+			times = append(times, at)
 		}
 	}
 	return times, nil

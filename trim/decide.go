@@ -164,9 +164,9 @@ func Decide(p Policy, s StreamStats, now time.Time) (Cut, bool) {
 		return Cut{}, false
 	}
 	cut := Cut{Stream: s.Stream}
-	cut.remove(overLength(p, &s, now))
-	cut.remove(overAge(p, &s, now))
-	cut.remove(OverBytes(p, &s, now))
+	cut.add(overLength(p, &s, now))
+	cut.add(overAge(p, &s, now))
+	cut.add(OverBytes(p, &s, now))
 	if len(cut.Steps) == 0 {
 		return Cut{}, false
 	}
@@ -217,8 +217,8 @@ func (c Cut) Reason() string {
 	return strings.Join(parts, "; ")
 }
 
-// remove adds a step, if a limit is exceeded.
-func (c *Cut) remove(s Step, over bool) {
+// add takes a step in, if a limit is exceeded.
+func (c *Cut) add(s Step, over bool) {
 	if over {
 		c.Steps = append(c.Steps, s)
 		c.Entries = max(c.Entries, s.Over)

@@ -31,7 +31,7 @@ const (
 //
 // In a cluster a key may be on its way to another master, and then be missed on
 // both: on one because it has gone, on the other because the scan was past its
-// place. So the slots that were on the move are scanned again, until that cannot be.
+// place. So the slots that were on the move are scanned again; see settling.
 func WalkKeyspace[T any](ctx context.Context, c *Conn, prefixes []string, kind string,
 	read func(ctx context.Context, keys []string) ([]T, error), visit func([]T) error,
 ) error {

@@ -6,7 +6,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
 )
 
-// pagesAhead is how many pages wait for their visitor, so that it never waits for one
+// pagesAhead is how many pages wait for their visitor, so that it seldom waits for one
 // that comes after much other work of the server.
 const pagesAhead = 2
 

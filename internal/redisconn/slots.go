@@ -93,7 +93,8 @@ func (c *Conn) NodeName(node *redis.Client) string {
 }
 
 // probeKeys are keys with the prefix, one for each slot that such keys can lie
-// in: all of them, or one if the prefix itself has braces.
+// in: all of them, or one if the prefix itself has braces. They should not exist: of
+// one that does, a master that is giving its slot away says nothing of that.
 func (c *Conn) probeKeys(prefix string) []string {
 	if known, ok := c.probes.Load(prefix); ok {
 		keys, _ := known.([]string)
@@ -101,7 +102,7 @@ func (c *Conn) probeKeys(prefix string) []string {
 	}
 	found := make(map[int]string, slotCount)
 	for i := 0; len(found) < slotCount && (i < 1000 || len(found) > 1); i++ {
-		key := prefix + strconv.Itoa(i)
+		key := prefix + "probe:" + strconv.Itoa(i)
 		if slot := slotOf(key); found[slot] == "" {
 			found[slot] = key
 		}
@@ -119,43 +120,62 @@ func (c *Conn) probeKeys(prefix string) []string {
 type slotMap map[int]slotPlace
 
 // slotPlace is the master that has a slot's keys, or from which to which they are
-// moving.
+// moving; neither if that is not known.
 type slotPlace struct{ from, to string }
 
 // probeBatch is how many slots are asked for in one pipeline: a node works on
 // it for less than half a millisecond.
 const probeBatch = 500
 
+// askAgain is how often a slot is asked for that has just changed hands.
+const askAgain = 3
+
 // slots asks each master for the slots that it should serve: what it serves it
 // answers for, what is leaving it sends on. Unlike CLUSTER NODES that takes no
 // right that the jobs do not need.
 //
-// Only some slots are asked for, or all if they are nil.
+// Only some slots are asked for, or all if they are nil. Of one that no master answers
+// for, as it changes hands again and again, the place is not known.
 func (c *Conn) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string, only map[int]bool) (slotMap, error) {
-	cluster.ReloadState(ctx)
-	byMaster := make(map[*redis.Client][]string)
-	for _, key := range c.probeKeys(prefix) {
-		if only != nil && !only[slotOf(key)] {
-			continue
-		}
-		node, err := cluster.MasterForKey(ctx, key)
-		if err != nil {
-			return nil, fmt.Errorf("looking for the master of slot %d: %w", slotOf(key), err)
-		}
-		byMaster[node] = append(byMaster[node], key)
-	}
 	found := make(slotMap)
-	for node, keys := range byMaster {
-		for part := range slices.Chunk(keys, probeBatch) {
-			if err := probe(ctx, node, part, found); err != nil {
-				return nil, err
+	keys := slices.DeleteFunc(slices.Clone(c.probeKeys(prefix)), func(key string) bool { return only != nil && !only[slotOf(key)] })
+	for range askAgain {
+		// This reads anew which master serves which slots; ReloadState only has it done
+		// some time.
+		if err := cluster.ForEachMaster(ctx, func(context.Context, *redis.Client) error { return nil }); err != nil {
+			return nil, fmt.Errorf("reading the slots of the masters: %w", err)
+		}
+		byMaster := make(map[*redis.Client][]string)
+		for _, key := range keys {
+			node, err := cluster.MasterForKey(ctx, key)
+			if err != nil {
+				return nil, fmt.Errorf("looking for the master of slot %d: %w", slotOf(key), err)
+			}
+			byMaster[node] = append(byMaster[node], key)
+		}
+		var moved []string
+		for node, keys := range byMaster {
+			for part := range slices.Chunk(keys, probeBatch) {
+				gone, err := probe(ctx, node, part, found)
+				if err != nil {
+					return nil, err
+				}
+				moved = append(moved, gone...)
 			}
 		}
+		if keys = moved; len(keys) == 0 {
+			break
+		}
+	}
+	for _, key := range keys {
+		found[slotOf(key)] = slotPlace{}
 	}
 	return found, nil
 }
 
-func probe(ctx context.Context, node *redis.Client, keys []string, into slotMap) error {
+// probe asks a master for slots by keys that lie in them, and returns the keys of those
+// that it does not serve any more.
+func probe(ctx context.Context, node *redis.Client, keys []string, into slotMap) (gone []string, err error) {
 	pipe := node.Pipeline()
 	cmds := make([]*redis.IntCmd, len(keys))
 	for i, key := range keys {
@@ -163,28 +183,29 @@ func probe(ctx context.Context, node *redis.Client, keys []string, into slotMap)
 	}
 	// Every command holds its own error.
 	_, _ = pipe.Exec(ctx)
+	owner := node.Options().Addr
 	for i, cmd := range cmds {
-		owner := node.Options().Addr
 		err := cmd.Err()
-		asked, moving := redis.IsAskError(err)
-		moved, gone := redis.IsMovedError(err)
+		target, moving := redis.IsAskError(err)
+		_, moved := redis.IsMovedError(err)
 		switch {
+		case moved:
+			gone = append(gone, keys[i])
 		case moving:
-			into[slotOf(keys[i])] = slotPlace{owner, asked}
-		case gone:
-			into[slotOf(keys[i])] = slotPlace{moved, moved}
+			into[slotOf(keys[i])] = slotPlace{owner, target}
 		case err != nil:
-			return fmt.Errorf("asking %s for slot %d: %w", owner, slotOf(keys[i]), err)
+			return nil, fmt.Errorf("asking %s for slot %d: %w", owner, slotOf(keys[i]), err)
 		default:
 			into[slotOf(keys[i])] = slotPlace{owner, owner}
 		}
 	}
-	return nil
+	return gone, nil
 }
 
 // settling follows slots until no key of theirs can have been missed. A key is missed
 // in a round only if it moves during it, and no more often than its slot does: after
-// more rounds than moves it was found.
+// more rounds than moves it was found. That a slot left and returned within one round
+// does not show.
 type settling struct {
 	last slotMap
 	// moves has how often each slot has moved since the first look, with the move that

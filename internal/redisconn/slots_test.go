@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -77,5 +79,47 @@ func TestAKeyOfAMovingSlotIsMissedInNoScanThatIsComplete(t *testing.T) {
 	}
 	if complete < 400 {
 		t.Errorf("%d of 2000 scans were complete", complete)
+	}
+}
+
+// A slot that has moved, and moves on, is asked for where it is now.
+func TestAMovedSlotIsAskedForAtItsNewMaster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t, 3, false)
+	ctx := t.Context()
+	conn, err := Open(ctx, Options{Connection: Connection{URL: c.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	cluster, _ := conn.rdb.(*redis.ClusterClient)
+	const key = "{moving}:a"
+	slot := slotOf(key)
+	if err := c.Client.Set(ctx, key, "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	look := func() slotPlace {
+		t.Helper()
+		slots, err := conn.slots(ctx, cluster, "{moving}:", nil)
+		if err != nil || len(slots) != 1 {
+			t.Fatalf("%v, %v", slots, err)
+		}
+		return slots[slot]
+	}
+	from, err := c.Owner(ctx, slot, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, last := (from+1)%3, (from+2)%3
+	first := look()
+	if err := c.Migrate(ctx, slot, next, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Shift(ctx, slot, next, last); err != nil {
+		t.Fatal(err)
+	}
+	want := slotPlace{c.Masters[next].Addr, c.Masters[last].Addr}
+	if got := look(); got != want || first.movesTo(got) != 2 {
+		t.Errorf("before %v, now %v, want %v", first, got, want)
 	}
 }

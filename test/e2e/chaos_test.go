@@ -124,8 +124,11 @@ func (c *chaos) begin() {
 	c.work.Go(func() { c.once(ctx) })
 	c.work.Go(func() { c.look(ctx) })
 	c.follower, c.followed = c.env.Command(c.t, "inspect", "--follow", "busy"), new(program.Buffer)
-	c.follower.Stderr = c.followed
+	shown := new(program.Buffer)
+	c.follower.Stdout, c.follower.Stderr = shown, c.followed
 	mustDo(c.t, c.follower.Start())
+	// A stream that is of another type as it begins is refused, and rightly.
+	program.Eventually(c.t, time.Minute, "who follows shows a message", func() bool { return shown.String() != "" })
 }
 
 // write has a producer write a little; it fails where Redis does.

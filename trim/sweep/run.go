@@ -66,8 +66,8 @@ type pages struct {
 	due, before map[string]bool
 }
 
-// turn goes on to the next page.
-func (p *pages) turn() {
+// next goes on to the next page.
+func (p *pages) next() {
 	p.due, p.before = p.before, p.due
 	clear(p.due)
 }
@@ -216,7 +216,7 @@ func (r *run) page(ctx context.Context, l *look) (drained bool, err error) {
 		return false, err
 	}
 	page := l.page
-	r.pages.turn()
+	r.pages.next()
 	if err := r.checkAges(ctx, page); err != nil {
 		return false, err
 	}
@@ -263,10 +263,8 @@ func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 			continue
 		}
 		var over bool
-		if c.cut, over = trim.Decide(c.policy, c.stats, r.now); !over {
-			continue
-		}
-		if c.paused = paused(c.name); !c.paused {
+		c.cut, over = trim.Decide(c.policy, c.stats, r.now)
+		if c.paused = paused(c.name); over && !c.paused {
 			due = append(due, c)
 			r.pages.due[c.name] = true
 		}

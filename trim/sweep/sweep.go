@@ -122,7 +122,7 @@ type Progress struct {
 
 // Report is what one run did.
 type Report struct {
-	Streams        int64 // there are
+	Streams        int64 // there are; one within its limits that the scan names twice counts twice
 	StreamsTrimmed int64 // that lost an entry
 	EntriesRemoved int64
 	BytesRemoved   int64 // an estimate of what these entries took
