@@ -78,15 +78,14 @@ func TestADaemonWithoutRightsNamesAllThatItNeedsAtOnce(t *testing.T) {
 			return said != ""
 		})
 		said, _, _ = strings.Cut(said, `."`)
-		line, logged := "", false
-		for l := range strings.Lines(d.Log.String()) {
-			if strings.Contains(l, "rights missing") {
-				line, logged = l, true
+		program.Eventually(t, 20*time.Second, "the log names what health does", func() bool {
+			for line := range strings.Lines(d.Log.String()) {
+				if strings.Contains(line, "rights missing") && strings.Contains(line, said) {
+					return true
+				}
 			}
-		}
-		if !logged || !strings.Contains(line, said) {
-			t.Errorf("the log says %q, health %q", line, said)
-		}
+			return false
+		})
 		for _, word := range words {
 			if !slices.Contains(granted, word) && !slices.Contains(strings.Fields(said), word) {
 				t.Errorf("with %v, %s is not named: %s", granted, word, said)
