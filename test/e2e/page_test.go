@@ -33,7 +33,7 @@ func facts(page string) map[string][]string {
 
 // withoutAges takes the ages out of a text: it was asked for a little later than another.
 func withoutAges(text string) string {
-	return regexp.MustCompile(`(\d+[dhms] )*\d+[dhms] ago`).ReplaceAllString(text, "ago")
+	return regexp.MustCompile(`([\d.]+(ms|µs|[dhms]) )*[\d.]+(ms|µs|[dhms]) ago`).ReplaceAllString(text, "ago")
 }
 
 func TestThePageOfAStreamSaysWhatExplainDoes(t *testing.T) {
