@@ -216,16 +216,17 @@ type settling struct {
 func newSettling(first slotMap) *settling {
 	s := &settling{last: first, moves: make(map[int]int)}
 	for slot, place := range first {
-		if place.from != place.to {
-			s.moves[slot] = 1
-		}
+		s.moves[slot] = slotPlace{place.from, place.from}.movesTo(place)
 	}
 	return s
 }
 
 // movesTo is how many moves lead from one place to a later one, as far as they show.
 func (p slotPlace) movesTo(later slotPlace) (moves int) {
-	if later == p {
+	switch later {
+	case slotPlace{}:
+		return 1 // it changes hands just now, wherever it was before
+	case p:
 		return 0
 	}
 	if later.from != p.to {

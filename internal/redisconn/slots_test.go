@@ -123,3 +123,15 @@ func TestAMovedSlotIsAskedForAtItsNewMaster(t *testing.T) {
 		t.Errorf("before %v, now %v, want %v", first, got, want)
 	}
 }
+
+// A slot that changes hands whenever it is asked for is not settled.
+func TestASlotWhosePlaceIsNotKnownIsNotSettled(t *testing.T) {
+	t.Parallel()
+	unknown := slotMap{7: {}}
+	s := newSettling(unknown)
+	for rounds := 1; rounds <= maxRounds; rounds++ {
+		if !s.left(unknown, rounds)[7] {
+			t.Fatalf("after %d rounds the scan is complete", rounds)
+		}
+	}
+}
