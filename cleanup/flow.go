@@ -56,7 +56,7 @@ type flows struct {
 	silent map[uint64]glance
 	// seen holds the stream and id of the sessions of earlier pages of the first
 	// scan, and page the sessions of this one.
-	seen          *filter
+	seen          filter
 	page          []registry.Session
 	bytes, memory int64
 	bounds        lookBounds
@@ -150,6 +150,9 @@ func (f *flows) hashOf(mark string) uint64 { return maphash.String(f.seed, asNum
 // asNumber brings ids that are the same number into one form: some producers
 // write 7 as 7.0 or 07.
 func asNumber(id string) string {
+	if isPlainNumber(id) {
+		return id
+	}
 	text := strings.TrimSpace(id)
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
 		return strconv.FormatUint(n, 10)
@@ -160,6 +163,20 @@ func asNumber(id string) string {
 		return id
 	}
 	return strconv.FormatUint(uint64(n), 10)
+}
+
+// isPlainNumber reports whether an id is a number in the form that [asNumber] makes.
+func isPlainNumber(id string) bool {
+	const longest = 19 // digits of what surely fits in 64 bits
+	if id == "" || len(id) > longest || id[0] == '0' && id != "0" {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *flows) identity(s *registry.Session) uint64 {

@@ -69,47 +69,27 @@ func (t *streamTable) has(name string, m mark) bool {
 // filter is a set of hashes of a fixed size, as a Bloom filter: it may hold
 // some that were never added, and never misses one.
 //
-// The bits of a hash lie in one block, the size of a cache line: a million
-// sessions would else wait for memory longer than for Redis.
-type filter struct{ blocks []block }
+// The bits of a hash lie in one word: a million sessions would else wait for memory
+// longer than for Redis.
+type filter []uint64
 
-type block [8]uint64
+const filterWords = 1 << 17 // a megabyte
 
-const (
-	blockBits    = 512
-	filterBlocks = 1 << 14 // a megabyte
-	filterHashes = 6
-)
+func newFilter() filter { return make(filter, filterWords) }
 
-func newFilter() *filter { return &filter{make([]block, filterBlocks)} }
-
-// add reports whether the hash may have been there.
-func (f *filter) add(hash uint64) (before bool) {
-	b, places := f.place(hash)
-	before = true
-	for range filterHashes {
-		bit := uint64(1) << (places % 64)
-		before = before && b[places%blockBits/64]&bit != 0
-		b[places%blockBits/64] |= bit
-		places /= blockBits
-	}
-	return before
+func (f filter) add(hash uint64) {
+	word, set := f.place(hash)
+	*word |= set
 }
 
-func (f *filter) has(hash uint64) bool {
-	b, places := f.place(hash)
-	for range filterHashes {
-		if b[places%blockBits/64]&(1<<(places%64)) == 0 {
-			return false
-		}
-		places /= blockBits
-	}
-	return true
+func (f filter) has(hash uint64) bool {
+	word, set := f.place(hash)
+	return *word&set == set
 }
 
-// place is the block of a hash, and its places in it, nine bits each: the block
-// goes by the upper bits, the places by the lower ones.
-func (f *filter) place(hash uint64) (*block, uint64) {
-	i, _ := bits.Mul64(hash, uint64(len(f.blocks)))
-	return &f.blocks[i], hash
+// place is the word of a hash, and its four bits in it: the word goes by the upper
+// bits of the hash, the bits by six of the lower ones each.
+func (f filter) place(hash uint64) (word *uint64, set uint64) {
+	i, _ := bits.Mul64(hash, uint64(len(f)))
+	return &f[i], 1<<(hash&63) | 1<<(hash>>6&63) | 1<<(hash>>12&63) | 1<<(hash>>18&63)
 }

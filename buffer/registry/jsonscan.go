@@ -38,10 +38,11 @@ func skipMembers(data string, i, depth int, visit func(key, value string, at int
 	}
 	for {
 		keyAt := i
-		if i = skipString(data, i); i < 0 {
+		keyEnd, escaped := skipString(data, i)
+		if keyEnd < 0 {
 			return -1
 		}
-		keyEnd := i
+		i = keyEnd
 		if i = skipSpace(data, i); i >= len(data) || data[i] != ':' {
 			return -1
 		}
@@ -50,7 +51,10 @@ func skipMembers(data string, i, depth int, visit func(key, value string, at int
 			return -1
 		}
 		if visit != nil {
-			key, _ := jsonString(data[keyAt:keyEnd])
+			key := data[keyAt+1 : keyEnd-1]
+			if escaped {
+				key, _ = unescape(key, utf8.AppendRune)
+			}
 			visit(key, data[valueAt:i], valueAt)
 		}
 		if i = skipSpace(data, i); i >= len(data) {
@@ -104,7 +108,8 @@ func skipValue(data string, i, depth int) int {
 	}
 	switch c := data[i]; c {
 	case '"':
-		return skipString(data, i)
+		end, _ := skipString(data, i)
+		return end
 	case '{', '[':
 		if depth >= maxDepth {
 			return -1
@@ -165,32 +170,33 @@ func skipDigits(data string, i int) int {
 }
 
 // skipString returns the index behind the closing quote of the string that
-// begins at i, or -1.
-func skipString(data string, i int) int {
+// begins at i, or -1, and whether there is an escape in it.
+func skipString(data string, i int) (end int, escaped bool) {
 	if i >= len(data) || data[i] != '"' {
-		return -1
+		return -1, false
 	}
 	for i++; i < len(data); i++ {
 		i = skipPlain(data, i)
 		if i >= len(data) || data[i] < ' ' {
-			return -1
+			return -1, false
 		}
 		if data[i] == '"' {
-			return i + 1
+			return i + 1, escaped
 		}
+		escaped = true
 		if i++; i >= len(data) {
-			return -1
+			return -1, false
 		}
 		if data[i] == 'u' {
 			if _, ok := hex4(data[i-1:]); !ok {
-				return -1
+				return -1, false
 			}
 			i += 4
 		} else if strings.IndexByte(`"\/bfnrt`, data[i]) < 0 {
-			return -1
+			return -1, false
 		}
 	}
-	return -1
+	return -1, false
 }
 
 // skipPlain returns the index of the next byte of a string that matters, which is a
