@@ -20,18 +20,12 @@ func (w *fixture) returning(layout registry.Layout, enc burst.Encoding) {
 	w.message("s", 7, quiet, enc)
 }
 
-// abandonSteps is how many commands a run takes.
-func (w *fixture) abandonSteps(layout registry.Layout) int {
+// abandonCuts are the cuts of a run that marks the session.
+func (w *fixture) abandonCuts(layout registry.Layout) []int {
 	w.t.Helper()
-	n := 0
-	for range 2 {
-		w.returning(layout, burst.Frame)
-		var err error
-		n, err = w.stepped(abandoning, func(int, string) error { return nil })
-		w.noError(err)
-	}
+	cuts := w.runCuts(abandoning, func() { w.returning(layout, burst.Frame) })
 	w.abandoned(layout, "undisturbed", 1)
-	return n
+	return cuts
 }
 
 // abandoned checks that the session is marked, and how often that was told.
@@ -77,13 +71,12 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 			}
 			for _, step := range steps {
 				prepare()
-				_, err := w.stepped(abandoning, func(n int, _ string) error {
+				w.noError(w.stepped(abandoning, func(n int, _ string) error {
 					if n == step {
 						come()
 					}
 					return nil
-				})
-				w.noError(err)
+				}))
 				for _, way := range ways {
 					got := w.sessionJSON(layout, way)
 					wins := burst.State([]byte(got)) == burst.StateOpen
@@ -104,49 +97,42 @@ func TestAProducerThatReturnsAtAnyStepWins(t *testing.T) {
 func TestAMessageThatComesAtAnyStepIsHeeded(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	steps := w.abandonSteps(registry.Keys)
-	for step := range steps {
-		w.returning(registry.Keys, burst.Frame)
-		_, err := w.stepped(abandoning, func(n int, _ string) error {
-			if n == step+1 {
+	prepare := func() { w.returning(registry.Keys, burst.Frame) }
+	for _, step := range w.differentSteps(abandoning, prepare) {
+		prepare()
+		w.noError(w.stepped(abandoning, func(n int, _ string) error {
+			if n == step {
 				w.message("s", 7, 0, burst.Frame)
 			}
 			return nil
-		})
-		w.noError(err)
+		}))
 		told := w.told("s", 7)
 		marked := slices.Index(told, stated(`"abandoned"`))
 		if open := w.sessionJSON(registry.Keys, "a") == stated(`"open"`); marked < 0 != open || marked == 2 {
-			t.Errorf("before command %d: told %q, and the entry is open: %v", step+1, told, open)
+			t.Errorf("before command %d: told %q, and the entry is open: %v", step, told, open)
 		}
 	}
 }
 
-func TestKilledAtAnyStepALaterRunMarksTheSession(t *testing.T) {
+func TestCutOffAtAnyStepALaterRunMarksTheSession(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)
-			steps := w.abandonSteps(layout)
-			for i := range 2 * steps {
-				step, enc := i%steps, burst.Encodings()[i%len(burst.Encodings())]
-				what := fmt.Sprintf("killed before command %d, %s", step+1, enc)
-				w.returning(layout, enc)
-				if _, err := w.stepped(abandoning, func(n int, _ string) error {
-					if n == step+1 {
-						return errDead
+			cuts := w.abandonCuts(layout)
+			for e, enc := range burst.Encodings() {
+				for i, cut := range cuts {
+					what := fmt.Sprintf("cut off before command %d, %s", cut, enc)
+					w.returning(layout, enc)
+					w.runCutAt(cut, abandoning)
+					if (e+i)%2 == 1 {
+						// Another session's message hides our own.
+						w.message("s", 8, 0, enc)
 					}
-					return nil
-				}); err == nil {
-					t.Fatalf("%s: the run does not notice that it is dead", what)
+					w.run(abandoning)
+					w.abandoned(layout, what, 1)
+					w.inspectedAll("s", enc)
 				}
-				if i >= steps {
-					// Another session's message hides our own.
-					w.message("s", 8, 0, enc)
-				}
-				w.run(abandoning)
-				w.abandoned(layout, what, 1)
-				w.inspectedAll("s", enc)
 			}
 		})
 	}
@@ -167,12 +153,11 @@ func (w *fixture) inspectedAll(stream string, enc burst.Encoding) {
 func TestAProcessThatIsKilledAtAnyStepLeavesALaterRunToMark(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	steps := w.abandonSteps(registry.Keys)
-	for step := range steps {
+	for _, cut := range w.abandonCuts(registry.Keys) {
 		w.returning(registry.Keys, burst.Frame)
-		w.killedAt(step, "clean up, abandon")
+		w.killedAt(cut, "clean up, abandon")
 		w.run(abandoning)
-		w.abandoned(registry.Keys, fmt.Sprintf("killed before command %d", step+1), 1)
+		w.abandoned(registry.Keys, fmt.Sprintf("killed before command %d", cut), 1)
 	}
 }
 

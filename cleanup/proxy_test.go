@@ -48,13 +48,6 @@ func startProxy(t *testing.T, upstream, only string, before func(n int, command 
 // url has go-redis not try again.
 func (p *proxy) url() string { return "redis://" + p.listener.Addr().String() + "/0?max_retries=-1" }
 
-// calls is how many commands came so far.
-func (p *proxy) calls() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.n
-}
-
 func (p *proxy) accept() {
 	for {
 		client, err := p.listener.Accept()

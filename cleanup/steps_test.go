@@ -33,34 +33,93 @@ func (w *fixture) prepare(layout registry.Layout) {
 }
 
 // stepped runs clean-up, with its options changed, over a connection on which
-// before is called at each command, and returns how many there were.
-func (w *fixture) stepped(change func(*cleanup.Options), before func(n int, command string) error) (commands int, err error) {
+// before is called at each command.
+func (w *fixture) stepped(change func(*cleanup.Options), before func(n int, command string) error) error {
 	p := w.through(before)
 	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}, Layouts: w.layouts})
 	if err != nil {
-		return p.calls(), err
+		return err
 	}
 	defer func() { _ = b.Close() }()
 	_, err = cleanup.New(b, w.options(change)).Run(w.t.Context())
-	return p.calls(), err
+	return err
 }
 
-// steps is how many commands a run takes in the prepared fixture.
-func (w *fixture) steps(layout registry.Layout) int {
+// commands are those that something sends which works on what prepare makes, in their
+// order.
+func (w *fixture) commands(prepare func(), work func(before func(n int, command string) error) error) []string {
 	w.t.Helper()
-	n := 0
-	// The first run sends the scripts.
-	for range 2 {
-		w.prepare(layout)
-		var err error
-		if n, err = w.stepped(nil, func(int, string) error { return nil }); err != nil {
-			w.t.Fatal(err)
+	runs := 2 // the first sends the scripts too
+	if w.only != "" {
+		runs = 1 // which does not count
+	}
+	var commands []string
+	for range runs {
+		prepare()
+		commands = nil
+		w.noError(work(func(_ int, command string) error {
+			commands = append(commands, command)
+			return nil
+		}))
+	}
+	if len(commands) == 0 {
+		w.t.Fatal("no command is sent")
+	}
+	return commands
+}
+
+// cuts are the numbers of the commands before which somebody who is cut off leaves
+// Redis as nobody does who is cut off at an earlier one: the first, and those after
+// one that may write.
+func (w *fixture) cuts(commands []string) []int {
+	w.t.Helper()
+	known, err := w.Client.Command(w.t.Context()).Result()
+	w.noError(err)
+	var cuts []int
+	for i := range commands {
+		if i == 0 || mayWrite(known, commands[i-1]) {
+			cuts = append(cuts, i+1)
 		}
 	}
+	return cuts
+}
+
+// mayWrite goes by what the server says of a command; a script may write that is not
+// said to read only.
+func mayWrite(known map[string]*redis.CommandInfo, command string) bool {
+	name, _, _ := strings.Cut(command, " ")
+	info := known[name]
+	return info == nil || slices.Contains(info.Flags, "write") || slices.Contains(info.Flags, "may_replicate")
+}
+
+// runCuts are the cuts of a run, with its options changed, on what prepare makes.
+func (w *fixture) runCuts(change func(*cleanup.Options), prepare func()) []int {
+	w.t.Helper()
+	return w.cuts(w.commands(prepare, func(before func(int, string) error) error { return w.stepped(change, before) }))
+}
+
+// runCutAt runs clean-up, with its options changed, until the command of that number,
+// counted from 1, is to be sent, and expects it to notice.
+func (w *fixture) runCutAt(cut int, change func(*cleanup.Options)) {
+	w.t.Helper()
+	if err := w.stepped(change, func(n int, _ string) error {
+		if n == cut {
+			return errDead
+		}
+		return nil
+	}); err == nil {
+		w.t.Fatalf("command %d: the run does not notice that it is cut off", cut)
+	}
+}
+
+// preparedCuts are the cuts of a run in the prepared fixture, which ends as it should.
+func (w *fixture) preparedCuts(layout registry.Layout) []int {
+	w.t.Helper()
+	cuts := w.runCuts(nil, func() { w.prepare(layout) })
 	w.expect("sessions", w.sessions(), "live", "malformed")
 	w.expect("listed", w.listed(), "kept", "used")
 	w.expect("keys", w.keys(), "kept", "used")
-	return n
+	return cuts
 }
 
 // arrival is what comes to a stream while a run is at work. Each has a stream of its
@@ -134,15 +193,14 @@ func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 			w.expect("left where nothing comes", w.listed(), "kept", "used")
 			for _, step := range steps {
 				w.await(layout, all)
-				_, err := w.stepped(nil, func(n int, _ string) error {
+				w.noError(w.stepped(nil, func(n int, _ string) error {
 					if n == step {
 						for _, a := range all {
 							a.come()
 						}
 					}
 					return nil
-				})
-				w.noError(err)
+				}))
 				w.run(nil)
 				w.survived(fmt.Sprintf("before command %d", step), all)
 			}
@@ -157,21 +215,12 @@ func TestWhateverComesAtAnyStepOfARunSurvives(t *testing.T) {
 func (w *fixture) differentSteps(change func(*cleanup.Options), prepare func()) []int {
 	w.t.Helper()
 	var steps []int
-	for range 2 { // the first run sends the scripts
-		prepare()
-		steps = nil
-		last := ""
-		_, err := w.stepped(change, func(n int, command string) error {
-			if command != last {
-				steps = append(steps, n)
-			}
-			last = command
-			return nil
-		})
-		w.noError(err)
-	}
-	if len(steps) == 0 {
-		w.t.Fatal("a run sends no command")
+	last := ""
+	for i, command := range w.commands(prepare, func(before func(int, string) error) error { return w.stepped(change, before) }) {
+		if command != last {
+			steps = append(steps, i+1)
+		}
+		last = command
 	}
 	return steps
 }
@@ -211,23 +260,15 @@ func (w *fixture) survived(when string, all []arrival) {
 	}
 }
 
-func TestKilledAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
+func TestCutOffAtAnyStepALaterRunReachesTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, layout := range registry.Layouts() {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)
-			steps := w.steps(layout)
-			for step := range steps {
+			for _, cut := range w.preparedCuts(layout) {
 				w.prepare(layout)
-				if _, err := w.stepped(nil, func(n int, _ string) error {
-					if n == step+1 {
-						return errDead
-					}
-					return nil
-				}); err == nil {
-					t.Fatalf("command %d: the run does not notice that it is dead", step+1)
-				}
-				w.finish(fmt.Sprintf("killed before command %d", step+1))
+				w.runCutAt(cut, nil)
+				w.finish(fmt.Sprintf("cut off before command %d", cut))
 			}
 		})
 	}
@@ -395,21 +436,20 @@ func child(ctx context.Context, url string, layouts []registry.Layout, task stri
 func TestAProcessThatIsKilledAtAnyStepDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	w := newFixture(t)
-	steps := w.steps(registry.Object)
-	for step := range steps {
+	for _, cut := range w.preparedCuts(registry.Object) {
 		w.prepare(registry.Object)
-		w.killedAt(step, "clean up")
-		w.finish(fmt.Sprintf("killed before command %d", step+1))
+		w.killedAt(cut, "clean up")
+		w.finish(fmt.Sprintf("killed before command %d", cut))
 	}
 }
 
 // killedAt has a process do a task that is killed before the command of that
-// number, counted from 0.
-func (w *fixture) killedAt(step int, task string) {
+// number, counted from 1.
+func (w *fixture) killedAt(cut int, task string) {
 	w.t.Helper()
 	started := make(chan *os.Process, 1)
 	p := w.through(func(n int, _ string) error {
-		if n < step+1 {
+		if n < cut {
 			return nil
 		}
 		_ = (<-started).Kill()
@@ -425,7 +465,7 @@ func (w *fixture) killedAt(step int, task string) {
 	}
 	started <- process.Process
 	if err := process.Wait(); err == nil {
-		w.t.Fatalf("command %d: the process ended by itself", step+1)
+		w.t.Fatalf("command %d: the process ended by itself", cut)
 	}
 }
 

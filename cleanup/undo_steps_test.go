@@ -25,19 +25,11 @@ func TestCutOffAtAnyStepOfARunNothingIsLost(t *testing.T) {
 				}
 				w.session(layout, "live", "s", fresh)
 			}
-			prepare()
-			steps, err := w.stepped(withUndo, func(int, string) error { return nil })
-			w.noError(err)
-			for step := range steps {
+			for _, cut := range w.runCuts(withUndo, prepare) {
 				prepare()
 				before := w.registryContent()
-				_, _ = w.stepped(withUndo, func(n int, _ string) error {
-					if n == step+1 {
-						return errDead
-					}
-					return nil
-				})
-				w.comesBackOnce(fmt.Sprintf("cut off before command %d of %d", step+1, steps), before)
+				w.runCutAt(cut, withUndo)
+				w.comesBackOnce(fmt.Sprintf("cut off before command %d", cut), before)
 			}
 		})
 	}
@@ -61,24 +53,12 @@ func onEachServer(t *testing.T, test func(t *testing.T, w *fixture, layout regis
 	}
 }
 
-// taskSteps is how many steps a task has on what prepare makes.
-func (w *fixture) taskSteps(task string, prepare func()) int {
+// taskCuts are the cuts of a task on what prepare makes.
+func (w *fixture) taskCuts(task string, prepare func()) []int {
 	w.t.Helper()
-	runs := 2 // the first sends the scripts too
-	if w.only != "" {
-		runs = 1 // which does not count
-	}
-	steps := 0
-	for range runs {
-		prepare()
-		p := w.through(func(int, string) error { return nil })
-		w.noError(child(w.t.Context(), p.url(), w.layouts, task))
-		steps = p.calls()
-	}
-	if steps == 0 {
-		w.t.Fatal("there is no step")
-	}
-	return steps
+	return w.cuts(w.commands(prepare, func(before func(int, string) error) error {
+		return child(w.t.Context(), w.through(before).url(), w.layouts, task)
+	}))
 }
 
 func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
@@ -89,12 +69,11 @@ func TestAProcessThatIsKilledWhileItKeepsCopiesLosesNothing(t *testing.T) {
 			w.Client.FlushDB(t.Context())
 			w.session(layout, "stale", "s", old)
 		}
-		steps := w.taskSteps(task, prepare)
-		for step := range steps {
+		for _, cut := range w.taskCuts(task, prepare) {
 			prepare()
 			before := w.registryContent()
-			w.killedAt(step, task)
-			w.comesBackOnce(fmt.Sprintf("killed before step %d of %d", step+1, steps), before)
+			w.killedAt(cut, task)
+			w.comesBackOnce(fmt.Sprintf("killed before command %d", cut), before)
 		}
 	})
 }
@@ -106,11 +85,10 @@ func TestAProcessThatIsKilledWhileItPutsBackLosesNothing(t *testing.T) {
 	onEachServer(t, func(t *testing.T, w *fixture, layout registry.Layout) {
 		var content map[string]string
 		prepare := func() { content = w.expiredPair(layout) }
-		steps := w.taskSteps(task, prepare)
-		for step := range steps {
+		for _, cut := range w.taskCuts(task, prepare) {
 			prepare()
-			w.killedAt(step, task)
-			what := fmt.Sprintf("killed before step %d of %d", step+1, steps)
+			w.killedAt(cut, task)
+			what := fmt.Sprintf("killed before command %d", cut)
 			if there, copies := len(w.sessions()), len(w.copies()); there+copies != 2 {
 				t.Errorf("%s: %d sessions and %d copies", what, there, copies)
 			}
