@@ -239,14 +239,16 @@ func TestTheSizeOfABurst(t *testing.T) {
 
 // padded is a valid burst of exactly size bytes.
 func padded(t *testing.T, size int) []byte {
-	for n := size - 10; n > size-40; n-- {
-		burst := streamData(field(5, parts(field(4, uint64(1)), field(5, make([]byte, n)))))
-		if len(burst) == size {
-			return burst
-		}
+	filled := func(n int) []byte {
+		return streamData(field(5, parts(field(4, uint64(1)), field(5, make([]byte, n)))))
 	}
-	t.Fatalf("no burst has %d bytes", size)
-	return nil
+	const spare = 40
+	framed := len(filled(size-spare)) - (size - spare)
+	burst := filled(size - framed)
+	if len(burst) != size {
+		t.Fatalf("no burst has %d bytes", size)
+	}
+	return burst
 }
 
 func TestCheckingAllocatesNothingInTheSteadyState(t *testing.T) {

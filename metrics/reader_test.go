@@ -295,7 +295,7 @@ func readAll(t *testing.T, r *Reader, store fakeStore, readings int) (measured i
 // Each stream is measured in its turn, and one whose few entries are large then has a
 // label, however long the others are.
 func TestTheLargestByMemoryHaveLabelsHoweverManyStreamsThereAre(t *testing.T) {
-	const labels, streams = 10, 9000
+	const labels, streams = 10, 4500
 	m := newMetrics(labels)
 	m.Leader(true)
 	store := fakeStore{lengths: make(map[string]int64), each: make(map[string]int64), measured: make(map[string]int)}

@@ -5,9 +5,13 @@ package corpus
 import (
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -20,29 +24,48 @@ const (
 	Judged = "judged.jsonl.gz"
 )
 
-// Read reads the messages of a file, in the caller's own type.
+// kept holds what was read, by file and type: to read it again takes a test with the
+// race detector two seconds.
+var kept sync.Map
+
+type keptKey struct {
+	file string
+	of   reflect.Type
+}
+
+// Read reads the messages of a file, in the caller's own type. Others get the same
+// ones, so what they hold is not to be changed.
 func Read[T any](tb testing.TB, file string) []T {
 	tb.Helper()
+	read, _ := kept.LoadOrStore(keptKey{file, reflect.TypeFor[T]()}, sync.OnceValues(func() ([]T, error) { return decode[T](file) }))
+	all, err := read.(func() ([]T, error))()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return slices.Clone(all)
+}
+
+func decode[T any](file string) ([]T, error) {
 	_, here, _, _ := runtime.Caller(0)
 	f, err := os.Open(filepath.Join(filepath.Dir(here), "..", "..", "burst", "testdata", file))
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		tb.Fatal(err)
+		return nil, err
 	}
 	var all []T
 	for lines := json.NewDecoder(z); lines.More(); {
 		var one T
 		if err := lines.Decode(&one); err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		all = append(all, one)
 	}
 	if len(all) == 0 {
-		tb.Fatalf("%s is empty", file)
+		return nil, fmt.Errorf("%s is empty", file)
 	}
-	return all
+	return all, nil
 }

@@ -179,7 +179,7 @@ func (s *randomFaults) produce(ctx context.Context, l *liveStream) {
 func (s *randomFaults) watch(ctx context.Context, l *liveStream) {
 	for ctx.Err() == nil {
 		s.check(ctx, l)
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(60 * time.Millisecond)
 	}
 }
 

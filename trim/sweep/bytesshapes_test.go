@@ -56,7 +56,7 @@ func oddShapes() map[string]oddShape {
 			return fields
 		}, byDefault, 0, 0, 1.1},
 		"single nodes of a size that the allocator rounds up": {9000, even, of(2100), nil, byDefault, 0, 0, 1.05},
-		"ten entries a node":                {60_000, even, of(10), nil, [2]string{"10", "4096"}, 0, 0, 1.05},
+		"ten entries a node":                {30_000, even, of(10), nil, [2]string{"10", "4096"}, 0, 0, 1.05},
 		"an entry a node":                   {9000, even, of(80), nil, [2]string{"1", "4096"}, 0, 0, 1.05},
 		"much pending in groups":            {10_000, even, of(100), nil, byDefault, 10_000, 5, 1.3},
 		"large in bursts, pending in group": {10_000, at500, bursts(20_000, 200), nil, byDefault, 2500, 5, 1.3},
