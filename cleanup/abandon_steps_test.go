@@ -120,19 +120,18 @@ func TestCutOffAtAnyStepALaterRunMarksTheSession(t *testing.T) {
 		t.Run(string(layout), func(t *testing.T) {
 			w := newFixture(t)
 			cuts := w.abandonCuts(layout)
-			for e, enc := range burst.Encodings() {
-				for i, cut := range cuts {
-					what := fmt.Sprintf("cut off before command %d, %s", cut, enc)
-					w.returning(layout, enc)
-					w.runCutAt(cut, abandoning)
-					if (e+i)%2 == 1 {
-						// Another session's message hides our own.
-						w.message("s", 8, 0, enc)
-					}
-					w.run(abandoning)
-					w.abandoned(layout, what, 1)
-					w.inspectedAll("s", enc)
+			for i := range 2 * len(cuts) {
+				cut, enc := cuts[i%len(cuts)], burst.Encodings()[i%len(burst.Encodings())]
+				what := fmt.Sprintf("cut off before command %d, %s", cut, enc)
+				w.returning(layout, enc)
+				w.runCutAt(cut, abandoning)
+				if i >= len(cuts) {
+					// Another session's message hides our own.
+					w.message("s", 8, 0, enc)
 				}
+				w.run(abandoning)
+				w.abandoned(layout, what, 1)
+				w.inspectedAll("s", enc)
 			}
 		})
 	}

@@ -84,12 +84,12 @@ func (w *fixture) cuts(commands []string) []int {
 	return cuts
 }
 
-// mayWrite goes by what the server says of a command; a script may write that is not
-// said to read only.
+// mayWrite goes by what the server says of a command: that it writes, or that it runs a
+// script and not that it only reads.
 func mayWrite(known map[string]*redis.CommandInfo, command string) bool {
 	name, _, _ := strings.Cut(command, " ")
 	info := known[name]
-	return info == nil || slices.Contains(info.Flags, "write") || slices.Contains(info.Flags, "may_replicate")
+	return info == nil || slices.Contains(info.Flags, "write") || slices.Contains(info.ACLFlags, "@scripting") && !info.ReadOnly
 }
 
 // runCuts are the cuts of a run, with its options changed, on what prepare makes.
