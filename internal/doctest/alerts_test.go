@@ -159,8 +159,12 @@ func ruleTexts(text string) map[string]string {
 // that matters: beside another installation.
 func TestTheRulesOfAnInstallationAreAboutItAlone(t *testing.T) {
 	t.Parallel()
-	general, err := os.ReadFile(rulesFile)
+	text, err := os.ReadFile(rulesFile)
 	mustDo(t, err)
+	general := ruleTexts(string(text))
+	if len(general) < 20 {
+		t.Fatalf("%d rules are read from %s", len(general), rulesFile)
+	}
 	for _, w := range []way{scraped, pushed, filed} {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
@@ -174,7 +178,7 @@ func TestTheRulesOfAnInstallationAreAboutItAlone(t *testing.T) {
 			}
 			ofAll := strings.NewReplacer("{"+w.of+", ", "{", "{"+w.of+"}", "{}").Replace(string(text))
 			rendered := ruleTexts(ofAll)
-			for alert, want := range ruleTexts(string(general)) {
+			for alert, want := range general {
 				if got := rendered[alert]; got != want {
 					t.Errorf("%s asks for more than whom it is about:\n%s\nwant\n%s", alert, got, want)
 				}
