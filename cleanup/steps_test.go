@@ -14,6 +14,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/burst"
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
@@ -30,86 +31,6 @@ func (w *fixture) prepare(layout registry.Layout) {
 	}
 	w.Client.SAdd(w.t.Context(), "streams", "ghost")
 	w.sighted("ghost", old)
-}
-
-// stepped runs clean-up, with its options changed, over a connection on which
-// before is called at each command.
-func (w *fixture) stepped(change func(*cleanup.Options), before func(n int, command string) error) error {
-	p := w.through(before)
-	b, err := buffer.Open(w.t.Context(), buffer.Options{Connection: redisconn.Connection{URL: p.url()}, Layouts: w.layouts})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
-	_, err = cleanup.New(b, w.options(change)).Run(w.t.Context())
-	return err
-}
-
-// commands are those that something sends which works on what prepare makes, in their
-// order.
-func (w *fixture) commands(prepare func(), work func(before func(n int, command string) error) error) []string {
-	w.t.Helper()
-	runs := 2 // the first sends the scripts too
-	if w.only != "" {
-		runs = 1 // which does not count
-	}
-	var commands []string
-	for range runs {
-		prepare()
-		commands = nil
-		w.noError(work(func(_ int, command string) error {
-			commands = append(commands, command)
-			return nil
-		}))
-	}
-	if len(commands) == 0 {
-		w.t.Fatal("no command is sent")
-	}
-	return commands
-}
-
-// cuts are the numbers of the commands before which somebody who is cut off leaves
-// Redis as nobody does who is cut off at an earlier one: the first, and those after
-// one that may write.
-func (w *fixture) cuts(commands []string) []int {
-	w.t.Helper()
-	known, err := w.Client.Command(w.t.Context()).Result()
-	w.noError(err)
-	var cuts []int
-	for i := range commands {
-		if i == 0 || mayWrite(known, commands[i-1]) {
-			cuts = append(cuts, i+1)
-		}
-	}
-	return cuts
-}
-
-// mayWrite goes by what the server says of a command: that it writes, or that it runs a
-// script and not that it only reads.
-func mayWrite(known map[string]*redis.CommandInfo, command string) bool {
-	name, _, _ := strings.Cut(command, " ")
-	info := known[name]
-	return info == nil || slices.Contains(info.Flags, "write") || slices.Contains(info.ACLFlags, "@scripting") && !info.ReadOnly
-}
-
-// runCuts are the cuts of a run, with its options changed, on what prepare makes.
-func (w *fixture) runCuts(change func(*cleanup.Options), prepare func()) []int {
-	w.t.Helper()
-	return w.cuts(w.commands(prepare, func(before func(int, string) error) error { return w.stepped(change, before) }))
-}
-
-// runCutAt runs clean-up, with its options changed, until the command of that number,
-// counted from 1, is to be sent, and expects it to notice.
-func (w *fixture) runCutAt(cut int, change func(*cleanup.Options)) {
-	w.t.Helper()
-	if err := w.stepped(change, func(n int, _ string) error {
-		if n == cut {
-			return errDead
-		}
-		return nil
-	}); err == nil {
-		w.t.Fatalf("command %d: the run does not notice that it is cut off", cut)
-	}
 }
 
 // preparedCuts are the cuts of a run in the prepared fixture, which ends as it should.
@@ -216,7 +137,7 @@ func (w *fixture) differentSteps(change func(*cleanup.Options), prepare func()) 
 	w.t.Helper()
 	var steps []int
 	last := ""
-	for i, command := range w.commands(prepare, func(before func(int, string) error) error { return w.stepped(change, before) }) {
+	for i, command := range w.runCommands(change, prepare) {
 		if command != last {
 			steps = append(steps, i+1)
 		}
@@ -257,6 +178,24 @@ func (w *fixture) survived(when string, all []arrival) {
 		if entries := w.Client.XRevRangeN(w.t.Context(), "stream:"+a.stream, "+", "-", 1).Val(); len(entries) == 0 || entries[0].Values["data"] != fresh.String() {
 			w.t.Errorf("%s %s: the entry in %q is gone", a.what, when, a.stream)
 		}
+	}
+}
+
+// Also where a command is lost that only reads, nobody is told that all went well.
+func TestARunThatIsCutOffAtAnyCommandNotices(t *testing.T) {
+	t.Parallel()
+	for _, layout := range registry.Layouts() {
+		t.Run(string(layout), func(t *testing.T) {
+			w := newFixture(t)
+			everyCut := func(change func(*cleanup.Options), prepare func()) {
+				for i := range w.runCommands(change, prepare) {
+					prepare()
+					w.runCutAt(i+1, change)
+				}
+			}
+			everyCut(nil, func() { w.prepare(layout) })
+			everyCut(abandoning, func() { w.returning(layout, burst.Frame) })
+		})
 	}
 }
 
