@@ -218,19 +218,22 @@ func (b *Buffer) LastIDs(ctx context.Context, names []string) ([]LastID, error) 
 }
 
 // Sizes is roughly what each stream takes in memory, in bytes, by its oldest macro
-// nodes and with its consumer groups; 0 where it is not known.
+// nodes and with its consumer groups; 0 where it is not known. It asks in small
+// pipelines: the server touches a few macro nodes a stream for it.
 func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
-	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(names))
-	for i, name := range names {
-		cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name))
-	}
-	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-		return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(names), "stream"), err)
-	}
-	sizes := make([]int64, len(names))
-	for i, cmd := range cmds {
-		sizes[i] = cmd.Val()
+	sizes := make([]int64, 0, len(names))
+	for part := range slices.Chunk(names, sizeBatch*b.conn.Width(ctx)) {
+		pipe := b.rdb.Pipeline()
+		cmds := make([]*redis.IntCmd, len(part))
+		for i, name := range part {
+			cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name))
+		}
+		if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
+			return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(part), "stream"), err)
+		}
+		for _, cmd := range cmds {
+			sizes = append(sizes, cmd.Val())
+		}
 	}
 	return sizes, nil
 }

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -229,4 +230,44 @@ func TestEachStreamIsLookedAtByItsOwnLimit(t *testing.T) {
 			}
 		}
 	})
+}
+
+// longest notes how many commands the longest pipeline had.
+type longest struct{ commands int }
+
+func (h *longest) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (h *longest) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *longest) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		h.commands = max(h.commands, len(cmds))
+		return next(ctx, cmds)
+	}
+}
+
+func TestSizesAreAskedOfAFewStreamsAtATime(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := open(t, s.URL(), nil)
+	watch := &longest{}
+	b.rdb.AddHook(watch)
+	names := make([]string, 3*sizeBatch+1)
+	for i := range names {
+		names[i] = fmt.Sprint("car-", i)
+		if i%2 == 0 { // the others are not there
+			redistest.AddEntries(t, s.Client, "stream:"+names[i], []string{"1-1"}, func(int) int { return 100 * i }, "d")
+		}
+	}
+	sizes, err := b.Sizes(t.Context(), names)
+	if err != nil || len(sizes) != len(names) {
+		t.Fatal(len(sizes), err)
+	}
+	for i, size := range sizes {
+		if want := s.Client.MemoryUsage(t.Context(), "stream:"+names[i]).Val(); size != want || (want > 0) != (i%2 == 0) {
+			t.Errorf("%s takes %d bytes, not %d", names[i], size, want)
+		}
+	}
+	if watch.commands != sizeBatch {
+		t.Errorf("up to %d sizes are asked at once", watch.commands)
+	}
 }

@@ -19,6 +19,7 @@ import (
 const (
 	namePage    = 128
 	lengthBatch = 160
+	sizeBatch   = 32
 	infoBatch   = 8
 )
 

@@ -7,12 +7,8 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-const (
-	// largestAtOnce is how many streams of a node are worked on.
-	largestAtOnce = 1024
-	// sizesAtOnce is how many sizes one pipeline asks for.
-	sizesAtOnce = 32
-)
+// largestAtOnce is how many streams of a node are worked on.
+const largestAtOnce = 1024
 
 // largest are the streams of a node that hold most bytes, and at most as many
 // more that were found since the others were dropped.
@@ -41,12 +37,7 @@ func (r *relief) measure(ctx context.Context, nodes map[string]buffer.NodeMemory
 	}
 	err := r.in.Store.WalkStreams(ctx, func(page []string) error {
 		page = slices.DeleteFunc(slices.Clone(page), func(name string) bool { return r.found[name] || r.in.Policies.For(name).KeepsAll() })
-		for part := range slices.Chunk(page, sizesAtOnce) {
-			if err := r.measurePart(ctx, part, found); err != nil {
-				return err
-			}
-		}
-		return nil
+		return r.measurePage(ctx, page, found)
 	})
 	if err != nil {
 		return nil, err
@@ -66,7 +57,7 @@ func (r *relief) measure(ctx context.Context, nodes map[string]buffer.NodeMemory
 	return streams, nil
 }
 
-func (r *relief) measurePart(ctx context.Context, names []string, found map[string]*largest) error {
+func (r *relief) measurePage(ctx context.Context, names []string, found map[string]*largest) error {
 	sizes, err := r.in.Store.Sizes(ctx, names)
 	if err != nil {
 		return err

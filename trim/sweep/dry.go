@@ -240,20 +240,18 @@ func (d *dryStore) Memories(ctx context.Context) ([]buffer.NodeMemory, error) {
 			names = append(names, name)
 		}
 	}
-	for part := range slices.Chunk(names, maxBatch) {
-		sizes, err := d.Store.Sizes(ctx, part)
+	sizes, err := d.Store.Sizes(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		node, err := d.NodeOf(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		for i, name := range part {
-			node, err := d.NodeOf(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			for m := range memories {
-				if memories[m].Node == node {
-					memories[m].Used -= d.streams[name].share(sizes[i])
-				}
+		for m := range memories {
+			if memories[m].Node == node {
+				memories[m].Used -= d.streams[name].share(sizes[i])
 			}
 		}
 	}
