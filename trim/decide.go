@@ -114,7 +114,7 @@ func (w Why) String() string {
 
 func overLength(p Policy, s *StreamStats, now time.Time) (Step, bool) {
 	length := s.Info.Length
-	if p.MaxLength <= 0 || length <= p.MaxLength {
+	if !p.IsTooLong(length) {
 		return Step{}, false
 	}
 	return Step{

@@ -74,6 +74,12 @@ func (p Policy) LengthLimit() int64 {
 	return max(0, p.MaxLength)
 }
 
+// IsTooLong reports whether a stream of so many entries is over the policy's limit.
+func (p Policy) IsTooLong(entries int64) bool {
+	limit := p.LengthLimit()
+	return limit > 0 && entries > limit
+}
+
 // OldestAge is how old the policy lets an entry become, 0 for any age.
 func (p Policy) OldestAge() time.Duration {
 	if p.KeepAll {

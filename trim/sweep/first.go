@@ -35,9 +35,6 @@ func (r *run) requestFor(c *stream, s trim.Step) buffer.TrimRequest {
 // batches, or alone if they are more than a batch may free; many later, one
 // stream at a time.
 func (r *run) trimKnown(ctx context.Context, due []*stream) error {
-	if err := r.fetchBytes(ctx, due); err != nil {
-		return err
-	}
 	b := batch{run: r}
 	for _, c := range due {
 		for _, s := range c.cut.Steps {

@@ -9,7 +9,8 @@ import (
 )
 
 // look is a page of streams and what Redis says of them before anything is
-// decided: the length, and of those with an age limit what lies at the old end.
+// decided: the length, of those with an age limit what lies at the old end, and of
+// those that are too long what they take.
 type look struct {
 	page []stream
 	// aged are the streams that have an age limit, plain the others.
@@ -22,7 +23,11 @@ type look struct {
 	oldest  []buffer.OldestResult
 	// took is how long each pipeline of oldest took.
 	took []time.Duration
-	err  error
+	// long are the streams that are over their limit of length, sizes what these
+	// take in memory. How much one call may remove depends on it.
+	long  []*stream
+	sizes []int64
+	err   error
 }
 
 // lookAt asks on a goroutine of its own, so that Redis answers for one page while
@@ -50,8 +55,28 @@ func (l *look) ask(ctx context.Context, store Store, perCall int) (err error) {
 			return err
 		}
 	}
-	l.oldest, l.took, err = askOldest(ctx, store, l.aged, 1, perCall)
+	if l.oldest, l.took, err = askOldest(ctx, store, l.aged, 1, perCall); err != nil {
+		return err
+	}
+	l.long = l.findLong()
+	l.sizes, err = store.Sizes(ctx, namesOf(l.long))
 	return err
+}
+
+// findLong finds the streams that are over their limit of length, without those of
+// which the oldest entry has told what it takes.
+func (l *look) findLong() (long []*stream) {
+	for i, c := range l.plain {
+		if c.policy.IsTooLong(l.lengths[i].Entries) {
+			long = append(long, c)
+		}
+	}
+	for i, c := range l.aged {
+		if l.oldest[i].Old == 0 && c.policy.IsTooLong(l.oldest[i].Length) {
+			long = append(long, c)
+		}
+	}
+	return long
 }
 
 // takeIn waits for what a look found and takes it in.
@@ -64,6 +89,9 @@ func (r *run) takeIn(l *look) error {
 		r.takeLength(c, l.lengths[i])
 	}
 	r.takeOldest(l.aged, l.oldest, l.took)
+	for i, c := range l.long {
+		c.entryBytes = max(1, l.sizes[i]/max(1, c.length()))
+	}
 	return nil
 }
 

@@ -107,3 +107,42 @@ func (s *repeating) WalkStreams(_ context.Context, visit func([]string) error) e
 	}
 	return nil
 }
+
+// sizing notes of which streams the sizes are asked.
+type sizing struct {
+	Store
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *sizing) Sizes(ctx context.Context, names []string) ([]int64, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, names...)
+	s.mu.Unlock()
+	return s.Store.Sizes(ctx, names)
+}
+
+func TestOnlyStreamsThatAreTooLongAreSized(t *testing.T) {
+	w := realFixture(t)
+	now := time.Now()
+	w.fill("short", 10, times(now, 10)...)
+	w.fill("long", 10, times(now, 300)...)
+	w.fill("long-kept", 10, times(now, 300)...)
+	w.fill("long-old", 10, times(now.Add(-2*time.Hour), 300)...)
+	w.fill("long-aged", 10, times(now, 300)...)
+	w.fill("short-aged", 10, times(now, 10)...)
+	rules, err := trim.ParseRules("*-kept:keep=all;*-old:max_length=10,max_age=1h;*-aged:max_length=10,max_age=1h", trim.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sizing{Store: w.store}
+	r, err := New(s, Options{Policies: trim.Policies{Rules: rules, Default: trim.Policy{MaxLength: 10}}}).Run(t.Context())
+	if err != nil || r.StreamsTrimmed != 3 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	slices.Sort(s.asked)
+	// The oldest entry of long-old has told what it takes.
+	if want := []string{"long", "long-aged"}; !slices.Equal(s.asked, want) {
+		t.Errorf("the sizes of %q were asked, not of %q", s.asked, want)
+	}
+}

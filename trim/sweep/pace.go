@@ -15,10 +15,10 @@ const (
 	// block Redis. Most calls of that size take a tenth of it; the allocator
 	// makes one in a hundred take it all, too seldom to be learnt in time.
 	mostPerStall = 11 << 15
-	// batchSlices is how many slices a batch of calls on several streams frees:
-	// a round trip costs more than such a slice, and what the allocator now and
-	// then adds comes as often as bytes are freed, however they are grouped.
-	batchSlices = 4
+	// batchSlices is how many slices a batch of calls on several streams frees at
+	// most: a round trip costs more than such a slice, and what the allocator now
+	// and then adds comes as often as bytes are freed, however they are grouped.
+	batchSlices = 8
 )
 
 // DefaultMaxStall is how long one call may block Redis.
@@ -33,7 +33,9 @@ type pace struct {
 	stall time.Duration
 	slice int64
 	trip  time.Duration
-	// costs are the last calls', in nanoseconds a byte; so many are known.
+	// cost is what calls took of late, in nanoseconds a byte; 0 if none has told.
+	cost float64
+	// costs are the last calls'; so many are known.
 	costs [paceWindow]float64
 	known int
 }
@@ -71,15 +73,22 @@ func (p *pace) took(took time.Duration, freed int64) {
 		return
 	}
 	slices.Sort(p.costs[:])
-	cost := max(p.costs[paceWindow/2], 1e-9)
+	p.cost = max(p.costs[paceWindow/2], 1e-9)
 	p.known = 0
-	fits := float64(p.stall) * 0.4 / cost
+	fits := float64(p.stall) * 0.4 / p.cost
 	p.slice = int64(min(max(fits, float64(p.slice)/2), float64(p.slice)*2))
 	p.slice = max(minSlice, min(p.slice, p.most()))
 }
 
-// batch is how many bytes a batch of calls may free.
-func (p *pace) batch() int64 { return batchSlices * p.slice }
+// batch is how many bytes a batch of calls may free: together they block Redis no
+// longer than one call may.
+func (p *pace) batch() int64 {
+	most := batchSlices * p.slice
+	if p.cost == 0 {
+		return most
+	}
+	return int64(min(float64(most), max(float64(p.slice), float64(p.stall)/p.cost)))
+}
 
 // entries is the slice as a number of entries of the given size, never less
 // than two macro nodes: the server stops before a node that does not fit, and

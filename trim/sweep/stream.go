@@ -111,27 +111,6 @@ func (r *run) fetchYoung(ctx context.Context, ahead []*stream) error {
 	return err
 }
 
-// fetchBytes asks what streams take in memory, where that is not known.
-func (r *run) fetchBytes(ctx context.Context, streams []*stream) error {
-	var wanted []*stream
-	for _, c := range streams {
-		if c.entryBytes == 0 {
-			wanted = append(wanted, c)
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	sizes, err := r.s.store.Sizes(ctx, namesOf(wanted))
-	if err != nil {
-		return err
-	}
-	for i, c := range wanted {
-		c.entryBytes = max(1, sizes[i]/max(1, c.length()))
-	}
-	return nil
-}
-
 func pick(page []stream, wanted func(*stream) bool) []*stream {
 	picked := make([]*stream, 0, len(page))
 	for i := range page {

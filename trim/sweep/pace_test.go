@@ -1,0 +1,27 @@
+package sweep
+
+import (
+	"testing"
+	"time"
+)
+
+func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
+	for _, perMegabyte := range []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
+		p := newPace(DefaultMaxStall)
+		takes := func(bytes int64) time.Duration {
+			return time.Duration(float64(perMegabyte) * float64(bytes) / (1 << 20))
+		}
+		for range 100 {
+			p.took(50*time.Microsecond+takes(p.slice), p.slice)
+			p.trips(50 * time.Microsecond)
+		}
+		switch batch := p.batch(); {
+		case batch < p.slice || batch > batchSlices*p.most():
+			t.Errorf("%v a megabyte: a batch of %d bytes, a slice of %d", perMegabyte, batch, p.slice)
+		case batch > p.slice && takes(batch) > p.stall:
+			t.Errorf("%v a megabyte: a batch takes %v, more than %v", perMegabyte, takes(batch), p.stall)
+		case perMegabyte == 100*time.Microsecond && batch != batchSlices*p.most():
+			t.Errorf("a quick Redis gets %d bytes, not %d", batch, batchSlices*p.most())
+		}
+	}
+}
