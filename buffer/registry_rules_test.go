@@ -369,7 +369,7 @@ func TestAKeyOfAnotherTypeAtSessionsLeavesTheRestToBeRead(t *testing.T) {
 	b := open(t, s.URL(), nil)
 	var u registry.MalformedOwners
 	for _, session := range readAll(t, b) {
-		u.Add(session)
+		u.Add(&session)
 	}
 	if session := sessionOf(t, b, "a"); session.Malformed != nil {
 		t.Errorf("read %+v", session)

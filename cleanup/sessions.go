@@ -30,7 +30,7 @@ func (r *run) countSessions(ctx context.Context, page []registry.Session) error 
 	for i := range page {
 		s := &page[i]
 		// What cannot be read may own one of our streams, whichever it seems to name.
-		r.streams.unreadable.Add(*s)
+		r.streams.unreadable.Add(s)
 		if !r.ours(s) {
 			r.o().OnOthers(s)
 			continue
@@ -287,7 +287,7 @@ const maxUnlisted = 10_000
 
 // noteOwner notes that a session that stays names its stream.
 func (r *run) noteOwner(s *registry.Session, state State) {
-	r.streams.unreadable.Add(*s)
+	r.streams.unreadable.Add(s)
 	if !s.HasStream || r.streams.set(s.Stream, owned) {
 		return
 	}

@@ -26,7 +26,7 @@ const (
 
 // Add takes in a session, which is of interest only if it is malformed. It may
 // be added again.
-func (m *MalformedOwners) Add(s Session) {
+func (m *MalformedOwners) Add(s *Session) {
 	switch size := m.bytes + len(s.bytes); {
 	case s.blind:
 		m.blind = true

@@ -43,8 +43,8 @@ func TestAnUnreadableValueOwnsEachStreamThatItMentions(t *testing.T) {
 			if u.MayOwn(tt.stream) {
 				t.Error("owned before anything was added")
 			}
-			u.Add(s)
-			u.Add(s)
+			u.Add(&s)
+			u.Add(&s)
 			if !u.MayOwn(tt.stream) || u.Overflow() {
 				t.Errorf("%q is not owned by %q", tt.stream, tt.value)
 			}
@@ -58,7 +58,8 @@ func TestAnUnreadableValueOwnsEachStreamThatItMentions(t *testing.T) {
 func TestWhatIsNoOwnerIsNotKept(t *testing.T) {
 	var u MalformedOwners
 	for _, value := range []string{`{"tStart":NaN,"car":1}`, `hello car`, `{"lastUpdated":1763874856000,"streamName":"other","note":"car"}`} {
-		u.Add(objectSession("i", value))
+		s := objectSession("i", value)
+		u.Add(&s)
 	}
 	if u.MayOwn("car") || u.MayOwn("") || u.Overflow() || u.bytes != 0 {
 		t.Errorf("%d bytes are kept", u.bytes)
@@ -71,14 +72,16 @@ func TestUnreadableValuesAreKeptUpToAMebibyte(t *testing.T) {
 		return objectSession("i", fmt.Sprintf(`{"tStart":NaN,"streamName":"car %d","x":"%s"}`, i, strings.Repeat("x", 100<<10)))
 	}
 	for i := range 20 {
-		u.Add(value(i))
-		u.Add(value(i))
+		s := value(i)
+		u.Add(&s)
+		u.Add(&s)
 	}
 	if !u.Overflow() || u.bytes > maxKept || !u.MayOwn("car 9") || u.MayOwn("car 11") {
 		t.Errorf("overflow %v with %d bytes", u.Overflow(), u.bytes)
 	}
 	var small MalformedOwners
-	small.Add(objectSession("i", `{"x":"`+strings.Repeat("y", 2<<20)+`","z":NaN}`))
+	s := objectSession("i", `{"x":"`+strings.Repeat("y", 2<<20)+`","z":NaN}`)
+	small.Add(&s)
 	if small.Overflow() {
 		t.Error("a big value that mentions no stream holds back all")
 	}
@@ -100,7 +103,7 @@ func FuzzMalformedOwners(f *testing.F) {
 			for _, text := range []string{string(value) + "x", string(twice)} {
 				var u MalformedOwners
 				s := objectSession("i", text)
-				u.Add(s)
+				u.Add(&s)
 				read, _ := jsonString(quoted(t, stream))
 				if len(text) < maxKept && !u.MayOwn(read) {
 					t.Fatalf("%q is not found in %q", read, text)

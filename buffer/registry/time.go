@@ -18,7 +18,7 @@ const (
 
 // Fault says why the time of a session cannot be known or be true, by the
 // server's clock; nil if it is plausible.
-func (s Session) Fault(now time.Time) error {
+func (s *Session) Fault(now time.Time) error {
 	if s.Malformed != nil || !s.Updated.After(now.Add(MaxTimeAhead)) {
 		return s.Malformed
 	}
