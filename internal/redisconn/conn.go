@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,8 +42,6 @@ type Conn struct {
 	master *masterOnly
 	// enforceReads has the server refuse writes in scripts that only read.
 	enforceReads atomic.Bool
-	// probes are keys of all slots of a cluster, for each prefix.
-	probes sync.Map
 }
 
 // Open connects to Redis and asks what it is. It fails within the

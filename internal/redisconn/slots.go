@@ -26,29 +26,28 @@ func slotOf(key string) int {
 	}
 	var crc uint16
 	for i := range len(key) {
-		crc ^= uint16(key[i]) << 8
-		for range 8 {
-			if crc&0x8000 != 0 {
-				crc = crc<<1 ^ 0x1021
-			} else {
-				crc <<= 1
-			}
-		}
+		// Eight bits at once: what x leaves is x × (x¹² + x⁵ + 1).
+		x := byte(crc>>8) ^ key[i]
+		x ^= x >> 4
+		crc = crc<<8 ^ uint16(x)<<12 ^ uint16(x)<<5 ^ uint16(x)
 	}
 	return int(crc % slotCount)
 }
 
 // tags has a short text for each slot, which leads there between braces.
-var tags = sync.OnceValue(func() []string {
+var tags = sync.OnceValue(func() []string { return numbered("") })
+
+// numbered are keys, one for each slot: the prefix and a number.
+func numbered(prefix string) []string {
 	found := make([]string, slotCount)
 	for i, left := 0, slotCount; left > 0; i++ {
-		tag := strconv.Itoa(i)
-		if slot := slotOf(tag); found[slot] == "" {
-			found[slot], left = tag, left-1
+		key := prefix + strconv.Itoa(i)
+		if slot := slotOf(key); found[slot] == "" {
+			found[slot], left = key, left-1
 		}
 	}
 	return found
-})
+}
 
 // TagOf is a text that leads, between the first braces of another key, to the slot
 // of a key: what stands in the key's own braces, or else the key itself, unless
@@ -95,24 +94,20 @@ func (c *Conn) NodeName(node *redis.Client) string {
 // probeKeys are keys with the prefix, one for each slot that such keys can lie
 // in: all of them, or one if the prefix itself has braces. They should not exist: of
 // one that does, a master that is giving its slot away says nothing of that.
-func (c *Conn) probeKeys(prefix string) []string {
-	if known, ok := c.probes.Load(prefix); ok {
-		keys, _ := known.([]string)
-		return keys
+func probeKeys(prefix string) []string {
+	prefix += "probe:"
+	_, rest, open := strings.Cut(prefix, "{")
+	tag, _, closed := strings.Cut(rest, "}")
+	switch {
+	case closed && tag != "":
+		return []string{prefix}
+	case open:
+		return numbered(prefix) // its braces do not count, and no later ones would
 	}
-	found := make(map[int]string, slotCount)
-	for i := 0; len(found) < slotCount && (i < 1000 || len(found) > 1); i++ {
-		key := prefix + "probe:" + strconv.Itoa(i)
-		if slot := slotOf(key); found[slot] == "" {
-			found[slot] = key
-		}
+	keys := make([]string, slotCount)
+	for slot, tag := range tags() {
+		keys[slot] = prefix + "{" + tag + "}"
 	}
-	keys := make([]string, 0, len(found))
-	for _, key := range found {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	c.probes.Store(prefix, keys)
 	return keys
 }
 
@@ -138,7 +133,7 @@ const askAgain = 3
 // for, as it changes hands again and again, the place is not known.
 func (c *Conn) slots(ctx context.Context, cluster *redis.ClusterClient, prefix string, only map[int]bool) (slotMap, error) {
 	found := make(slotMap)
-	keys := slices.DeleteFunc(slices.Clone(c.probeKeys(prefix)), func(key string) bool { return only != nil && !only[slotOf(key)] })
+	keys := slices.DeleteFunc(probeKeys(prefix), func(key string) bool { return only != nil && !only[slotOf(key)] })
 	for range askAgain {
 		// This reads anew which master serves which slots; ReloadState only has it done
 		// some time.

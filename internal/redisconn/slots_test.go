@@ -3,6 +3,7 @@ package redisconn
 import (
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -22,12 +23,17 @@ func TestSlotsAreHashedAsRedisDoes(t *testing.T) {
 			t.Errorf("the slot of %q is %d, want %d", key, got, want)
 		}
 	}
-	var conn Conn
-	if n := len(conn.probeKeys("stream:")); n != slotCount {
-		t.Errorf("%d slots are probed", n)
-	}
-	if n := len(conn.probeKeys("{rta}:stream:")); n != 1 {
-		t.Errorf("%d slots are probed of a prefix with braces", n)
+	for prefix, want := range map[string]int{"stream:": slotCount, "a}b:": slotCount, "a{b:": slotCount, "{}:": slotCount, "{rta}:stream:": 1} {
+		slots := make(map[int]bool)
+		for _, key := range probeKeys(prefix) {
+			if !strings.HasPrefix(key, prefix) {
+				t.Fatalf("%q is to begin with %q", key, prefix)
+			}
+			slots[slotOf(key)] = true
+		}
+		if len(slots) != want || len(probeKeys(prefix)) != want {
+			t.Errorf("%d slots are probed of the prefix %q, by %d keys", len(slots), prefix, len(probeKeys(prefix)))
+		}
 	}
 }
 
