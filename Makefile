@@ -36,11 +36,14 @@ demo: ## streams, sessions and streamkeeper on an embedded Redis; Ctrl-C ends it
 # Many tests wait for servers, so more packages run at once than there are processors.
 PACKAGES = $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
 
+# The detector makes collecting garbage dear; the program itself is run without GOGC.
+TEST_ENVIRONMENT = GOGC=400 GORACE=atexit_sleep_ms=0
+
 # Prometheus is a lot to install for one check, so only CI insists on it.
 .PHONY: test
 test: ## everything with the race detector, on an embedded Redis and on real ones that the tests start
 	scripts/need cc redis-server $(if $(CI),promtool python3-prometheus-client)
-	GORACE=atexit_sleep_ms=0 go test -race -ldflags=-w -p $(PACKAGES) -timeout 20m ./...
+	$(TEST_ENVIRONMENT) go test -race -ldflags=-w -p $(PACKAGES) -timeout 20m ./...
 
 .PHONY: bench
 bench: ## throughput and stalls against a real Redis
