@@ -102,7 +102,7 @@ func probeKeys(prefix string) []string {
 	case closed && tag != "":
 		return []string{prefix}
 	case open:
-		return numbered(prefix) // its braces do not count, and no later ones would
+		return numbered(prefix) // its braces are no pair around a tag, and a number closes none
 	}
 	keys := make([]string, slotCount)
 	for slot, tag := range tags() {

@@ -144,7 +144,7 @@ type firstCall struct {
 	call   buffer.TrimRequest
 }
 
-// batch gathers calls that together free about one slice.
+// batch gathers calls that together free a few slices.
 type batch struct {
 	run *run
 	// aged: only Redis knows what the calls find.

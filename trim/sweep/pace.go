@@ -17,7 +17,8 @@ const (
 	mostPerStall = 11 << 15
 	// batchSlices is how many slices a batch of calls on several streams frees at
 	// most: a round trip costs more than such a slice, and what the allocator now
-	// and then adds comes as often as bytes are freed, however they are grouped.
+	// and then adds comes as often as bytes are freed, however they are grouped. It
+	// is half of that until calls have told what they cost.
 	batchSlices = 8
 )
 
@@ -51,7 +52,9 @@ func newPace(stall time.Duration) pace {
 
 // slowest is the most careful of the paces that workers learnt.
 func slowest(paces []pace) pace {
-	return slices.MinFunc(paces, func(a, b pace) int { return cmp.Compare(a.slice, b.slice) })
+	return slices.MinFunc(paces, func(a, b pace) int {
+		return cmp.Or(cmp.Compare(a.slice, b.slice), cmp.Compare(b.cost, a.cost))
+	})
 }
 
 // most is the largest slice, in bytes.
@@ -80,14 +83,13 @@ func (p *pace) took(took time.Duration, freed int64) {
 	p.slice = max(minSlice, min(p.slice, p.most()))
 }
 
-// batch is how many bytes a batch of calls may free: together they block Redis no
-// longer than one call may.
+// batch is how many bytes a batch of calls may free: by what is known, together
+// they block Redis no longer than one call may, or free a slice.
 func (p *pace) batch() int64 {
-	most := batchSlices * p.slice
 	if p.cost == 0 {
-		return most
+		return batchSlices / 2 * p.slice
 	}
-	return int64(min(float64(most), max(float64(p.slice), float64(p.stall)/p.cost)))
+	return int64(min(batchSlices*float64(p.slice), max(float64(p.slice), float64(p.stall)/p.cost)))
 }
 
 // entries is the slice as a number of entries of the given size, never less

@@ -8,6 +8,9 @@ import (
 func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
 	for _, perMegabyte := range []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
 		p := newPace(DefaultMaxStall)
+		if batch := p.batch(); batch > 4*firstSlice {
+			t.Errorf("before anything is known of Redis, a batch of %d bytes", batch)
+		}
 		takes := func(bytes int64) time.Duration {
 			return time.Duration(float64(perMegabyte) * float64(bytes) / (1 << 20))
 		}
@@ -23,5 +26,17 @@ func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
 		case perMegabyte == 100*time.Microsecond && batch != batchSlices*p.most():
 			t.Errorf("a quick Redis gets %d bytes, not %d", batch, batchSlices*p.most())
 		}
+	}
+}
+
+func TestTheMostCarefulPaceIsTheOneOfTheSlowestNode(t *testing.T) {
+	unknown, quick, slow, slower := newPace(DefaultMaxStall), newPace(DefaultMaxStall), newPace(DefaultMaxStall), newPace(DefaultMaxStall)
+	quick.cost, slow.cost = 0.1, 1.1
+	slower.slice /= 2
+	if got := slowest([]pace{unknown, quick, slow}); got.cost != slow.cost {
+		t.Errorf("with slices alike, it is the one of %v ns a byte", got.cost)
+	}
+	if got := slowest([]pace{slow, slower, quick}); got.slice != slower.slice {
+		t.Errorf("it is the one with a slice of %d bytes", got.slice)
 	}
 }
