@@ -55,8 +55,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint $(BIN)/actionlint ## faults, style, formatting, the layers between packages, and the workflows
+lint: $(BIN)/golangci-lint $(BIN)/deadcode $(BIN)/actionlint ## faults, style, formatting, the layers between packages, dead code, and the workflows
 	$(BIN)/golangci-lint run
+	dead=$$($(BIN)/deadcode -test ./...) && if [ -n "$$dead" ]; then echo "$$dead"; exit 1; fi
 	$(BIN)/actionlint -shellcheck= -pyflakes=
 
 PROTOC := protoc --plugin=$(BIN)/protoc-gen-go --go_opt=paths=source_relative $(wildcard burst/pb/*.proto)

@@ -80,9 +80,6 @@ func New(store Store, o Options) *Recorder {
 	return &Recorder{store: store, o: o}
 }
 
-// Instance is who removes.
-func (r *Recorder) Instance() string { return r.o.Instance }
-
 // Add records a removal, soon.
 func (r *Recorder) Add(action, name, reason string) {
 	if r == nil {
