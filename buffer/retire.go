@@ -126,7 +126,7 @@ func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups Gr
 }
 
 // What one call that removes a stream frees, for each millisecond that it may
-// hold Redis up, and its bounds.
+// block Redis, and its bounds.
 const (
 	sliceBytes = 512 << 10
 	minSlice   = 32 << 10

@@ -11,8 +11,8 @@ const (
 	pageBytes = 512 << 10
 )
 
-// Pager finds how many entries a page may have so that reading it holds Redis
-// up for no longer than a stall. It begins small. What the way to Redis and
+// Pager finds how many entries a page may have so that reading it blocks
+// Redis for no longer than a stall. It begins small. What the way to Redis and
 // back takes is not Redis's time, so the quickest page is taken off; and as
 // other programs only ever make a page seem slower, several in a row have to be
 // slow to be believed.

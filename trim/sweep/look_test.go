@@ -123,6 +123,7 @@ func (s *sizing) Sizes(ctx context.Context, names []string) ([]int64, error) {
 }
 
 func TestOnlyStreamsThatAreTooLongAreSized(t *testing.T) {
+	t.Parallel()
 	w := realFixture(t)
 	now := time.Now()
 	w.fill("short", 10, times(now, 10)...)

@@ -6,6 +6,7 @@ import (
 )
 
 func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
+	t.Parallel()
 	for _, perMegabyte := range []time.Duration{100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond} {
 		p := newPace(DefaultMaxStall)
 		if batch := p.batch(); batch > 4*firstSlice {
@@ -30,6 +31,7 @@ func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
 }
 
 func TestTheMostCarefulPaceIsTheOneOfTheSlowestNode(t *testing.T) {
+	t.Parallel()
 	unknown, quick, slow, slower := newPace(DefaultMaxStall), newPace(DefaultMaxStall), newPace(DefaultMaxStall), newPace(DefaultMaxStall)
 	quick.cost, slow.cost = 0.1, 1.1
 	slower.slice /= 2
