@@ -59,8 +59,6 @@ type daemon struct {
 	denied  string
 	// paused is what was paused at the last look.
 	paused pauseBoard
-	// absence is where the buffer was looked for, if there was none.
-	absence string
 }
 
 // working is what there is once Redis was reached.
@@ -234,11 +232,7 @@ func (d *daemon) noteAbsence(ctx context.Context, found bool) {
 	if now := d.now.Load(); now != nil && !found {
 		text = now.buffer.Absence(ctx)
 	}
-	d.mu.Lock()
-	before := d.absence
-	d.absence = text
-	d.mu.Unlock()
-	if before == "" && text != "" {
+	if d.news.absent(text) {
 		d.log.Warn("nothing found", "reason", text)
 	}
 }

@@ -125,8 +125,9 @@ func (d *daemon) stream(ctx context.Context, name string) web.StreamPage {
 		return p
 	}
 	other := holder(ctx, working)
-	p.Leader = leader(working.scheduler.Status(), other)
 	figures, points, labelled := d.observers.Figures(name)
+	p.Leader = leader(working.scheduler.Status(), other)
+	labelled = labelled && p.Leader.Leading // a term may have ended between the two
 	if labelled {
 		p.Figures = new(streamStatus(figures))
 		for _, q := range points {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/streamkeeper/streamkeeper/explain"
 	"github.com/streamkeeper/streamkeeper/internal/jobs"
+	"github.com/streamkeeper/streamkeeper/metrics"
 	"github.com/streamkeeper/streamkeeper/web"
 )
 
@@ -24,6 +25,8 @@ type news struct {
 	diagnosis diagnosis
 	// judgement is what the last clean-up made of sessions and streams; nil before.
 	judgement *explain.Judgement
+	// absence is where the buffer was looked for, if there was none.
+	absence string
 }
 
 // lastRun is a run that ended, and the last one that ended well.
@@ -44,7 +47,7 @@ func (n *news) lead(yes bool) {
 	n.observers.Leader(yes)
 	if !yes {
 		n.last, n.recent, n.diagnosis = make(map[string]lastRun), new(web.Recent), diagnosis{}
-		n.judgement = nil
+		n.judgement, n.absence = nil, ""
 	}
 }
 
@@ -108,11 +111,17 @@ func (j *judge) End(err error) {
 	}
 }
 
-// seen is what the doctor saw last.
-func (n *news) seen() diagnosis {
+// absent notes where the buffer was looked for, empty if it was found. It reports
+// whether that is new: that there is none.
+func (n *news) absent(absence string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.diagnosis
+	if !n.leading {
+		return false
+	}
+	before := n.absence
+	n.absence = absence
+	return before == "" && absence != ""
 }
 
 // failed notes an error of a job.
@@ -124,9 +133,17 @@ func (n *news) failed(job string, err error) {
 	}
 }
 
-// all is what is known: the last runs, and the last errors.
-func (n *news) all() (map[string]lastRun, []web.Error) {
+// knowledge is what a leader knows at one moment. That of a follower is empty.
+type knowledge struct {
+	last      map[string]lastRun
+	errors    []web.Error
+	diagnosis diagnosis
+	absence   string
+	streams   metrics.Snapshot
+}
+
+func (n *news) known() knowledge {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return maps.Clone(n.last), n.recent.Errors()
+	return knowledge{maps.Clone(n.last), n.recent.Errors(), n.diagnosis, n.absence, n.observers.Snapshot()}
 }

@@ -54,10 +54,7 @@ func (d *daemon) onRedisError(class redisconn.Class) {
 // job, the lease or a sign of life, and asks again until none is.
 func (d *daemon) watchRights(ctx context.Context) {
 	for {
-		d.mu.Lock()
-		missing := d.denied != ""
-		d.mu.Unlock()
-		if !missing {
+		if d.rightsDenied() == "" {
 			select {
 			case <-d.denials:
 			case <-ctx.Done():
@@ -100,6 +97,13 @@ func (d *daemon) askForRights(ctx context.Context) {
 	default:
 		d.log.Info("no right missing any more")
 	}
+}
+
+// rightsDenied are the rights that were missing when last asked for, empty if none was.
+func (d *daemon) rightsDenied() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.denied
 }
 
 // notKnown stands for the rights where they cannot be asked for.

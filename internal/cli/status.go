@@ -25,26 +25,26 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	}
 	s := web.Status{
 		Frame: d.frame(), Revision: d.app.Revision, Started: d.started.UTC(),
-		Redis:   web.Redis{Address: d.address},
-		Leader:  web.Leader{Lease: string(schedule.LeaseNone)},
-		Streams: streamsStatus(d.observers.Snapshot()),
+		Redis:  web.Redis{Address: d.address},
+		Leader: web.Leader{Lease: string(schedule.LeaseNone)},
 	}
 	s.Pauses, s.PausesUnknown = d.pausesStatus()
-	last, errs := d.news.all()
-	s.Errors, s.Doctor = errs, d.news.seen().status()
 	if working == nil {
 		s.Redis.Error = d.whyNot()
 		return s
 	}
+	known := d.news.known()
 	scheduled := working.scheduler.Status()
+	if !scheduled.Leader {
+		known = knowledge{} // its term may have ended between the two
+	}
 	s.Stopping = scheduled.Stopping
-	s.Redis, s.Removals = asked.redis, asked.removals
 	s.Leader = leader(scheduled, asked.holder)
-	d.mu.Lock()
-	s.Redis.Denied, s.Redis.Absence = d.denied, d.absence
-	d.mu.Unlock()
+	s.Redis, s.Removals = asked.redis, asked.removals
+	s.Redis.Denied, s.Redis.Absence = d.rightsDenied(), known.absence
+	s.Streams, s.Errors, s.Doctor = streamsStatus(known.streams), known.errors, known.diagnosis.status()
 	for _, j := range scheduled.Jobs {
-		last := last[j.Name]
+		last := known.last[j.Name]
 		job := jobStatus(j, d.summary(last.result))
 		switch {
 		case last.result == nil:
