@@ -85,7 +85,7 @@ func (r *run) finishYoung(ctx context.Context, streams []*stream) error {
 	}
 	looks := make([]buffer.OldestRequest, len(streams))
 	for i, c := range streams {
-		looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entryBytes) + 1}
+		looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entrySize()) + 1}
 	}
 	heads, err := r.s.store.Oldest(ctx, looks)
 	if err != nil {

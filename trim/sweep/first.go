@@ -38,7 +38,7 @@ func (r *run) trimKnown(ctx context.Context, due []*stream) error {
 	b := batch{run: r}
 	for _, c := range due {
 		for _, s := range c.cut.Steps {
-			limit := r.s.pace.entries(c.entryBytes, nodeEntries(r.s.nodes, c.entryBytes))
+			limit := r.s.pace.entries(c.entrySize(), nodeEntries(r.s.nodes, c.entrySize()))
 			switch {
 			case s.AtLeast():
 			case s.Over > 2*limit || r.queue.has(c.name):
@@ -46,7 +46,7 @@ func (r *run) trimKnown(ctx context.Context, due []*stream) error {
 			default:
 				call := r.requestFor(c, s)
 				call.Limit, call.Exact = max(limit, s.Over), c.policy.Exact
-				if err := b.add(ctx, firstCall{c, s, call}, s.Over*c.entryBytes); err != nil {
+				if err := b.add(ctx, firstCall{c, s, call}, s.Over*c.entrySize()); err != nil {
 					return err
 				}
 			}
@@ -58,7 +58,7 @@ func (r *run) trimKnown(ctx context.Context, due []*stream) error {
 // firstAged is the limit of a first call by age: as few entries as can tell
 // whether there is more, but never many large ones.
 func firstAged(entryBytes int64) int64 {
-	return max(2, min(fewEntries, firstSlice/max(1, entryBytes)))
+	return max(2, min(fewEntries, firstSlice/entryBytes))
 }
 
 // trimAged takes entries of which it is only known that some are too old, a few
@@ -75,7 +75,7 @@ func (r *run) trimAged(ctx context.Context, due []*stream) error {
 				continue
 			}
 			call := r.requestFor(c, s)
-			call.Limit, call.Exact = firstAged(c.entryBytes), c.policy.Exact
+			call.Limit, call.Exact = firstAged(c.entrySize()), c.policy.Exact
 			calls = append(calls, firstCall{c, s, call})
 		}
 	}
@@ -198,7 +198,7 @@ func (b *batch) send(ctx context.Context) error {
 		if result.Err != nil {
 			continue
 		}
-		freed += result.Removed * f.stream.entryBytes
+		freed += result.Removed * f.stream.entrySize()
 		entries += result.Removed
 		b.continueWith(f, result)
 	}

@@ -90,7 +90,7 @@ func (r *run) takeIn(l *look) error {
 	}
 	r.takeOldest(l.aged, l.oldest, l.took)
 	for i, c := range l.long {
-		c.entryBytes = max(1, l.sizes[i]/max(1, c.length()))
+		c.entryBytes = l.sizes[i] / max(1, c.length())
 	}
 	return nil
 }

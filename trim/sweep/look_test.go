@@ -147,3 +147,36 @@ func TestOnlyStreamsThatAreTooLongAreSized(t *testing.T) {
 		t.Errorf("the sizes of %q were asked, not of %q", s.asked, want)
 	}
 }
+
+// sizeless is a store that tells no sizes, as where MEMORY USAGE is denied.
+type sizeless struct{ *watched }
+
+func (sizeless) Sizes(_ context.Context, names []string) ([]int64, error) {
+	return make([]int64, len(names)), nil
+}
+
+func TestCallsStaySmallWhereNoSizeIsKnown(t *testing.T) {
+	t.Parallel()
+	w := realFixture(t)
+	now := time.Now()
+	w.fill("backlog", 1000, times(now, 20_000)...)
+	for i := range 100 {
+		w.fill(fmt.Sprintf("car-%d", i), 1000, times(now, 60)...)
+	}
+	r, err := New(sizeless{w.store}, Options{Policies: trim.Policies{Default: trim.Policy{MaxLength: 10, Exact: true}}}).Run(t.Context())
+	if err != nil || r.EntriesRemoved != 20_000-10+100*50 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if r.BytesRemoved != 0 {
+		t.Errorf("it says that %d bytes went, and knows nothing of them", r.BytesRemoved)
+	}
+	most := newPace(DefaultMaxStall)
+	for _, o := range w.store.outcomes {
+		if o.Removed > 2*most.most()/assumedSize {
+			t.Fatalf("a call removed %d entries", o.Removed)
+		}
+	}
+	if at, atMost := len(w.store.outcomes)/w.store.trims, int(batchSlices*most.most()/assumedSize/50); at > atMost {
+		t.Errorf("%d calls in a batch, and %d are allowed", at, atMost)
+	}
+}

@@ -96,7 +96,7 @@ func (p *pace) batch() int64 {
 // than two macro nodes: the server stops before a node that does not fit, and
 // with room for only one it could not be told whether more would go.
 func (p *pace) entries(entryBytes, nodeEntries int64) int64 {
-	return max(p.slice/max(1, entryBytes), 2*nodeEntries)
+	return max(p.slice/entryBytes, 2*nodeEntries)
 }
 
 // calls adapts how many calls go into one pipeline, of which most are expected

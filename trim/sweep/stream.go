@@ -14,7 +14,7 @@ type stream struct {
 	// ageLimit is the id below which entries are too old.
 	ageLimit buffer.ID
 	stats    trim.StreamStats
-	// entryBytes is roughly what an entry takes, 0 if not known.
+	// entryBytes is roughly what an entry takes, 0 if not known; see entrySize.
 	entryBytes int64
 	cut        trim.Cut
 	// failed: it cannot be asked or trimmed; paused: it loses nothing now; twice: it
@@ -35,6 +35,17 @@ type stream struct {
 
 // length is how many entries are left.
 func (c *stream) length() int64 { return max(0, c.stats.Info.Length-c.since) }
+
+// assumedSize is what an entry is taken for, in bytes, where Redis does not tell.
+const assumedSize = 4 << 10
+
+// entrySize is what an entry counts as where a call is to free no more than a slice.
+func (c *stream) entrySize() int64 {
+	if c.entryBytes == 0 {
+		return assumedSize
+	}
+	return c.entryBytes
+}
 
 // recordLength takes a length in.
 func (c *stream) recordLength(length int64) {
@@ -61,7 +72,7 @@ func (c *stream) recordOldest(h buffer.OldestResult) {
 	c.recordLength(h.Length)
 	c.stats.OldEntries = h.Old
 	if h.Old > 0 {
-		c.entryBytes = max(1, h.EntryBytes)
+		c.entryBytes = h.EntryBytes
 		c.stats.Info.First = h.First
 	}
 }

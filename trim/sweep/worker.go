@@ -169,7 +169,7 @@ func (w *worker) together() int {
 	for n < min(len(w.queue), maxBatch) {
 		b := &w.queue[n]
 		s := b.steps[0]
-		bytes += s.left * b.stream.entryBytes
+		bytes += s.left * b.stream.entrySize()
 		if s.left < 0 || s.exact || bytes > w.pace.slice {
 			break
 		}
@@ -218,7 +218,7 @@ func (w *worker) takeResults(ctx context.Context, group []backlog, calls []buffe
 			continue
 		}
 		entries += result.Removed
-		freed += result.Removed * b.stream.entryBytes
+		freed += result.Removed * b.stream.entrySize()
 		done, err := w.advance(ctx, &b, calls[i].Limit, result, n)
 		if err != nil {
 			return append(left, group[i:]...), err
@@ -241,7 +241,7 @@ func (w *worker) takeResults(ctx context.Context, group []backlog, calls []buffe
 func (w *worker) slice(b *backlog) buffer.TrimRequest {
 	s := &b.steps[0]
 	call := s.call
-	call.Limit = max(s.atLeast, w.pace.entries(b.stream.entryBytes, nodeEntries(w.nodes, b.stream.entryBytes)))
+	call.Limit = max(s.atLeast, w.pace.entries(b.stream.entrySize(), nodeEntries(w.nodes, b.stream.entrySize())))
 	if s.by == trim.ByBytes {
 		call.Limit = min(call.Limit, s.left) // the stream may have grown since it was measured
 	}
@@ -290,7 +290,7 @@ func (w *worker) advance(ctx context.Context, b *backlog, limit int64, result bu
 // as a whole, and single entries have to.
 func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, n *news) (done bool, err error) {
 	s := &b.steps[0]
-	most := max(fewEntries, 2*w.pace.slice/max(1, b.stream.entryBytes))
+	most := max(fewEntries, 2*w.pace.slice/b.stream.entrySize())
 	if s.by == trim.ByBytes {
 		most = s.left // nothing else frees memory, and to free one node takes no time
 	}
