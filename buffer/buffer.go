@@ -147,6 +147,9 @@ func (b *Buffer) Refusal(ctx context.Context) error { return b.conn.Refusal(ctx)
 // Now is Redis's time; see [redisconn.Conn.Now].
 func (b *Buffer) Now(ctx context.Context) (time.Time, error) { return b.conn.Now(ctx) }
 
+// Time is Redis's time for who removes nothing by it; see [redisconn.Conn.Time].
+func (b *Buffer) Time(ctx context.Context) (time.Time, error) { return b.conn.Time(ctx) }
+
 // NodeOf is the address of the master that serves a stream, empty where there is
 // one server only.
 func (b *Buffer) NodeOf(ctx context.Context, stream string) (string, error) {

@@ -170,6 +170,13 @@ func TestNowIsRedissTimeAndMistrustsALargeDifference(t *testing.T) {
 		if _, err := b.Now(t.Context()); !errors.Is(err, redisconn.ErrClock) || redisconn.ClassOf(err) != redisconn.ClassClock {
 			t.Errorf("apart by %s: %v", d, err)
 		}
+		// Who removes nothing goes on.
+		if now, err := b.Time(t.Context()); err != nil || !now.Equal(there) {
+			t.Errorf("apart by %s it is %s, %v", d, now, err)
+		}
+		if _, err := b.Pauses(t.Context()); err != nil {
+			t.Errorf("apart by %s: %v", d, err)
+		}
 	}
 }
 

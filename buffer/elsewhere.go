@@ -48,7 +48,7 @@ func (b *Buffer) CountOwnKeys(ctx context.Context) int64 {
 	}
 	// Those that may not be asked for are not counted.
 	_, _ = pipe.Exec(ctx)
-	now, _ := b.Now(ctx)
+	now, _ := b.Time(ctx)
 	n := b.countTrimsKeys(ctx, now)
 	for _, cmd := range there {
 		n += cmd.Val()

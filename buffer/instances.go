@@ -89,8 +89,8 @@ func (b *Buffer) ForgetInstance(ctx context.Context, name string) error {
 // Instances are the daemons that have noted themselves, in the order of their
 // names.
 func (b *Buffer) Instances(ctx context.Context) ([]Instance, error) {
-	now, err := b.Now(ctx)
-	if err != nil && redisconn.ClassOf(err) != redisconn.ClassClock {
+	now, err := b.Time(ctx)
+	if err != nil {
 		return nil, err
 	}
 	notes, err := b.rdb.HGetAll(ctx, b.stateKey(stateInstances)).Result()

@@ -127,8 +127,8 @@ func (b *Buffer) Pause(ctx context.Context, p Pause, length time.Duration) (Paus
 // Pauses are those that hold, the ones that end first before the others. What
 // cannot be read is an error: nothing may be removed then.
 func (b *Buffer) Pauses(ctx context.Context) (Pauses, error) {
-	now, err := b.Now(ctx)
-	if err != nil && redisconn.ClassOf(err) != redisconn.ClassClock {
+	now, err := b.Time(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("reading the pauses: %w", err)
 	}
 	notes, err := b.rdb.HGetAll(ctx, b.stateKey(statePauses)).Result()

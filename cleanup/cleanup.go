@@ -87,6 +87,9 @@ type Options struct {
 
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
+	// OnScan is told that the first scan begins. It may begin anew, for a run that first
+	// looked into some of the layouts: what was said of the scan before does not count.
+	OnScan func()
 	// OnSession and OnStream are told what the first scan makes of each session,
 	// which is theirs only during the call, and of each stream that no session
 	// names.
@@ -187,6 +190,9 @@ func New(store Store, o Options) *Cleaner {
 	}
 	if o.OnAction == nil {
 		o.OnAction = func(Action) {}
+	}
+	if o.OnScan == nil {
+		o.OnScan = func() {}
 	}
 	if o.OnSession == nil {
 		o.OnSession = func(*registry.Session, State, string) {}

@@ -172,13 +172,13 @@ func (r *run) noteHeld(ctx context.Context, held buffer.StateFields) error {
 	}
 	r.c.memory = heldInMemory{held, r.now}
 	r.report.Guard += "; Redis has no memory left to note since when"
-	r.o().Log.Warn("cannot note the held decision", "hold", r.o().Guard.Hold, "to_force", forceCommand,
+	r.o().Log.Warn("cannot note the held decision", "hold", r.o().Guard.Hold, "to_force", ForceCommand,
 		"reason", "Redis takes no note: the guard releases by itself only where this process runs on, or once the note can be kept")
 	return nil
 }
 
-// forceCommand overrides the guard.
-const forceCommand = "streamkeeper once --force cleanup"
+// ForceCommand overrides the guard.
+const ForceCommand = "streamkeeper once --force cleanup"
 
 // logHeld reports what the guard holds back.
 func (r *run) logHeld() {
@@ -200,5 +200,5 @@ func (r *run) logHeld() {
 		until = r.report.GuardUntil.Format(time.RFC3339)
 	}
 	r.o().Log.Warn("mass-deletion guard holds removals back", "why", r.report.Guard, "since", r.report.GuardSince.Format(time.RFC3339), "until", until,
-		"sessions", n.sessions.stale, "streams", n.retire+n.drop, "examples", texts, "to_force", forceCommand)
+		"sessions", n.sessions.stale, "streams", n.retire+n.drop, "examples", texts, "to_force", ForceCommand)
 }

@@ -94,7 +94,8 @@ func (r *run) setLeft(ctx context.Context, sessions, streams int64) error {
 		facts[leftOverflow] = r.overflowSince().UnixMilli()
 	}
 	r.flows.nextTurns().noteIn(facts)
-	if streams == 0 && r.guard.lost > 0 {
+	facts[leftLost] = 0 // names that are back do not count again
+	if streams == 0 {
 		facts[leftLost] = r.guard.lost
 	}
 	return r.store.SetLeft(ctx, facts)

@@ -75,6 +75,7 @@ func (c *Cleaner) firstScan(ctx context.Context, store Store, visit func(Action)
 		c: c, store: store, record: newRecord(&c.o, visit), streams: newStreamTable(),
 		found: found{unlisted: make(map[string]bool)}, acted: acted{expired: make(map[string][]expired)},
 	}
+	r.o().OnScan()
 	if err := r.begin(ctx, all); err != nil {
 		return r, err
 	}

@@ -98,6 +98,39 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 			t.Error("silence")
 		}
 	}
+	// Once names are back, that none is left is no loss.
+	for i := range 3 {
+		w.stream(fmt.Sprint("back ", i), older)
+	}
+	if report := w.run(nil); report.Lost != "" || report.StreamsRetired != 3 {
+		t.Errorf("%+v", report)
+	}
+	if report := w.run(nil); report.Lost != "" {
+		t.Errorf("all streams retired, and it says: %s", report.Lost)
+	}
+}
+
+// A run that finds something to retire looks into all layouts, and tells everything anew.
+func TestWhoIsToldOfAScanIsToldThatItBeginsAnew(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	w.session(registry.Object, "live", "car", fresh)
+	w.stream("car", fresh)
+	scans, sessions := 0, 0
+	cleaner := cleanup.New(w.open(w.URL(), nil), w.options(func(o *cleanup.Options) {
+		o.OnScan = func() { scans++; sessions = 0 }
+		o.OnSession = func(*registry.Session, cleanup.State, string) { sessions++ }
+	}))
+	for _, due := range []int64{0, 1} {
+		report, err := cleaner.Run(t.Context())
+		if err != nil || report.StreamsRetired != due || sessions != 1 {
+			t.Errorf("%+v, %v; told of %d sessions", report, err, sessions)
+		}
+		w.stream("dead", older)
+	}
+	if scans != 3 {
+		t.Errorf("told of %d scans", scans)
+	}
 }
 
 func TestANameThatSessionsNameIsListedOnceADay(t *testing.T) {

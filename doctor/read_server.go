@@ -68,9 +68,7 @@ func (e *examination) readServer(ctx context.Context) error {
 func (e *examination) readClock(ctx context.Context) error {
 	s := &e.server
 	var err error
-	if e.now, err = e.b.Now(ctx); redisconn.ClassOf(err) == redisconn.ClassClock {
-		err = nil
-	}
+	e.now, err = e.b.Time(ctx)
 	if !e.unread.note(factTime, err) {
 		return err
 	}
@@ -108,7 +106,7 @@ func (e *examination) timeRoundTrip(ctx context.Context) (time.Duration, error) 
 	quickest := time.Duration(0)
 	for range roundTrips {
 		started := time.Now()
-		if _, err := e.b.Now(ctx); err != nil && redisconn.ClassOf(err) != redisconn.ClassClock && !isDenied(err) {
+		if _, err := e.b.Time(ctx); err != nil && !isDenied(err) {
 			return 0, fmt.Errorf("timing a round trip: %w", err)
 		}
 		if took := time.Since(started); quickest == 0 || took < quickest {

@@ -65,7 +65,7 @@ func (d *Doctor) ExamineSession(ctx context.Context, identity string) (Report, e
 		return c.recording != nil || c.session != nil || c.sample != nil || c.stream != nil && c.Group == Streams
 	})
 	var err error
-	if e.now, err = e.b.Now(ctx); err != nil {
+	if e.now, err = e.b.Time(ctx); err != nil {
 		return Report{}, err
 	}
 	r, err := e.find(ctx, identity)

@@ -34,7 +34,7 @@ func (f *fakeStore) RecordGap(_ context.Context, removals int64, reason, instanc
 	return f.gapErr
 }
 
-func (f *fakeStore) Now(context.Context) (time.Time, error) { return f.now, f.err }
+func (f *fakeStore) Time(context.Context) (time.Time, error) { return f.now, f.err }
 
 func (f *fakeStore) Infos(_ context.Context, names []string) ([]buffer.StreamInfo, error) {
 	infos := make([]buffer.StreamInfo, len(names))

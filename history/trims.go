@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // trimStore is where the sums of trims lie, and what says how far they went.
 type trimStore interface {
-	Now(context.Context) (time.Time, error)
+	Time(context.Context) (time.Time, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	LastTrims(ctx context.Context, now time.Time, names []string) (map[string]buffer.TrimSum, error)
 	SumTrims(ctx context.Context, now time.Time, sums []buffer.TrimmedNow) error
@@ -127,8 +126,8 @@ func (t *Trims) begin(hour time.Time) {
 // sum writes the sums with the oldest entries kept before and after.
 func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended bool) error {
 	store := t.recorder.store
-	now, err := store.Now(ctx)
-	if err != nil && redisconn.ClassOf(err) != redisconn.ClassClock {
+	now, err := store.Time(ctx)
+	if err != nil {
 		return err
 	}
 	if hour := now.UTC().Truncate(time.Hour); hour != t.hour {

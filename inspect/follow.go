@@ -133,8 +133,8 @@ type watch struct {
 
 // begin looks where each stream ends.
 func (w *watch) begin(ctx context.Context, streams []string, since Since) error {
-	now, err := w.store.Now(ctx)
-	if err != nil && !errors.Is(err, redisconn.ErrClock) {
+	now, err := w.store.Time(ctx)
+	if err != nil {
 		return err
 	}
 	since = since.at(now)

@@ -24,7 +24,7 @@ import (
 
 // Store is what inspection needs of the stream buffer. It only reads.
 type Store interface {
-	Now(context.Context) (time.Time, error)
+	Time(context.Context) (time.Time, error)
 	Owns(stream string) bool
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)

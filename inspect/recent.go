@@ -4,12 +4,10 @@ import (
 	"cmp"
 	"container/heap"
 	"context"
-	"errors"
 	"hash/maphash"
 	"slices"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // activity says how much a stream is due: the run in which it was last looked
@@ -80,8 +78,8 @@ func (q *ranking) least() (activity, bool) {
 // due first, and counts the others as left. A stream that is known to be
 // too long ago is not touched: the server only sees that it has no such id.
 func (r *run) mostRecent(ctx context.Context, walk walker) ([]target, error) {
-	now, err := r.store.Now(ctx)
-	if err != nil && !errors.Is(err, redisconn.ErrClock) {
+	now, err := r.store.Time(ctx)
+	if err != nil {
 		return nil, err
 	}
 	began := buffer.TimeID(now)

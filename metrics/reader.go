@@ -3,7 +3,6 @@ package metrics
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 
 // Store is what a reading needs of the stream buffer.
 type Store interface {
-	Now(context.Context) (time.Time, error)
+	Time(context.Context) (time.Time, error)
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
@@ -59,10 +58,8 @@ type chosen struct {
 // Read reads once and shows the figures, unless this replica is a follower. If
 // it fails the figures stay as they were.
 func (r *Reader) Read(ctx context.Context) error {
-	// Nothing is removed here, so Redis's time will do even where the clocks of
-	// Redis and of this machine disagree.
-	now, err := r.store.Now(ctx)
-	if err != nil && !errors.Is(err, redisconn.ErrClock) {
+	now, err := r.store.Time(ctx)
+	if err != nil {
 		return err
 	}
 	r.m.sizes.start()

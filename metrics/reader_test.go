@@ -121,7 +121,7 @@ type fakeStore struct {
 	lost      error
 }
 
-func (s fakeStore) Now(context.Context) (time.Time, error) { return testNow, s.now }
+func (s fakeStore) Time(context.Context) (time.Time, error) { return testNow, s.now }
 
 func (s fakeStore) WalkStreams(_ context.Context, visit func([]string) error) error {
 	for name := range s.lengths {
@@ -235,15 +235,6 @@ func TestTheFirstReadingIsTakenOnceWhileAReplicaLeads(t *testing.T) {
 	m.Leader(true)
 	first(map[string]int64{"a": 3})
 	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 3)
-}
-
-func TestClocksThatDisagreeDoNotStopAReading(t *testing.T) {
-	m := newMetrics(3)
-	m.Leader(true)
-	if err := NewReader(fakeStore{lengths: map[string]int64{"a": 1}, now: redisconn.ErrClock}, m).Read(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	wantValue(t, m, `streamkeeper_stream_entries{stream="a"}`, 1)
 }
 
 func TestFiguresOfAStream(t *testing.T) {

@@ -112,5 +112,5 @@ func ago(d time.Duration) string { return human.Duration(max(0, d)) + " ago" }
 
 // guarded says that the mass-deletion guard stops the clean-up, and what ends that.
 func guarded(r explain.Result) string {
-	return "the mass-deletion guard stops the clean-up: " + r.Brake + cleanup.ReleaseText(r.BrakeUntil) + "; to do it all the same: streamkeeper once --force cleanup"
+	return "the mass-deletion guard stops the clean-up: " + r.Brake + cleanup.ReleaseText(r.BrakeUntil) + "; to do it all the same: " + cleanup.ForceCommand
 }

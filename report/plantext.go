@@ -122,7 +122,7 @@ func (p *Plan) writeNotes(pw *printer) {
 	pw.pauses(p.Paused)
 	if s := p.Summary; s.Brake != "" {
 		pw.line("The mass-deletion guard would stop the clean-up: %s%s.", s.Brake, cleanup.ReleaseText(s.BrakeUntil))
-		pw.line("So no session expires and no stream retires. To force it: streamkeeper once --force cleanup")
+		pw.line("So no session expires and no stream retires. To force it: %s", cleanup.ForceCommand)
 	}
 	if kept := p.pausedItems(); kept != "" {
 		pw.line("That keeps %s from clean-up.", kept)

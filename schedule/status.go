@@ -55,6 +55,9 @@ func (s *Scheduler) Status() Status {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.elector != nil && s.term == nil {
+		lease = LeaseStandby // the lease comes a moment before the lead
+	}
 	status := Status{Leader: s.term != nil, Lease: lease, LeaseError: problem, Stopping: s.stopping}
 	for _, j := range s.jobs {
 		status.Jobs = append(status.Jobs, s.jobStatus(j))

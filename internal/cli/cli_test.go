@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
 
 	"github.com/streamkeeper/streamkeeper/internal/settings"
 )
@@ -16,5 +19,21 @@ func TestAPanicOfACommandIsAFailureThatSaysWhere(t *testing.T) {
 	}
 	if said := errs.String(); !strings.Contains(said, "panic: out of range") || !strings.Contains(said, "cli_test.go") {
 		t.Errorf("it says %q", said)
+	}
+}
+
+func TestWhatRemovesNothingDoesNotMindThatTheClocksDisagree(t *testing.T) {
+	t.Parallel()
+	m := miniredis.RunT(t)
+	m.SetTime(time.Now().Add(-3 * time.Hour))
+	m.SAdd("streams", "car")
+	options := hurried("redis://" + m.Addr())
+	options.HistoryLength = 100
+	for _, command := range [][]string{{"history", "--since", "1h"}, {"undo", "--since", "1h"}, {"inspect"}, {"pause", "--for", "1h"}} {
+		var out, errs bytes.Buffer
+		p := Program{Stdout: &out, Stderr: &errs, Load: func(...settings.Override) (Options, error) { return options, nil }}
+		if code := p.Run(t.Context(), command); code != ExitOK {
+			t.Errorf("%q: exit %d, %s%s", command, code, &out, &errs)
+		}
 	}
 }

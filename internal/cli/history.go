@@ -89,7 +89,7 @@ func (a *app) history(ctx context.Context, f historyFlags, names []string) error
 
 // readHistory takes in what was asked for.
 func readHistory(ctx context.Context, b *buffer.Buffer, out *report.History, f historyFlags, back time.Duration, names []string) error {
-	now, err := b.Now(ctx)
+	now, err := b.Time(ctx)
 	if err != nil {
 		return err
 	}

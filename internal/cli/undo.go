@@ -93,7 +93,7 @@ func (a *app) undone(ctx context.Context, at opened, f undoFlags, names []string
 	if f.drop {
 		return a.dropCopies(ctx, at, names, out)
 	}
-	now, err := at.b.Now(ctx)
+	now, err := at.b.Time(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -122,7 +122,7 @@ func prepareCleanup(e Env) run {
 	}
 	if e.Listener.Cleanup != nil {
 		hears = e.Listener.Cleanup
-		o.OnSession, o.OnStream = hears.Session, hears.Stream
+		o.OnScan, o.OnSession, o.OnStream = hears.Begin, hears.Session, hears.Stream
 	}
 	o.OnMalformed = e.Metrics.Malformed
 	o.Paused = e.pauses.streams()
@@ -142,16 +142,13 @@ func prepareCleanup(e Env) run {
 				})
 			}
 		}
-		hears.Begin()
 		r, err := once(ctx)
 		hears.End(err)
 		e.History.Flush(ctx)
 		result.take(r, e.DryRun)
-		if r.Guard != "" && !e.DryRun {
-			o.Log.Warn("mass-deletion guard stopped clean-up", "why", r.Guard, "since", r.GuardSince, "until", r.GuardUntil,
-				"to_force", "streamkeeper once --force cleanup")
+		if err == nil || r.Guard != "" { // what broke off before the guard was asked says nothing of it
+			e.Metrics.Brake(Cleanup, r.Guard != "", r.GuardUntil)
 		}
-		e.Metrics.Brake(Cleanup, r.Guard != "", r.GuardUntil)
 		if err == nil {
 			e.Metrics.RegistryLost(r.Lost != "")
 			e.Metrics.SessionsRestored(r.SessionsPutBack)

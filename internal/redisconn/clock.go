@@ -13,13 +13,27 @@ import (
 // stream.
 const MaxClockDifference = time.Hour
 
-// Now is Redis's time. In a cluster it is the earliest of all masters', so
-// that no entry looks older than its own node would say. It fails with
+// Now is Redis's time for who removes something by its age. It fails with
 // [ErrClock], beside the time, when the clocks disagree.
 func (c *Conn) Now(ctx context.Context) (time.Time, error) {
-	var earliest time.Time
-	var apart time.Duration
-	err := c.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
+	now, apart, err := c.time(ctx)
+	if err == nil && apart > MaxClockDifference {
+		err = fmt.Errorf("%w by %s: nothing is removed by age", ErrClock, apart.Round(time.Second))
+	}
+	return now, err
+}
+
+// Time is Redis's time for who removes nothing by it.
+func (c *Conn) Time(ctx context.Context) (time.Time, error) {
+	now, _, err := c.time(ctx)
+	return now, err
+}
+
+// time is Redis's time, and how far this machine's is apart from it at most. In a
+// cluster it is the earliest of all masters', so that no entry looks older than its own
+// node would say.
+func (c *Conn) time(ctx context.Context) (earliest time.Time, apart time.Duration, err error) {
+	err = c.Masters(ctx, func(ctx context.Context, node *redis.Client) error {
 		now, err := node.Time(ctx).Result()
 		if err != nil {
 			return fmt.Errorf("asking Redis for the time: %w", err)
@@ -30,8 +44,5 @@ func (c *Conn) Now(ctx context.Context) (time.Time, error) {
 		apart = max(apart, c.clock().Sub(now).Abs())
 		return nil
 	})
-	if err == nil && apart > MaxClockDifference {
-		err = fmt.Errorf("%w by %s: nothing is removed by age", ErrClock, apart.Round(time.Second))
-	}
-	return earliest.UTC(), err
+	return earliest.UTC(), apart, err
 }

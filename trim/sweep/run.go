@@ -166,7 +166,7 @@ func (r *run) pass(ctx context.Context) error {
 // logUnused says which rules no stream has, as far as there are streams.
 func (r *run) logUnused() {
 	report := &r.tally.report
-	if report.Streams == 0 {
+	if report.Streams == 0 || r.s.o.OneTime {
 		return
 	}
 	for i, used := range r.tally.used {

@@ -66,8 +66,8 @@ type Options struct {
 	// Budget is how long a run may take before it leaves the rest to the
 	// next one; 0 means as long as it takes.
 	Budget time.Duration
-	// OneTime says that the policies are those of this run alone: they are not
-	// compared with the last ones, nor noted.
+	// OneTime says that the run is for some streams, with policies of its own: they are
+	// not compared with the last ones, nor noted, and rules may match none of the streams.
 	OneTime bool
 	// RespectGroups keeps what a consumer group still needs, unless all its consumers
 	// are idle for longer than GroupIdleAfter, or it was seen without any for as long
