@@ -43,13 +43,13 @@ func (b *Buffer) Absence(ctx context.Context) string {
 func (b *Buffer) CountOwnKeys(ctx context.Context) int64 {
 	pipe := b.rdb.Pipeline()
 	var there []*redis.IntCmd
-	for _, key := range StateKeys() {
-		there = append(there, pipe.Exists(ctx, b.stateKey(key.Name)))
+	for _, state := range ownStates {
+		there = append(there, pipe.Exists(ctx, b.stateKey(state.name)))
 	}
 	// Those that may not be asked for are not counted.
 	_, _ = pipe.Exec(ctx)
 	now, _ := b.Time(ctx)
-	n := b.countTrimsKeys(ctx, now)
+	n := b.countTrimsKeys(ctx, now) + b.CountCopies(ctx)
 	for _, cmd := range there {
 		n += cmd.Val()
 	}

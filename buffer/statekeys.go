@@ -33,6 +33,12 @@ const (
 // stateKind is a key under the state prefix, and its type in Redis's words.
 type stateKind struct{ name, kind string }
 
+// ownStates are all keys under the state prefix but for those of which there is one for
+// each hour or each session.
+var ownStates = append([]stateKind{
+	{stateLease, "string"}, {statePolicy, "hash"}, {stateInstances, "hash"}, {statePauses, "hash"}, {stateHistory, "stream"},
+}, cleanupState...)
+
 // cleanupState are the keys of clean-up with their types.
 var cleanupState = []stateKind{
 	{stateRetired, "zset"}, {stateSighted, "zset"}, {stateRelisted, "zset"}, {stateGroups, "zset"}, {stateLeft, "hash"}, {stateBrake, "hash"},
@@ -98,20 +104,19 @@ func (b *Buffer) unusable(ctx context.Context, states []stateKind) ([]StateKey, 
 // StateKey is one key under the state prefix, for the documentation.
 type StateKey struct{ Name, Type string }
 
-// StateKeys lists every key that is ever written under the state prefix.
+// kindNames are types of keys as the documentation has them.
+var kindNames = map[string]string{"string": "String", "hash": "Hash", "stream": "Stream", "zset": "Sorted Set"}
+
+// StateKeys lists every key that is ever written under the state prefix, for the
+// documentation: what stands in capitals there has a value of its own for each key.
 func StateKeys() []StateKey {
 	keys := []StateKey{
-		{stateLease, "String"}, {statePolicy, "Hash"}, {stateInstances, "Hash"}, {statePauses, "Hash"},
-		{stateHistory, "Stream"}, {stateTrims + "HOUR", "Hash"},
+		{stateTrims + "HOUR", "Hash"},
 		{registry.StateCopies + "{SESSIONS_KEY}", "Stream"}, {registry.StateCopies + "{SESSIONS_KEY:ID}", "Hash"},
 		{registry.StatePutBack + "{SESSIONS_KEY}", "Sorted Set"}, {registry.StatePutBack + "{SESSIONS_KEY:ID}", "String"},
 	}
-	for _, state := range cleanupState {
-		kind := "Hash"
-		if state.kind == "zset" {
-			kind = "Sorted Set"
-		}
-		keys = append(keys, StateKey{state.name, kind})
+	for _, state := range ownStates {
+		keys = append(keys, StateKey{state.name, kindNames[state.kind]})
 	}
 	return keys
 }

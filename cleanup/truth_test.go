@@ -2,6 +2,7 @@ package cleanup_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -228,5 +229,29 @@ func TestAPlanThatMayNotLookSaysWhatItCouldNotJudge(t *testing.T) {
 	report, err := cleanup.New(b, w.options(nil)).Plan(t.Context(), func(cleanup.Action) {})
 	if err == nil && (report.Errors == 0 || len(report.Failed) == 0 || !strings.Contains(strings.Join(report.Failed, " "), "orphan")) {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+func TestWhatIsLeftOnceAllHasGoneIsKnownAsOurs(t *testing.T) {
+	t.Parallel()
+	for _, layouts := range [][]registry.Layout{nil, {registry.Object}} {
+		w := newFixture(t)
+		w.session(registry.Object, "a", "car", older)
+		if layouts == nil {
+			w.session(registry.Keys, "b", "car", older)
+		}
+		w.stream("car", older)
+		b := w.open(w.URL(), func(o *buffer.Options) { o.Layouts = layouts })
+		report, err := cleanup.New(b, w.options(func(o *cleanup.Options) { o.Undo = cleanup.Undo{For: time.Hour, MaxBytes: 1 << 20} })).Run(t.Context())
+		if err != nil || report.StreamsRetired != 1 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		keys := w.Client.Keys(t.Context(), "*").Val()
+		if own := b.CountOwnKeys(t.Context()); own != int64(len(keys)) || !slices.ContainsFunc(keys, func(key string) bool { return strings.HasPrefix(key, "streamkeeper:undo:") }) {
+			t.Errorf("of %q %d are ours", keys, own)
+		}
+		if absence := b.Absence(t.Context()); strings.Contains(absence, "are STREAMS_KEY") {
+			t.Error(absence)
+		}
 	}
 }

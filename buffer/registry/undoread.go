@@ -73,6 +73,39 @@ func (r *Registry) walkHashCopies(ctx context.Context, visit func(Copy) error) e
 	}
 }
 
+// maxCountScans bounds how long keys of copies are counted: where there are more keys than
+// so many calls visit, the copies are not what matters.
+const maxCountScans = 20
+
+// CountCopies counts the keys of copies of sessions, and of notes that sessions were put
+// back. What may not be asked for is not counted.
+func (r *Registry) CountCopies(ctx context.Context) (keys int64) {
+	client := r.conn.Client()
+	if !r.looksForAny(true) {
+		copied, note, _ := r.aside(r.o.Key)
+		return client.Exists(ctx, copied).Val() + client.Exists(ctx, note).Val()
+	}
+	cursor := uint64(0)
+	for range maxCountScans {
+		page, next, err := client.Scan(ctx, cursor, redisconn.EscapeGlob(r.o.State)+"*", countScan).Result()
+		if err != nil {
+			return keys
+		}
+		for _, key := range page {
+			if strings.HasPrefix(key, r.o.State+StateCopies) || strings.HasPrefix(key, r.o.State+StatePutBack) {
+				keys++
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return keys
+		}
+	}
+	return keys
+}
+
+// countScan is how many keys one of these calls visits.
+const countScan = 1000
+
 // CopiesOf visits the copies of identities, the newest of each layout first.
 func (r *Registry) CopiesOf(ctx context.Context, identities []string, visit func(Copy) error) error {
 	for part := range slices.Chunk(identities, existBatch) {
