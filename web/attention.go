@@ -31,6 +31,9 @@ func items(s Status) []item {
 	if s.Redis.Error != "" && s.Redis.Version == "" {
 		add(runbook+"streamkeeperredisunreachable", "Redis could not be used since the start: %s", s.Redis.Error)
 	}
+	if text, anchor := s.Redis.attention(); text != "" {
+		add(runbook+anchor, "%s", text)
+	}
 	if s.Redis.Refused != "" {
 		add(runbook+"streamkeepernosuccessfulrun", "Nothing is removed: %s", s.Redis.Refused)
 	}
@@ -62,6 +65,9 @@ func items(s Status) []item {
 	if s.PausesUnknown != "" {
 		add("#pauses", "Nothing is removed, as it is not known what is paused: %s", s.PausesUnknown)
 	}
+	if s.PoliciesError != "" {
+		add(runbook+"streamkeeperpoliciesfaulty", "The policies of before count, as their file is faulty, and the next start would fail: %s", s.PoliciesError)
+	}
 	if s.NextCleanup.Lost != "" {
 		add(runbook+"streamkeeperregistrylost", "%s", capital(s.NextCleanup.Lost))
 	}
@@ -71,17 +77,14 @@ func items(s Status) []item {
 	case s.Leader.Error != "":
 		add(runbook+"streamkeepernoleader", "The lease cannot be had, so no replica may work: %s", s.Leader.Error)
 	}
-	return append(all, itemsOfFigures(s)...)
+	return append(all, itemsOfStreams(s)...)
 }
 
 // maxNamed is how many streams an item names.
 const maxNamed = 5
 
-// itemsOfFigures are those that the memory and the streams ask for.
-func itemsOfFigures(s Status) (all []item) {
-	if text := s.Redis.attention(); text != "" {
-		all = append(all, item{Text: text, Link: runbook + "streamkeeperredismemoryfilling"})
-	}
+// itemsOfStreams are those that the streams ask for.
+func itemsOfStreams(s Status) (all []item) {
 	of := func(show, one, many string) {
 		it := item{Link: "?show=" + show + "#streams"}
 		n := int64(0)

@@ -16,7 +16,7 @@ func troubled() Status {
 	s.NextCleanup = NextCleanup{Decided: now, Expire: 300, Brake: "300 of 409 sessions would expire", BrakeSince: now, BrakeUntil: now.Add(time.Hour), Lost: "the set of streams is empty"}
 	s.Jobs[0].Result, s.Jobs[0].Error, s.Jobs[0].Overdue = "error", "broken", true
 	s.Pauses = []Pause{{ID: "0a1b2c3d", What: "trim of rocket-*", Since: now, Until: now.Add(time.Hour), Reason: "test day"}}
-	s.PausesUnknown = "NOPERM"
+	s.PausesUnknown, s.PoliciesError = "NOPERM", "line 3"
 	s.Leader = Leader{Lease: "standby", Error: "NOPERM", Name: "pod-2/1"}
 	s.Streams = streamsNamed("a", "b")
 	s.Streams.Largest[0].Entries, s.Streams.Largest[0].Limit, s.Streams.Largest[1].Invalid = 1000, 10, 1

@@ -7,10 +7,11 @@ import (
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
-// What is worth a word of how soon the memory is full, and what is worth attention,
-// as the alert StreamkeeperRedisMemoryFilling has it.
+// What is worth a word of how soon the memory is full, and what is worth attention, as
+// the alerts StreamkeeperRedisMemoryHigh and StreamkeeperRedisMemoryFilling have it.
 const (
 	mentionedFull = 7 * 24 * time.Hour
+	highShare     = 0.9
 	soonFull      = 4 * time.Hour
 	soonShare     = 0.5
 )
@@ -56,10 +57,18 @@ func about(d time.Duration) string {
 	return "in about " + human.Duration(d.Round(time.Minute))
 }
 
-// attention says that the memory is full soon; empty if it is not.
-func (m Memory) attention() string {
-	if full, ever := m.full(); ever && full < soonFull && float64(m.Used) > soonShare*float64(m.Max) {
-		return human.Sentence("Redis's memory is " + fmt.Sprintf("%d %% of maxmemory, and ", m.Percent()) + m.Forecast())
+// attention says that the memory is nearly full, or will be soon, and which part of the
+// runbook is about that; empty if it is not.
+func (m Memory) attention() (text, anchor string) {
+	uses := fmt.Sprintf("Redis's memory is %d %% of maxmemory", m.Percent())
+	full, ever := m.full()
+	switch {
+	case m.Max <= 0:
+		return "", ""
+	case float64(m.Used) > highShare*float64(m.Max):
+		return uses + ", at which it refuses what producers write, unless it evicts keys", "streamkeeperredismemoryhigh"
+	case ever && full < soonFull && float64(m.Used) > soonShare*float64(m.Max):
+		return uses + ", and " + m.Forecast(), "streamkeeperredismemoryfilling"
 	}
-	return ""
+	return "", ""
 }

@@ -33,6 +33,10 @@ func TestTheHeadlineSaysWhenMemoryIsFull(t *testing.T) {
 			[]string{"full in about 3h 20m at the growth of the last hour", "Redis&#39;s memory is 75 % of maxmemory, and full in about 3h 20m"}, true},
 		{"within a minute", Memory{Read: true, Used: 4 * gib, Max: 4 * gib, GrowthSeconds: 3600, Growth: 1, Full: in(0)}, false,
 			[]string{"4.0 GiB, 100 %", "full within a minute"}, true},
+		{"it is full, and grows no more", Memory{Read: true, Used: 4 * gib, Max: 4 * gib, GrowthSeconds: 3600}, false,
+			[]string{"Redis&#39;s memory is 100 % of maxmemory, at which it refuses what producers write", "#streamkeeperredismemoryhigh"}, true},
+		{"it is nearly full soon after start", Memory{Read: true, Used: 38 * gib, Max: 40 * gib}, false,
+			[]string{"Redis&#39;s memory is 95 % of maxmemory"}, true},
 		{"half of it is free", Memory{Read: true, Used: gib, Max: 4 * gib, GrowthSeconds: 3600, Growth: 1, Full: in(200 * time.Minute)}, false,
 			[]string{"full in about 3h 20m"}, false},
 	} {

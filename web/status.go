@@ -18,6 +18,9 @@ type Status struct {
 	// PausesUnknown is why they could not be read, empty if they could.
 	Pauses        []Pause `json:"pauses"`
 	PausesUnknown string  `json:"pauses_unknown,omitempty"`
+	// PoliciesError is why the file of the policies could not be read again, empty if
+	// the policies are those of the file.
+	PoliciesError string `json:"policies_error,omitempty"`
 
 	Redis       Redis       `json:"redis"`
 	Leader      Leader      `json:"leader"`

@@ -57,6 +57,8 @@ type daemon struct {
 	// the user may not and should.
 	trouble error
 	denied  string
+	// faulty is why the file of the policies could not be read again.
+	faulty string
 	// paused is what was paused at the last look.
 	paused pauseBoard
 }
@@ -262,14 +264,30 @@ func (d *daemon) watchPolicies(ctx context.Context) {
 		},
 		onReload: func(err error) {
 			d.observers.ConfigReloaded(err == nil)
-			if err != nil {
-				d.news.failed("policies", err)
-			}
+			d.notePolicies(err)
 		},
 	}
 	ticker := time.NewTicker(reloadEvery)
 	defer ticker.Stop()
 	f.watch(ctx, ticker.C, d.o.reload)
+}
+
+// notePolicies notes how reading the file of the policies went.
+func (d *daemon) notePolicies(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faulty = ""
+	if err != nil {
+		d.faulty = err.Error()
+	}
+}
+
+// policiesError is why the file of the policies could not be read again, empty if it
+// could.
+func (d *daemon) policiesError() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.faulty
 }
 
 // metricsHandler asks Redis for a sign of life at each scrape.

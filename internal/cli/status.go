@@ -29,6 +29,7 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		Leader: web.Leader{Lease: string(schedule.LeaseNone)},
 	}
 	s.Pauses, s.PausesUnknown = d.pausesStatus()
+	s.PoliciesError = d.policiesError()
 	if working == nil {
 		s.Redis.Error = d.whyNot()
 		return s
