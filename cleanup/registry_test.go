@@ -114,6 +114,8 @@ func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
 		"a name in the Session JSON, flat":  {"HSET", "sessions", "a:json", `{"streamName":"car"}`, "a:tStart", 1},
 		"another name beside it":            {"HSET", "sessions", "a", `{"streamName":"other","note":"car"}`},
 		"a text instead of a Hash":          {"SET", "sessions:a", `{"lastUpdated":1763874856000,"streamName":"car"}`},
+		"a long text":                       {"SET", "sessions:a", `{"streamName":"z","x":"` + strings.Repeat("y", 500_000) + `","streamName":"car"}`},
+		"a long Session JSON":               {"HSET", "sessions:a", "lastUpdated", "soon", "json", `{"streamName":"` + strings.Repeat("y", 500_000) + `","x":"car"}`, "tStart", 1},
 		"a stream of others that it names":  {"HSET", "sessions", "a", `{"streamName":"theirs","tStart":NaN,"x":"car"}`},
 		"a stream of others, in the layout": {"HSET", "sessions:a", "lastUpdated", "soon", "streamName", "theirs", "json", `{"x":"car"}`},
 	} {
@@ -133,6 +135,17 @@ func TestAMalformedSessionOwnsWhatItsBytesName(t *testing.T) {
 				t.Error("the session went")
 			}
 		})
+	}
+}
+
+// What is too long to be looked through may own any stream.
+func TestATextThatIsTooLongKeepsAllStreams(t *testing.T) {
+	t.Parallel()
+	w := newFixture(t)
+	w.stream("car", older)
+	w.noError(w.Client.Set(t.Context(), "sessions:a", `{"streamName":"z","x":"`+strings.Repeat("y", 2_000_000)+`","streamName":"car"}`, 0).Err())
+	if report := w.run(nil); report.SessionsMalformed != 1 || report.StreamsRetired != 0 {
+		t.Errorf("%+v", report)
 	}
 }
 

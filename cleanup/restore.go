@@ -27,12 +27,13 @@ type restoreStore interface {
 }
 
 // JudgeUnlisted says whether the name of a stream that a live session names is
-// to be listed again, and why. lost: the set of names is gone as a whole.
-func JudgeUnlisted(u buffer.Unlisted, relisted time.Time, lost bool, now time.Time) (restore bool, reason string) {
+// to be listed again, and why. isEmpty: the set has no name at all; lost: it had some,
+// which nobody takes out one by one, so that it is no matter when each was listed again.
+func JudgeUnlisted(u buffer.Unlisted, relisted time.Time, isEmpty, lost bool, now time.Time) (restore bool, reason string) {
 	switch {
-	case u.Type != "stream", !relisted.IsZero() && now.Sub(relisted) < relistEvery:
+	case u.Type != "stream", !lost && !relisted.IsZero() && now.Sub(relisted) < relistEvery:
 		return false, ""
-	case lost:
+	case isEmpty:
 		return true, "a session names it, and the set of names is empty"
 	case u.Message:
 		return true, "a session names it, it has messages, and it is not listed"
@@ -120,7 +121,7 @@ func (r *run) restoreNamed(ctx context.Context) error {
 			return err
 		}
 		for i, name := range names {
-			restore, reason := JudgeUnlisted(keys[i], relisted[i], r.found.listed == 0, r.now)
+			restore, reason := JudgeUnlisted(keys[i], relisted[i], r.found.listed == 0, r.guard.lost > 0, r.now)
 			if !restore {
 				continue
 			}

@@ -92,6 +92,11 @@ func TestALostRegistryIsRestoredAndSaidLoudly(t *testing.T) {
 	if again := w.run(nil); again.Lost != "" || again.StreamsRestored != 0 {
 		t.Errorf("%+v", again)
 	}
+	// Also where it is lost once more on the same day.
+	w.Client.Del(t.Context(), "streams")
+	if report := w.agree(nil); report.StreamsRestored != 5 || report.Lost == "" {
+		t.Errorf("lost once more: %+v", report)
+	}
 	// Without sessions it goes on being said, run after run.
 	w.Client.Del(t.Context(), "streams", "sessions")
 	for range 3 {

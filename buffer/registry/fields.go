@@ -246,7 +246,7 @@ func (l fields) expire(ctx context.Context, r *Registry, sessions []Session, how
 		}
 	}
 	again := pick(sessions, doubtful)
-	jsons, err := readJSONs(ctx, r, l, again)
+	jsons, err := readJSONs(ctx, r, l, again, MaxSessionJSON, leaveOut)
 	if err != nil {
 		return all, err
 	}
@@ -299,7 +299,7 @@ func (l fields) clues(ctx context.Context, r *Registry, sessions []Session) ([]c
 func (fields) place(r *Registry, s Session) place { return place{r.o.Key, s.Identity + ":"} }
 
 func (l fields) jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error) {
-	jsons, err := readJSONs(ctx, r, l, sessions)
+	jsons, err := readJSONs(ctx, r, l, sessions, MaxSessionJSON, leaveOut)
 	for i, json := range jsons {
 		if !isProperty(propJSON, json) {
 			jsons[i] = ""

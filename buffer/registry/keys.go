@@ -110,7 +110,7 @@ func (l keys) expire(ctx context.Context, r *Registry, sessions []Session, how E
 func (l keys) place(r *Registry, s Session) place { return place{key: r.key(l.called, s.Identity)} }
 
 func (l keys) jsons(ctx context.Context, r *Registry, sessions []Session) ([]string, error) {
-	return readJSONs(ctx, r, l, sessions)
+	return readJSONs(ctx, r, l, sessions, MaxSessionJSON, leaveOut)
 }
 
 func (l keys) clues(ctx context.Context, r *Registry, sessions []Session) ([]clues, error) {

@@ -23,18 +23,29 @@ func (r *Registry) readMentions(ctx context.Context, page []Session) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	jsons, err := r.SessionJSONs(ctx, pick(page, wanted))
-	if err != nil {
-		return err
-	}
-	for k, i := range wanted {
-		s := &page[i]
-		s.bytes, s.isNamed = jsons[k], s.stream.set
-		if s.stream.set {
-			s.bytes = strings.Join([]string{propStream, s.stream.text, jsons[k]}, "\x00")
+	sessions := pick(page, wanted)
+	return eachLayout(sessions, func(l layout, indexes []int) error {
+		for part := range slices.Chunk(indexes, jsonBatch) {
+			// What is longer than what is kept may own any stream.
+			jsons, err := readJSONs(ctx, r, l.(propertyLayout), pick(sessions, part), maxKept+1, cutOff)
+			if err != nil {
+				return err
+			}
+			for k, i := range part {
+				page[wanted[i]].mentions(jsons[k])
+			}
 		}
+		return nil
+	})
+}
+
+// mentions notes the bytes in which a session may name a stream: where one belongs, and
+// its Session JSON.
+func (s *Session) mentions(json string) {
+	s.bytes, s.isNamed = json, s.stream.set
+	if s.stream.set {
+		s.bytes = strings.Join([]string{propStream, s.stream.text, json}, "\x00")
 	}
-	return nil
 }
 
 // textScript reads what lies at a key as text.
@@ -61,7 +72,7 @@ func (r *Registry) readOthers(ctx context.Context, l Layout, found []foundKey) (
 	for part := range slices.Chunk(found, jsonBatch) {
 		calls := make([]redisconn.Call, len(part))
 		for i, f := range part {
-			calls[i] = redisconn.OnKey(f.key, MaxSessionJSON)
+			calls[i] = redisconn.OnKey(f.key, maxKept+1) // a longer one may own any stream
 		}
 		for i, cmd := range r.conn.EvalRead(ctx, textScript, calls) {
 			text, err := cmd.Text()

@@ -21,20 +21,29 @@ type place struct{ key, prefix string }
 // that was read.
 //
 // KEYS[1] the Hash; ARGV what goes before a property's name, lastUpdated,
-// updated as in expireKeyScript, most bytes
-// returns it, or "" if there is none, if it is too long, or if the time is another
+// updated as in expireKeyScript, most bytes, what is done with a longer one
+// returns it, or "" if there is none, or if the time is another; of one that is too long
+// its beginning, or "" too
 var readJSONScript = redisconn.NewScript(`
 local v = redis.call('HMGET', KEYS[1], ARGV[1] .. 'lastUpdated', ARGV[1] .. 'updated', ARGV[1] .. 'json')
 local function now(v) return v and '=' .. v or '' end
-if now(v[1]) ~= ARGV[2] or now(v[2]) ~= ARGV[3] or not v[3] or #v[3] > tonumber(ARGV[4]) then return '' end
-return v[3]
+if now(v[1]) ~= ARGV[2] or now(v[2]) ~= ARGV[3] or not v[3] then return '' end
+local most = tonumber(ARGV[4])
+if #v[3] <= most then return v[3] end
+return ARGV[5] == 'cut' and string.sub(v[3], 1, most) or ''
 `)
 
-func readJSONs(ctx context.Context, r *Registry, l propertyLayout, sessions []Session) ([]string, error) {
+// What readJSONs does with a Session JSON that is too long.
+const (
+	leaveOut = "leave out"
+	cutOff   = "cut"
+)
+
+func readJSONs(ctx context.Context, r *Registry, l propertyLayout, sessions []Session, most int64, longer string) ([]string, error) {
 	calls := make([]redisconn.Call, len(sessions))
 	for i, s := range sessions {
 		p := l.place(r, s)
-		calls[i] = redisconn.Call{Keys: []string{p.key}, Args: []any{p.prefix, s.updated.arg(), s.altTime.arg(), MaxSessionJSON}}
+		calls[i] = redisconn.Call{Keys: []string{p.key}, Args: []any{p.prefix, s.updated.arg(), s.altTime.arg(), most, longer}}
 	}
 	jsons := make([]string, len(sessions))
 	for i, cmd := range r.conn.EvalRead(ctx, readJSONScript, calls) {
