@@ -45,7 +45,7 @@ func processCheck(s Status) Check {
 
 func redisCheck(r Redis) Check {
 	if r.Error != "" {
-		return Check{"redis", false, "does not answer: " + r.Error}
+		return Check{"redis", false, "cannot be used: " + r.Error}
 	}
 	if r.Refused != "" {
 		return Check{"redis", false, "answers, and nothing is removed: " + r.Refused}
@@ -67,6 +67,8 @@ func jobCheck(s Status, j Job) Check {
 		return Check{name, false, "overdue: last good run " + ago(s.Time, j.LastSuccess) + lastError(j)}
 	case j.Running:
 		return Check{name, true, "running since " + human.Duration(since(s.Time, j.LastStart))}
+	case j.NextRun.IsZero() && s.Waits():
+		return Check{name, true, "waits for Redis"}
 	case j.NextRun.IsZero():
 		return Check{name, true, "not run by this replica"}
 	case j.LastSuccess.IsZero():

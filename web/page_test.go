@@ -87,7 +87,29 @@ func TestThePageOfAFollowerSendsToTheLeader(t *testing.T) {
 	s := quiet()
 	s.Leader = Leader{Lease: "standby"}
 	s.Jobs = []Job{{Name: "trim", Schedule: "@every 30s"}}
-	wantIn(t, pageOf(t, s, ""), "Follows", "another one works", "not here", "The leader reads the streams")
+	wantIn(t, pageOf(t, s, ""), "Follows", "nobody is known to lead", "not here", "The leader reads the streams")
+}
+
+func TestThePageOfAReplicaThatWaitsForRedisSpeaksOfNoLeader(t *testing.T) {
+	for what, change := range map[string]func(*Status){
+		"it was never reached":  func(s *Status) { s.Redis = Redis{Error: "wrong user or password"} },
+		"it cannot be used now": func(s *Status) { s.Redis.Error = "connection refused" },
+		"it is a replica":       func(s *Status) { s.Redis.Refused = "a replica" },
+		"it refuses the lease":  func(s *Status) { s.Leader.Error = "NOPERM" },
+	} {
+		s := quiet()
+		s.Leader = Leader{Lease: "standby"}
+		s.Streams, s.Sessions, s.NextCleanup, s.Doctor = Streams{}, Sessions{}, NextCleanup{}, Doctor{}
+		s.Jobs = []Job{{Name: "trim", Schedule: "@every 30s"}}
+		change(&s)
+		page := pageOf(t, s, "")
+		wantIn(t, page, "<dd>Waits</dd>", "for Redis", "once Redis can be used", "The streams are not read, for want of Redis", "waits for Redis")
+		for _, untrue := range []string{"he leader", "Follows", "always works", "No job is enabled", "not run by this replica"} {
+			if strings.Contains(page, untrue) {
+				t.Errorf("%s, and the page says %q", what, untrue)
+			}
+		}
+	}
 }
 
 func TestThePageOfNothing(t *testing.T) {

@@ -97,7 +97,7 @@ func TestHealthSaysWhy(t *testing.T) {
 	}{
 		{"all is well", func(*Status) {}, 200, Check{"job trim", true, "last good run 12s ago"}},
 		{"Redis answers", func(*Status) {}, 200, Check{"redis", true, "answers"}},
-		{"Redis does not answer", func(s *Status) { s.Redis.Error = "refused" }, 503, Check{"redis", false, "does not answer: refused"}},
+		{"Redis does not answer", func(s *Status) { s.Redis.Error = "refused" }, 503, Check{"redis", false, "cannot be used: refused"}},
 		{"Redis is a replica", func(s *Status) { s.Redis.Refused = "a replica" }, 503, Check{"redis", false, "answers, and nothing is removed: a replica"}},
 		{"a job is overdue", func(s *Status) { s.Jobs[0].Overdue, s.Jobs[0].Error = true, "oops" }, 503,
 			Check{"job trim", false, "overdue: last good run 12s ago; last error: oops"}},

@@ -33,6 +33,11 @@ type Status struct {
 	Errors      []Error     `json:"errors"`
 }
 
+// Waits reports whether this replica can neither lead nor follow for want of Redis.
+func (s Status) Waits() bool {
+	return !s.Leader.Leading && s.Leader.Name == "" && (s.Redis.Error != "" || s.Redis.Refused != "" || s.Leader.Error != "")
+}
+
 // Frame is what every page says.
 type Frame struct {
 	Version string `json:"version"`
@@ -46,7 +51,7 @@ type Frame struct {
 type Redis struct {
 	// Address holds no secret.
 	Address string `json:"address,omitempty"`
-	// Error is why Redis does not answer, empty if it does.
+	// Error is why Redis cannot be used, as where it does not answer; empty if it can.
 	Error string `json:"error,omitempty"`
 	// Refused is why nothing may be removed there, empty if it may.
 	Refused string `json:"refused,omitempty"`

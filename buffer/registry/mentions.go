@@ -25,9 +25,13 @@ func (r *Registry) readMentions(ctx context.Context, page []Session) error {
 	}
 	sessions := pick(page, wanted)
 	return eachLayout(sessions, func(l layout, indexes []int) error {
+		of, ok := l.(propertyLayout)
+		if !ok {
+			return nil // its bytes are known
+		}
 		for part := range slices.Chunk(indexes, jsonBatch) {
 			// What is longer than what is kept may own any stream.
-			jsons, err := readJSONs(ctx, r, l.(propertyLayout), pick(sessions, part), maxKept+1, cutOff)
+			jsons, err := readJSONs(ctx, r, of, pick(sessions, part), maxKept+1, cutOff)
 			if err != nil {
 				return err
 			}

@@ -176,12 +176,15 @@ func (d *daemon) newScheduler(b *buffer.Buffer) (*schedule.Scheduler, error) {
 	if d.o.spread {
 		options.Spread = schedule.DefaultSpread
 	}
-	// A dry run writes nothing, and so holds no lease.
-	if config.LeaseTTL > 0 && !d.o.dryRun {
+	if d.standsForElection() {
 		options.Lease, options.LeaseTTL = lease{b.Lease()}, config.LeaseTTL
 	}
 	return schedule.New(options)
 }
+
+// standsForElection reports whether replicas share a lease. A dry run writes nothing, and
+// so holds none.
+func (d *daemon) standsForElection() bool { return d.options.LeaseTTL > 0 && !d.o.dryRun }
 
 // jobs are the enabled jobs, all of which only the leader does.
 func (d *daemon) jobs(b *buffer.Buffer) (all []schedule.Job) {

@@ -25,13 +25,13 @@ func (d *daemon) status(ctx context.Context) web.Status {
 	}
 	s := web.Status{
 		Frame: d.frame(), Revision: d.app.Revision, Started: d.started.UTC(),
-		Redis:  web.Redis{Address: d.address},
-		Leader: web.Leader{Lease: string(schedule.LeaseNone)},
+		Redis: web.Redis{Address: d.address},
 	}
 	s.Pauses, s.PausesUnknown = d.pausesStatus()
 	s.PoliciesError = d.policiesError()
 	if working == nil {
 		s.Redis.Error = d.whyNot()
+		s.Leader, s.Jobs = d.beforeWork()
 		return s
 	}
 	known := d.news.known()
@@ -63,6 +63,22 @@ func (d *daemon) status(ctx context.Context) web.Status {
 		}
 	}
 	return s
+}
+
+// beforeWork is how this replica stands to the lease, and its jobs, before Redis was
+// reached.
+func (d *daemon) beforeWork() (web.Leader, []web.Job) {
+	lease := schedule.LeaseNone
+	if d.standsForElection() {
+		lease = schedule.LeaseStandby
+	}
+	var all []web.Job
+	for _, job := range jobs.All() {
+		if when := job.When(d.options.Jobs); when.Enabled {
+			all = append(all, web.Job{Name: job.Name, Schedule: when.Schedule})
+		}
+	}
+	return web.Leader{Lease: string(lease)}, all
 }
 
 // askedOfRedis is what a page asks Redis for.

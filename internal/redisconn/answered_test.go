@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -69,6 +70,13 @@ func TestAConnectionThatIsRefusedIsAnErrorOfEachCommand(t *testing.T) {
 				if ClassOf(cmd.Err()) != ClassAuth {
 					t.Errorf("a script has the error %v", cmd.Err())
 				}
+			}
+			// No right is missing: the user is refused as a whole.
+			if _, err := conn.Denied(ctx, []Probe{{Args: []any{"ping"}}}); err == nil || errors.Is(err, ErrProbing) || ClassOf(err) != ClassAuth {
+				t.Errorf("rights: %v", err)
+			}
+			if err := conn.Ping(ctx); err == nil || !strings.Contains(err.Error(), "127.0.0.1") || !strings.Contains(err.Error(), "wrong user or password: set REDIS_PASSWORD") {
+				t.Errorf("a sign of life: %v", err)
 			}
 		})
 	}

@@ -117,10 +117,15 @@ func (c *Conn) Server() Server { return c.server }
 
 // Ping asks whether Redis answers.
 func (c *Conn) Ping(ctx context.Context) error {
-	if err := c.rdb.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("asking Redis for a sign of life: %w", err)
+	err := c.rdb.Ping(ctx).Err()
+	if err == nil {
+		return nil
 	}
-	return nil
+	t, _ := c.connection.target()
+	if explained := c.connection.explainReply(t, err); explained != nil {
+		err = explained
+	}
+	return fmt.Errorf("asking Redis at %s for a sign of life: %w", c.connection.Redacted(), err)
 }
 
 // Refusal is why nothing may be changed here now: the server is a replica; nil if

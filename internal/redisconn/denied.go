@@ -88,7 +88,7 @@ func (c *Conn) deniedAt(ctx context.Context, addr string, probes []Probe) ([]Den
 	conn := client.Conn()
 	defer func() { _ = conn.Close() }()
 	if err := conn.Do(ctx, "multi").Err(); err != nil {
-		if ClassOf(err) == ClassAuth {
+		if redis.HasErrorPrefix(err, "NOPERM") {
 			return nil, ErrProbing
 		}
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
