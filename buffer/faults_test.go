@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
@@ -101,5 +102,33 @@ func TestAPoolThatRunsDryIsATimeout(t *testing.T) {
 	}
 	if err := <-done; redisconn.ClassOf(err) != redisconn.ClassTimeout {
 		t.Errorf("the class is %q: %v", redisconn.ClassOf(err), err)
+	}
+}
+
+// An error of whoever visits the sessions is not the Hash's.
+func TestAnErrorOfTheVisitorIsNotTakenForAHashOfAnotherType(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := open(t, s.URL(), nil)
+	writeSession(t.Context(), s.Client, registry.Object, "a", "car", 1)
+	s.Client.Set(t.Context(), "text", "x", 0)
+	visits := 0
+	err := b.WalkSessions(t.Context(), func([]registry.Session) error {
+		visits++
+		return s.Client.SMIsMember(t.Context(), "text", "car").Err()
+	})
+	if redisconn.ClassOf(err) != redisconn.ClassWrongType || visits != 1 {
+		t.Errorf("visited %d times: %v", visits, err)
+	}
+}
+
+func TestTheFullestMasterIsTheOneThatUsesMostOfItsLimit(t *testing.T) {
+	t.Parallel()
+	nodes := []NodeMemory{{"unlimited", 900, 0}, {"nearly full", 99, 100}, {"half full", 500, 1000}}
+	if got := fullest(nodes); got.Node != "nearly full" {
+		t.Errorf("%+v", got)
+	}
+	if got := fullest([]NodeMemory{{"small", 1, 0}, {"large", 2, 0}}); got.Node != "large" {
+		t.Errorf("%+v", got)
 	}
 }

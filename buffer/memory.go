@@ -1,8 +1,10 @@
 package buffer
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -46,11 +48,16 @@ func (b *Buffer) Memories(ctx context.Context) ([]NodeMemory, error) {
 // denied.
 func (b *Buffer) Memory(ctx context.Context) (used, limit int64, err error) {
 	all, err := b.Memories(ctx)
-	fullest := -1.0
-	for _, m := range all {
-		if share := float64(m.Used) / float64(max(1, m.Limit)); share > fullest {
-			used, limit, fullest = m.Used, m.Limit, share
-		}
+	if err != nil || len(all) == 0 {
+		return 0, 0, err
 	}
-	return used, limit, err
+	m := fullest(all)
+	return m.Used, m.Limit, nil
+}
+
+// fullest is the one that uses most of its limit, or of those without one the largest.
+func fullest(all []NodeMemory) NodeMemory {
+	return slices.MaxFunc(all, func(a, b NodeMemory) int {
+		return cmp.Or(cmp.Compare(a.Share(), b.Share()), cmp.Compare(a.Used, b.Used))
+	})
 }

@@ -47,15 +47,16 @@ func (l keys) read(ctx context.Context, r *Registry, found []foundKey) ([]Sessio
 	}
 	// Every command holds its own error.
 	_, _ = pipe.Exec(ctx)
+	gone, err := r.gone(ctx, found, cmds)
+	if err != nil {
+		return nil, err
+	}
 	page := make([]Session, 0, len(found))
 	var others []foundKey
 	for i, f := range found {
 		values, err := cmds[i].Result()
-		if err == nil && !slices.ContainsFunc(values, func(v any) bool { return v != nil }) {
-			var n int64
-			if n, err = r.conn.Client().Exists(ctx, f.key).Result(); err == nil && n == 0 {
-				continue
-			}
+		if gone[f.key] {
+			continue
 		}
 		if isWrongType(err) {
 			others = append(others, f)
@@ -70,6 +71,30 @@ func (l keys) read(ctx context.Context, r *Registry, found []foundKey) ([]Sessio
 	}
 	unread, err := r.readOthers(ctx, l.called, others)
 	return append(page, unread...), err
+}
+
+// gone are those of the keys that are there no more: of which no property was found, as
+// of a Hash without any.
+func (r *Registry) gone(ctx context.Context, found []foundKey, cmds []*redis.SliceCmd) (map[string]bool, error) {
+	pipe := r.conn.Client().Pipeline()
+	there := make(map[string]*redis.IntCmd)
+	for i, f := range found {
+		values, err := cmds[i].Result()
+		if err == nil && !slices.ContainsFunc(values, func(v any) bool { return v != nil }) {
+			there[f.key] = pipe.Exists(ctx, f.key)
+		}
+	}
+	gone := make(map[string]bool)
+	if len(there) == 0 {
+		return gone, nil
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, fmt.Errorf("asking which keys of sessions are still there: %w", err)
+	}
+	for key, cmd := range there {
+		gone[key] = cmd.Val() == 0
+	}
+	return gone, nil
 }
 
 // expireKeyScript removes the key of one session that is still as it was judged,

@@ -5,6 +5,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -151,7 +152,7 @@ func (r *Registry) WalkHashSessions(ctx context.Context, visit func([]Session) e
 		}
 		return visit(page)
 	})
-	if isWrongType(err) {
+	if errors.Is(err, ErrNoHash) {
 		// Nothing can be said of what a key of another type stands for.
 		return visit([]Session{{Identity: r.o.Key, Layout: Object, Malformed: ErrNoHash, marked: true, blind: true}})
 	}
@@ -167,12 +168,15 @@ func (r *Registry) describe(ctx context.Context, page []Session) error {
 	return r.readMentions(ctx, page)
 }
 
-// fetchHash reads the shared Hash page by page.
+// fetchHash reads the shared Hash page by page. What is no Hash is [ErrNoHash].
 func (r *Registry) fetchHash() func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
 	pages := redisconn.NewPager(r.o.MaxStall, pageSize)
 	return func(ctx context.Context, cursor uint64) ([]string, uint64, error) {
 		started := time.Now()
 		pairs, next, err := r.conn.Client().HScan(ctx, r.o.Key, cursor, "", int64(pages.Count())).Result()
+		if isWrongType(err) {
+			err = ErrNoHash
+		}
 		if err != nil {
 			return nil, 0, fmt.Errorf("reading the sessions in %q: %w", r.o.Key, err)
 		}
