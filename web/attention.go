@@ -29,7 +29,7 @@ func items(s Status) []item {
 		all = append(all, item{Text: human.Sentence(fmt.Sprintf(format, args...)), Link: link})
 	}
 	if s.Redis.Error != "" && s.Redis.Version == "" {
-		add(runbook+"streamkeeperredisunreachable", "Redis could not be used since the start: %s", s.Redis.Error)
+		add(runbook+"streamkeeperredisunreachable", "Redis could not be used since the start, so nothing was done")
 	}
 	if text, anchor := s.Redis.attention(); text != "" {
 		add(runbook+anchor, "%s", text)
