@@ -55,6 +55,9 @@ func serverBreakings() map[string]breaking {
 		"the keys have other names": {check: "database", severity: Warning, says: []string{"which holds 1 key: are STREAMS_KEY"}, empty: true, do: func(f *fixture) {
 			f.do("SADD", "our streams", "car-1")
 		}},
+		"no stream is ours": {check: "database", severity: Warning, says: []string{"2 streams: STREAMS_INCLUDE and STREAMS_EXCLUDE leave none"}, do: func(f *fixture) {
+			f.buffer.Include = must(buffer.ParsePatterns("nobody*"))
+		}},
 		"the server is a replica": {check: "role", severity: Error, says: []string{"is a "}, do: func(f *fixture) {
 			host, port, _ := strings.Cut(f.server.Addr, ":")
 			replica := f.starts(f.t, properServer()...)

@@ -27,7 +27,13 @@ func database() Check {
 			}
 		},
 		buffer: func(b *Buffer, o *outcome) {
-			if s := b.Server; s.Streams == 0 && o.severity == OK && b.SessionsError == nil && b.Totals.Sessions == 0 {
+			s := b.Server
+			switch {
+			case o.severity != OK:
+			case s.Streams > 0 && b.Totals.Streams == 0 && b.Narrowed:
+				o.says(Warning, "%s, %s: STREAMS_INCLUDE and STREAMS_EXCLUDE leave none to streamkeeper", s.where(), human.Plural(s.Streams, "stream"))
+				o.remedy = "Mend STREAMS_INCLUDE and STREAMS_EXCLUDE: streamkeeper config prints them."
+			case s.Streams == 0 && b.SessionsError == nil && b.Totals.Sessions == 0:
 				o.says(Warning, "%s: %s", s.where(), s.Absence)
 			}
 		},

@@ -152,7 +152,7 @@ type examination struct {
 func (d *Doctor) newExamination(wanted func(*Check) bool) *examination {
 	e := &examination{Doctor: d, streams: newStreamTable(), samples: newSamples(), registry: d.b.InFull(), unread: make(unread)}
 	e.sessions = newSessionScan()
-	e.whole.Server, e.whole.Policies = &e.server, d.o.Policies
+	e.whole.Server, e.whole.Policies, e.whole.Narrowed = &e.server, d.o.Policies, d.b.Narrowed()
 	e.whole.Used = make([]bool, len(d.o.Policies.Rules))
 	checks := Checks()
 	for i := range checks {

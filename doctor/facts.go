@@ -170,6 +170,8 @@ type Buffer struct {
 	Policies trim.Policies
 	Used     []bool
 	Totals   Totals
+	// Narrowed: patterns may leave out streams.
+	Narrowed bool
 }
 
 // Totals are sums over all streams.

@@ -38,8 +38,9 @@ type Plan struct {
 	// they keep from clean-up.
 	Paused                        []Pause `json:"paused,omitempty"`
 	PausedSessions, PausedStreams int64   `json:"-"`
-	// Unmatched are the patterns that choose no stream.
+	// Unmatched are the patterns that choose no stream, and NoMatch says so.
 	Unmatched []string `json:"unmatched,omitempty"`
+	NoMatch   string   `json:"-"`
 	// Absence says where the buffer was looked for if nothing was found.
 	Absence string `json:"absence,omitempty"`
 	all     bool

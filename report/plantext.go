@@ -133,8 +133,8 @@ func (p *Plan) writeNotes(pw *printer) {
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
 	}
-	if len(p.Unmatched) > 0 && p.Summary.Streams > 0 {
-		pw.line("No stream matches %s.", strings.Join(p.Unmatched, ", "))
+	if p.NoMatch != "" && p.Absence == "" {
+		pw.line("%s", human.Sentence(strings.ToUpper(p.NoMatch[:1])+p.NoMatch[1:]))
 	}
 	s := p.Summary
 	if s.Lost != "" {

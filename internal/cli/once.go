@@ -111,19 +111,24 @@ func (a *app) once(ctx context.Context, options onceOptions) (err error) {
 		o.noteRedis(ctx, b)
 	}
 	screen.Done()
-	a.remark(ctx, b, log, chosenUses(config, names(results)), results)
+	a.remark(ctx, b, log, chosenUses(config, names(results)), results, options)
 	out := report.Once{Version: a.Version, Redis: redisReport(b), DryRun: a.dryRun, Jobs: results}
 	return errors.Join(report.WriteOnce(a.screen(), format, out), o.outcome)
 }
 
 // remark logs what all results together say of the connection: that rights are
-// missing, or that nothing was found.
-func (a *app) remark(ctx context.Context, b *buffer.Buffer, log *slog.Logger, u buffer.Uses, results []jobs.Result) {
+// missing, or that nothing was found, and which patterns chose nothing.
+func (a *app) remark(ctx context.Context, b *buffer.Buffer, log *slog.Logger, u buffer.Uses, results []jobs.Result, o onceOptions) {
 	if slices.ContainsFunc(results, func(r jobs.Result) bool { return r.Outcome().Class == redisconn.ClassAuth }) {
 		log.Error("rights missing", "rights", missingRights(ctx, b, u))
 	}
-	if jobs.NothingFound(results) {
+	switch unmatched := b.NoMatch(o.unmatched(ctx, b)); {
+	case jobs.NothingFound(results) && unmatched == "":
 		log.Warn("nothing found", "reason", b.Absence(ctx))
+	case jobs.NothingFound(results):
+		log.Warn("nothing found", "reason", unmatched)
+	case unmatched != "":
+		log.Warn("some patterns match nothing", "reason", unmatched)
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,6 +77,24 @@ func (o *onceOptions) checkLimits(given func(flag string) bool, value func(flag 
 		o.patterns = append(o.patterns, p)
 	}
 	return nil
+}
+
+// unmatched are the patterns of this run that choose no stream, as they were given;
+// none where Redis does not tell.
+func (o *onceOptions) unmatched(ctx context.Context, b *buffer.Buffer) (words []string) {
+	if o.patterns == nil {
+		return nil
+	}
+	used, err := b.Matched(ctx, o.patterns)
+	if err != nil {
+		return nil
+	}
+	for i, word := range o.streams {
+		if !used[i] {
+			words = append(words, word)
+		}
+	}
+	return words
 }
 
 // limit sets the limits of this run in the options of trim. A run for some streams

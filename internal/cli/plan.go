@@ -142,7 +142,7 @@ func (p *planner) absence(ctx context.Context) string {
 	s := p.plan.Summary
 	switch {
 	case s.Streams == 0 && p.options.patterns != nil:
-		return "no stream matches the patterns"
+		return p.plan.NoMatch
 	case s.Streams == 0 && s.Sessions == 0:
 		return p.buffer.Absence(ctx)
 	}
@@ -266,6 +266,7 @@ func (p *planner) countChosen(ctx context.Context) error {
 			p.plan.Unmatched = append(p.plan.Unmatched, word)
 		}
 	}
+	p.plan.NoMatch = p.buffer.NoMatch(p.plan.Unmatched)
 	p.failed(err)
 	return err
 }

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -100,4 +101,26 @@ func TestARuleThatNeverCountsIsAFaultThatNamesBoth(t *testing.T) {
 		}
 	}
 	w.left(t, "busy", 2500)
+}
+
+func TestPatternsThatMatchNothingAreNamedAndTheBufferIsNotCalledAbsent(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	for _, c := range []struct{ env, args, says string }{
+		{"", "once trim --stream nobody* --max-length 100", "no stream matches nobody*"},
+		{"", "once trim --stream busy --stream nobody* --stream none --max-length 100 --dry-run", "no stream matches nobody*, none"},
+		{"STREAMS_INCLUDE=nope*", "once trim", "none of which STREAMS_INCLUDE and STREAMS_EXCLUDE leave"},
+		{"STREAMS_INCLUDE=nope*", "plan", "none of which STREAMS_INCLUDE and STREAMS_EXCLUDE leave"},
+		{"STREAMS_EXCLUDE=*", "plan busy", "No stream matches busy, of those that STREAMS_INCLUDE and STREAMS_EXCLUDE leave"},
+	} {
+		env := maps.Clone(w.env)
+		if name, value, found := strings.Cut(c.env, "="); found {
+			env[name] = value
+		}
+		code, out, errs := env.Run(t, strings.Fields(c.args)...)
+		said := strings.Join(strings.Fields(out+errs), " ")
+		if code != cli.ExitOK || !strings.Contains(strings.ToLower(said), strings.ToLower(c.says)) || strings.Contains(said, "are STREAMS_KEY") {
+			t.Errorf("%s streamkeeper %s: exit %d\n%s%s", c.env, c.args, code, out, errs)
+		}
+	}
 }
