@@ -220,7 +220,9 @@ func versionCheck() Check { return version() }
 // leave is no finding, and what is not known is said.
 func TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed(t *testing.T) {
 	length := trim.Policy{MaxLength: 100}
-	gone := Stream{Trims: true, Policy: length, Info: buffer.StreamInfo{Type: "stream", Length: 50, Added: 90}}
+	now := time.Now()
+	gone := Stream{Trims: true, Policy: length, Now: now, Recorded: true, Info: buffer.StreamInfo{Type: "stream", Length: 50, Added: 90}}
+	gone.Info.First.Ms = uint64(now.Add(-time.Hour).UnixMilli())
 	for name, c := range map[string]struct {
 		change func(*Stream)
 		want   Severity
@@ -234,6 +236,7 @@ func TestOtherTrimmersAreNotSeenWhereOursMayHaveTrimmed(t *testing.T) {
 		"memory was short":               {func(s *Stream) { s.Relieved = true }, OK, "not known of 1 stream"},
 		"trimming is off":                {func(s *Stream) { s.Trims = false }, OK, "trimming is off here"},
 		"kept whole, whatever the limit": {func(s *Stream) { s.Policy.KeepAll, s.Relieved = true, true }, Warning, ""},
+		"it is not recorded":             {func(s *Stream) { s.Recorded = false }, OK, "not known of 1 stream"},
 		"Redis does not count":           {func(s *Stream) { s.Info.Added = -1 }, OK, "not known: this Redis does not count"},
 	} {
 		check, s := otherTrimmers(), gone

@@ -143,6 +143,10 @@ type examination struct {
 	groupsRead bool
 	// reads: more is read than in a glance.
 	reads bool
+	// askedTrims are the streams of which it was asked what we trimmed; fullHours: not
+	// each that was trimmed has a sum.
+	askedTrims int
+	fullHours  bool
 	// mostStreams ends the scan of the streams; 0 for all.
 	mostStreams int64
 	// registry is read in full.
@@ -218,7 +222,7 @@ func (e *examination) nothing() error {
 // asked reports whether a fact was to be read even where others could not be.
 func (e *examination) asked(f fact) bool {
 	switch f {
-	case factSizes, factGroups, factJSONs, factExpiry, factMessages, factAttended:
+	case factTrims, factSizes, factGroups, factJSONs, factExpiry, factMessages, factAttended:
 		return false
 	case factDatabases:
 		return e.server.Mode != "cluster"

@@ -76,6 +76,10 @@ type Stream struct {
 	Trims, Relieved bool
 	// Floor is what a consumer group needs, where that was asked.
 	Floor buffer.GroupFloor
+	// Sums are what we trimmed, the newest hour first, where that was asked as entries
+	// are missing. Recorded: what is trimmed is, and there was room for a sum of it.
+	Sums     []buffer.TrimSum
+	Recorded bool
 }
 
 // Rate is how many entries a second come, going by the ids; 0 if that cannot be
@@ -195,6 +199,8 @@ type Totals struct {
 	// Uncounted are streams of which Redis does not say how many entries have gone,
 	// and LimitedByMore those whose length alone does not say who removed them.
 	Uncounted, LimitedByMore int64
+	// Unrecorded lack entries, and the record does not say who removed them.
+	Unrecorded int64
 }
 
 // Shared is a stream and how many sessions that are not known to be closed name it.

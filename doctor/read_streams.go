@@ -93,17 +93,26 @@ func (e *examination) streamPage(ctx context.Context, names []string) error {
 			return err
 		}
 	}
+	page := make([]Stream, len(names))
 	for i, name := range names {
-		s := Stream{
+		page[i] = Stream{
 			Name: name, Prefix: e.b.Names().StreamPrefix, Now: e.now, Info: infos[i], Bytes: sizes[i], Policy: e.o.Policies.For(name),
 			Trims: e.o.Uses.Trim, Relieved: e.o.Uses.Pressure,
 		}
-		if err := e.askFurther(ctx, &s); err != nil {
+	}
+	if e.reads && e.server.HistoryLength > 0 && e.unread[factTrims] == nil {
+		if err := e.readTrims(ctx, page); err != nil {
 			return err
 		}
-		e.noteStream(&s)
-		e.judgeStream(&s)
-		e.samples.offer(&s)
+	}
+	for i := range page {
+		s := &page[i]
+		if err := e.askFurther(ctx, s); err != nil {
+			return err
+		}
+		e.noteStream(s)
+		e.judgeStream(s)
+		e.samples.offer(s)
 	}
 	return nil
 }
@@ -175,6 +184,11 @@ func (t *Totals) add(s *Stream) {
 	}
 	if !s.Policy.KeepsAll() && s.limitedByMore() {
 		t.LimitedByMore++
+	}
+	if s.lacksEntries() {
+		if _, known := s.goneByOthers(); !known {
+			t.Unrecorded++
+		}
 	}
 	rate := 0.0
 	if s.Flows(flowing) {

@@ -24,6 +24,7 @@ const (
 	factLease
 	factState
 	factStreams
+	factTrims
 	factSizes
 	factGroups
 	factSessions
