@@ -147,6 +147,8 @@ type examination struct {
 	// each that was trimmed has a sum.
 	askedTrims int
 	fullHours  bool
+	// askedRates are the streams of which it was asked how fast they flow.
+	askedRates int
 	// mostStreams ends the scan of the streams; 0 for all.
 	mostStreams int64
 	// registry is read in full.

@@ -80,11 +80,17 @@ type Stream struct {
 	// are missing. Recorded: what is trimmed is, and there was room for a sum of it.
 	Sums     []buffer.TrimSum
 	Recorded bool
+	// Flow is how many entries a second come while it flows, 0 if that was not asked.
+	Flow float64
 }
 
-// Rate is how many entries a second come, going by the ids; 0 if that cannot be
-// told.
-func (s *Stream) Rate() float64 {
+// Rate is how many entries a second come while the stream flows, as far as that was
+// asked, or in all, if that is more: what memory has to do for. 0 if it cannot be told.
+func (s *Stream) Rate() float64 { return max(s.Flow, s.MeanRate()) }
+
+// MeanRate is how many entries a second came in all, going by the ids, pauses
+// included; 0 if that cannot be told.
+func (s *Stream) MeanRate() float64 {
 	i := s.Info
 	if i.Length < 2 || !i.First.IsTime(s.Now) || !i.Newest.IsTime(s.Now) || i.Newest.Ms == i.First.Ms {
 		return 0
@@ -94,7 +100,7 @@ func (s *Stream) Rate() float64 {
 
 // Coverage is the time between the oldest and the newest entry.
 func (s *Stream) Coverage() time.Duration {
-	if s.Rate() == 0 {
+	if s.MeanRate() == 0 {
 		return 0
 	}
 	return s.Info.Newest.Time().Sub(s.Info.First.Time())

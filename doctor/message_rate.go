@@ -13,7 +13,7 @@ func messageRate() Check {
 		Remedy: "Gather a tenth of a second of data in one burst.",
 		Noun:   "stream", Found: "with far more than ten messages a second and session", Good: "messages come at about 10 Hz a session",
 		sample: func(s *Sample, o *outcome) {
-			if rate := s.Stream.Rate() / float64(max(1, s.Sessions)); rate > maxRate && s.Stream.Info.Length >= rateEntries {
+			if rate := s.Stream.MeanRate() / float64(max(1, s.Sessions)); rate > maxRate && s.Stream.Info.Length >= rateEntries {
 				o.found(Advice, s.Stream.Name, about(rate)+" a second and session")
 			}
 		},

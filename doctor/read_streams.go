@@ -107,6 +107,9 @@ func (e *examination) streamPage(ctx context.Context, names []string) error {
 	}
 	for i := range page {
 		s := &page[i]
+		if err := e.readFlow(ctx, s); err != nil {
+			return err
+		}
 		if err := e.askFurther(ctx, s); err != nil {
 			return err
 		}
@@ -231,6 +234,20 @@ func bytesAtLimits(p trim.Policy, rate, entry float64) float64 {
 		most = min(most, max(float64(limit), entry)) // never inside a macro node
 	}
 	return max(most, p.MinAge.Seconds()*rate*entry)
+}
+
+// maxRates is of how many streams it is asked how fast they flow: it costs some of
+// their newest entries, which stay on the server. Of others the mean has to do.
+const maxRates = 1000
+
+// readFlow asks how fast a stream flows, pauses left out.
+func (e *examination) readFlow(ctx context.Context, s *Stream) (err error) {
+	if !e.reads || e.askedRates >= maxRates || s.MeanRate() == 0 || !s.Flows(flowing) {
+		return nil
+	}
+	e.askedRates++
+	s.Flow, err = e.b.FlowRate(ctx, s.Name)
+	return err
 }
 
 // flowing is how long ago the newest entry of a stream is at most that still

@@ -17,6 +17,8 @@ type Stream struct {
 	Others bool
 	Info   buffer.StreamInfo
 	Memory buffer.EntryMemory
+	// Flow is how many entries a second come while it flows, 0 if not known.
+	Flow   float64
 	Groups []buffer.Group
 	// WithoutConsumers is since when groups are known to have none, by name.
 	WithoutConsumers map[string]time.Time

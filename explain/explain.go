@@ -175,6 +175,9 @@ func (e *explanation) readStream(ctx context.Context, s *Stream) (err error) {
 	if err := e.readGroups(ctx, s); err != nil {
 		return err
 	}
+	if s.Flow, err = e.b.FlowRate(ctx, s.Name); err != nil {
+		return err
+	}
 	s.Memory, err = e.memory(ctx, s.Name)
 	return err
 }

@@ -32,6 +32,7 @@ type Store interface {
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	Peeks(context.Context, []buffer.PeekRequest) ([]buffer.PeekResult, error)
 	Tails(context.Context, []buffer.TailRequest) []buffer.TailResult
+	FlowRate(ctx context.Context, stream string) (float64, error)
 }
 
 // Defaults of [Options].
@@ -203,7 +204,7 @@ func (i *Inspector) InspectOne(ctx context.Context, names []string, id buffer.ID
 		r.report.Streams++
 		r.report.count(m)
 		r.visit(m)
-		r.report.Summaries = append(r.report.Summaries, *newSummary(name, 1, []Message{m}))
+		r.report.Summaries = append(r.report.Summaries, *newSummary(name, 1, []Message{m}, 0))
 	}
 	r.report.Errors += int64(len(refused))
 	return r.report, errors.Join(refused...)

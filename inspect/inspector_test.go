@@ -37,6 +37,22 @@ func TestTheNewestTheOldestAndOneBetweenAreJudgedInOrder(t *testing.T) {
 	}
 }
 
+func TestTheRateIsThatWhileAStreamFlows(t *testing.T) {
+	t.Parallel()
+	addr, rdb := fake(t)
+	for n := range 80 {
+		at := 100 * n
+		if n >= 40 {
+			at += 20 * 60 * 1000 // a pit stop
+		}
+		add(t, rdb, "a", millis(at), "id", 1, "data", payload(t, burst.Block, 100))
+	}
+	_, report := inspectAll(t, New(open(t, addr), Options{Samples: 3, Summaries: true}))
+	if s := report.Summaries[0]; s.Rate < 9.9 || s.Rate > 10.1 {
+		t.Errorf("%g a second", s.Rate)
+	}
+}
+
 func TestOtherTypesArePassedOverAndTheRestGoesOn(t *testing.T) {
 	t.Parallel()
 	addr, rdb := fake(t)

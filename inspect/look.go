@@ -22,7 +22,8 @@ type scout struct {
 	target
 	*spread
 	messages []Message
-	cut      bool // by the budget
+	flow     float64 // messages a second while the stream flows, 0 if not known
+	cut      bool    // by the budget
 	failed   bool
 }
 
@@ -62,6 +63,12 @@ func (r *run) lookInto(ctx context.Context, targets []target) error {
 		r.report.Streams++
 		if s.cut {
 			r.report.StreamsLeft++
+		}
+		if r.o.Summaries {
+			var err error
+			if s.flow, err = r.store.FlowRate(ctx, s.name); err != nil {
+				return err
+			}
 		}
 		r.deliver(s)
 	}
@@ -168,5 +175,5 @@ func (r *run) deliver(s *scout) {
 		r.o.OnMessage(m)
 		r.visit(m)
 	}
-	r.summarize(s.target, s.messages)
+	r.summarize(s.target, s.messages, s.flow)
 }

@@ -167,7 +167,7 @@ func (r *run) admit(targets []target) []target {
 			r.failed(t.name, t.err)
 		case t.length == 0:
 			r.report.Streams++
-			r.summarize(t, nil)
+			r.summarize(t, nil, 0)
 		}
 		return t.err != nil || t.length == 0
 	})

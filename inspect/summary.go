@@ -22,20 +22,21 @@ type Summary struct {
 	Ratio float64
 	// Kinds is how many StreamData of each kind the messages have.
 	Kinds map[string]int
-	// Rate is how many messages a second the stream gets, going by the ids of
-	// the oldest and the newest; 0 if it cannot be told.
+	// Rate is how many messages a second the stream gets: by its newest ones while it
+	// flows, or by all, if that is more; 0 if it cannot be told.
 	Rate float64
 }
 
 // summarize keeps a summary, if that was asked for.
-func (r *run) summarize(t target, messages []Message) {
+func (r *run) summarize(t target, messages []Message, flow float64) {
 	if r.o.Summaries {
-		r.summaries[t.name] = newSummary(t.name, t.length, messages)
+		r.summaries[t.name] = newSummary(t.name, t.length, messages, flow)
 	}
 }
 
-// newSummary sums up the messages, which are in the order of their ids.
-func newSummary(stream string, length int64, messages []Message) *Summary {
+// newSummary sums up the messages, which are in the order of their ids, of a stream to
+// which so many a second come while it flows, 0 if that is not known.
+func newSummary(stream string, length int64, messages []Message, flow float64) *Summary {
 	s := &Summary{Stream: stream, Length: max(length, int64(len(messages))), Kinds: make(map[string]int)}
 	var sizes []int64
 	var ratios []float64
@@ -48,7 +49,7 @@ func newSummary(stream string, length int64, messages []Message) *Summary {
 	}
 	slices.Sort(s.Encodings)
 	s.Size, s.Ratio = median(sizes), median(ratios)
-	s.Rate = rate(s.Length, messages)
+	s.Rate = max(flow, meanRate(s.Length, messages))
 	return s
 }
 
@@ -70,8 +71,8 @@ func (s *Summary) count(m Message) {
 	}
 }
 
-// rate is how many messages a second come, if their ids are times.
-func rate(length int64, messages []Message) float64 {
+// meanRate is how many messages a second came in all, if their ids are times.
+func meanRate(length int64, messages []Message) float64 {
 	if len(messages) < 2 {
 		return 0
 	}

@@ -138,7 +138,7 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		e.Oldest, e.Newest = timeOf(s.Info.First.Time()), timeOf(s.Info.Newest.Time())
 		e.Coverage = s.Info.Newest.Time().Sub(s.Info.First.Time()).Seconds()
 		if e.Coverage > 0 {
-			e.Rate = float64(s.Info.Length) / e.Coverage
+			e.Rate = max(s.Flow, float64(s.Info.Length)/e.Coverage)
 		}
 	}
 	e.Trim.Entries, e.Trim.Estimated, e.mayLoseMore = s.Cut.Entries, s.Cut.Estimated, s.MayLoseMore
