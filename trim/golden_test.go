@@ -121,6 +121,8 @@ func TestRulesAreReadOrRefusedWithAReason(t *testing.T) {
 		`car: min_age=soon`,
 		`car: exact=maybe`,
 		`car: keep=some`,
+		`demo*: keep=all, max_length=5000`,
+		`car: max_age=1h, exact=true, keep=all, max_bytes=64MiB; bus: keep=all, max_length=0, min_age=1h`,
 		`car: max_length=20; bus: max_age=x; van: keep=`,
 		`car: max_length=20: max_age=1h`,
 		`car-*: max_length=20; car-1: max_length=30`,

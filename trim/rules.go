@@ -173,19 +173,27 @@ func parseRule(text string, base Policy) (Rule, error) {
 	if r.Pattern, err = buffer.ParsePattern(pattern); err != nil {
 		return r, err
 	}
-	named := 0
+	// own is what the rule names itself.
+	var own Policy
+	var named []string
 	for setting := range strings.SplitSeq(last, ",") {
 		if strings.TrimSpace(setting) == "" {
 			continue
 		}
 		key, value, _ := strings.Cut(setting, "=")
-		if err := r.Policy.set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
-			return r, err
+		for _, p := range []*Policy{&own, &r.Policy} {
+			if err := p.set(strings.TrimSpace(key), strings.TrimSpace(value)); err != nil {
+				return r, err
+			}
 		}
-		named++
+		named = append(named, strings.TrimSpace(setting))
 	}
-	if named == 0 {
+	if len(named) == 0 {
 		return r, errors.New("names no limit: want " + keyNames())
+	}
+	if own.KeepAll && (own.MaxLength > 0 || own.MaxAge > 0 || own.MaxBytes > 0) {
+		limits := slices.DeleteFunc(named, func(setting string) bool { return !strings.HasPrefix(setting, "max_") })
+		return r, fmt.Errorf("keep=all beside %s: an entry cannot have to stay and have to go", strings.Join(limits, ", "))
 	}
 	return r, nil
 }
