@@ -21,6 +21,8 @@ import (
 type app struct {
 	Program
 	started bool
+	// called is the command with those above it, once it has ended.
+	called string
 	// patience is how long the command is awaited once it was told to end.
 	patience atomic.Int64
 

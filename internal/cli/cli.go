@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,11 @@ func (p Program) Run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	ended := make(chan error, 1)
 	go func() {
-		err := rescue.Call(func() error { return root.ExecuteContext(ctx) })
+		err := rescue.Call(func() error {
+			called, err := root.ExecuteContextC(ctx)
+			a.called = called.CommandPath()
+			return err
+		})
 		if err != nil && !a.started {
 			// Cobra found fault with the arguments before any command began.
 			err = usageError{err}
@@ -154,7 +159,7 @@ func (a *app) exitCode(err error, out *outlet) int {
 	unwritten := out.failure()
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintf(a.Stderr, "streamkeeper: %v\nTry: streamkeeper --help\n", err)
+		fmt.Fprintf(a.Stderr, "streamkeeper: %v\nTry: %s --help\n", err, cmp.Or(a.called, "streamkeeper"))
 		return ExitUsage
 	case errors.As(err, &faults):
 		fmt.Fprintf(a.Stderr, "streamkeeper: the configuration is wrong:\n%v\n", err)
@@ -224,6 +229,7 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.Stderr)
 	root.AddCommand(a.runCommand(), a.onceCommand(), a.planCommand(), a.explainCommand(), a.historyCommand(), a.undoCommand(), a.pauseCommand(), a.resumeCommand(),
 		a.doctorCommand(), a.inspectCommand(), a.demoCommand(), a.aclCommand(), a.configCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(flagError)
 	addHelpers(root)
 	return root
 }

@@ -37,3 +37,22 @@ func TestWhatRemovesNothingDoesNotMindThatTheClocksDisagree(t *testing.T) {
 		}
 	}
 }
+
+func TestAWrongFlagNamesWhatIsMeantAndTheHelpOfItsCommand(t *testing.T) {
+	for command, want := range map[string]string{
+		"once --dryrun":         "unknown flag: --dryrun; did you mean --dry-run?\nTry: streamkeeper once --help\n",
+		"once trim --verbose":   "unknown flag: --verbose\nTry: streamkeeper once --help\n",
+		"inspect -z":            "unknown shorthand flag: 'z' in -z\nTry: streamkeeper inspect --help\n",
+		"pause list --job trim": "Try: streamkeeper pause list --help\n",
+		"once trimm":            "Try: streamkeeper once --help\n",
+		"plan --job inspect":    "Try: streamkeeper plan --help\n",
+		"onse":                  "Try: streamkeeper --help\n",
+		"--version=x":           "Try: streamkeeper --help\n",
+	} {
+		var out, errs bytes.Buffer
+		p := Program{Stdout: &out, Stderr: &errs, Load: func(...settings.Override) (Options, error) { return Options{}, nil }}
+		if code := p.Run(t.Context(), strings.Fields(command)); code != ExitUsage || !strings.HasSuffix(errs.String(), want) || out.Len() > 0 {
+			t.Errorf("%s: exit %d, %s%s", command, code, &out, &errs)
+		}
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Ports that StackExchange.Redis assumes where a host has none.
@@ -155,7 +157,10 @@ func checkIgnored(name string, afterPassword bool) error {
 	case afterPassword || !isLetters(name):
 		return errors.New("unknown option")
 	}
-	return fmt.Errorf("unknown option %s; did you mean %s?", name, nearest(name, known))
+	if near := human.Nearest(name, known); near != "" {
+		return fmt.Errorf("unknown option %s; did you mean %s?", name, near)
+	}
+	return fmt.Errorf("unknown option %s", name)
 }
 
 func isLetters(text string) bool {

@@ -28,32 +28,45 @@ func (t Table) Unknown(environ []string) (faults ConfigErrors) {
 		if !ours || slices.Contains(settings, setting) || kubernetesName().MatchString(name) {
 			continue
 		}
-		faults = append(faults, fmt.Sprintf("%s: unknown setting; did you mean %s_%s?",
-			buffer.Escape(name), Prefix, nearest(setting, settings)))
+		faults = append(faults, fmt.Sprintf("%s: unknown setting%s", buffer.Escape(name), suggestion(setting, settings)))
 	}
 	return faults
 }
 
-// nearest is the shortest candidate that begins with the name, as PASSWORD does with
-// PASS; else the one that takes the fewest edits to reach. The letter case does not
-// count.
-func nearest(name string, candidates []string) string {
-	name = strings.ToLower(name)
-	distance := func(candidate string) int {
-		candidate = strings.ToLower(candidate)
-		edits := human.EditDistance(name, candidate)
-		if len(name) >= leastBeginning && strings.HasPrefix(candidate, name) {
-			edits -= preferred
-		}
-		return edits
+// suggestion says what may be meant by a name that is no setting, "" if nothing is near.
+func suggestion(name string, settings []string) string {
+	upper := strings.ToUpper(name)
+	if flag, ok := flags[strings.ReplaceAll(upper, "_", "")]; ok {
+		return "; " + flag
 	}
-	return slices.MinFunc(candidates, func(a, b string) int { return distance(a) - distance(b) })
+	var meant []string
+	if other, ok := others[upper]; ok {
+		meant = append(meant, other)
+	}
+	for _, ending := range []string{"_SCHEDULE", "_INTERVAL"} {
+		for _, wrong := range []string{"_INTERVAL", "_SCHEDULE", "_PERIOD", "_CRON"} {
+			if job, found := strings.CutSuffix(upper, wrong); found {
+				meant = append(meant, job+ending)
+			}
+		}
+	}
+	meant = append(meant, human.Nearest(name, settings))
+	for _, m := range meant {
+		if slices.Contains(settings, m) {
+			return "; did you mean " + Prefix + "_" + m + "?"
+		}
+	}
+	return ""
 }
 
-const (
-	// leastBeginning is how long a name must be to be taken for the beginning of
-	// another.
-	leastBeginning = 3
-	// preferred is more than any distance.
-	preferred = 1 << 20
-)
+// flags are names, without their underscores, of what is a flag and no setting.
+var flags = map[string]string{
+	"DRYRUN":      "dry run is the flag --dry-run of run and once",
+	"FORCE":       "the mass-deletion guard is overridden by the flag --force of once",
+	"IGNOREPAUSE": "pauses are ignored by the flag --ignore-pause of once",
+}
+
+// others are what settings are called elsewhere.
+var others = map[string]string{
+	"URL": "REDIS_URL", "HOST": "REDIS_URL", "REDIS_HOST": "REDIS_URL", "REDIS_PORT": "REDIS_URL", "REDIS_ADDR": "REDIS_URL", "REDIS_ADDRESS": "REDIS_URL",
+}

@@ -15,7 +15,7 @@ func named(names ...string) (t Table) {
 
 func someNames() Table {
 	return named("REDIS_URL", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE", "TRIM_MAX_LENGTH", "TRIM_MAX_AGE", "TRIM_EXACT",
-		"CLEANUP_EXPIRE_AFTER", "CLEANUP_RETIRE_AFTER", "LISTEN", "SHUTDOWN_GRACE")
+		"CLEANUP_EXPIRE_AFTER", "CLEANUP_RETIRE_AFTER", "LISTEN", "SHUTDOWN_GRACE", "PUSH_URL", "TRIM_SCHEDULE", "METRICS_INTERVAL")
 }
 
 func TestUnknownVariablesSuggestTheNearestSetting(t *testing.T) {
@@ -28,7 +28,11 @@ func TestUnknownVariablesSuggestTheNearestSetting(t *testing.T) {
 		{"STREAMKEEPER_REDIS_USER", "STREAMKEEPER_REDIS_USERNAME"},
 		{"STREAMKEEPER_CLEANUP_EXPIREAFTR", "STREAMKEEPER_CLEANUP_EXPIRE_AFTER"},
 		{"STREAMKEEPER_trim_exact", "STREAMKEEPER_TRIM_EXACT"},
-		{"STREAMKEEPER_", "STREAMKEEPER_LISTEN"},
+		{"STREAMKEEPER_URL", "STREAMKEEPER_REDIS_URL"},
+		{"STREAMKEEPER_REDIS_HOST", "STREAMKEEPER_REDIS_URL"},
+		{"STREAMKEEPER_TRIM_INTERVAL", "STREAMKEEPER_TRIM_SCHEDULE"},
+		{"STREAMKEEPER_METRICS_SCHEDULE", "STREAMKEEPER_METRICS_INTERVAL"},
+		{"STREAMKEEPER_LISTEN_ADDRESS", "STREAMKEEPER_LISTEN"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			want := test.name + ": unknown setting; did you mean " + test.want + "?"
@@ -36,6 +40,19 @@ func TestUnknownVariablesSuggestTheNearestSetting(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+func TestNothingIsSuggestedWhereNothingIsNear(t *testing.T) {
+	got := someNames().Unknown([]string{"STREAMKEEPER_DRY_RUN=1", "STREAMKEEPER_DRYRUN=1", "STREAMKEEPER_=1", "STREAMKEEPER_COLOUR=1", "STREAMKEEPER_KAFKA_INTERVAL=1"})
+	const dry = ": unknown setting; dry run is the flag --dry-run of run and once"
+	if want := []string{"STREAMKEEPER_DRYRUN" + dry, "STREAMKEEPER_DRY_RUN" + dry}; !slices.Contains(got, want[0]) || !slices.Contains(got, want[1]) {
+		t.Errorf("got %q", got)
+	}
+	for _, name := range []string{"STREAMKEEPER_", "STREAMKEEPER_COLOUR", "STREAMKEEPER_KAFKA_INTERVAL"} {
+		if !slices.Contains(got, name+": unknown setting") {
+			t.Errorf("%s: got %q", name, got)
+		}
 	}
 }
 
