@@ -74,7 +74,10 @@ type explanation struct {
 	o        Options
 	names    []string
 	streams  map[string]*Stream
-	sessions map[string][]found
+	sessions map[string][]*found
+	// naming are the first of the sessions that name each of the streams, and kept all
+	// that are kept, by identity.
+	naming, kept map[string][]*found
 	// ours are the names that a stream of ours may have.
 	ours []string
 	// expired is what the history has of sessions.
@@ -92,7 +95,8 @@ type explanation struct {
 
 func newExplanation(b *buffer.Buffer, o Options, names []string) *explanation {
 	e := &explanation{
-		b: b, o: o, names: names, streams: make(map[string]*Stream), sessions: make(map[string][]found),
+		b: b, o: o, names: names, streams: make(map[string]*Stream),
+		sessions: make(map[string][]*found), naming: make(map[string][]*found), kept: make(map[string][]*found),
 		expired: make(map[string]Past), copied: make(map[string]time.Time),
 	}
 	e.memory = e.memoryOf
@@ -121,8 +125,9 @@ func (e *explanation) answer(name string) Answer {
 	a.Others = s.Others
 	past := e.expired[name]
 	for _, f := range e.sessions[name] {
-		f.Past = past
-		a.Sessions = append(a.Sessions, f.Session)
+		session := f.Session
+		session.Past = past
+		a.Sessions = append(a.Sessions, session)
 	}
 	if len(a.Sessions) == 0 && len(past.Removals) > 0 {
 		a.Sessions = []Session{{Identity: name, Gone: true, Past: past, Copied: e.copied[name]}}
@@ -258,7 +263,15 @@ func (e *explanation) planCleanup(ctx context.Context, result *Result) (err erro
 		return err
 	}
 	result.Brake, result.BrakeUntil = r.Guard, r.GuardUntil
-	return e.readStates(ctx)
+	if err := e.readStates(ctx); err != nil {
+		return err
+	}
+	for stream, naming := range e.naming {
+		for _, f := range naming {
+			e.streams[stream].Sessions = append(e.streams[stream].Sessions, f.Session)
+		}
+	}
+	return nil
 }
 
 // whilePaused is the fate of a stream of which nothing may be removed for now.
@@ -273,8 +286,9 @@ func (f *Fate) whilePaused(paused func(stream string) bool) *Fate {
 func (e *explanation) action(a cleanup.Action) {
 	switch a.Kind {
 	case cleanup.Expire, cleanup.Abandon:
-		for i := range e.sessions[a.Session] {
-			if f := &e.sessions[a.Session][i]; f.Stream == a.Stream {
+		for _, f := range e.kept[a.Session] {
+			// Another layout may have a session of that identity, which stays.
+			if f.Stream == a.Stream && f.entry.Updated.Equal(a.Updated) {
 				f.Action = &a
 			}
 		}

@@ -23,15 +23,37 @@ func (e *explanation) session(s *registry.Session, is cleanup.State, reason stri
 	if named == nil && !asked {
 		return
 	}
-	f := found{sessionOf(s, is, reason).whilePaused(e.paused), *s}
-	if asked && !e.has(s) {
+	room := named != nil && len(e.naming[s.Stream]) < maxSessions
+	if !asked && !room {
+		named.Named++
+		return
+	}
+	f, again := e.keep(s, is, reason)
+	if again {
+		return
+	}
+	if asked {
 		e.sessions[f.Identity] = append(e.sessions[f.Identity], f)
 	}
 	if named != nil {
-		if named.Named++; len(named.Sessions) < maxSessions {
-			named.Sessions = append(named.Sessions, f.Session)
+		named.Named++
+	}
+	if room {
+		e.naming[f.Stream] = append(e.naming[f.Stream], f)
+	}
+}
+
+// keep keeps a session. again: it is kept already, as a scan may return it twice.
+func (e *explanation) keep(s *registry.Session, is cleanup.State, reason string) (f *found, again bool) {
+	for _, f := range e.kept[s.Identity] {
+		if f.Layout == s.Layout {
+			return f, true
 		}
 	}
+	f = &found{sessionOf(s, is, reason).whilePaused(e.paused), *s}
+	f.entry.Identity, f.entry.Stream, f.entry.ID = f.Identity, f.Stream, f.ID
+	e.kept[f.Identity] = append(e.kept[f.Identity], f)
+	return f, false
 }
 
 // sessionOf is what clean-up says of a session, which is theirs only now.
@@ -53,31 +75,37 @@ func (s Session) whilePaused(paused func(stream string) bool) Session {
 // others notes a session whose stream is left to others.
 func (e *explanation) others(s *registry.Session) {
 	e.near.offer(s.Identity, e.names)
-	if slices.Contains(e.names, s.Identity) && !e.has(s) {
-		identity := strings.Clone(s.Identity)
-		e.sessions[identity] = append(e.sessions[identity], found{Session{
-			Identity: identity, Layout: s.Layout, Stream: strings.Clone(s.Stream), Others: true,
-		}, registry.Session{}})
+	if !slices.Contains(e.names, s.Identity) {
+		return
+	}
+	if f, again := e.keep(s, "", ""); !again {
+		f.Session = Session{Identity: f.Identity, Layout: f.Layout, Stream: f.Stream, Others: true}
+		e.sessions[f.Identity] = append(e.sessions[f.Identity], f)
 	}
 }
 
-// has reports whether a session is known; a scan may return it twice.
-func (e *explanation) has(s *registry.Session) bool {
-	return slices.ContainsFunc(e.sessions[s.Identity], func(have found) bool { return have.Layout == s.Layout })
-}
-
-// readStates reads the states of the Session JSONs of the sessions asked for.
+// readStates reads the states of the Session JSONs of the sessions that are kept.
 func (e *explanation) readStates(ctx context.Context) error {
-	for _, all := range e.sessions {
-		for i := range all {
-			if all[i].Others {
-				continue
+	var ours []*found
+	for _, all := range e.kept {
+		for _, f := range all {
+			if !f.Others {
+				ours = append(ours, f)
 			}
-			jsons, err := e.b.SessionJSONs(ctx, []registry.Session{all[i].entry})
-			if err != nil {
-				return err
-			}
-			all[i].JSONState = burst.State([]byte(jsons[0]))
+		}
+	}
+	const together = 64 // Session JSONs in memory
+	for part := range slices.Chunk(ours, together) {
+		entries := make([]registry.Session, len(part))
+		for i, f := range part {
+			entries[i] = f.entry
+		}
+		jsons, err := e.b.SessionJSONs(ctx, entries)
+		if err != nil {
+			return err
+		}
+		for i, f := range part {
+			f.JSONState = burst.State([]byte(jsons[i]))
 		}
 	}
 	return nil

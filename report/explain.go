@@ -209,10 +209,13 @@ func timeOf(t time.Time) *time.Time {
 	return &t
 }
 
+// nothing is what a clean-up does to a session that stays as it is.
+const nothing = "nothing"
+
 func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 	e := ExplainedSession{
 		Session: buffer.Escape(s.Identity), Layout: string(s.Layout), Stream: buffer.Escape(s.Stream), ID: buffer.Escape(s.ID), State: string(s.State), Reason: s.Reason,
-		JSONState: s.JSONState, Next: "nothing",
+		JSONState: s.JSONState, Next: nothing,
 	}
 	if !s.Updated.IsZero() && s.State != cleanup.Malformed {
 		e.Updated, e.Age = timeOf(s.Updated), r.Now.Sub(s.Updated).Seconds()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/explain"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
@@ -110,7 +111,7 @@ func (e *ExplainedStream) Facts() []Fact {
 	}
 	for i := range e.Sessions {
 		s := &e.Sessions[i]
-		f.says(FactSession, "%s (%s): %s", named(s.Session), s.Layout, s.summary())
+		f.says(FactSession, "%s (%s): %s", named(s.Session), s.Layout, s.summary()+s.next())
 	}
 	if more := e.Named - int64(len(e.Sessions)); more > 0 {
 		f.says(FactSession, "and %s more", human.Count(more))
@@ -201,6 +202,18 @@ func (e *ExplainedSession) summary() string {
 		text += ", updated " + ago(time.Duration(e.Age*float64(time.Second)))
 	}
 	return text
+}
+
+// next is what the next clean-up does to the session, and why not if it would but for
+// something; nothing where its state says it.
+func (e *ExplainedSession) next() string {
+	switch {
+	case e.Next != nothing:
+		return "; next clean-up: " + e.Next
+	case e.State == string(cleanup.Stale) && e.NextReason != e.Reason:
+		return "; next clean-up: " + e.Next + ", " + e.NextReason
+	}
+	return ""
 }
 
 func (e *ExplainedSession) write(p *printer) {

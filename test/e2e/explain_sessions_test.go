@@ -1,0 +1,67 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/streamkeeper/streamkeeper/internal/redistest"
+)
+
+func TestExplainSaysOfASessionTheSameBesideItsStream(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env["CLEANUP_BRAKE"], w.env["CLEANUP_ABANDON_AFTER"], w.env["SESSIONS_LAYOUT"] = "1", "2m", "keys,object"
+	w.stream(t, "dead", 5, 72*time.Hour, time.Millisecond)
+	w.stream(t, "quiet", 5, time.Hour, time.Millisecond)
+	w.session(t, "keys", "old", "dead", 48*time.Hour)
+	w.session(t, "keys", "twice", "quiet", 48*time.Hour)
+	w.session(t, "object", "twice", "quiet", time.Minute)
+	w.session(t, "keys", "silent", "quiet", 10*time.Minute)
+	mustDo(t, w.client.HSet(t.Context(), "sessions:silent", "json", `{"identity":"silent","state":"open"}`).Err())
+	type sessions []struct {
+		Session, Layout, State, Next string
+		JSONState                    string `json:"json_state"`
+	}
+	said := func(all sessions) map[string]string {
+		m := make(map[string]string)
+		for _, s := range all {
+			m[s.Session+" "+s.Layout] = strings.Join([]string{s.State, s.Next, s.JSONState}, ", ")
+		}
+		return m
+	}
+	type answer struct {
+		Streams []struct {
+			Fate     string
+			Sessions sessions
+		}
+		Sessions sessions
+	}
+	beside := make(map[string]string)
+	for _, s := range decode[answer](t, w.env.MustRun(t, "explain", "dead", "quiet", "-o", "json")).Streams {
+		for name, text := range said(s.Sessions) {
+			beside[name] = text
+			if s.Fate == "retire" && !strings.Contains(text, "expire") {
+				t.Errorf("its stream retires, and session %s: %s", name, text)
+			}
+		}
+	}
+	alone := said(decode[answer](t, w.env.MustRun(t, "explain", "--session", "old", "twice", "silent", "-o", "json")).Sessions)
+	for name, next := range map[string]string{"old keys": "expire", "twice keys": "expire", "twice object": "nothing", "silent keys": "abandon"} {
+		if !strings.Contains(alone[name], ", "+next+", ") || alone[name] != beside[name] {
+			t.Errorf("%s: %q, and beside its stream %q; want %s", name, alone[name], beside[name], next)
+		}
+	}
+	text := strings.Join(strings.Fields(w.env.MustRun(t, "explain", "dead", "quiet")), " ")
+	for _, want := range []string{"old (keys): stale, not updated for 2d (limit 24h); next clean-up: expire clean-up retire:", "; next clean-up: abandon"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the text does not say %q:\n%s", want, text)
+		}
+	}
+	w.env["CLEANUP_BRAKE"], w.env["CLEANUP_BRAKE_MIN"] = "0.1", "1"
+	text = strings.Join(strings.Fields(w.env.MustRun(t, "explain", "dead")), " ")
+	if !strings.Contains(text, "; next clean-up: nothing, the mass-deletion guard stops the clean-up: ") {
+		t.Errorf("what the guard stops:\n%s", text)
+	}
+}
