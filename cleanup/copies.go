@@ -25,8 +25,8 @@ const (
 	DefaultUndoMaxBytes = 64 << 20
 )
 
-// wants reports whether copies are to be kept.
-func (u Undo) wants() bool { return u.For > 0 && u.MaxBytes > 0 }
+// Wants reports whether copies are to be kept.
+func (u Undo) Wants() bool { return u.For > 0 && u.MaxBytes > 0 }
 
 // copyStore is what is needed of the stream buffer to keep copies of sessions that
 // expire.
@@ -68,7 +68,7 @@ func (r *run) prepareCopies(ctx context.Context) error {
 	if r.dry() {
 		return nil
 	}
-	if !r.o().Undo.wants() {
+	if !r.o().Undo.Wants() {
 		err := r.dropCopies(ctx)
 		if err != nil && !redisconn.IsLost(err) {
 			r.record.log.Warn("copies of sessions not removed", "error", err)
@@ -123,7 +123,7 @@ func (r *run) boundCopies(ctx context.Context, keys bool) error {
 // howToExpire says how the next sessions expire.
 func (r *run) howToExpire() registry.Expiring {
 	how := registry.Expiring{After: r.o().Limits.ExpireAfter}
-	if u := r.o().Undo; u.wants() && !r.copies.full {
+	if u := r.o().Undo; u.Wants() && !r.copies.full {
 		how.Keep, how.Bytes = u.For, r.copies.hash
 		if r.dry() {
 			how.Bytes = u.MaxBytes
@@ -134,7 +134,7 @@ func (r *run) howToExpire() registry.Expiring {
 
 // copied takes notice of what became of sessions, and bounds their copies.
 func (r *run) copied(ctx context.Context, ended []registry.Expiry) error {
-	if !r.o().Undo.wants() || r.dry() {
+	if !r.o().Undo.Wants() || r.dry() {
 		return nil
 	}
 	for _, e := range ended {

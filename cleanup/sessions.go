@@ -159,7 +159,7 @@ func (r *run) expire(ctx context.Context, stale []verdict) error {
 			r.acted.lasting++
 		}
 		r.rememberExpired(v.session)
-		if r.o().Undo.wants() && !ended[i].Copied {
+		if r.o().Undo.Wants() && !ended[i].Copied {
 			v.reason = r.withoutCopy(v.reason)
 		}
 		r.record.action(sessionAction(v.session, v.reason))

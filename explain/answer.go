@@ -75,12 +75,15 @@ type Session struct {
 	JSONState string
 	// Action is what the next clean-up does to it, nil for nothing.
 	Action *cleanup.Action
-	// Others: its stream is left to others. Gone: there is none, but in the history.
+	// Others: its stream is left to others. Gone: there is none, but in the history, or
+	// a copy of one that expired.
 	Others, Gone bool
 	// PutBack is when undo put it back, zero if it did not.
 	PutBack time.Time
-	// Copied is until when undo can put it back, zero if it cannot.
-	Copied time.Time
+	// Copied: undo can put it back, until CopiedUntil; where that is zero, until the
+	// next clean-up. Expired is when it went, by its copy; zero without one.
+	Copied               bool
+	CopiedUntil, Expired time.Time
 	// Past is what the history has of it.
 	Past Past
 }

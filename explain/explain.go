@@ -27,6 +27,8 @@ type Options struct {
 	// TrimOff and CleanupOff say that the jobs do not run, HistoryOff that nothing
 	// is recorded.
 	TrimOff, CleanupOff, HistoryOff bool
+	// Sessions: the names are those of sessions, whatever streams have them.
+	Sessions bool
 	// At is the time of the data that is asked for, as [ParseSpan] reads it; empty
 	// for none.
 	At string
@@ -54,7 +56,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 		return r, err
 	}
 	r.Record = e.readRecord(ctx, now)
-	if err := e.readCopies(ctx, now); err != nil && r.Record.Trouble == "" {
+	if err := e.readCopies(ctx); err != nil && r.Record.Trouble == "" {
 		r.Record.Trouble = err.Error()
 	}
 	if o.At != "" {
@@ -63,7 +65,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 		}
 	}
 	for _, name := range names {
-		r.Answers = append(r.Answers, e.answer(name))
+		r.Answers = append(r.Answers, e.answer(name, now))
 	}
 	return r, nil
 }
@@ -82,8 +84,8 @@ type explanation struct {
 	ours []string
 	// expired is what the history has of sessions.
 	expired map[string]Past
-	// copied is until when sessions that are gone can be put back.
-	copied map[string]time.Time
+	// copies are the newest copies of sessions that are gone.
+	copies map[string]*registry.Copy
 	near   near
 	// paused are the streams that clean-up leaves alone now.
 	paused func(stream string) bool
@@ -97,7 +99,7 @@ func newExplanation(b *buffer.Buffer, o Options, names []string) *explanation {
 	e := &explanation{
 		b: b, o: o, names: names, streams: make(map[string]*Stream),
 		sessions: make(map[string][]*found), naming: make(map[string][]*found), kept: make(map[string][]*found),
-		expired: make(map[string]Past), copied: make(map[string]time.Time),
+		expired: make(map[string]Past), copies: make(map[string]*registry.Copy),
 	}
 	e.memory = e.memoryOf
 	for _, name := range names {
@@ -116,7 +118,7 @@ type found struct {
 }
 
 // answer is what there is to say of a name.
-func (e *explanation) answer(name string) Answer {
+func (e *explanation) answer(name string, now time.Time) Answer {
 	a := Answer{Name: name}
 	s := e.streams[name]
 	if s.Exists() {
@@ -129,8 +131,10 @@ func (e *explanation) answer(name string) Answer {
 		session.Past = past
 		a.Sessions = append(a.Sessions, session)
 	}
-	if len(a.Sessions) == 0 && len(past.Removals) > 0 {
-		a.Sessions = []Session{{Identity: name, Gone: true, Past: past, Copied: e.copied[name]}}
+	if len(a.Sessions) == 0 {
+		if gone := e.gone(name, now); gone != nil {
+			a.Sessions = []Session{*gone}
+		}
 	}
 	if !a.Known() {
 		a.Near = e.near.best(name)

@@ -65,7 +65,7 @@ func Glance(ctx context.Context, b *buffer.Buffer, o Options, name string, known
 			r.Record.Trouble = err.Error()
 		}
 	}
-	r.Answers = []Answer{e.answer(name)}
+	r.Answers = []Answer{e.answer(name, now)}
 	return r, nil
 }
 

@@ -97,23 +97,45 @@ func (e *explanation) remember(r buffer.Removal) {
 	}
 }
 
-// readCopies finds out which of the sessions that are gone can be put back.
-func (e *explanation) readCopies(ctx context.Context, now time.Time) error {
+// readCopies finds out which of the sessions that are gone have copies, whatever the
+// history has of them: it may be off. Where the name is that of a stream too, it is
+// about the stream.
+func (e *explanation) readCopies(ctx context.Context) error {
 	var gone []string
 	for _, name := range e.names {
-		if len(e.sessions[name]) == 0 && len(e.expired[name].Removals) > 0 {
+		if len(e.sessions[name]) == 0 && (e.o.Sessions || !e.streams[name].Exists()) {
 			gone = append(gone, name)
 		}
 	}
-	if len(gone) == 0 || e.o.Cleanup.Undo.For <= 0 {
+	if len(gone) == 0 {
 		return nil
 	}
 	return e.b.CopiesOf(ctx, gone, func(c registry.Copy) error {
-		if until := c.Expired.Add(e.o.Cleanup.Undo.For); until.After(now) && until.After(e.copied[c.Identity]) {
-			e.copied[c.Identity] = until
+		if have := e.copies[c.Identity]; have == nil || c.Expired.After(have.Expired) {
+			e.copies[c.Identity] = &c
 		}
 		return nil
 	})
+}
+
+// gone is what there is to say of a session that is not there; nil where nobody knows
+// of one.
+func (e *explanation) gone(name string, now time.Time) *Session {
+	s := Session{Identity: name, Gone: true, Past: e.expired[name]}
+	c := e.copies[name]
+	switch {
+	case c == nil && len(s.Past.Removals) == 0:
+		return nil
+	case c == nil:
+		return &s
+	}
+	s.Layout, s.Stream, s.Expired = c.Layout, c.Stream, c.Expired
+	s.Others = c.HasStream && !e.b.Owns(c.Stream)
+	s.Copied = !s.Others
+	if until := c.Expired.Add(e.o.Cleanup.Undo.For); s.Copied && e.o.Cleanup.Undo.Wants() && until.After(now) {
+		s.CopiedUntil = until
+	}
+	return &s
 }
 
 func (e *explanation) readTrims(ctx context.Context, now time.Time) error {

@@ -113,8 +113,11 @@ type ExplainedSession struct {
 	Next       string     `json:"next"`
 	NextReason string     `json:"next_reason"`
 	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
-	// UndoUntil is until when undo can put it back.
+	// Undo: it is gone, and undo can put it back, until UndoUntil; without that, until
+	// the next clean-up. ExpiredAt is when it went, if there is a copy of it.
+	Undo        bool       `json:"undo,omitempty"`
 	UndoUntil   *time.Time `json:"undo_until,omitempty"`
+	ExpiredAt   *time.Time `json:"expired_at,omitempty"`
 	AbandonedAt *time.Time `json:"abandoned_at,omitempty"`
 	// Others: its stream is left to others.
 	Others bool `json:"others,omitempty"`
@@ -223,11 +226,11 @@ func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
 	e.History, e.HistoryMore = removalsOf(s.Past)
 	e.HistoryTrouble = r.Record.Trouble
 	switch {
+	case s.Gone:
+		e.State, e.NextReason, e.Others = "gone", "it is not there", s.Others
+		e.Undo, e.UndoUntil, e.ExpiredAt = s.Copied, timeOf(s.CopiedUntil), timeOf(s.Expired)
 	case s.Others:
 		e.Others, e.State, e.NextReason = true, "others", othersReason
-	case s.Gone:
-		e.State, e.NextReason = "gone", "it is not there"
-		e.UndoUntil = timeOf(s.Copied)
 	case s.Action != nil && r.CleanupOff:
 		e.NextReason = "clean-up is off (CLEANUP_ENABLED is false); else " + string(s.Action.Kind) + ": " + s.Action.Reason
 	case s.Action != nil && r.Brake != "":

@@ -226,10 +226,7 @@ func (e *ExplainedSession) write(p *printer) {
 
 func (e *ExplainedSession) says(f *facts) {
 	if e.State == "gone" {
-		f.says("entry", "none: it is gone")
-		if e.UndoUntil != nil {
-			f.says("undo", "can put it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
-		}
+		e.saysGone(f)
 		return
 	}
 	f.says("entry", "in the layout %s", e.Layout)
@@ -251,6 +248,29 @@ func (e *ExplainedSession) says(f *facts) {
 	}
 	if e.AbandonedAt != nil {
 		f.says("abandoned", "%s, likewise", e.AbandonedAt.Format(time.DateTime+" MST"))
+	}
+}
+
+// saysGone says of a session that is gone whether it can be put back.
+func (e *ExplainedSession) saysGone(f *facts) {
+	if e.ExpiredAt == nil {
+		f.says("entry", "none: it is gone")
+		if e.HistoryTrouble == "" { // else nobody may know
+			f.says("undo", "cannot put it back: there is no copy of it")
+		}
+		return
+	}
+	f.says("entry", "none: it is gone, expired at %s", e.ExpiredAt.Format(time.DateTime+" MST"))
+	if e.Stream != "" {
+		f.says("stream", "%s", named(e.Stream))
+	}
+	switch {
+	case e.Others:
+		f.says("undo", "does not put it back: %s", othersReason)
+	case e.UndoUntil != nil:
+		f.says("undo", "can put it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
+	default:
+		f.says("undo", "can put it back until the next clean-up, which removes its copy")
 	}
 }
 

@@ -57,7 +57,7 @@ func (a *app) explainCommand() *cobra.Command {
 func (a *app) explain(ctx context.Context, names []string, sessions bool, span string) error {
 	return a.withBuffer(ctx, true, func(at opened) error {
 		o := explainOptions(at.config, at.b)
-		o.At = span
+		o.At, o.Sessions = span, sessions
 		result, err := explain.Explain(ctx, at.b, o, names)
 		if err != nil {
 			return err
@@ -122,8 +122,11 @@ func unknownName(answer explain.Answer, sessions bool, record explain.Record) er
 	if answer.Others && !sessions {
 		more += "; STREAMS_INCLUDE and STREAMS_EXCLUDE leave a stream of that name to others"
 	}
-	if record.Trouble != "" {
+	switch {
+	case record.Trouble != "":
 		more += "; whether there was one is not known: " + record.Trouble
+	case record.Off:
+		more += "; whether there was one is not known: nothing is recorded (HISTORY_LENGTH is 0)"
 	}
 	if len(answer.Near) == 0 {
 		return fmt.Errorf("there is no %s %s%s", what, buffer.Quote(answer.Name), more)

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/streamkeeper/streamkeeper/internal/cli"
 	"github.com/streamkeeper/streamkeeper/internal/redistest"
 )
 
@@ -64,4 +66,48 @@ func TestExplainSaysOfASessionTheSameBesideItsStream(t *testing.T) {
 	if !strings.Contains(text, "; next clean-up: nothing, the mass-deletion guard stops the clean-up: ") {
 		t.Errorf("what the guard stops:\n%s", text)
 	}
+}
+
+func TestExplainKnowsASessionThatCanBePutBackWithoutAHistory(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env["CLEANUP_BRAKE"], w.env["HISTORY_LENGTH"], w.env["SESSIONS_LAYOUT"] = "1", "0", "keys,object"
+	w.stream(t, "busy", 5, 30*time.Hour, time.Millisecond)
+	w.session(t, "keys", "one", "busy", 48*time.Hour)
+	w.session(t, "object", "two", "busy", 48*time.Hour)
+	w.env.MustRun(t, "once", "cleanup")
+	says := func(want string, code int, set ...string) {
+		t.Helper()
+		env := maps.Clone(w.env)
+		for i := 0; i+1 < len(set); i += 2 {
+			env[set[i]] = set[i+1]
+		}
+		for _, name := range []string{"one", "two"} {
+			got, out, errs := env.Run(t, "explain", "--session", name)
+			if text := strings.Join(strings.Fields(out+errs), " "); got != code || !strings.Contains(text, want) {
+				t.Errorf("%q: %s: exit %d; want %q:\n%s", set, name, got, want, text)
+			}
+		}
+	}
+	says("stream busy undo can put it back until 20", cli.ExitOK)
+	says("until the next clean-up, which removes its copy", cli.ExitOK, "CLEANUP_UNDO_FOR", "0")
+	says("undo does not put it back: STREAMS_INCLUDE and STREAMS_EXCLUDE", cli.ExitOK, "STREAMS_EXCLUDE", "busy")
+	mustDo(t, server.Client.Set(t.Context(), "streamkeeper:history", "x", 0).Err())
+	says("undo can put it back until 20", cli.ExitOK, "HISTORY_LENGTH", "1000")
+	type gone struct {
+		Sessions []struct {
+			State     string
+			Undo      bool
+			UndoUntil time.Time `json:"undo_until"`
+			ExpiredAt time.Time `json:"expired_at"`
+		}
+	}
+	for _, s := range decode[gone](t, w.env.MustRun(t, "explain", "--session", "one", "two", "-o", "json")).Sessions {
+		if s.State != "gone" || !s.Undo || s.UndoUntil.Sub(s.ExpiredAt) != 24*time.Hour {
+			t.Errorf("%+v", s)
+		}
+	}
+	mustDo(t, server.Client.FlushAll(t.Context()).Err())
+	says("whether there was one is not known: nothing is recorded", cli.ExitFailure)
 }
