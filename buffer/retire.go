@@ -94,7 +94,7 @@ const (
 // A large stream goes in slices, oldest entries first; if it changes meanwhile,
 // the rest of it stays.
 func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups GroupLimits) (Retirement, error) {
-	remembered, err := b.remember(ctx, stream)
+	remembered, err := b.remember(ctx, stream, isRetired)
 	if err != nil {
 		return Kept, err
 	}
@@ -140,7 +140,7 @@ func (b *Buffer) sliceBytes() int64 {
 // DropName takes the name of a stream that has no key from the set; the name
 // is remembered like a retired stream's, and stays where it cannot be.
 func (b *Buffer) DropName(ctx context.Context, stream string) (Retirement, error) {
-	remembered, err := b.remember(ctx, stream)
+	remembered, err := b.remember(ctx, stream, isDropped)
 	if err != nil || remembered == nil {
 		return Kept, err
 	}
@@ -196,7 +196,7 @@ func (b *Buffer) Restore(ctx context.Context, stream string) error {
 	if retired[0].IsZero() {
 		return nil
 	}
-	_, err = b.remember(ctx, stream)
+	_, err = b.remember(ctx, stream, isRestored)
 	return err
 }
 

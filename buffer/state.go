@@ -43,16 +43,21 @@ func noteOf(name string) string {
 func (b *Buffer) stateKey(name string) string { return b.names.StatePrefix + name }
 
 // rememberScript notes a name by the server's time, and lets the oldest go. Two
-// notes of one name never have the same time: each instance takes back its own.
+// notes of one name never have the same time: each instance takes back its own. What
+// is to be said of the note is a fraction of its last millisecond.
 //
-// KEYS[1] Sorted Set; ARGV name, how many to keep, and for how many ms
+// KEYS[1] Sorted Set; ARGV name, how many to keep, for how many ms, the fraction, and
+// how much of the fraction of a note that is there goes on
 // returns {1 if nobody had noted it before, its time in ms}
 var rememberScript = redisconn.NewScript(`
 local t = redis.call('TIME')
 local ms = t[1] * 1000 + math.floor(t[2] / 1000)
-local noted = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if noted and tonumber(noted) >= ms then ms = tonumber(noted) + 1 end
-local new = redis.call('ZADD', KEYS[1], string.format('%.0f', ms), ARGV[1])
+local noted, part = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or nil), tonumber(ARGV[4])
+if noted then
+  if math.floor(noted) >= ms then ms = math.floor(noted) + 1 end
+  if noted % 1 >= tonumber(ARGV[5]) then part = part + tonumber(ARGV[5]) end
+end
+local new = redis.call('ZADD', KEYS[1], string.format('%.2f', ms + part), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -ARGV[2] - 1)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', ms - ARGV[3]))
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
@@ -66,18 +71,18 @@ type note struct {
 	at  time.Time
 }
 
-// remember notes a name before its stream is removed; nil if that cannot be
-// noted, as of a name that is too long.
-func (b *Buffer) remember(ctx context.Context, stream string) (*note, error) {
+// remember notes a name before its stream is removed, or its name taken out; nil if
+// that cannot be noted, as of a name that is too long.
+func (b *Buffer) remember(ctx context.Context, stream string, w why) (*note, error) {
 	if len(stream) > MaxNote {
 		return nil, nil
 	}
-	return b.noteName(ctx, stateRetired, stream)
+	return b.noteName(ctx, stateRetired, stream, w)
 }
 
 // NoteRelisted notes that a name was listed again because a session names it.
 func (b *Buffer) NoteRelisted(ctx context.Context, stream string) error {
-	_, err := b.noteName(ctx, stateRelisted, stream)
+	_, err := b.noteName(ctx, stateRelisted, stream, isRetired)
 	return err
 }
 
@@ -87,8 +92,8 @@ func (b *Buffer) Relisted(ctx context.Context, names []string) ([]time.Time, err
 	return b.scores(ctx, stateRelisted, names)
 }
 
-func (b *Buffer) noteName(ctx context.Context, state, stream string) (*note, error) {
-	call := redisconn.OnKey(b.stateKey(state), noteOf(stream), MaxRemembered, KeepState.Milliseconds())
+func (b *Buffer) noteName(ctx context.Context, state, stream string, w why) (*note, error) {
+	call := redisconn.OnKey(b.stateKey(state), noteOf(stream), MaxRemembered, KeepState.Milliseconds(), w.part, w.goesOn)
 	reply, err := b.conn.EvalWrite(ctx, rememberScript, []redisconn.Call{call})[0].Int64Slice()
 	if takesNoNote(err) {
 		return nil, nil
@@ -118,7 +123,7 @@ func (b *Buffer) takeBack(ctx context.Context, stream string, n *note) error {
 // returns 1 if it was forgotten
 var forgetScript = redisconn.NewScript(`
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if score and tonumber(score) == tonumber(ARGV[2]) then return redis.call('ZREM', KEYS[1], ARGV[1]) end
+if score and math.floor(tonumber(score)) == tonumber(ARGV[2]) then return redis.call('ZREM', KEYS[1], ARGV[1]) end
 return 0
 `)
 
@@ -140,12 +145,6 @@ func (b *Buffer) Retired(ctx context.Context, names []string) ([]bool, error) {
 	return retired, err
 }
 
-// RetiredAt gives, for each name, when it was retired by us, zero if that is not
-// remembered.
-func (b *Buffer) RetiredAt(ctx context.Context, names []string) ([]time.Time, error) {
-	return b.scores(ctx, stateRetired, names)
-}
-
 // Sightings gives, for each name, when it was first seen without an entry;
 // zero if it was not seen so yet.
 func (b *Buffer) Sightings(ctx context.Context, names []string) ([]time.Time, error) {
@@ -153,29 +152,40 @@ func (b *Buffer) Sightings(ctx context.Context, names []string) ([]time.Time, er
 }
 
 func (b *Buffer) scores(ctx context.Context, state string, names []string) ([]time.Time, error) {
-	times := make([]time.Time, 0, len(names))
+	scores, err := b.noted(ctx, state, names)
+	times := make([]time.Time, len(scores))
+	for i, score := range scores {
+		times[i] = scoreTime(score)
+	}
+	return times, err
+}
+
+// scoreTime is the time of a note; zero where there is none.
+func scoreTime(score float64) time.Time {
+	if score <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(score)).UTC()
+}
+
+// noted are the scores of names; 0 of one that is not there.
+func (b *Buffer) noted(ctx context.Context, state string, names []string) ([]float64, error) {
+	all := make([]float64, 0, len(names))
 	for part := range slices.Chunk(names, namePage) {
 		notes := make([]string, len(part))
 		for i, name := range part {
 			notes[i] = noteOf(name)
 		}
-		// A member that is not there has score 0.
 		scores, err := b.rdb.ZMScore(ctx, b.stateKey(state), notes...).Result()
 		if redisconn.ClassOf(err) == redisconn.ClassWrongType {
-			return make([]time.Time, len(names)), nil
+			return make([]float64, len(names)), nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("reading what is remembered of streams: %w", err)
 		}
-		for _, score := range scores {
-			var at time.Time
-			if score > 0 {
-				at = time.UnixMilli(int64(score)).UTC()
-			}
-			times = append(times, at)
-		}
+		all = append(all, scores...)
 	}
-	return times, nil
+	return all, nil
 }
 
 // Sight notes names that have no entry, as first seen now unless they were

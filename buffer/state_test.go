@@ -230,7 +230,7 @@ func TestTwoKeepersNotesOfOneStreamNeverHaveTheSameTime(t *testing.T) {
 	b := openAs(t, redisconn.Connection{URL: s.URL()})
 	var last time.Time
 	for range 200 {
-		n, err := b.remember(t.Context(), "a")
+		n, err := b.remember(t.Context(), "a", isRetired)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -39,8 +39,8 @@ type Stream struct {
 	// Unjudged is why it is not known what clean-up makes of it and of its sessions;
 	// empty where it is.
 	Unjudged string
-	// RetiredAt is when we retired it, zero if that is not remembered.
-	RetiredAt time.Time
+	// Retired is what is remembered of its retirement.
+	Retired buffer.RetiredNote
 	// Trims are what was trimmed in the last 48 hours, the newest first.
 	Trims []buffer.TrimSum
 	// Past is what the history has of it.
@@ -58,7 +58,7 @@ type Fate struct {
 
 // Exists reports whether there is, or was, anything of that name.
 func (s *Stream) Exists() bool {
-	return s.Listed || s.Info.Type != "none" && s.Info.Type != "" || s.Named > 0 || !s.RetiredAt.IsZero() || len(s.Past.Removals) > 0 || len(s.Trims) > 0
+	return s.Listed || s.Info.Type != "none" && s.Info.Type != "" || s.Named > 0 || !s.Retired.At.IsZero() || len(s.Past.Removals) > 0 || len(s.Trims) > 0
 }
 
 // Session is what there is to say of a session.

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -65,7 +65,7 @@ func (e *explanation) judgeTimes(ctx context.Context, record Record, now time.Ti
 	}
 	for _, name := range e.ours {
 		s := e.streams[name]
-		q := question{span, s.Info, s.Trims, s.Past.Removals, record, now}
+		q := question{span, s.Info, s.Trims, s.Past.Removals, s.Retired, record, now}
 		at := At{Span: span}
 		if s.Info.Exists() {
 			r := buffer.Range{Stream: name, From: q.from(), To: q.to()}
@@ -88,6 +88,7 @@ type question struct {
 	// sums are what was trimmed, and removals what else was done, the newest first.
 	sums     []buffer.TrimSum
 	removals []buffer.Removal
+	retired  buffer.RetiredNote
 	record   Record
 	now      time.Time
 }
@@ -103,15 +104,13 @@ func (q *question) judge(at *At) {
 		at.Verdict, at.Reason = NotKnown, "the ids of its entries are no times"
 		return
 	}
-	if i := slices.IndexFunc(q.removals, func(r buffer.Removal) bool { return r.Action == string(cleanup.Retire) && !r.Time.Before(q.From) }); i >= 0 {
-		r := q.removals[i]
-		at.Retired = &r
-		at.Verdict, at.Reason = ByUs, fmt.Sprintf("the stream was retired at %s by %s: %s", stamp(r.Time), buffer.Escape(r.Instance), buffer.Escape(r.Reason))
+	if q.judgeRetired(at) {
 		return
 	}
+	q.sums = q.sumsSince(q.lastRetired())
 	switch {
 	case !q.info.Exists():
-		at.Verdict, at.Reason = q.judgeWithoutKey()
+		q.judgeWithoutKey(at)
 	case q.info.LastID.Less(q.from()):
 		at.Verdict, at.Reason = Nobody, "nothing was appended to it since "+stamp(q.info.LastID.Time())
 	case q.info.Length > 0 && !q.from().Less(q.info.First):
@@ -122,14 +121,22 @@ func (q *question) judge(at *At) {
 }
 
 // judgeWithoutKey is about a stream whose key is gone, or of another type.
-func (q *question) judgeWithoutKey() (Verdict, string) {
-	if why := q.unknown(q.From); why != "" {
-		return NotKnown, why
+func (q *question) judgeWithoutKey(at *At) {
+	gone := "there is no key"
+	if q.info.Type != "none" {
+		gone = "its key is a " + q.info.Type + " now"
 	}
-	if q.info.Type == "none" {
-		return ByOthers, "there is no key, and streamkeeper did not retire it since"
+	covers, _, unsure := q.covered(q.from(), q.to())
+	why := cmp.Or(q.unknown(q.From), q.unrecorded(q.From))
+	switch {
+	case len(covers) > 0 && !unsure:
+		at.Verdict, at.Trims = ByEither, covers
+		at.Reason = trimmedText(covers[0]) + "; later the rest went: " + gone
+	case why != "":
+		at.Verdict, at.Reason = NotKnown, why
+	default:
+		at.Verdict, at.Reason = ByOthers, gone+", and streamkeeper did not retire it since"
 	}
-	return ByOthers, "its key is a " + q.info.Type + " now, and streamkeeper did not retire it since"
 }
 
 // judgeThere is about a time of which the oldest entry is not younger.
@@ -240,7 +247,11 @@ func (q *question) judgeRest(from, end buffer.ID) (Verdict, string) {
 		last := q.sums[0]
 		gone := q.info.Gone() - last.Gone
 		moved := !last.After.IsZero() && (q.info.Length == 0 || last.After.Less(q.info.First)) && !from.Less(last.After)
-		if moved && q.unknown(last.Last) == "" {
+		why := q.unknown(last.Last)
+		if replaced := q.info.Added >= 0 && gone < 0; replaced && why == "" {
+			why = q.unrecorded(last.Last) // it may have been retired
+		}
+		if moved && why == "" {
 			reason := fmt.Sprintf("the oldest entry has moved since streamkeeper trimmed last, at %s", stamp(last.Last))
 			if q.info.Added >= 0 && last.Gone >= 0 && gone > 0 {
 				reason += fmt.Sprintf(", and %s went since", human.Plural(gone, "entry"))
@@ -249,9 +260,12 @@ func (q *question) judgeRest(from, end buffer.ID) (Verdict, string) {
 		}
 	}
 	if q.info.Added >= 0 && q.info.Gone() == 0 && q.info.Length > 0 {
+		if why := q.unrecorded(from.Time()); why != "" {
+			return NotKnown, "nothing has gone from it since its first entry, of " + stamp(q.info.First.Time()) + ", but whether it was retired before is not known: " + why
+		}
 		return Nobody, "nothing has ever gone from it: its first entry is of " + stamp(q.info.First.Time())
 	}
-	if why := q.unknown(from.Time()); why != "" {
+	if why := cmp.Or(q.unknown(from.Time()), q.unrecorded(from.Time())); why != "" {
 		return NotKnown, why
 	}
 	if q.info.Added < 0 {
@@ -266,39 +280,6 @@ func (q *question) judgeRest(from, end buffer.ID) (Verdict, string) {
 		return NotByUs, fmt.Sprintf("streamkeeper trimmed nothing since; %s have gone from it in all, so it was others, or there was nothing of that time", human.Plural(q.info.Gone(), "entry"))
 	}
 	return NotByUs, "streamkeeper trimmed nothing of that time"
-}
-
-// unknown says why the record does not tell what was removed since; "" if it does.
-func (q *question) unknown(since time.Time) string {
-	r := q.record
-	begun := r.Since
-	if n := len(q.sums); n > 0 && q.sums[n-1].Last.Before(begun) {
-		begun = q.sums[n-1].Last
-	}
-	kept := q.now.UTC().Truncate(time.Hour).Add(-(buffer.TrimHours - 1) * time.Hour)
-	switch {
-	case r.Off:
-		return "nothing is recorded (HISTORY_LENGTH is 0)"
-	case r.Trouble != "":
-		return "the record cannot be read: " + r.Trouble
-	case since.Before(kept):
-		return fmt.Sprintf("the record of trims goes back to %s only", stamp(kept))
-	case begun.IsZero():
-		return "there is no record yet"
-	case since.Before(begun):
-		return "it is not certain that the record held before " + stamp(begun)
-	}
-	for _, gap := range r.Gaps {
-		if !gap.Time.Before(since) {
-			return fmt.Sprintf("the record has a gap at %s: %s", stamp(gap.Time), buffer.Escape(gap.Reason))
-		}
-	}
-	for _, hour := range r.Hours {
-		if hour.Streams >= buffer.MaxTrimSums && hour.Hour.Add(time.Hour).After(since) {
-			return fmt.Sprintf("in the hour from %s more streams were trimmed than are recorded", stamp(hour.Hour))
-		}
-	}
-	return ""
 }
 
 // stamp is a time in a sentence.

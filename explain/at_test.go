@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/history"
 )
 
 // now is in the 13th hour of the day; at is a minute of today.
@@ -46,8 +47,12 @@ func streamOf(first, last string, gone int64) buffer.StreamInfo {
 
 func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 	t.Parallel()
-	good := Record{Since: clock("00:00").AddDate(0, 0, -1), Hours: []buffer.TrimHour{{Hour: clock("12:00"), Streams: 5}}}
+	yesterday := clock("00:00").AddDate(0, 0, -1)
+	good := Record{Since: yesterday, RemovalsSince: yesterday, Hours: []buffer.TrimHour{{Hour: clock("12:00"), Streams: 5}}}
 	retired := buffer.Removal{Time: clock("11:00"), Action: "retire", Reason: "no session", Instance: "pod/2"}
+	noted := buffer.RetiredNote{At: clock("11:00")}
+	restored := buffer.RetiredNote{At: clock("11:40"), Restored: true}
+	off := &Record{Off: true}
 	old := streamOf("10:00", "12:00", 200)
 	old.Added = -1
 	deleted := streamOf("10:00", "12:29", 200)
@@ -60,6 +65,7 @@ func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 		there    int64
 		sums     []buffer.TrimSum
 		removals []buffer.Removal
+		retired  buffer.RetiredNote
 		record   *Record
 		want     Verdict
 		says     string
@@ -138,6 +144,46 @@ func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 		"a gap before it": {
 			at: "09:30", info: streamOf("10:00", "12:29", 300), record: &Record{Since: good.Since, Gaps: []buffer.Removal{{Time: clock("09:00")}}}, want: NotByUs,
 		},
+		"the note tells that we retired it": {
+			at: "10:30", info: streamOf("11:20", "12:29", 0), retired: noted, record: off, want: ByUs, says: "retired at 2026-01-31 11:00:00; by which instance",
+		},
+		"the note tells it of a stream that was trimmed since": {
+			at: "10:30", info: streamOf("11:20", "12:29", 50), retired: noted, record: off, want: ByUs, says: "by which instance",
+		},
+		"the note tells it of a stream that is gone": {at: "10:30", info: buffer.StreamInfo{Type: "none"}, retired: noted, record: off, want: ByUs},
+		"its name was taken out": {
+			at: "10:30", info: streamOf("11:20", "12:29", 0), retired: buffer.RetiredNote{At: noted.At, Dropped: true}, record: off, want: NotKnown, says: "HISTORY_LENGTH",
+		},
+		"it was retired before, and nobody knows whether again": {
+			at: "11:30", info: streamOf("12:00", "12:29", 0), retired: noted, record: off, want: NotKnown, says: "but whether it was retired before is not known: nothing is recorded",
+		},
+		"it was restored": {
+			at: "10:30", info: streamOf("11:20", "12:29", 0), retired: restored, record: off, want: ByUs, says: "before its first entry came, at 2026-01-31 11:20:00",
+		},
+		"it was restored, and the data came since":     {at: "11:30", info: streamOf("11:20", "12:29", 0), there: 3, retired: restored, record: off, want: Nobody},
+		"it was restored, and others have trimmed":     {at: "10:30", info: streamOf("11:20", "12:29", 5), retired: restored, record: off, want: NotKnown, says: "may have been retired"},
+		"a retirement that was broken off":             {at: "09:30", info: streamOf("10:00", "10:10", 0), retired: noted, record: off, want: NotKnown, says: "may have been retired"},
+		"one that was broken off, and is not recorded": {at: "09:30", info: streamOf("10:00", "10:10", 0), retired: noted, want: Nobody, says: "nothing has ever gone"},
+		"nothing has gone, and nothing is recorded":    {at: "09:30", info: streamOf("10:00", "12:29", 0), record: off, want: NotKnown, says: "nothing has gone from it since"},
+		"nothing has gone, and the history is younger": {
+			at: "09:30", info: streamOf("10:00", "12:29", 0), record: &Record{Since: yesterday, RemovalsSince: clock("12:00")}, want: NotKnown, says: "history held before 2026-01-31 12:00:00",
+		},
+		"nothing has gone, and there is a gap": {
+			at: "09:30", info: streamOf("10:00", "12:29", 0), record: &Record{Since: yesterday, Gaps: []buffer.Removal{{Time: clock("11:00"), Reason: "full"}}}, want: NotKnown, says: "a gap",
+		},
+		"nothing has gone, and trims have a gap": {
+			at: "09:30", info: streamOf("10:00", "12:29", 0), record: &Record{Since: yesterday, Gaps: []buffer.Removal{{Time: clock("11:00"), Reason: history.OfTrims + "x"}}}, want: Nobody,
+		},
+		"what we trimmed was before it was retired": {
+			at: "11:10", info: streamOf("11:20", "12:29", 0), sums: []buffer.TrimSum{sumOf("09:00", "10:00", "10:50", 0, 200)}, removals: []buffer.Removal{retired}, want: Nobody, says: "nothing has ever gone",
+		},
+		"we trimmed it, and its key is gone": {
+			at: "09:30", info: buffer.StreamInfo{Type: "none"}, sums: []buffer.TrimSum{sumOf("09:00", "10:00", "11:20", 0, 200)}, want: ByEither, says: "later the rest went: there is no key",
+		},
+		"it was replaced, and the history is younger": {
+			at: "10:30", info: streamOf("11:20", "12:29", 0), sums: []buffer.TrimSum{sumOf("09:00", "10:00", "10:50", 0, 200)},
+			record: &Record{Since: yesterday, RemovalsSince: clock("12:00")}, want: NotKnown, says: "whether it was retired before",
+		},
 		"more streams were trimmed than are recorded": {
 			at: "09:30", info: streamOf("10:00", "12:29", 300),
 			record: &Record{Since: good.Since, Hours: []buffer.TrimHour{{Hour: clock("11:00"), Streams: buffer.MaxTrimSums}}}, want: NotKnown, says: "in the hour from 2026-01-31 11:00:00 more streams",
@@ -152,13 +198,16 @@ func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 			record := good
 			if c.record != nil {
 				record = *c.record
+				if record.RemovalsSince.IsZero() {
+					record.RemovalsSince = record.Since
+				}
 			}
 			at := At{Span: span, Entries: c.there}
-			q := question{span, c.info, c.sums, c.removals, record, now}
+			q := question{span, c.info, c.sums, c.removals, c.retired, record, now}
 			if q.judge(&at); at.Verdict != c.want || !strings.Contains(at.Reason, c.says) || at.Reason == "" {
 				t.Errorf("%s: %s\nwant %s: %s", at.Verdict, at.Reason, c.want, c.says)
 			}
-			if (at.Verdict == ByUs || at.Verdict == ByEither) != (len(at.Trims) > 0 || at.Retired != nil) && c.want != NotKnown {
+			if (at.Verdict == ByUs || at.Verdict == ByEither) != (len(at.Trims) > 0 || at.Retired != nil) && c.want != NotKnown && !c.retired.Restored {
 				t.Errorf("%s, and %d trims", at.Verdict, len(at.Trims))
 			}
 		})

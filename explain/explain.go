@@ -156,13 +156,13 @@ func (e *explanation) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	retired, err := e.b.RetiredAt(ctx, e.ours)
+	retired, err := e.b.RetiredNotes(ctx, e.ours)
 	if err != nil {
 		return err
 	}
 	for i, name := range e.ours {
 		s := e.streams[name]
-		s.Info, s.RetiredAt = infos[i], retired[i]
+		s.Info, s.Retired = infos[i], retired[i]
 		if err := e.readStream(ctx, s); err != nil {
 			return err
 		}

@@ -34,8 +34,9 @@ type Record struct {
 	// Off: nothing is recorded. Trouble says why it cannot be read, "" if it can.
 	Off     bool
 	Trouble string
-	// Since is when the record begins; zero if there is none.
-	Since time.Time
+	// Since is when the record begins; zero if there is none. RemovalsSince is when the
+	// history does: it may have lost what was before its first entry.
+	Since, RemovalsSince time.Time
 	// Gaps are the removals, the newest first, that could not be recorded.
 	Gaps []buffer.Removal
 	// Hours are those in which anything was trimmed, the newest first.
@@ -65,6 +66,7 @@ func (e *explanation) readRecord(ctx context.Context, now time.Time) Record {
 	if err != nil {
 		r.Trouble = err.Error()
 	}
+	r.RemovalsSince = r.Since
 	if n := len(r.Hours); n > 0 {
 		// When in its first hour the record began is not known.
 		begun := r.Hours[n-1].Hour.Add(time.Hour)
@@ -73,6 +75,9 @@ func (e *explanation) readRecord(ctx context.Context, now time.Time) Record {
 		}
 		if r.Since.IsZero() || begun.Before(r.Since) {
 			r.Since = begun
+		}
+		if r.RemovalsSince.IsZero() {
+			r.RemovalsSince = begun
 		}
 	}
 	return r

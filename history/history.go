@@ -63,6 +63,9 @@ type lost struct {
 	why redisconn.Class
 }
 
+// OfTrims begins the reason of a gap in the sums of trims; all removals are recorded.
+const OfTrims = "trims of streams "
+
 // New makes a recorder; nil where nothing is to be recorded.
 func New(store Store, o Options) *Recorder {
 	if o.Length <= 0 {
@@ -149,7 +152,7 @@ func (r *Recorder) writeGap(ctx context.Context) {
 	for _, of := range []struct {
 		*lost
 		what string
-	}{{&r.lost, ""}, {&r.lostTrims, "trims of streams "}} {
+	}{{&r.lost, ""}, {&r.lostTrims, OfTrims}} {
 		if of.n > 0 && r.store.RecordGap(ctx, of.n, of.what+"could not be recorded ("+string(of.why)+")", r.o.Instance) == nil {
 			of.n = 0
 		}

@@ -132,7 +132,7 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 	e := ExplainedStream{
 		Stream: buffer.Escape(s.Name), Listed: s.Listed, Others: s.Others, Type: s.Info.Type, Policy: s.Policy.String(), Rule: s.Rule,
 		Entries: s.Info.Length, Bytes: s.Memory.Bytes, BytesEstimated: s.Memory.Estimated, MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
-		Protected: []Protection{}, Groups: []ExplainedGroup{}, Sessions: []ExplainedSession{}, Named: s.Named, RetiredAt: timeOf(s.RetiredAt),
+		Protected: []Protection{}, Groups: []ExplainedGroup{}, Sessions: []ExplainedSession{}, Named: s.Named, RetiredAt: retiredAt(s),
 	}
 	if s.Others {
 		e.Policy = ""

@@ -22,9 +22,11 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 		return "not known here", s.Unjudged, nil
 	}
 	if s.Info.Type == "none" && !s.Listed {
-		switch {
-		case !s.RetiredAt.IsZero():
-			return "retired", "retired by streamkeeper " + ago(r.Now.Sub(s.RetiredAt)), nil
+		switch at := retiredAt(s); {
+		case at != nil:
+			return "retired", "retired by streamkeeper " + ago(r.Now.Sub(*at)), nil
+		case s.Retired.Dropped && !s.Retired.Restored:
+			return "gone", "there was no key, so streamkeeper took its name out " + ago(r.Now.Sub(s.Retired.At)), nil
 		case s.Named > 0:
 			return "gone", "there is no key, and the set does not list it; " + withSessions(s), nil
 		}
@@ -38,6 +40,14 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 		return fate, "clean-up is off (CLEANUP_ENABLED is false); else: " + reason, nil
 	}
 	return fate, reason, at
+}
+
+// retiredAt is when a stream was retired by us, nil where that is not remembered.
+func retiredAt(s *explain.Stream) *time.Time {
+	if s.Retired.Dropped || s.Retired.Restored {
+		return nil
+	}
+	return timeOf(s.Retired.At)
 }
 
 // fateOfListed is what the next run of clean-up makes of it.
