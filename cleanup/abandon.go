@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
@@ -46,11 +45,7 @@ const jsonBatch = 64
 // looked into. Without a stream and an id that its messages can have, nothing
 // can be said about it.
 func (r *run) mayBeQuiet(s *registry.Session) bool {
-	if !r.o().Limits.isQuiet(*s, r.now) || !s.HasStream {
-		return false
-	}
-	n, err := strconv.ParseUint(s.ID, 10, 64)
-	return err == nil && strconv.FormatUint(n, 10) == s.ID
+	return r.o().Limits.isQuiet(*s, r.now) && hasPlainID(s)
 }
 
 // eachQuiet visits those of the quiet sessions that somebody may be waiting for

@@ -78,8 +78,11 @@ type Session struct {
 	// Others: its stream is left to others. Gone: there is none, but in the history, or
 	// a copy of one that expired.
 	Others, Gone bool
-	// PutBack is when undo put it back, zero if it did not.
-	PutBack time.Time
+	// Outlook is what becomes of one that stays, if it is not updated any more; nil where
+	// nobody looked. Held is why one that is due to be marked as abandoned is not, "" for
+	// nothing.
+	Outlook *cleanup.Outlook
+	Held    string
 	// Copied: undo can put it back, until CopiedUntil; where that is zero, until the
 	// next clean-up. Expired is when it went, by its copy; zero without one.
 	Copied               bool

@@ -262,12 +262,16 @@ func (e *explanation) planCleanup(ctx context.Context, result *Result) (err erro
 			s.Fate = (&Fate{f, fate, reason}).whilePaused(e.paused)
 		}
 	}
-	r, err := cleanup.New(e.b, o).Plan(ctx, e.action)
+	c := cleanup.New(e.b, o)
+	r, err := c.Plan(ctx, e.action)
 	if err != nil {
 		return err
 	}
 	result.Brake, result.BrakeUntil = r.Guard, r.GuardUntil
 	if err := e.readStates(ctx); err != nil {
+		return err
+	}
+	if err := e.readOutlooks(ctx, c, result.Now); err != nil {
 		return err
 	}
 	for stream, naming := range e.naming {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
 	"github.com/streamkeeper/streamkeeper/burst"
@@ -60,7 +61,7 @@ func (e *explanation) keep(s *registry.Session, is cleanup.State, reason string)
 func sessionOf(s *registry.Session, is cleanup.State, reason string) Session {
 	return Session{
 		Identity: strings.Clone(s.Identity), Layout: s.Layout, Stream: strings.Clone(s.Stream), ID: strings.Clone(s.ID),
-		Updated: s.Updated, State: is, Reason: reason, PutBack: s.PutBack,
+		Updated: s.Updated, State: is, Reason: reason,
 	}
 }
 
@@ -106,6 +107,43 @@ func (e *explanation) readStates(ctx context.Context) error {
 		}
 		for i, f := range part {
 			f.JSONState = burst.State([]byte(jsons[i]))
+		}
+	}
+	return nil
+}
+
+// readOutlooks finds out whether messages of the sessions arrive, and what becomes of
+// those that stay.
+func (e *explanation) readOutlooks(ctx context.Context, c *cleanup.Cleaner, now time.Time) error {
+	var read []*found
+	var entries []registry.Session
+	var states []string
+	for _, all := range e.kept {
+		for _, f := range all {
+			if f.State == cleanup.Live || f.State == cleanup.Flowing || f.State == cleanup.Stale {
+				read, entries, states = append(read, f), append(entries, f.entry), append(states, f.JSONState)
+			}
+		}
+	}
+	if len(read) == 0 {
+		return nil
+	}
+	outlooks, err := c.Outlook(ctx, entries, states)
+	if err != nil {
+		return err
+	}
+	for i, f := range read {
+		f.Outlook = &outlooks[i]
+		if f.State == cleanup.Stale {
+			f.Outlook.Expires, f.Outlook.Abandoned = time.Time{}, time.Time{}
+		}
+		if at := f.Outlook.Abandoned; at.IsZero() || at.After(now) || f.Action != nil {
+			continue
+		}
+		f.Outlook.Abandoned = time.Time{}
+		f.Held = "its entry or its stream does not allow it"
+		if e.paused(f.Stream) {
+			f.Held = "clean-up is paused"
 		}
 	}
 	return nil

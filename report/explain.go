@@ -4,9 +4,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
-	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/explain"
-	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
 // Explanations are what explain says.
@@ -98,35 +96,6 @@ type ExplainedGroup struct {
 	WithoutConsumersSince *time.Time `json:"without_consumers_since,omitempty"`
 }
 
-// ExplainedSession is what explain says of a session.
-type ExplainedSession struct {
-	Session   string     `json:"session"`
-	Layout    string     `json:"layout"`
-	Stream    string     `json:"stream,omitempty"`
-	ID        string     `json:"streamSessionId,omitempty"`
-	Updated   *time.Time `json:"updated,omitempty"`
-	Age       float64    `json:"age_seconds"`
-	State     string     `json:"state"`
-	Reason    string     `json:"reason"`
-	JSONState string     `json:"json_state,omitempty"`
-	// Next is what the next clean-up does: expire, abandon or nothing.
-	Next       string     `json:"next"`
-	NextReason string     `json:"next_reason"`
-	ExpiresAt  *time.Time `json:"expires_at,omitempty"`
-	// Undo: it is gone, and undo can put it back, until UndoUntil; without that, until
-	// the next clean-up. ExpiredAt is when it went, if there is a copy of it.
-	Undo        bool       `json:"undo,omitempty"`
-	UndoUntil   *time.Time `json:"undo_until,omitempty"`
-	ExpiredAt   *time.Time `json:"expired_at,omitempty"`
-	AbandonedAt *time.Time `json:"abandoned_at,omitempty"`
-	// Others: its stream is left to others.
-	Others bool `json:"others,omitempty"`
-	// History is what was done to a session of that name.
-	History        []Removal `json:"history"`
-	HistoryMore    int64     `json:"history_more,omitempty"`
-	HistoryTrouble string    `json:"history_error,omitempty"`
-}
-
 // AddStream adds what there is to say of a stream.
 func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 	e := ExplainedStream{
@@ -174,11 +143,6 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 	x.Streams = append(x.Streams, e)
 }
 
-// AddSession adds what there is to say of a session.
-func (x *Explanations) AddSession(s explain.Session, r explain.Result) {
-	x.Sessions = append(x.Sessions, explainedSession(s, r))
-}
-
 func trimSums(sums []buffer.TrimSum) []TrimSum {
 	all := []TrimSum{}
 	for _, s := range sums {
@@ -210,49 +174,4 @@ func timeOf(t time.Time) *time.Time {
 	}
 	t = t.UTC()
 	return &t
-}
-
-// nothing is what a clean-up does to a session that stays as it is.
-const nothing = "nothing"
-
-func explainedSession(s explain.Session, r explain.Result) ExplainedSession {
-	e := ExplainedSession{
-		Session: buffer.Escape(s.Identity), Layout: string(s.Layout), Stream: buffer.Escape(s.Stream), ID: buffer.Escape(s.ID), State: string(s.State), Reason: s.Reason,
-		JSONState: s.JSONState, Next: nothing,
-	}
-	if !s.Updated.IsZero() && s.State != cleanup.Malformed {
-		e.Updated, e.Age = timeOf(s.Updated), r.Now.Sub(s.Updated).Seconds()
-	}
-	e.History, e.HistoryMore = removalsOf(s.Past)
-	e.HistoryTrouble = r.Record.Trouble
-	switch {
-	case s.Gone:
-		e.State, e.NextReason, e.Others = "gone", "it is not there", s.Others
-		e.Undo, e.UndoUntil, e.ExpiredAt = s.Copied, timeOf(s.CopiedUntil), timeOf(s.Expired)
-	case s.Others:
-		e.Others, e.State, e.NextReason = true, "others", othersReason
-	case s.Action != nil && r.CleanupOff:
-		e.NextReason = "clean-up is off (CLEANUP_ENABLED is false); else " + string(s.Action.Kind) + ": " + s.Action.Reason
-	case s.Action != nil && r.Brake != "":
-		e.NextReason = guarded(r)
-	case s.Action != nil:
-		e.Next, e.NextReason = string(s.Action.Kind), s.Action.Reason
-	case s.State == cleanup.Live:
-		e.NextReason = "updated " + ago(r.Now.Sub(s.Updated)) + " (limit " + human.Duration(r.Limits.ExpireAfter) + ")"
-		if r.CleanupOff {
-			e.NextReason = "clean-up is off (CLEANUP_ENABLED is false)"
-			break
-		}
-		e.ExpiresAt = timeOf(s.Updated.Add(r.Limits.ExpireAfter))
-		if s.PutBack.After(s.Updated) {
-			e.NextReason, e.ExpiresAt = s.Reason, timeOf(s.PutBack.Add(r.Limits.ExpireAfter))
-			break
-		}
-		if limit := r.Limits.AbandonAfter; limit > 0 && (s.JSONState == "open" || s.JSONState == "waiting") {
-			e.AbandonedAt = timeOf(s.Updated.Add(limit))
-		}
-	default:
-		e.NextReason = s.Reason
-	}
-	return e
 }

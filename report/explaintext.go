@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/explain"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
@@ -190,95 +189,6 @@ func about(estimated bool) string {
 		return "about "
 	}
 	return ""
-}
-
-// summary is the session in a line.
-func (e *ExplainedSession) summary() string {
-	text := e.State
-	switch {
-	case e.Reason != "":
-		text += ", " + e.Reason
-	case e.Updated != nil:
-		text += ", updated " + ago(time.Duration(e.Age*float64(time.Second)))
-	}
-	return text
-}
-
-// next is what the next clean-up does to the session, and why not if it would but for
-// something; nothing where its state says it.
-func (e *ExplainedSession) next() string {
-	switch {
-	case e.Next != nothing:
-		return "; next clean-up: " + e.Next
-	case e.State == string(cleanup.Stale) && e.NextReason != e.Reason:
-		return "; next clean-up: " + e.Next + ", " + e.NextReason
-	}
-	return ""
-}
-
-func (e *ExplainedSession) write(p *printer) {
-	p.line("session %s", named(e.Session))
-	all := new(facts)
-	e.says(all)
-	all.saysHistory(e.History, e.HistoryMore, e.HistoryTrouble)
-	p.facts(*all)
-}
-
-func (e *ExplainedSession) says(f *facts) {
-	if e.State == "gone" {
-		e.saysGone(f)
-		return
-	}
-	f.says("entry", "in the layout %s", e.Layout)
-	if e.Others {
-		f.says("stream", "%s", named(e.Stream))
-		f.says("clean-up", "%s: %s", e.Next, e.NextReason)
-		return
-	}
-	if e.Stream != "" {
-		f.says("stream", "%s, with the id %s", named(e.Stream), orNone(e.ID))
-	}
-	f.says("state", "%s", e.summary())
-	if e.JSONState != "" {
-		f.says("json", "its Session JSON says %s", e.JSONState)
-	}
-	f.says("clean-up", "%s: %s", e.Next, e.NextReason)
-	if e.ExpiresAt != nil {
-		f.says("expires", "%s, if it is not updated and sends nothing", e.ExpiresAt.Format(time.DateTime+" MST"))
-	}
-	if e.AbandonedAt != nil {
-		f.says("abandoned", "%s, likewise", e.AbandonedAt.Format(time.DateTime+" MST"))
-	}
-}
-
-// saysGone says of a session that is gone whether it can be put back.
-func (e *ExplainedSession) saysGone(f *facts) {
-	if e.ExpiredAt == nil {
-		f.says("entry", "none: it is gone")
-		if e.HistoryTrouble == "" { // else nobody may know
-			f.says("undo", "cannot put it back: there is no copy of it")
-		}
-		return
-	}
-	f.says("entry", "none: it is gone, expired at %s", e.ExpiredAt.Format(time.DateTime+" MST"))
-	if e.Stream != "" {
-		f.says("stream", "%s", named(e.Stream))
-	}
-	switch {
-	case e.Others:
-		f.says("undo", "does not put it back: %s", othersReason)
-	case e.UndoUntil != nil:
-		f.says("undo", "can put it back until %s", e.UndoUntil.Format(time.DateTime+" MST"))
-	default:
-		f.says("undo", "can put it back until the next clean-up, which removes its copy")
-	}
-}
-
-func orNone(text string) string {
-	if text == "" {
-		return "none"
-	}
-	return text
 }
 
 func (g *ExplainedGroup) sentence() string {

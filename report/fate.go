@@ -34,10 +34,10 @@ func fateOf(s *explain.Stream, r explain.Result) (fate, reason string, at *time.
 	}
 	fate, reason, at = fateOfListed(s, r)
 	if r.CleanupOff && fate != "stays" {
-		return "stays", "clean-up is off (CLEANUP_ENABLED is false); else " + fate + ": " + reason, nil
+		return "stays", cleanupOff + "; else " + fate + ": " + reason, nil
 	}
 	if r.CleanupOff && at != nil {
-		return fate, "clean-up is off (CLEANUP_ENABLED is false); else: " + reason, nil
+		return fate, cleanupOff + "; else: " + reason, nil
 	}
 	return fate, reason, at
 }

@@ -111,3 +111,52 @@ func TestExplainKnowsASessionThatCanBePutBackWithoutAHistory(t *testing.T) {
 	mustDo(t, server.Client.FlushAll(t.Context()).Err())
 	says("whether there was one is not known: nothing is recorded", cli.ExitFailure)
 }
+
+func TestExplainCountsFromTheNewestMessageOfASession(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env["CLEANUP_ABANDON_AFTER"], w.env["CLEANUP_BRAKE"], w.env["CLEANUP_BRAKE_MIN"] = "2m", "0.1", "1"
+	w.stream(t, "flows", 5, 0, time.Second)
+	w.stream(t, "quiet", 5, 26*time.Hour, time.Second)
+	for identity, s := range map[string]struct {
+		stream string
+		ago    time.Duration
+	}{"flowing": {"flows", 48 * time.Hour}, "silent": {"quiet", 10 * time.Minute}, "closed": {"quiet", 48 * time.Hour}, "other": {"quiet", 48 * time.Hour}} {
+		w.session(t, "keys", identity, s.stream, s.ago)
+		mustDo(t, w.client.HSet(t.Context(), "sessions:"+identity, "json", `{"identity":"x","state":"open"}`).Err())
+	}
+	type answer struct {
+		Sessions []struct {
+			Session, State, Next, Messages string
+			NextReason                     string    `json:"next_reason"`
+			LastMessage                    time.Time `json:"last_message"`
+			ExpiresAt                      time.Time `json:"expires_at"`
+			AbandonedAt                    time.Time `json:"abandoned_at"`
+		}
+	}
+	all := decode[answer](t, w.env.MustRun(t, "explain", "--session", "flowing", "silent", "closed", "-o", "json")).Sessions
+	if s := all[0]; s.State != "flowing" || s.LastMessage.UnixMilli() != w.now.UnixMilli() || s.ExpiresAt.Sub(s.LastMessage) != 24*time.Hour || s.AbandonedAt.Sub(s.LastMessage) != 2*time.Minute {
+		t.Errorf("%+v", s)
+	}
+	// The guard stops removals, and nothing else.
+	if s := all[1]; s.Next != "abandon" || s.Messages != "none was found within 24h" || !s.AbandonedAt.IsZero() || s.ExpiresAt.Sub(w.now).Round(time.Minute) != 24*time.Hour-10*time.Minute {
+		t.Errorf("%+v", s)
+	}
+	if s := all[2]; s.Next != "nothing" || !strings.Contains(s.NextReason, "the mass-deletion guard") || !s.ExpiresAt.IsZero() || !s.AbandonedAt.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	text := strings.Join(strings.Fields(w.env.MustRun(t, "explain", "--session", "flowing")), " ")
+	if !strings.Contains(text, "messages the last came ") || !strings.Contains(text, " ago; its producer must update lastUpdated") {
+		t.Errorf("%s", text)
+	}
+	w.env.MustRun(t, "pause", "--for", "1h", "--job", "cleanup")
+	text = strings.Join(strings.Fields(w.env.MustRun(t, "explain", "--session", "silent")), " ")
+	if !strings.Contains(text, "it is due to be marked as abandoned, but clean-up is paused") || strings.Contains(text, "likewise") {
+		t.Errorf("%s", text)
+	}
+	w.env["CLEANUP_FLOWING"] = "false"
+	if text := w.env.MustRun(t, "explain", "--session", "flowing"); !strings.Contains(text, "do not count (CLEANUP_FLOWING is false)") {
+		t.Errorf("%s", text)
+	}
+}
