@@ -30,27 +30,34 @@ var forms = []struct {
 // without a date is the last one before now.
 func ParseSpan(text string, now time.Time) (Span, error) {
 	first, last, two := strings.Cut(text, "..")
-	s, _, err := parseTime(first, now)
+	s, clock, err := parseTime(first, now)
 	if err != nil {
 		return s, err
 	}
-	if two {
-		end, clock, err := parseTime(last, now)
-		if err != nil {
-			return s, err
-		}
-		if yesterday := end.From.Day() != now.UTC().Day(); clock && yesterday && !end.To.After(s.From) {
-			end.To = end.To.AddDate(0, 0, 1) // it is not over yet
-		}
-		s.To = end.To
+	if s.From.After(now) {
+		return s, fmt.Errorf("time %q is in the future: it is %s", text, stamp(now))
 	}
+	if !two {
+		return s, nil
+	}
+	end, endClock, err := parseTime(last, now)
+	if err != nil {
+		return s, err
+	}
+	why := ""
 	switch {
-	case s.From.After(now):
-		return s, fmt.Errorf("time %q is in the future", text)
-	case !s.From.Before(s.To):
-		return s, fmt.Errorf("time %q ends before it begins", text)
+	case end.From.After(now):
+		why = "in the future: it is " + stamp(now)
+	case !s.From.Before(end.To):
+		why = fmt.Sprintf("before its start %q, %s", strings.TrimSpace(first), stamp(s.From))
+	default:
+		s.To = end.To
+		return s, nil
 	}
-	return s, nil
+	if clock || endClock {
+		why += "; a time without a date is the last one"
+	}
+	return s, fmt.Errorf("time %q: its end %q, %s, is %s", text, strings.TrimSpace(last), stamp(end.From), why)
 }
 
 // parseTime also says whether there is no date.
