@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -15,15 +16,28 @@ import (
 // are still those of go-redis.
 type answered struct{}
 
-func (answered) DialHook(next redis.DialHook) redis.DialHook { return next }
+// DialHook marks errors of who gets no connection: nothing was sent.
+func (answered) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		if err != nil {
+			err = markUnsent(err)
+		}
+		return conn, err
+	}
+}
 
 func (answered) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		if err == nil {
+		switch {
+		case err == nil:
 			if err = incomplete(cmd); err != nil {
 				cmd.SetErr(err)
 			}
+		case isHandshakeOf(cmd):
+			err = markUnsent(err)
+			cmd.SetErr(err)
 		}
 		return err
 	}
@@ -35,6 +49,10 @@ func (answered) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func (answered) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
+		if err != nil && isHandshakeOf(cmds[0]) {
+			err = markUnsent(err)
+			cmds[0].SetErr(err)
+		}
 		ofOne := slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return errors.Is(cmd.Err(), err) })
 		if err != nil && !ofOne {
 			for _, cmd := range cmds {

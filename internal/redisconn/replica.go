@@ -72,7 +72,7 @@ func (g *masterOnly) check(ctx context.Context, ask redis.ProcessHook) error {
 	if now := g.now(); g.asked.IsZero() || now.Before(g.asked) || now.Sub(g.asked) > roleAge {
 		cmd := helloCmd(ctx)
 		if err := ask(ctx, cmd); err != nil {
-			return fmt.Errorf("asking the server for its role: %w", err)
+			return fmt.Errorf("asking the server for its role: %w", markUnsent(err))
 		}
 		g.last, g.asked = serverOf(cmd.Val()), now
 	}

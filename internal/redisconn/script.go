@@ -48,8 +48,19 @@ func OnKey(key string, args ...any) Call { return Call{Keys: []string{key}, Args
 // those that only read where the server is not told so.
 type scriptCmd struct {
 	*redis.Cmd
-	script Script
-	reads  bool
+	script   Script
+	reads    bool
+	answered bool
+}
+
+// NoRetry tells go-redis that a script that may write is sent once; see [Conn.Once].
+func (c *scriptCmd) NoRetry() bool { return !c.reads }
+
+// SetErr implements [redis.Cmder].
+func (c *scriptCmd) SetErr(err error) {
+	if settle(&c.answered, err) {
+		c.Cmd.SetErr(err)
+	}
 }
 
 var inScript = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`call\('([A-Z]+)'(?:, '([A-Z]+)')?`) })
@@ -72,13 +83,28 @@ func (s Script) callsAt(line int) []string {
 }
 
 // EvalWrite runs a script that may write, one call after the other in one
-// pipeline. The outcomes are in the calls' order.
+// pipeline, and none of them twice. The outcomes are in the calls' order.
 func (c *Conn) EvalWrite(ctx context.Context, s Script, calls []Call) []*redis.Cmd {
+	if err := ctx.Err(); err != nil {
+		return unsent(ctx, calls, err)
+	}
+	ctx, cancel := uncancelled(ctx)
+	defer cancel()
 	return c.eval(ctx, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, call Call) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", call)...)
-		_ = p.Process(ctx, &scriptCmd{cmd, s, false})
+		_ = p.Process(ctx, &scriptCmd{Cmd: cmd, script: s})
 		return cmd
 	})
+}
+
+// unsent are calls that were not sent, and why.
+func unsent(ctx context.Context, calls []Call, err error) []*redis.Cmd {
+	outcomes := make([]*redis.Cmd, len(calls))
+	for i := range outcomes {
+		outcomes[i] = redis.NewCmd(ctx)
+		outcomes[i].SetErr(err)
+	}
+	return outcomes
 }
 
 // EvalRead runs a script that only reads.
@@ -96,7 +122,7 @@ func (c *Conn) EvalRead(ctx context.Context, s Script, calls []Call) []*redis.Cm
 	}
 	return c.eval(ctx, calls, func(ctx context.Context, p redis.Pipeliner, withSource bool, call Call) *redis.Cmd {
 		cmd := redis.NewCmd(ctx, evalArgs(s, withSource, "eval", "evalsha", call)...)
-		_ = p.Process(ctx, &scriptCmd{cmd, s, true})
+		_ = p.Process(ctx, &scriptCmd{Cmd: cmd, script: s, reads: true})
 		return cmd
 	})
 }
