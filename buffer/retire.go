@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -85,7 +86,13 @@ const (
 	// CameBack: the key was removed, but a producer made it anew at once, and
 	// its name is in the set.
 	CameBack
+	// NotKnown: no reply came, so it may have been removed; or only its oldest entries
+	// were. The error says which.
+	NotKnown
 )
+
+// ErrPartly is of a large stream that changed while it was removed.
+var ErrPartly = errors.New("changed while it was removed: its oldest entries are gone")
 
 // Retire removes a dead stream, and then its name, in an order that can be
 // broken off anywhere: remember the name, remove the key if its last id is
@@ -98,29 +105,35 @@ func (b *Buffer) Retire(ctx context.Context, stream string, lastID ID, groups Gr
 	if err != nil {
 		return Kept, err
 	}
-	removed, err := b.unlink(ctx, stream, lastID, groups)
+	end, err := b.unlink(ctx, stream, lastID, groups)
 	switch {
 	case err != nil:
-		return Kept, fmt.Errorf("removing stream %s: %w", Quote(stream), err)
-	case !removed:
-		return Kept, b.takeBack(ctx, stream, remembered)
+		return end, fmt.Errorf("removing stream %s: %w", Quote(stream), err)
+	case end == NotKnown:
+		return end, errors.Join(fmt.Errorf("stream %s: %w", Quote(stream), ErrPartly), b.takeBack(ctx, stream, remembered))
+	case end == Kept:
+		return end, b.takeBack(ctx, stream, remembered)
 	case remembered == nil:
 		return RetiredListed, nil
 	}
 	return b.unlist(ctx, stream)
 }
 
-// unlink removes the key of a dead stream, and reports whether it was still as
-// it was judged.
-func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups GroupLimits) (bool, error) {
+// unlink removes the key of a dead stream, unless it is not as it was judged any more.
+func (b *Buffer) unlink(ctx context.Context, stream string, lastID ID, groups GroupLimits) (Retirement, error) {
 	call := redisconn.OnKey(b.names.StreamKey(stream), lastID.String(), groups.IdleAfter.Milliseconds(), b.sliceBytes())
 	for _, name := range groups.Ignore {
 		call.Args = append(call.Args, name)
 	}
-	for {
+	for kept := Kept; ; kept = NotKnown {
 		end, err := b.conn.EvalWrite(ctx, unlinkScript, []redisconn.Call{call})[0].Int()
-		if err != nil || end != unlinkCut {
-			return end == unlinkDone, err
+		switch {
+		case redisconn.Unanswered(err):
+			return NotKnown, err
+		case err != nil || end == unlinkRefused:
+			return kept, err
+		case end == unlinkDone:
+			return Retired, nil
 		}
 	}
 }
@@ -151,7 +164,11 @@ func (b *Buffer) DropName(ctx context.Context, stream string) (Retirement, error
 	if kind != "none" {
 		return Kept, b.takeBack(ctx, stream, remembered)
 	}
-	return b.unlist(ctx, stream)
+	end, err := b.unlist(ctx, stream)
+	if end == RetiredListed && redisconn.Unanswered(err) {
+		end = NotKnown
+	}
+	return end, err
 }
 
 // unlist is the second half of a retirement. The set and the stream are two

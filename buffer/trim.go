@@ -52,7 +52,12 @@ type TrimResult struct {
 	// Redis does not know since when they have been so.
 	WithoutConsumers []string
 	Err              error
+	// Unknown: no reply came, so entries may have gone nevertheless.
+	Unknown bool
 }
+
+// fail takes in why a call failed.
+func (r *TrimResult) fail(err error) { r.Err, r.Unknown = err, redisconn.Unanswered(err) }
 
 // trimScript trims where the answer depends on more than XTRIM can look at:
 // length together with a floor, consumer groups, and the entries of a macro
@@ -128,8 +133,9 @@ func (b *Buffer) AsSent(t TrimRequest) TrimRequest {
 	return t
 }
 
-// Trims carries the calls out in one pipeline, in order. An error means that
-// the connection broke, and the outcomes are unknown.
+// Trims carries the calls out in one pipeline, in order, and sends none of them
+// twice. An error means that the connection broke: each outcome says what became of
+// its call.
 func (b *Buffer) Trims(ctx context.Context, calls []TrimRequest) ([]TrimResult, error) {
 	outcomes := make([]TrimResult, len(calls))
 	calls = slices.Clone(calls)
@@ -145,41 +151,45 @@ func (b *Buffer) Trims(ctx context.Context, calls []TrimRequest) ([]TrimResult, 
 		}
 	}
 	if err := b.plainTrims(ctx, calls, plain, outcomes); err != nil {
-		return nil, err
+		for _, i := range scripted {
+			outcomes[i].Err = err // they were not sent
+		}
+		return outcomes, err
 	}
-	if err := b.scriptedTrims(ctx, calls, scripted, outcomes); err != nil {
-		return nil, err
-	}
-	return outcomes, nil
+	return outcomes, b.scriptedTrims(ctx, calls, scripted, outcomes)
 }
 
-func (b *Buffer) plainTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) error {
+func (b *Buffer) plainTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) (lost error) {
 	if len(indexes) == 0 {
 		return nil
 	}
-	pipe := b.rdb.Pipeline()
-	cmds := make([]*redis.IntCmd, len(indexes))
+	cmds := make([]redis.Cmder, len(indexes))
+	trims := make([]*redis.IntCmd, len(indexes))
 	for n, i := range indexes {
 		t := calls[i]
-		// go-redis leaves LIMIT out where it is 0, which would mean Redis's
-		// own bound of 10 000 entries.
-		limit := max(1, t.Limit)
-		if t.Before.IsZero() {
-			cmds[n] = pipe.XTrimMaxLenApprox(ctx, b.names.StreamKey(t.Stream), t.MaxLen, limit)
-		} else {
-			cmds[n] = pipe.XTrimMinIDApprox(ctx, b.names.StreamKey(t.Stream), t.Before.String(), limit)
+		args := []any{"xtrim", b.names.StreamKey(t.Stream), "maxlen", "~", t.MaxLen, "limit", max(1, t.Limit)}
+		if !t.Before.IsZero() {
+			args[2], args[4] = "minid", t.Before.String()
+		}
+		trims[n] = redis.NewIntCmd(ctx, args...)
+		cmds[n] = trims[n]
+	}
+	b.conn.Once(ctx, cmds)
+	for n, i := range indexes {
+		removed, err := trims[n].Result()
+		if err == nil {
+			outcomes[i].Removed = removed
+			continue
+		}
+		outcomes[i].fail(err)
+		if lost == nil && redisconn.IsLost(err) {
+			lost = fmt.Errorf("trimming %s: %w", human.Plural(len(indexes), "stream"), err)
 		}
 	}
-	if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-		return fmt.Errorf("trimming %s: %w", human.Plural(len(indexes), "stream"), err)
-	}
-	for n, i := range indexes {
-		outcomes[i].Removed, outcomes[i].Err = cmds[n].Result()
-	}
-	return nil
+	return lost
 }
 
-func (b *Buffer) scriptedTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) error {
+func (b *Buffer) scriptedTrims(ctx context.Context, calls []TrimRequest, indexes []int, outcomes []TrimResult) (lost error) {
 	if len(indexes) == 0 {
 		return nil
 	}
@@ -188,26 +198,31 @@ func (b *Buffer) scriptedTrims(ctx context.Context, calls []TrimRequest, indexes
 		scripts[n] = redisconn.OnKey(b.names.StreamKey(calls[i].Stream), calls[i].scriptArgs()...)
 	}
 	for n, cmd := range b.conn.EvalWrite(ctx, trimScript, scripts) {
-		reply, err := cmd.Slice()
-		if redisconn.IsLost(err) {
-			return fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
-		}
-		if err == nil && len(reply) != 5 {
-			err = fmt.Errorf("%w: %d values instead of 5", redisconn.ErrIncomplete, len(reply))
-		}
-		into := &outcomes[indexes[n]]
-		into.Err = err
-		if err == nil {
-			into.Removed, _ = reply[0].(int64)
-			into.HeldBy, _ = reply[1].(string)
-			into.WithoutConsumers = texts(reply[2])
-			if floor, _ := reply[3].(string); floor != "" {
-				into.Floor, into.Err = ParseID(floor)
-				into.FloorGroup, _ = reply[4].(string)
-			}
+		err := outcomes[indexes[n]].take(cmd.Slice())
+		if lost == nil && redisconn.IsLost(err) {
+			lost = fmt.Errorf("trimming stream %s: %w", Quote(calls[indexes[n]].Stream), err)
 		}
 	}
-	return nil
+	return lost
+}
+
+// take takes in what trimScript returned.
+func (r *TrimResult) take(reply []any, err error) error {
+	if err == nil && len(reply) != 5 {
+		err = fmt.Errorf("%w: %d values instead of 5", redisconn.ErrIncomplete, len(reply))
+	}
+	if err != nil {
+		r.fail(err)
+		return err
+	}
+	r.Removed, _ = reply[0].(int64)
+	r.HeldBy, _ = reply[1].(string)
+	r.WithoutConsumers = texts(reply[2])
+	if floor, _ := reply[3].(string); floor != "" {
+		r.Floor, r.Err = ParseID(floor)
+		r.FloorGroup, _ = reply[4].(string)
+	}
+	return r.Err
 }
 
 func (t TrimRequest) scriptArgs() []any {

@@ -52,8 +52,9 @@ type Recorder struct {
 	// awaited: a batch will be written by itself.
 	awaited bool
 	// lost are the removals, and lostTrims the trims of streams, that could not be
-	// recorded and show no gap yet.
-	lost, lostTrims lost
+	// recorded and show no gap yet; of unknown and unknownTrims nobody knows whether
+	// they were carried out.
+	lost, lostTrims, unknown, unknownTrims lost
 }
 
 // lost is how many of something could not be recorded, and the class of the last
@@ -62,6 +63,8 @@ type lost struct {
 	n   int64
 	why redisconn.Class
 }
+
+func (l *lost) add(n int64, err error) { l.n, l.why = l.n+n, redisconn.ClassOf(err) }
 
 // OfTrims begins the reason of a gap in the sums of trims; all removals are recorded.
 const OfTrims = "trims of streams "
@@ -98,6 +101,18 @@ func (r *Recorder) Add(action, name, reason string) {
 		r.awaited = true
 		r.o.After(delay, r.writeSoon)
 	}
+}
+
+// Unknown takes in removals that may have been carried out: no reply came. The history
+// shows a gap.
+func (r *Recorder) Unknown(removals int64, err error) {
+	if r == nil || removals <= 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unknown.add(removals, err)
+	r.o.OnDropped(removals)
 }
 
 func (r *Recorder) writeSoon() {
@@ -141,7 +156,7 @@ func (r *Recorder) lose(l *lost, what string, n int64, err error) {
 	if l.n == 0 {
 		r.o.Log.Warn("history not recorded", "what", what, "class", string(redisconn.ClassOf(err)), "error", err)
 	}
-	l.n, l.why = l.n+n, redisconn.ClassOf(err)
+	l.add(n, err)
 	r.o.OnDropped(n)
 }
 
@@ -152,8 +167,11 @@ func (r *Recorder) writeGap(ctx context.Context) {
 	for _, of := range []struct {
 		*lost
 		what string
-	}{{&r.lost, ""}, {&r.lostTrims, OfTrims}} {
-		if of.n > 0 && r.store.RecordGap(ctx, of.n, of.what+"could not be recorded ("+string(of.why)+")", r.o.Instance) == nil {
+	}{
+		{&r.lost, "could not be recorded"}, {&r.lostTrims, OfTrims + "could not be recorded"},
+		{&r.unknown, "may have been carried out"}, {&r.unknownTrims, OfTrims + "may have been carried out"},
+	} {
+		if of.n > 0 && r.store.RecordGap(ctx, of.n, of.what+" ("+string(of.why)+")", r.o.Instance) == nil {
 			of.n = 0
 		}
 	}

@@ -74,6 +74,18 @@ func (t *Trims) Add(stream, reason string, entries, bytes int64) {
 	}
 }
 
+// Unknown takes in that entries of a stream may have gone: no reply came. The history
+// shows a gap.
+func (t *Trims) Unknown(err error) {
+	if t == nil {
+		return
+	}
+	t.recorder.mu.Lock()
+	defer t.recorder.mu.Unlock()
+	t.recorder.unknownTrims.add(1, err)
+	t.recorder.o.OnDropped(1)
+}
+
 func (t *Trims) writeSoon() {
 	t.mu.Lock()
 	t.awaited = false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,6 +25,8 @@ type Expiring struct {
 // Expiry is what became of a session that was to be removed.
 type Expiry struct {
 	Removed, Copied bool
+	// Unknown: no reply came, so it may have been removed nevertheless.
+	Unknown bool
 	// Bytes are those of the copy at a key of its own.
 	Bytes int64
 }
@@ -82,6 +85,9 @@ func (r *Registry) expireInHash(ctx context.Context, s redisconn.Script, session
 	if err == nil && len(done) != len(sessions) {
 		err = fmt.Errorf("%w: %d outcomes of %d sessions", redisconn.ErrIncomplete, len(done), len(sessions))
 	}
+	if redisconn.Unanswered(err) {
+		done = strings.Repeat(string(outcomeUnknown), len(sessions))
+	}
 	return done, err
 }
 
@@ -104,6 +110,8 @@ const (
 	outcomeUncopied = '3'
 	// It stays until its Session JSON was looked at; see [fields].
 	outcomeLook = '2'
+	// No reply came.
+	outcomeUnknown = '?'
 )
 
 // outcomeLua has the outcomes for the scripts.
@@ -115,7 +123,9 @@ local STAYS, COPIED, LOOK, UNCOPIED = '` + string(outcomeStays) + `', '` + strin
 func outcomes(done string, n int) []Expiry {
 	all := make([]Expiry, n)
 	for i := range min(len(done), n) {
-		all[i] = Expiry{Removed: done[i] == outcomeCopied || done[i] == outcomeUncopied, Copied: done[i] == outcomeCopied}
+		all[i] = Expiry{
+			Removed: done[i] == outcomeCopied || done[i] == outcomeUncopied, Copied: done[i] == outcomeCopied, Unknown: done[i] == outcomeUnknown,
+		}
 	}
 	return all
 }

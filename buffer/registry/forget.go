@@ -49,6 +49,9 @@ func (r *Registry) ForgetCopies(ctx context.Context, identity string) (bool, err
 			return nil
 		}
 		n, err := r.conn.EvalWrite(ctx, script, []redisconn.Call{{Keys: keys, Args: args}})[0].Int64()
+		if redisconn.Unanswered(err) {
+			return fmt.Errorf("forgetting the copy of session %s: it may be forgotten, as no reply came: %w", escape.Quote(identity), err)
+		}
 		if err != nil && !isWrongType(err) {
 			return fmt.Errorf("forgetting the copy of session %s: %w", escape.Quote(identity), err)
 		}

@@ -124,6 +124,7 @@ func (l keys) expire(ctx context.Context, r *Registry, sessions []Session, how E
 		outcome, bytes, _ := strings.Cut(done, " ")
 		ended[i] = outcomes(outcome, 1)[0]
 		ended[i].Bytes = number(bytes)
+		ended[i].Unknown = redisconn.Unanswered(err)
 		// A key of another type has taken the session's place: not ours.
 		if err != nil && !isWrongType(err) {
 			failed = err

@@ -143,7 +143,10 @@ func (r *Registry) readUndone(cmds []*redis.Cmd, copies []Copy, indexes []int, e
 		default:
 			err = fmt.Errorf("%w: outcome %q", redisconn.ErrIncomplete, done)
 		}
-		if err != nil {
+		switch {
+		case redisconn.Unanswered(err):
+			failed[i] = fmt.Errorf("putting session %s back: it may be back, as no reply came: %w", escape.Quote(copies[i].Identity), err)
+		case err != nil:
 			failed[i] = fmt.Errorf("putting session %s back: %w", escape.Quote(copies[i].Identity), err)
 		}
 	}

@@ -184,6 +184,7 @@ func prepareTrim(e Env) run {
 			e.Listener.OnTrimmed(r.Stream, r.Entries)
 		}
 	}
+	o.OnUnknown = func(_ string, err error) { sums.Unknown(err) }
 	o.Paused = e.pauses.streams()
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed

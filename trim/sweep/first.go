@@ -189,6 +189,11 @@ func (b *batch) send(ctx context.Context) error {
 	results, err := r.s.store.Trims(ctx, calls)
 	took := time.Since(started)
 	if err != nil {
+		for i, result := range results {
+			if f := b.calls[i]; wasSent(result) {
+				r.take(f.stream.outcome(f.step.By, result))
+			}
+		}
 		return err
 	}
 	var freed, entries int64

@@ -33,8 +33,26 @@ func (c *stream) outcome(by trim.Reason, result buffer.TrimResult) outcome {
 	return o
 }
 
+// wasSent reports whether a call of a pipeline that broke was answered, or may have been
+// carried out.
+func wasSent(r buffer.TrimResult) bool { return r.Err == nil || r.Unknown }
+
+// sentOf are the outcomes of the calls of a pipeline that broke, but for those that were
+// not sent.
+func sentOf(group []backlog, results []buffer.TrimResult) (all []outcome) {
+	for i, result := range results {
+		if wasSent(result) {
+			all = append(all, group[i].stream.outcome(group[i].steps[0].by, result))
+		}
+	}
+	return all
+}
+
 // take counts what one call did.
 func (r *run) take(o outcome) {
+	if o.result.Unknown {
+		r.tally.unanswered(o)
+	}
 	if o.result.Err != nil {
 		r.tally.failed(o.stream, o.result.Err)
 		return

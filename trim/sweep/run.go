@@ -123,7 +123,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	r.tally.progress(true, len(left))
 	r.tally.log()
 	r.logOthers()
-	return r.tally.report, result, err
+	return r.tally.report, result, r.tally.notKnown(err)
 }
 
 // logOthers says which listed streams are of another type, whenever their number

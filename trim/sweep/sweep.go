@@ -82,6 +82,9 @@ type Options struct {
 
 	// OnRemoved is called with entries that were removed from a stream.
 	OnRemoved func(Removed)
+	// OnUnknown is called with a stream that may have lost entries: no reply came,
+	// and why.
+	OnUnknown func(stream string, err error)
 	// OnCall is called with the time that a call took that removed something.
 	OnCall func(time.Duration)
 	// OnMalformed is called with the kind of what cannot be trimmed as it should.
@@ -174,6 +177,9 @@ func New(store Store, o Options) *Sweeper {
 	}
 	if o.OnRemoved == nil {
 		o.OnRemoved = func(Removed) {}
+	}
+	if o.OnUnknown == nil {
+		o.OnUnknown = func(string, error) {}
 	}
 	if o.OnCall == nil {
 		o.OnCall = func(time.Duration) {}

@@ -1,12 +1,14 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -25,6 +27,8 @@ type tally struct {
 	held map[string]string
 	// trimmed are the streams that lost an entry; nil unless one may do so twice.
 	trimmed map[string]bool
+	// unknown are streams of which it is not known whether they lost entries.
+	unknown map[string]bool
 	shown   time.Time
 	// used are the rules of the policies that a stream has.
 	used []bool
@@ -35,7 +39,8 @@ type tally struct {
 func newTally(o *Options, twice bool) *tally {
 	t := &tally{
 		o: o, errors: make(map[redisconn.Class]int64), examples: make(map[redisconn.Class]error), held: make(map[string]string),
-		used: make([]bool, len(o.Policies.Rules)),
+		unknown: make(map[string]bool),
+		used:    make([]bool, len(o.Policies.Rules)),
 	}
 	if twice {
 		t.trimmed = make(map[string]bool)
@@ -58,6 +63,26 @@ func (t *tally) removed(o outcome) {
 	t.report.EntriesRemoved += entries
 	t.report.BytesRemoved += o.freed
 	t.o.OnRemoved(Removed{Stream: o.stream, Reason: o.by, Entries: entries, Bytes: o.freed})
+}
+
+// unanswered counts a stream of which nobody knows whether it lost entries: no reply
+// came to a call.
+func (t *tally) unanswered(o outcome) {
+	t.unknown[o.stream] = true
+	t.o.OnUnknown(o.stream, o.result.Err)
+}
+
+// notKnown adds to what broke a run off how much of what it did is not known.
+func (t *tally) notKnown(err error) error {
+	n := len(t.unknown)
+	if n == 0 {
+		return err
+	}
+	text := fmt.Sprintf("entries of %s may have gone, as no reply came", human.Plural(n, "stream"))
+	if err == nil {
+		return errors.New(text)
+	}
+	return fmt.Errorf("%w; %s", err, text)
 }
 
 // failed counts a stream that could not be trimmed: one of another type is

@@ -192,10 +192,12 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 		}
 		sent := time.Now()
 		results, err := w.store.Trims(ctx, calls)
+		n := news{took: time.Since(sent)}
 		if err != nil {
+			n.outcomes = sentOf(group, results)
+			w.updates <- n
 			return group, err
 		}
-		n := news{took: time.Since(sent)}
 		group, err = w.takeResults(ctx, group, calls, results, &n)
 		w.updates <- n
 		if err != nil {
