@@ -87,6 +87,9 @@ type Options struct {
 
 	// OnAction is told of each action that was carried out.
 	OnAction func(Action)
+	// OnUnknown is told of each removal that may have been carried out: no reply came,
+	// and why, or only a part of a stream went.
+	OnUnknown func(error)
 	// OnScan is told that the first scan begins. It may begin anew, for a run that first
 	// looked into some of the layouts: what was said of the scan before does not count.
 	OnScan func()
@@ -138,6 +141,7 @@ type Report struct {
 	// SessionsPaused and StreamsPaused would have gone, or been marked, but for a
 	// pause.
 	SessionsPaused, StreamsPaused int64
+	Unknown                       int64 // removals that may have been carried out
 	Errors                        int64
 	// Failed names some of the items that could not be judged or done.
 	Failed []string
@@ -190,6 +194,9 @@ func New(store Store, o Options) *Cleaner {
 	}
 	if o.OnAction == nil {
 		o.OnAction = func(Action) {}
+	}
+	if o.OnUnknown == nil {
+		o.OnUnknown = func(error) {}
 	}
 	if o.OnScan == nil {
 		o.OnScan = func() {}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
+	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -201,6 +202,20 @@ func (r *run) failed(stream, message string, err error) {
 	if r.report.Errors <= maxLines {
 		r.record.log.Warn("item failed", "what", message, "stream", buffer.Escape(stream), "class", string(class), "error", err)
 	}
+}
+
+// unknown counts a removal that may have been carried out, wholly or in part.
+func (r *run) unknown(err error) {
+	r.report.Unknown++
+	r.o().OnUnknown(err)
+}
+
+// notKnown adds to what broke a run off how much of what it did is not known.
+func (r *run) notKnown(err error) error {
+	if err == nil || r.report.Unknown == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; %s may have been carried out", err, human.Plural(r.report.Unknown, "other removal"))
 }
 
 // skip counts a stream that could not be cleaned up, and ends the run if the way

@@ -2,10 +2,12 @@ package cleanup
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/buffer/registry"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
 // This file takes the streams that no session names through both scans. countStream
@@ -144,8 +146,22 @@ func (r *run) retire(ctx context.Context, f StreamFacts) error {
 			IdleAfter: r.o().Limits.RetireAfter, Ignore: f.Info.WithoutConsumers,
 		})
 	}
+	if end == buffer.NotKnown {
+		return r.skip(f.Name, r.mayBeRetired(f.Name, err))
+	}
 	r.ended(r.streamAction(f, state, reason), end)
 	return r.skip(f.Name, err)
+}
+
+// mayBeRetired records that a stream may have gone. That a part of one went which came
+// back meanwhile is no failure.
+func (r *run) mayBeRetired(stream string, err error) error {
+	r.unknown(err)
+	if errors.Is(err, buffer.ErrPartly) && !redisconn.IsLost(err) {
+		r.record.log.Warn("removed a part of a stream", "stream", buffer.Escape(stream), "error", err)
+		return nil
+	}
+	return err
 }
 
 // ended counts what became of a stream, and records it.

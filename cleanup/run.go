@@ -64,7 +64,7 @@ func (c *Cleaner) run(ctx context.Context, store Store, visit func(Action)) (Rep
 		err = errors.Join(err, r.restore(ctx))
 	}
 	err = r.end(ctx, err)
-	return r.report, err
+	return r.report, r.notKnown(err)
 }
 
 // firstScan scans names, sessions and streams once: it decides and counts, and

@@ -148,6 +148,11 @@ func (r *run) expire(ctx context.Context, stale []verdict) error {
 	}
 	ended, err := r.store.Expire(ctx, sessions, r.howToExpire())
 	for i, v := range stale {
+		if ended[i].Unknown {
+			r.unknown(err)
+			r.noteOwner(v.session, v.state)
+			continue
+		}
 		if !ended[i].Removed {
 			if owns := r.remains(ctx, v.session); owns {
 				r.noteOwner(v.session, v.state)

@@ -15,6 +15,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/history"
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 	"github.com/streamkeeper/streamkeeper/report"
 )
 
@@ -110,6 +111,9 @@ func (a *app) undone(ctx context.Context, at opened, f undoFlags, names []string
 		switch {
 		case r.Err != nil:
 			faults = append(faults, r.Err)
+			if redisconn.Unanswered(r.Err) {
+				recorder.Unknown(1, r.Err)
+			}
 		case r.Undone == registry.IsBack && !a.dryRun:
 			recorder.Add(string(cleanup.Restore), r.Identity, cleanup.PutBackReason+", expired "+human.Duration(now.Sub(r.Expired))+" before")
 		case len(names) > 0 && r.Undone != registry.IsBack:

@@ -120,6 +120,7 @@ func prepareCleanup(e Env) run {
 		}
 		hears.Acted(a)
 	}
+	o.OnUnknown = func(err error) { e.History.Unknown(1, err) }
 	if e.Listener.Cleanup != nil {
 		hears = e.Listener.Cleanup
 		o.OnScan, o.OnSession, o.OnStream = hears.Begin, hears.Session, hears.Stream
