@@ -7,7 +7,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
 )
 
@@ -30,7 +29,8 @@ type OldestResult struct {
 	// First is the id of the oldest entry, if that one is old.
 	First ID
 	// EntryBytes is roughly what an entry takes, if one is old: the oldest one,
-	// or one on the average of some macro nodes if that is more.
+	// or one on the average of some macro nodes if that is more. Where the stream has
+	// consumer groups it is the mean of some of the oldest.
 	EntryBytes int64
 	// Err is why the stream could not be asked.
 	Err error
@@ -46,12 +46,17 @@ type OldestResult struct {
 // returns for each key, as far as it came, an error; or its length; or, if the
 // oldest entry is old, {length, number of old entries, bytes an entry, id of the
 // oldest}
-var headScript = redisconn.NewScript(`
+var headScript = redisconn.NewScript(oldestMeanLua + `
 local call, copied, to, count, room = redis.call, 0, ARGV[1], ARGV[2], tonumber(ARGV[3])
 local function bytes(key, entry, length)
   local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
   for _, text in ipairs(entry[2]) do size = size + #text end
   copied = copied + size
+  if hasGroups(key) then
+    local mean, _, sum = oldestMean(key)
+    copied = copied + sum
+    return math.max(1, math.floor(mean))
+  end
   if type(all) ~= 'number' then return size end
   return math.max(size, math.floor(all / length))
 end
@@ -215,25 +220,4 @@ func (b *Buffer) LastIDs(ctx context.Context, names []string) ([]LastID, error) 
 		}
 	}
 	return ids, nil
-}
-
-// Sizes is roughly what each stream takes in memory, in bytes, by its oldest macro
-// nodes and with its consumer groups; 0 where it is not known. It asks in small
-// pipelines: the server touches a few macro nodes a stream for it.
-func (b *Buffer) Sizes(ctx context.Context, names []string) ([]int64, error) {
-	sizes := make([]int64, 0, len(names))
-	for part := range slices.Chunk(names, sizeBatch*b.conn.Width(ctx)) {
-		pipe := b.rdb.Pipeline()
-		cmds := make([]*redis.IntCmd, len(part))
-		for i, name := range part {
-			cmds[i] = pipe.MemoryUsage(ctx, b.names.StreamKey(name))
-		}
-		if _, err := pipe.Exec(ctx); redisconn.IsLost(err) {
-			return nil, fmt.Errorf("asking for the sizes of %s: %w", human.Plural(len(part), "stream"), err)
-		}
-		for _, cmd := range cmds {
-			sizes = append(sizes, cmd.Val())
-		}
-	}
-	return sizes, nil
 }

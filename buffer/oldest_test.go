@@ -3,6 +3,7 @@ package buffer
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -232,15 +233,20 @@ func TestEachStreamIsLookedAtByItsOwnLimit(t *testing.T) {
 	})
 }
 
-// longest notes how many commands the longest pipeline had.
-type longest struct{ commands int }
+// longest notes how many keys the commands of the longest pipeline had.
+type longest struct{ keys int }
 
 func (h *longest) DialHook(next redis.DialHook) redis.DialHook          { return next }
 func (h *longest) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
 
 func (h *longest) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		h.commands = max(h.commands, len(cmds))
+		keys := 0
+		for _, cmd := range cmds {
+			n, _ := strconv.Atoi(fmt.Sprint(cmd.Args()[2])) // EVALSHA, hash, keys
+			keys += n
+		}
+		h.keys = max(h.keys, keys)
 		return next(ctx, cmds)
 	}
 }
@@ -267,7 +273,7 @@ func TestSizesAreAskedOfAFewStreamsAtATime(t *testing.T) {
 			t.Errorf("%s takes %d bytes, not %d", names[i], size, want)
 		}
 	}
-	if watch.commands != sizeBatch {
-		t.Errorf("up to %d sizes are asked at once", watch.commands)
+	if watch.keys != sizeBatch {
+		t.Errorf("up to %d sizes are asked at once", watch.keys)
 	}
 }

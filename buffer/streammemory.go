@@ -19,7 +19,8 @@ const (
 
 // StreamMemory is what the entries of each stream take in memory, in bytes; 0
 // where it is not known. Up to 10 000 macro nodes all are counted; of more, the
-// oldest stand for the rest.
+// oldest stand for the rest. Where a stream has consumer groups, it is an estimate from
+// some of its oldest entries, or what MEMORY USAGE leaves for entries at least.
 func (b *Buffer) StreamMemory(ctx context.Context, names []string, infos []StreamInfo) ([]int64, error) {
 	sizes := make([]int64, 0, len(names))
 	for len(sizes) < len(names) {
@@ -35,8 +36,25 @@ func (b *Buffer) StreamMemory(ctx context.Context, names []string, infos []Strea
 			return nil, fmt.Errorf("asking for the memory of %d streams: %w", len(cmds), err)
 		}
 		for _, cmd := range cmds {
-			sizes = append(sizes, max(0, cmd.Val()-infos[len(sizes)].Groups.counted()))
+			sizes = append(sizes, cmd.Val())
 		}
 	}
-	return sizes, nil
+	return sizes, b.sizesWithoutGroups(ctx, names, infos, sizes)
+}
+
+// sizesWithoutGroups asks anew for the sizes of streams with consumer groups.
+func (b *Buffer) sizesWithoutGroups(ctx context.Context, names []string, infos []StreamInfo, sizes []int64) error {
+	var grouped []int
+	var of []string
+	for i := range sizes {
+		if sizes[i] > 0 && infos[i].Groups.Groups > 0 {
+			grouped, of = append(grouped, i), append(of, names[i])
+		}
+	}
+	entries, err := b.Sizes(ctx, of)
+	for k, size := range entries {
+		i := grouped[k]
+		sizes[i] = max(min(size, sizes[i]), sizes[i]-infos[i].Groups.counted())
+	}
+	return err
 }

@@ -59,8 +59,7 @@ type Cut struct {
 	// Entries that go; an estimate if Estimated is set.
 	Entries   int64
 	Estimated bool
-	// Bytes is about what they take in memory, with what the stream's groups take
-	// spread over its entries; 0 if not known.
+	// Bytes is about what they take in memory, without consumer groups; 0 if not known.
 	Bytes int64
 	// Protected are the entries over a limit that stay all the same.
 	Protected []Protection

@@ -107,8 +107,8 @@ func (r *relief) reducible(ctx context.Context, all []Stream) ([]Stream, error) 
 const estimatedAtOnce = 16
 
 // weighEntries measures what the entries of streams take: what was asked of all
-// streams reads the oldest macro nodes alone, and counts what their consumer groups
-// take, which no trimming frees. A stream that cannot be measured keeps what that said.
+// streams reads the oldest macro nodes or entries alone. A stream that cannot be
+// measured keeps what that said.
 func (r *relief) weighEntries(ctx context.Context, streams []Stream) error {
 	slices.SortFunc(streams, bySize)
 	names := make([]string, len(streams))
