@@ -21,6 +21,8 @@ type EntryMemory struct {
 	// Estimated: Bytes is an estimate, rather too little than too much. Sampled: it
 	// is one from some of the entries.
 	Estimated, Sampled bool
+	// BySizes is what the entries take by their sizes alone, 0 if they were not sampled.
+	BySizes int64
 	// Total is what Redis counts with consumer groups, 0 if it was not asked.
 	Total int64
 	Err   error
@@ -217,7 +219,8 @@ func (b *Buffer) EstimateEntryMemory(ctx context.Context, name string, counted E
 		}
 		sampled = append(sampled, sizes...)
 	}
-	m.Bytes += int64(meanOf(sampled) * float64(info.Length))
+	m.BySizes = int64(meanOf(sampled) * float64(info.Length))
+	m.Bytes += m.BySizes
 	most, err := b.mostEntryMemory(ctx, name, info, counted)
 	if most > 0 {
 		m.Bytes = max(counted.Bytes, min(m.Bytes, most))

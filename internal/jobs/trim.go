@@ -178,8 +178,11 @@ func prepareTrim(e Env) run {
 		sums = e.History.Trims()
 	}
 	o.OnRemoved = func(r sweep.Removed) {
-		e.Metrics.TrimRemoved(r.Stream, r.Reason, r.Entries)
 		sums.Add(r.Stream, string(r.Reason), r.Entries, r.Bytes)
+		if r.Entries == 0 {
+			return
+		}
+		e.Metrics.TrimRemoved(r.Stream, r.Reason, r.Entries)
 		if e.Listener.OnTrimmed != nil {
 			e.Listener.OnTrimmed(r.Stream, r.Entries)
 		}

@@ -34,6 +34,9 @@ type oversized struct {
 	// weight is how much entries free for each byte that they take by their sizes: about
 	// so much until a round has told.
 	weight float64
+	// fell is by how much the last round made it smaller, 0 if that was not measured,
+	// and told how many bytes were said to be freed before that round.
+	fell, told int64
 	// last: there is no other round for it.
 	last bool
 }
@@ -70,6 +73,7 @@ func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, err
 		kept := *c // the page is used again
 		o := &oversized{stream: &kept, keep: m.keep}
 		o.measuredAs(m.EntryMemory)
+		o.told = o.freed
 		r.bytes.oversized = append(r.bytes.oversized, o)
 	}
 	return rest, nil
@@ -277,9 +281,20 @@ func (r *run) measureAgain(ctx context.Context, trimmed []*oversized) error {
 				continue
 			}
 			o.after(memories[i])
+			r.tellFreed(o)
 		}
 	}
 	return nil
+}
+
+// tellFreed adds what a round freed more than the least that its entries can take, which
+// was said when they went.
+func (r *run) tellFreed(o *oversized) {
+	if more := o.fell - (o.freed - o.told); more > 0 {
+		o.freed += more
+		r.tally.freed(o.name, trim.ByBytes, more)
+	}
+	o.told, o.fell = o.freed, 0
 }
 
 // after takes in what a stream takes after a round. Where Redis cannot count, there
@@ -291,6 +306,7 @@ func (o *oversized) after(m buffer.EntryMemory) {
 		o.last = true
 	} else if removed > 0 {
 		freed := before.Bytes - m.Bytes
+		o.fell = freed
 		o.last = freed <= 0 || m.Uncounted
 		if least := removed * o.entryBytes; least > 0 {
 			o.weight = max(1, float64(freed)/float64(least))

@@ -161,18 +161,35 @@ func (d *dryStore) OldestWithin(ctx context.Context, stream string, w buffer.Wit
 	if err != nil || c.Entries == 0 {
 		return c, err
 	}
-	if s.weight == 0 {
-		memories, err := d.Store.EntryMemories(ctx, []string{stream})
-		if err != nil {
-			return c, err
-		}
-		s.weight = weightOf(memories[0].Bytes, s.info.Nodes)
-		if s.info.Added >= 0 && mayHideDeleted(s.info) {
-			s.meanBytes = memories[0].Bytes / max(1, memories[0].Length)
-		}
+	if err := d.weigh(ctx, s); err != nil {
+		return c, err
 	}
 	s.entryBytes = max(s.meanBytes, int64(float64(c.Bytes)/float64(c.Entries)*s.weight))
 	return c, nil
+}
+
+// weigh finds how much more the entries of a stream take than their sizes say.
+func (d *dryStore) weigh(ctx context.Context, s *dryStream) error {
+	if s.weight > 0 {
+		return nil
+	}
+	memories, err := d.Store.EntryMemories(ctx, []string{s.name})
+	if err != nil {
+		return err
+	}
+	m := memories[0]
+	sampled, err := d.Store.EstimateEntryMemory(ctx, s.name, m)
+	if err != nil {
+		return err
+	}
+	s.weight = weightOf(m.Bytes, s.info.Nodes)
+	if sampled.BySizes > 0 {
+		s.weight = max(1, float64(m.Bytes)/float64(sampled.BySizes))
+	}
+	if s.info.Added >= 0 && mayHideDeleted(s.info) {
+		s.meanBytes = m.Bytes / max(1, m.Length)
+	}
+	return nil
 }
 
 // NewestOf implements [Store]: nothing that is new is removed.

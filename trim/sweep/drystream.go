@@ -13,9 +13,9 @@ type dryStream struct {
 	name string
 	info buffer.StreamInfo
 	gone int64
-	// freed is how many bytes they took, as far as it was asked, and entryBytes
-	// what an entry at the old end takes.
-	freed, entryBytes int64
+	// freed is how many bytes so many of them took, as far as it was asked, and
+	// entryBytes what an entry at the old end takes, 0 if it was not.
+	freed, freedEntries, entryBytes int64
 	// passed is the id of an entry that is gone, and how many are gone with it.
 	passed        buffer.ID
 	passedEntries int64
@@ -36,12 +36,10 @@ type dryStream struct {
 	estimated bool
 }
 
-// freedOf is how many of a stream's bytes the removed entries took.
+// freedOf is how many of a stream's bytes the removed entries took: of those that went
+// before it was asked, an even share.
 func (s *dryStream) freedOf(bytes int64) int64 {
-	if s.freed > 0 {
-		return min(bytes, s.freed)
-	}
-	return s.share(bytes)
+	return min(bytes, s.freed+s.shareOf(bytes, s.gone-s.freedEntries))
 }
 
 // takeFrom takes the removed entries out of what the stream took.
@@ -56,8 +54,10 @@ func (s *dryStream) takeFrom(m *buffer.EntryMemory) {
 func (s *dryStream) left() int64 { return max(0, s.info.Length-s.gone) }
 
 // share is what the removed entries took of so many bytes.
-func (s *dryStream) share(bytes int64) int64 {
-	return int64(float64(bytes) * float64(s.gone) / float64(max(1, s.info.Length)))
+func (s *dryStream) share(bytes int64) int64 { return s.shareOf(bytes, s.gone) }
+
+func (s *dryStream) shareOf(bytes, entries int64) int64 {
+	return int64(float64(bytes) * float64(entries) / float64(max(1, s.info.Length)))
 }
 
 // now is the stream without what was removed, as if it grew evenly.
@@ -165,6 +165,8 @@ func (s *dryStream) remove(entries int64, call buffer.TrimRequest) int64 {
 		}
 	}
 	s.gone += removed
-	s.freed += removed * s.entryBytes
+	if s.entryBytes > 0 {
+		s.freed, s.freedEntries = s.freed+removed*s.entryBytes, s.freedEntries+removed
+	}
 	return removed
 }

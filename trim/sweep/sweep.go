@@ -99,8 +99,9 @@ type Options struct {
 
 // Removed is what one call took from a stream.
 type Removed struct {
-	Stream  string
-	Reason  trim.Reason
+	Stream string
+	Reason trim.Reason
+	// Entries are 0 where it is known only later that calls freed more than was said.
 	Entries int64
 	// Bytes is an estimate of what the entries took, 0 if not known.
 	Bytes int64

@@ -10,6 +10,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 	"github.com/streamkeeper/streamkeeper/internal/redisconn"
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 // tally is what a run has done so far.
@@ -83,6 +84,12 @@ func (t *tally) notKnown(err error) error {
 		return errors.New(text)
 	}
 	return fmt.Errorf("%w; %s", err, text)
+}
+
+// freed counts bytes that entries took which are counted already.
+func (t *tally) freed(stream string, by trim.Reason, bytes int64) {
+	t.report.BytesRemoved += bytes
+	t.o.OnRemoved(Removed{Stream: stream, Reason: by, Bytes: bytes})
 }
 
 // failed counts a stream that could not be trimmed: one of another type is
