@@ -61,6 +61,9 @@ type Cut struct {
 	Estimated bool
 	// Bytes is about what they take in memory, without consumer groups; 0 if not known.
 	Bytes int64
+	// InNode is how many of the entries go inside a macro node that stays, which frees
+	// nothing.
+	InNode int64
 	// Protected are the entries over a limit that stay all the same.
 	Protected []Protection
 }
@@ -207,6 +210,9 @@ func (c Cut) Reason() string {
 	var parts []string
 	for _, step := range c.Steps {
 		parts = append(parts, step.Why.String())
+	}
+	if c.InNode > 0 {
+		parts = append(parts, fmt.Sprintf("%s inside a macro node, which frees no memory until it is empty", human.Count(c.InNode)))
 	}
 	for _, p := range c.Protected {
 		if p.By != ProtectedByNode {

@@ -93,7 +93,7 @@ func (r *relief) reducible(ctx context.Context, all []Stream) ([]Stream, error) 
 			continue
 		case !info.LastID.IsTime(r.in.Now), !info.First.Less(policy.MinAgeFloor(r.in.Now)):
 			continue
-		case info.Nodes == 1 && !policy.Exact: // only whole macro nodes go
+		case info.Nodes == 1: // only whole macro nodes free memory
 			continue
 		}
 		s.Length, s.Least = info.Length, policy.MaxLength

@@ -39,7 +39,15 @@ type dryStream struct {
 // freedOf is how many of a stream's bytes the removed entries took: of those that went
 // before it was asked, an even share.
 func (s *dryStream) freedOf(bytes int64) int64 {
-	return min(bytes, s.freed+s.shareOf(bytes, s.gone-s.freedEntries))
+	return min(bytes, s.freed+s.shareOf(bytes, max(0, s.goneWhole()-s.freedEntries)))
+}
+
+// goneWhole is how many entries went with their macro nodes: the others free nothing.
+func (s *dryStream) goneWhole() int64 {
+	if s.left() == 0 {
+		return s.gone
+	}
+	return s.gone - s.gone%trim.NodeEntries(s.info)
 }
 
 // takeFrom takes the removed entries out of what the stream took.
@@ -54,7 +62,7 @@ func (s *dryStream) takeFrom(m *buffer.EntryMemory) {
 func (s *dryStream) left() int64 { return max(0, s.info.Length-s.gone) }
 
 // share is what the removed entries took of so many bytes.
-func (s *dryStream) share(bytes int64) int64 { return s.shareOf(bytes, s.gone) }
+func (s *dryStream) share(bytes int64) int64 { return s.shareOf(bytes, s.goneWhole()) }
 
 func (s *dryStream) shareOf(bytes, entries int64) int64 {
 	return int64(float64(bytes) * float64(entries) / float64(max(1, s.info.Length)))

@@ -22,6 +22,7 @@ func (r *run) finish(ctx context.Context, done []*stream) error {
 	}
 	var young, grouped []*stream
 	for _, c := range done {
+		r.tally.inNodes.add(c)
 		left := c.left()
 		group := c.held || left > 0 && c.floorGroup != ""
 		age := left > 0 && c.floorGroup == "" && !c.floor.IsZero()
@@ -74,7 +75,7 @@ func (c *stream) statsNow() trim.StreamStats {
 // cutWith is the stream's cut as it came out.
 func (c *stream) cutWith(protected []trim.Protection) trim.Cut {
 	cut := c.cut
-	cut.Entries, cut.Bytes, cut.Protected = c.removed, c.freed, protected
+	cut.Entries, cut.Bytes, cut.Protected, cut.InNode = c.removed, c.freed, protected, c.inNode
 	return cut
 }
 

@@ -131,7 +131,7 @@ func stepOf(s trim.Step, call buffer.TrimRequest, removed int64) step {
 func (r *run) enqueue(c *stream, s trim.Step, exact bool) {
 	next := stepOf(s, r.requestFor(c, s), c.removed)
 	if exact {
-		next.toExact()
+		next.toExact(c)
 		logLargeNode(r.s.o.Log, c)
 	}
 	r.queue.add(c, next)
@@ -191,7 +191,7 @@ func (b *batch) send(ctx context.Context) error {
 	if err != nil {
 		for i, result := range results {
 			if f := b.calls[i]; wasSent(result) {
-				r.take(f.stream.outcome(f.step.By, result))
+				r.take(f.stream.outcome(f.step.By, result, r.isInNode(f, result.Removed)))
 			}
 		}
 		return err
@@ -199,7 +199,7 @@ func (b *batch) send(ctx context.Context) error {
 	var freed, entries int64
 	for i, result := range results {
 		f := b.calls[i]
-		r.take(f.stream.outcome(f.step.By, result))
+		r.take(f.stream.outcome(f.step.By, result, r.isInNode(f, result.Removed)))
 		if result.Err != nil {
 			continue
 		}
@@ -216,6 +216,13 @@ func (b *batch) send(ctx context.Context) error {
 	}
 	b.calls, b.bytes = b.calls[:0], 0
 	return nil
+}
+
+// isInNode reports whether a call went into a macro node that holds more than it took.
+// The server's present limits say so, where nodes may be larger than usual.
+func (r *run) isInNode(f firstCall, removed int64) bool {
+	most := r.s.nodes.EntriesPerNode(f.stream.entrySize())
+	return r.s.store.AsSent(f.call).Exact && most > fewEntries && removed < min(most, f.stream.length())
 }
 
 // dropPaused takes the calls out whose streams were paused meanwhile.

@@ -16,12 +16,17 @@ type outcome struct {
 	isFirst bool
 }
 
-// outcome takes in what a call did to the stream.
-func (c *stream) outcome(by trim.Reason, result buffer.TrimResult) outcome {
+// outcome takes in what a call did to the stream. Entries that went inside a macro node
+// which stays free nothing.
+func (c *stream) outcome(by trim.Reason, result buffer.TrimResult, inNode bool) outcome {
 	o := outcome{stream: c.name, by: by, result: result, isFirst: c.removed == 0}
 	c.failed = c.failed || result.Err != nil
 	if result.Err == nil {
-		o.freed = result.Removed * c.entryBytes
+		if inNode {
+			c.inNode += result.Removed
+		} else {
+			o.freed = result.Removed * c.entryBytes
+		}
 		c.removed += result.Removed
 		c.since += result.Removed
 		c.freed += o.freed
@@ -42,7 +47,7 @@ func wasSent(r buffer.TrimResult) bool { return r.Err == nil || r.Unknown }
 func sentOf(group []backlog, results []buffer.TrimResult) (all []outcome) {
 	for i, result := range results {
 		if wasSent(result) {
-			all = append(all, group[i].stream.outcome(group[i].steps[0].by, result))
+			all = append(all, group[i].stream.outcome(group[i].steps[0].by, result, group[i].steps[0].inNode))
 		}
 	}
 	return all
@@ -55,6 +60,10 @@ func (r *run) take(o outcome) {
 	}
 	if o.result.Err != nil {
 		r.tally.failed(o.stream, o.result.Err)
+		return
+	}
+	if o.result.Removed == 0 && o.freed > 0 {
+		r.tally.freed(o.stream, o.by, o.freed)
 		return
 	}
 	r.tally.removed(o)

@@ -73,6 +73,7 @@ func (p *plan) add(c *stream, cut trim.Cut) {
 	}
 	have := &p.cuts[i]
 	have.Entries, have.Bytes, have.Estimated = have.Entries+cut.Entries, have.Bytes+cut.Bytes, true
+	have.InNode += cut.InNode
 	if len(cut.Steps) > 0 {
 		have.Steps = append(slices.DeleteFunc(have.Steps, byPressure), cut.Steps...)
 	}

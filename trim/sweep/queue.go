@@ -32,10 +32,21 @@ type step struct {
 	// exact removes single entries, at most so many a call.
 	exact      bool
 	exactSlice int64
+	// inNode: these are more than a node usually holds, and free nothing until their
+	// node is empty. used is what the stream took before, 0 if that is not known.
+	inNode, measured bool
+	used             int64
 }
 
-// toExact goes over to removing single entries.
-func (s *step) toExact() { s.exact, s.exactSlice = true, fewEntries }
+// toExact goes over to removing single entries of a stream.
+func (s *step) toExact(c *stream) {
+	s.exact, s.exactSlice = true, fewEntries
+	most := s.left
+	if most < 0 {
+		most = c.stats.OldEntries
+	}
+	s.inNode = most > buffer.DefaultNodeLimits.Entries
+}
 
 // logLargeNode says that approximate trimming becomes exact in a stream.
 func logLargeNode(log *slog.Logger, c *stream) {

@@ -46,6 +46,7 @@ func (r *run) reduce(ctx context.Context, targets []pressure.Target, held map[st
 		if c.held {
 			held[c.name] = c
 		}
+		r.tally.inNodes.add(c)
 		r.handOver(c, c.cutWith(nil))
 	}
 	return lost, err

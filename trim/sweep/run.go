@@ -115,6 +115,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	r.s.carriedOver = make(map[string]bool, len(left))
 	for i := range left {
 		r.s.carriedOver[left[i].stream.name] = true
+		r.tally.inNodes.add(&left[i].stream)
 		r.handOver(&left[i].stream, trim.Cut{})
 	}
 	if err == nil {

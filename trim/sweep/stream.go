@@ -25,6 +25,8 @@ type stream struct {
 	removed, since int64
 	// freed is about how many bytes the entries took that went in this run.
 	freed int64
+	// inNode is how many of the entries went inside a macro node that stays.
+	inNode int64
 	// floor is the id from which on nothing went, and floorGroup the consumer
 	// group that needs it, if it is one.
 	floor      buffer.ID

@@ -30,6 +30,7 @@ type tally struct {
 	trimmed map[string]bool
 	// unknown are streams of which it is not known whether they lost entries.
 	unknown map[string]bool
+	inNodes inNodes
 	shown   time.Time
 	// used are the rules of the policies that a stream has.
 	used []bool
@@ -130,6 +131,7 @@ func (t *tally) log() {
 		t.report.Examples = append(t.report.Examples, t.examples[class])
 		t.o.Log.Warn("streams not trimmed", "class", string(class), "streams", t.errors[class], "example", t.examples[class])
 	}
+	t.inNodes.log(t.o.Log)
 	if n := len(t.held); n > 0 {
 		stream := slices.Min(slices.Collect(maps.Keys(t.held)))
 		t.o.Log.Info("entries protected by consumer groups", "streams", n, "example", buffer.Escape(stream), "group", buffer.Escape(t.held[stream]))

@@ -186,6 +186,9 @@ func (w *worker) turn(ctx context.Context, group []backlog) ([]backlog, error) {
 		if group, err = w.withoutPaused(ctx, group); err != nil || len(group) == 0 {
 			return group, err
 		}
+		if err := w.measureNodes(ctx, group); err != nil {
+			return group, err
+		}
 		calls := make([]buffer.TrimRequest, len(group))
 		for i := range group {
 			calls[i] = w.slice(&group[i])
@@ -214,7 +217,7 @@ func (w *worker) takeResults(ctx context.Context, group []backlog, calls []buffe
 	var entries, freed int64
 	for i, result := range results {
 		b := group[i]
-		n.outcomes = append(n.outcomes, b.stream.outcome(b.steps[0].by, result))
+		n.outcomes = append(n.outcomes, b.stream.outcome(b.steps[0].by, result, b.steps[0].inNode))
 		if result.Err != nil {
 			n.done = append(n.done, b)
 			continue
@@ -275,6 +278,11 @@ func (w *worker) advance(ctx context.Context, b *backlog, limit int64, result bu
 	} else if done, err = w.stuck(ctx, b, limit, result.HeldBy != "", n); err != nil {
 		return false, err
 	}
+	if done && s.inNode {
+		if err := w.tellEmptied(ctx, b, n); err != nil {
+			return false, err
+		}
+	}
 	for done && len(b.steps) > 1 && !b.stream.failed {
 		b.steps = b.steps[1:]
 		next := &b.steps[0]
@@ -314,7 +322,7 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 		return false, err
 	}
 	if heads[0].Err != nil {
-		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: heads[0].Err}))
+		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: heads[0].Err}, false))
 		return true, nil //nolint:nilerr // it is the stream's own
 	}
 	b.stream.recordOldest(heads[0])
@@ -323,17 +331,4 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 		return true, nil
 	}
 	return w.finishOrGoExact(b, old == fewEntries || trim.GoesExact(old, b.stream.length(), w.nodes.MostEntries())), nil
-}
-
-// finishOrGoExact goes over to single entries if the policy wants it, or if the macro
-// node is too large; else the step is done. Where memory counts it does not go over:
-// it would free nothing.
-func (w *worker) finishOrGoExact(b *backlog, tooLarge bool) (done bool) {
-	s := &b.steps[0]
-	if s.exact || s.by == trim.ByBytes || !b.stream.policy.Exact && (!tooLarge || s.by == trim.ByPressure) {
-		return true
-	}
-	s.toExact()
-	logLargeNode(w.log, &b.stream)
-	return false
 }
