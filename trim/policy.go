@@ -58,11 +58,16 @@ type measure struct {
 
 // measures are the policy's numbers.
 func (p Policy) measures() []measure {
+	var exact int64
+	if p.Exact {
+		exact = 1
+	}
 	return []measure{
 		{name: "max_length", value: p.MaxLength},
 		{name: "max_age_ms", value: p.MaxAge.Milliseconds()},
 		{name: "max_bytes", value: p.MaxBytes},
 		{name: "min_age_ms", value: p.MinAge.Milliseconds(), protects: true},
+		{name: "exact", value: exact},
 	}
 }
 

@@ -1,12 +1,13 @@
 package trim
 
 import (
+	"fmt"
 	"hash/fnv"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 )
 
-// factRules is the fact that is a hash of the rules' sentences; the others are
+// factRules is the fact that is a hash of the rules; the others are
 // the default policy's measures.
 const factRules = "rules"
 
@@ -15,7 +16,8 @@ const factRules = "rules"
 func (ps Policies) Facts() buffer.StateFields {
 	rules := fnv.New64a()
 	for _, r := range ps.Rules {
-		_, _ = rules.Write([]byte(r.Pattern.String() + ": " + r.Policy.String() + "\n"))
+		// Not what is displayed: that is rounded.
+		_, _ = fmt.Fprintf(rules, "%s: %+v %t\n", r.Pattern, r.Policy.measures(), r.Policy.KeepAll)
 	}
 	facts := buffer.StateFields{factRules: int64(rules.Sum64())}
 	for _, m := range ps.Default.measures() {

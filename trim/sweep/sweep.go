@@ -158,9 +158,10 @@ type Sweeper struct {
 	before []buffer.NodeMemory
 	// carriedOver are the streams whose backlog the last run did not finish.
 	carriedOver map[string]bool
-	// announced: what a stricter policy removes was said; toldUnused: which rules
-	// match no stream.
-	announced, toldUnused bool
+	// announced is what was said of a stricter policy.
+	announced announcement
+	// toldUnused: it was said which rules match no stream.
+	toldUnused bool
 	// toldOthers is of how many keys of another type was said last.
 	toldOthers int64
 }
@@ -209,11 +210,8 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 	if clockErr != nil && !errors.Is(clockErr, redisconn.ErrClock) {
 		return Report{}, clockErr
 	}
-	if !s.announced && !s.o.OneTime && clockErr == nil {
-		s.announced = true
-		if err := s.announce(ctx); err != nil {
-			s.o.Log.Warn("cannot compare policies", "error", err)
-		}
+	if !s.o.OneTime && clockErr == nil {
+		s.compare(ctx)
 	}
 	r := newRun(s, now, clockErr == nil)
 	r.handOver = func(c *stream, cut trim.Cut) {
