@@ -28,12 +28,14 @@ const DefaultMaxStall = time.Millisecond
 // pace finds how much one call may free so that it stays well under the
 // longest stall that is allowed. It begins small, and grows while calls are
 // quick. What a call takes on the way to Redis and back is not Redis's time,
-// so the quickest call ever seen is taken off; and as other programs can only
+// so the quickest call of late is taken off; and as other programs can only
 // make a call seem slower, the middle one of a few calls is believed.
 type pace struct {
 	stall time.Duration
 	slice int64
-	trip  time.Duration
+	// trip is the quickest call of this run and the one before, and recent of this one:
+	// what is behind the address, and the way to it, may become slower.
+	trip, recent time.Duration
 	// cost is what calls took of late, in nanoseconds a byte; 0 if none has told.
 	cost float64
 	// costs are the last calls'; so many are known.
@@ -45,7 +47,7 @@ type pace struct {
 const paceWindow = 5
 
 func newPace(stall time.Duration) pace {
-	p := pace{stall: stall, slice: firstSlice, trip: time.Hour}
+	p := pace{stall: stall, slice: firstSlice, trip: longTrip, recent: longTrip}
 	p.slice = min(firstSlice, p.most())
 	return p
 }
@@ -62,8 +64,14 @@ func (p *pace) most() int64 {
 	return max(minSlice, int64(p.stall.Seconds()*1000*mostPerStall))
 }
 
+// longTrip is longer than any call takes.
+const longTrip = time.Hour
+
+// begin begins a run.
+func (p *pace) begin() { p.trip, p.recent = p.recent, longTrip }
+
 // trips tells the pace how long a call took that removed nothing.
-func (p *pace) trips(took time.Duration) { p.trip = min(p.trip, took) }
+func (p *pace) trips(took time.Duration) { p.trip, p.recent = min(p.trip, took), min(p.recent, took) }
 
 // took tells the pace how long a call took that freed about so many bytes.
 func (p *pace) took(took time.Duration, freed int64) {

@@ -3,6 +3,8 @@ package sweep
 import (
 	"testing"
 	"time"
+
+	"github.com/streamkeeper/streamkeeper/trim"
 )
 
 func TestABatchBlocksRedisNoLongerThanACallMay(t *testing.T) {
@@ -40,5 +42,50 @@ func TestTheMostCarefulPaceIsTheOneOfTheSlowestNode(t *testing.T) {
 	}
 	if got := slowest([]pace{slow, slower, quick}); got.slice != slower.slice {
 		t.Errorf("it is the one with a slice of %d bytes", got.slice)
+	}
+}
+
+// A failover to a node that is further away makes calls slower, and Redis not: two runs
+// later they free as much as before.
+func TestAWayThatBecomesLongerIsNotTakenForASlowRedis(t *testing.T) {
+	t.Parallel()
+	p := newPace(DefaultMaxStall)
+	run := func(way time.Duration) {
+		p.begin()
+		p.trips(way)
+		for range 20 {
+			p.took(way+time.Duration(float64(100*time.Microsecond)*float64(p.slice)/(1<<20)), p.slice)
+		}
+	}
+	run(50 * time.Microsecond)
+	if p.slice != p.most() {
+		t.Fatalf("a quick Redis gets %d bytes, not %d", p.slice, p.most())
+	}
+	looks := maxLooks
+	for n := range 3 {
+		run(20 * time.Millisecond)
+		looks = p.calls(looks, firstLooks, maxLooks, 20*time.Millisecond+p.stall/4)
+		if n == 0 && p.slice == p.most() {
+			t.Error("the first run knows that the way became longer")
+		}
+	}
+	if p.slice != p.most() || looks < maxLooks/2 {
+		t.Errorf("a slice of %d bytes, not %d, and %d looks", p.slice, p.most(), looks)
+	}
+	run(50 * time.Microsecond)
+	if p.trip != 50*time.Microsecond || p.slice != p.most() {
+		t.Errorf("the way is short again, and calls take %v of it; a slice of %d bytes", p.trip, p.slice)
+	}
+}
+
+// Each run has a way of its own.
+func TestARunForgetsHowLongTheWayWas(t *testing.T) {
+	w := miniFixture(t)
+	tr := w.trimmer(trim.Policy{MaxLength: 10})
+	tr.pace.trip, tr.pace.recent = 1, 1
+	w.run(tr)
+	w.run(tr)
+	if tr.pace.trip == 1 {
+		t.Error("the quickest call is one of two runs before")
 	}
 }

@@ -232,6 +232,7 @@ func (s *Sweeper) Run(ctx context.Context) (Report, error) {
 func (s *Sweeper) begin(ctx context.Context) (now time.Time, err error) {
 	started := time.Now()
 	now, err = s.store.Now(ctx)
+	s.pace.begin()
 	s.pace.trips(time.Since(started))
 	if s.nodes == (buffer.NodeLimits{}) {
 		s.nodes = s.store.NodeLimits(ctx)
