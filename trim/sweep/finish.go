@@ -27,7 +27,7 @@ func (r *run) finish(ctx context.Context, done []*stream) error {
 		group := c.held || left > 0 && c.floorGroup != ""
 		age := left > 0 && c.floorGroup == "" && !c.floor.IsZero()
 		switch {
-		case c.failed, len(c.cut.Steps) == 0:
+		case c.failed, len(c.cut.Steps) == 0, r.queue.isDropped(c.name): // what is dropped is not protected
 			r.handOver(c, trim.Cut{})
 		case (c.paused || group) && r.examined.streams < maxExamined:
 			r.examined.streams++

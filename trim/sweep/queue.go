@@ -3,6 +3,7 @@ package sweep
 import (
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/trim"
@@ -60,9 +61,11 @@ type queue struct {
 	waiting []backlog
 	// indexes are where they stand.
 	indexes map[string]int
+	// dropped are those that there was no room for.
+	dropped dropped
 }
 
-func newQueue() *queue { return &queue{indexes: make(map[string]int)} }
+func newQueue() *queue { return &queue{indexes: make(map[string]int), dropped: make(dropped)} }
 
 func (q *queue) len() int { return len(q.waiting) }
 
@@ -71,12 +74,19 @@ func (q *queue) has(stream string) bool {
 	return queued
 }
 
+// isDropped reports whether there was no room for a stream.
+func (q *queue) isDropped(stream string) bool {
+	_, is := q.dropped[stream]
+	return is
+}
+
 // add queues a step of a stream. When time has run out and the queue is full,
 // the next run will come upon the stream anyway.
 func (q *queue) add(c *stream, s step) {
 	i, queued := q.indexes[c.name]
 	if !queued {
 		if len(q.waiting) > 2*maxWaiting {
+			q.dropped.add(strings.Clone(c.name), s.left)
 			return
 		}
 		i = len(q.waiting)

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -111,7 +110,7 @@ func (r *run) run(ctx context.Context) (Report, pressure.Result, error) {
 	if err == nil {
 		err = r.groups.write(ctx, r.s.store, r.now)
 	}
-	r.tally.report.Left = len(left)
+	r.tally.report.Left = len(left) + r.queue.dropped.streams()
 	r.s.carriedOver = make(map[string]bool, len(left))
 	for i := range left {
 		r.s.carriedOver[left[i].stream.name] = true
@@ -271,33 +270,4 @@ func (r *run) decide(page []stream, paused func(string) bool) (due []*stream) {
 		}
 	}
 	return due
-}
-
-// maxMeasured is how many backlogs are measured where they are not known.
-const maxMeasured = 1000
-
-// backlog is how many entries are left to the next run.
-func (r *run) backlog(ctx context.Context, left []backlog) (entries int64, err error) {
-	var aged []string
-	limits := make(map[string]buffer.ID)
-	for i := range left {
-		b := &left[i]
-		unknown := slices.ContainsFunc(b.steps, func(s step) bool { return s.left < 0 })
-		switch {
-		case !unknown:
-			most := slices.MaxFunc(b.steps, func(a, b step) int { return cmp.Compare(a.left, b.left) })
-			entries += most.left
-		case len(aged) < maxMeasured:
-			aged = append(aged, b.stream.name)
-			limits[b.stream.name] = b.stream.ageLimit
-		}
-	}
-	infos, err := r.s.store.Infos(ctx, aged)
-	if err != nil {
-		return entries, err
-	}
-	for i, name := range aged {
-		entries += max(1, infos[i].Length-trim.EstimateAbove(infos[i], limits[name]))
-	}
-	return entries, nil
 }
