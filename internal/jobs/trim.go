@@ -201,9 +201,8 @@ func prepareTrim(e Env) run {
 	sweeper := sweep.New(e.Buffer, o)
 	return func(ctx context.Context) (Result, error) {
 		if now := policies.Now(); now != used {
-			// What the one before remembers is of other limits.
-			used, o.Policies = now, *now
-			sweeper = sweep.New(e.Buffer, o)
+			used = now
+			sweeper.SetPolicies(*now)
 		}
 		started, lengths = time.Now(), e.Metrics.NewLengths()
 		if err := e.refusal(ctx); err != nil {

@@ -64,3 +64,62 @@ func TestFiguresSayWhatTheLastTrimmingRunFoundProtected(t *testing.T) {
 		}
 	}
 }
+
+// Policies that are read again give no stream back what memory pressure took: Redis is as
+// full as before.
+func TestOtherPoliciesGiveNoRetentionBack(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	ctx := t.Context()
+	s.Client.SAdd(ctx, "streams", "car")
+	add := func(first time.Time, n int) {
+		t.Helper()
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = fmt.Sprintf("%d-0", first.UnixMilli()+int64(i))
+		}
+		redistest.AddEntries(t, s.Client, "stream:car", ids, func(int) int { return 4000 }, "d")
+	}
+	fill := func(share float64) {
+		t.Helper()
+		var used int64
+		info := s.Client.InfoMap(ctx, "memory").Val()
+		if _, err := fmt.Sscan(info["Memory"]["used_memory"], &used); err != nil {
+			t.Fatal(err)
+		}
+		s.Client.ConfigSet(ctx, "maxmemory", fmt.Sprint(int64(float64(used)/share)))
+	}
+	hour := time.Now().Add(-time.Hour)
+	add(hour, 3000)
+	b, err := buffer.Open(ctx, buffer.Options{Connection: redisconn.Connection{URL: s.URL()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = b.Close() }()
+	policies := trim.Policies{Default: trim.Policy{MaxLength: 5000, MinAge: time.Minute}}
+	o := Options{Trim: TrimOptions{Options: sweep.Options{Policies: policies, Pressure: 0.8}}}
+	live := NewLivePolicies(policies)
+	runner := NewRunner(Env{Options: o, Buffer: b, Metrics: NewMetrics(o, Process{}), Policies: live, Unwatched: true, Log: slog.New(slog.DiscardHandler)}, trimJob())
+	run := func() int64 {
+		t.Helper()
+		if _, err := runner.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		return s.Client.XLen(ctx, "stream:car").Val()
+	}
+	fill(0.9)
+	reduced := run()
+	if reduced >= 3000 {
+		t.Fatalf("%d entries are left where memory is short", reduced)
+	}
+	other, err := trim.ParseRules("bus: max_length=10", policies.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live.Replace(trim.Policies{Default: policies.Default, Rules: other})
+	add(hour.Add(time.Minute), 1000)
+	fill(0.78)
+	if n := run(); n > reduced+50 {
+		t.Errorf("%d entries are left, and %d before the policies were read again", n, reduced)
+	}
+}

@@ -192,8 +192,9 @@ func (r *relief) relax(ctx context.Context, nodes map[string]buffer.NodeMemory) 
 // pageSize is how many of the streams that keep less are looked at together.
 const pageSize = 128
 
-// keepReduced holds the streams that keep less to it. One that has gone, or
-// that was made anew with ids that are no times, is forgotten.
+// keepReduced holds the streams that keep less to it. One that has gone, that was
+// made anew with ids that are no times, or that is to keep everything by now, is
+// forgotten.
 func (r *relief) keepReduced(ctx context.Context) error {
 	var targets []Target
 	for page := range slices.Chunk(slices.Sorted(maps.Keys(r.d.reduced)), pageSize) {
@@ -208,7 +209,8 @@ func (r *relief) keepReduced(ctx context.Context) error {
 		for i, name := range page {
 			less, length := r.d.reduced[name], lengths[i].Entries
 			switch {
-			case lengths[i].Err != nil, last[i].Err != nil, length == 0, !last[i].ID.IsTime(r.in.Now):
+			case lengths[i].Err != nil, last[i].Err != nil, length == 0, !last[i].ID.IsTime(r.in.Now),
+				r.in.Policies.For(name).KeepsAll():
 				delete(r.d.reduced, name)
 			case length > less.Keep:
 				targets = append(targets, Target{name, less.Keep, length, less.EntryBytes, less.String()})

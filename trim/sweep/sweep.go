@@ -201,6 +201,14 @@ func New(store Store, o Options) *Sweeper {
 	return &Sweeper{store: store, o: o, pace: newPace(o.MaxStall), reducer: pressure.NewReducer()}
 }
 
+// SetPolicies has other policies count from the next run on. What was learnt of Redis
+// stays, and so does by how much memory pressure has streams keep less.
+func (s *Sweeper) SetPolicies(p trim.Policies) {
+	s.o.Policies = p
+	s.announced, s.toldUnused = announcement{}, false
+	s.sizes = sizes{} // a limit of bytes may be new
+}
+
 // Run removes from every stream what its policy does not keep. The error says
 // what broke the run off, or that Redis's clock cannot be trusted and so nothing
 // was removed by age; streams that could not be trimmed are counted in the
