@@ -37,62 +37,95 @@ type OldestResult struct {
 }
 
 // headScript looks at the oldest entries of streams and leaves the payloads on
-// the server.
+// the server. It reads one at a time: the server copies each, and only so a large one
+// is not followed by another.
 //
 // KEYS streams
 // ARGV[1] the end of the range in which entries are old, ARGV[2] how many are
-// counted, ARGV[3] how many bytes of entries a call reads before it leaves the other
-// streams to another
-// returns for each key, as far as it came, an error; or its length; or, if the
-// oldest entry is old, {length, number of old entries, bytes an entry, id of the
-// oldest}
+// counted, ARGV[3] the id to go on after, "-" to begin, ARGV[4] how many bytes, and
+// ARGV[5] how many entries a call reads before it leaves the rest to another
+// returns for each key, as far as it came, an error; or its length; or, if an entry is
+// old, {length, number of old entries, bytes an entry, id of the first, id of the last,
+// 1 if there are no more to count}
 var headScript = redisconn.NewScript(oldestMeanLua + `
-local call, copied, to, count, room = redis.call, 0, ARGV[1], ARGV[2], tonumber(ARGV[3])
-local function bytes(key, entry, length)
-  local size, all = 0, redis.pcall('MEMORY', 'USAGE', key)
+local call, to, count, start, room, most = redis.call, ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local copied, read = 0, 0
+local function sizeOfTexts(entry)
+  local size = 0
   for _, text in ipairs(entry[2]) do size = size + #text end
-  copied = copied + size
+  copied, read = copied + size, read + 1
+  return size
+end
+local function bytes(key, size, length)
   if hasGroups(key) then
-    local mean, _, sum = oldestMean(key)
-    copied = copied + sum
+    local mean, n, sum = oldestMean(key)
+    copied, read = copied + sum, read + n
     return math.max(1, math.floor(mean))
   end
+  local all = redis.pcall('MEMORY', 'USAGE', key)
   if type(all) ~= 'number' then return size end
   return math.max(size, math.floor(all / length))
 end
+local function head(key)
+  local found = redis.pcall('XRANGE', key, start, to, 'COUNT', 1)
+  if found.err then return found end
+  local length, first = call('XLEN', key), found[1]
+  if not first then return length end
+  local each, last, old = 0, first[1], 1
+  local size = sizeOfTexts(first)
+  if start == '-' then each = bytes(key, size, length) end
+  while old < count do
+    if copied > room or read >= most then return {length, old, each, first[1], last, 0} end
+    local entry = call('XRANGE', key, '(' .. last, to, 'COUNT', 1)[1]
+    if not entry then break end
+    sizeOfTexts(entry)
+    last, old = entry[1], old + 1
+  end
+  return {length, old, each, first[1], last, 1}
+end
 local heads = {}
 for i, key in ipairs(KEYS) do
-  if copied > room then break end
-  local old = redis.pcall('XRANGE', key, '-', to, 'COUNT', count)
-  if old.err then
-    heads[i] = old
-  else
-    local length = call('XLEN', key)
-    heads[i] = length
-    if old[1] then heads[i] = {length, #old, bytes(key, old[1], length), old[1][1]} end
-  end
+  if copied > room or read >= most then break end
+  heads[i] = head(key)
 end
 return heads
 `)
 
 // One call of headScript looks at so many streams at most, enough to share the
-// cost of a call, and reads about so many bytes of their entries.
+// cost of a call, and reads about so many bytes and entries.
 const (
 	headsPerCall = 32
 	headsBytes   = 256 << 10
+	headsEntries = 100
 )
 
+// lookOf is what is still to be looked at in a stream: Count entries after the last one
+// that was counted, if one was.
+type lookOf struct {
+	OldestRequest
+	last ID
+}
+
+func (l lookOf) start() string {
+	if l.last.IsZero() {
+		return "-"
+	}
+	return "(" + l.last.String()
+}
+
 // Oldest looks at the old end of streams, in one pipeline unless their entries are
-// large. An error means that the connection broke.
+// large or many. An error means that the connection broke.
 func (b *Buffer) Oldest(ctx context.Context, looks []OldestRequest) ([]OldestResult, error) {
 	heads := make([]OldestResult, len(looks))
+	rest := make([]lookOf, len(looks))
 	todo := make([]int, len(looks))
 	for i := range looks {
-		todo[i] = i
+		todo[i], rest[i] = i, lookOf{OldestRequest: looks[i]}
+		rest[i].Count = max(1, looks[i].Count)
 	}
 	for len(todo) > 0 {
 		var err error
-		if todo, err = b.oldest(ctx, looks, todo, heads); err != nil {
+		if todo, err = b.oldest(ctx, rest, todo, heads); err != nil {
 			return nil, err
 		}
 	}
@@ -100,8 +133,8 @@ func (b *Buffer) Oldest(ctx context.Context, looks []OldestRequest) ([]OldestRes
 }
 
 // oldest looks at the streams whose numbers are given, and returns the numbers of
-// those that a call left to another: each call looks at one at least.
-func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, heads []OldestResult) (left []int, err error) {
+// those that a call left to another: each call reads an entry at least.
+func (b *Buffer) oldest(ctx context.Context, looks []lookOf, todo []int, heads []OldestResult) (left []int, err error) {
 	perCall := headsPerCall
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
@@ -110,7 +143,7 @@ func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, 
 	calls := make([]redisconn.Call, len(parts))
 	for n, part := range parts {
 		first := looks[part[0]]
-		calls[n] = redisconn.Call{Keys: make([]string, len(part)), Args: []any{"(" + first.Before.String(), max(1, first.Count), headsBytes}}
+		calls[n] = redisconn.Call{Keys: make([]string, len(part)), Args: []any{"(" + first.Before.String(), first.Count, first.start(), headsBytes, headsEntries}}
 		for k, i := range part {
 			calls[n].Keys[k] = b.names.StreamKey(looks[i].Stream)
 		}
@@ -128,9 +161,7 @@ func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, 
 			switch {
 			case err != nil:
 				heads[i] = OldestResult{Err: err}
-			case k < len(replies):
-				heads[i] = parseOldest(replies[k])
-			default:
+			case k >= len(replies), !heads[i].add(replies[k], &looks[i]):
 				left = append(left, i)
 			}
 		}
@@ -140,11 +171,12 @@ func (b *Buffer) oldest(ctx context.Context, looks []OldestRequest, todo []int, 
 
 // alike are the looks whose numbers are given, in parts of so many at most that look
 // for the same: most streams have the same limit.
-func alike(looks []OldestRequest, todo []int, most int) [][]int {
+func alike(looks []lookOf, todo []int, most int) [][]int {
 	var parts [][]int
-	last := make(map[OldestRequest]int) // the part that is being filled
+	last := make(map[lookOf]int) // the part that is being filled
 	for _, i := range todo {
-		what := OldestRequest{Before: looks[i].Before, Count: looks[i].Count}
+		what := looks[i]
+		what.Stream = ""
 		at, ok := last[what]
 		if !ok || len(parts[at]) == most {
 			at = len(parts)
@@ -155,26 +187,47 @@ func alike(looks []OldestRequest, todo []int, most int) [][]int {
 	return parts
 }
 
-func parseOldest(reply any) (h OldestResult) {
+// add takes in what a call found, and reports whether that was all. Else the look goes on
+// after the last entry that it counted.
+func (h *OldestResult) add(reply any, look *lookOf) (all bool) {
+	found, last, all := parseOldest(reply)
+	if found.Err == nil && !all {
+		look.Count, look.last = look.Count-found.Old, last
+	}
+	if h.Old > 0 && found.Err == nil { // it goes on
+		found.Old = min(found.Old+h.Old, found.Length)
+		found.First, found.EntryBytes = h.First, h.EntryBytes
+	}
+	*h = found
+	return all || found.Err != nil
+}
+
+func parseOldest(reply any) (h OldestResult, last ID, all bool) {
 	switch reply := reply.(type) {
 	case error:
 		h.Err = reply
 	case int64:
 		h.Length = reply
 	case []any:
-		if len(reply) != 4 {
-			h.Err = fmt.Errorf("%w: a head has %d values instead of 4", redisconn.ErrIncomplete, len(reply))
-			return h
+		if len(reply) != 6 {
+			h.Err = fmt.Errorf("%w: a head has %d values instead of 6", redisconn.ErrIncomplete, len(reply))
+			return h, last, true
 		}
 		h.Length, _ = reply[0].(int64)
 		h.Old, _ = reply[1].(int64)
 		h.EntryBytes, _ = reply[2].(int64)
 		first, _ := reply[3].(string)
-		h.First, h.Err = ParseID(first)
+		if h.First, h.Err = ParseID(first); h.Err != nil {
+			return h, last, true
+		}
+		ended, _ := reply[5].(int64)
+		text, _ := reply[4].(string)
+		last, h.Err = ParseID(text)
+		return h, last, ended == 1
 	default:
 		h.Err = fmt.Errorf("%w: a head is %v", redisconn.ErrIncomplete, reply)
 	}
-	return h
+	return h, last, true
 }
 
 // lastIDScript keeps the payloads that XINFO STREAM returns on the server.

@@ -33,6 +33,20 @@ func onBoth(t *testing.T, test func(t *testing.T, rdb *redis.Client, b *Buffer))
 	}
 }
 
+// scriptCalls is how many scripts a server has run.
+func scriptCalls(t *testing.T, rdb *redis.Client) (calls int64) {
+	t.Helper()
+	for line := range strings.Lines(rdb.Info(t.Context(), "commandstats").Val()) {
+		name, values, _ := strings.Cut(line, ":")
+		if strings.HasPrefix(name, "cmdstat_eval") {
+			var k int64
+			_, _ = fmt.Sscanf(values, "calls=%d", &k)
+			calls += k
+		}
+	}
+	return calls
+}
+
 // No call reads a large entry after it has read enough.
 func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 	t.Parallel()
@@ -49,18 +63,7 @@ func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 			}
 		}
 	}
-	scripts := func() (calls int64) {
-		stats := s.Client.Info(t.Context(), "commandstats").Val()
-		for line := range strings.Lines(stats) {
-			name, values, _ := strings.Cut(line, ":")
-			if strings.HasPrefix(name, "cmdstat_eval") {
-				var k int64
-				_, _ = fmt.Sscanf(values, "calls=%d", &k)
-				calls += k
-			}
-		}
-		return calls
-	}
+	scripts := func() int64 { return scriptCalls(t, s.Client) }
 	before := scripts()
 	heads, err := b.Oldest(t.Context(), looks)
 	if err != nil {
@@ -84,6 +87,62 @@ func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 	if calls := scripts() - before; calls < n+5 {
 		t.Errorf("%d calls for %d entries", calls, n+5)
 	}
+}
+
+// However many entries are counted, and however they lie in macro nodes, a call reads few
+// of them and no large one after others.
+func TestManyOldEntriesAreCountedInSmallCalls(t *testing.T) {
+	redistest.EachVersion(t, func(t *testing.T, start redistest.StartFunc) {
+		s := start(t, "--stream-node-max-entries", "0", "--stream-node-max-bytes", "0")
+		b := openAs(t, redisconn.Connection{URL: s.URL()})
+		fill := func(name string, n int, size func(i int) int) {
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = fmt.Sprintf("%d-0", i+1)
+			}
+			redistest.AddEntries(t, s.Client, "stream:"+name, ids, size, "d")
+		}
+		large := func(int) int { return 100_000 }
+		fill("large", 250, large)
+		fill("large, later", 250, func(i int) int { return 10 + min(i/100, 1)*100_000 })
+		fill("small", 1000, func(int) int { return 10 })
+		fill("few", 30, large)
+		for _, c := range []struct {
+			stream           string
+			count, old, made int64
+		}{
+			{"large", 200, 200, 200 / 3}, {"large, later", 200, 200, 1 + 100/3}, {"small", 200, 200, 2}, {"small", 1, 1, 1},
+			{"few", 200, 30, 10}, {"few", 5, 5, 2},
+		} {
+			before := scriptCalls(t, s.Client)
+			heads, err := b.Oldest(t.Context(), []OldestRequest{{Stream: c.stream, Before: ID{Ms: 10_000}, Count: c.count}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := heads[0]
+			if h.Err != nil || h.Old != c.old || h.First != (ID{Ms: 1}) || h.EntryBytes == 0 {
+				t.Errorf("%s, %d of them: %+v", c.stream, c.count, h)
+			}
+			if made := scriptCalls(t, s.Client) - before; made < c.made || made > 2*c.made+3 {
+				t.Errorf("%s, %d of them: %d calls, want about %d", c.stream, c.count, made, c.made)
+			}
+		}
+		var looks []OldestRequest
+		for i := range 3 * headsPerCall {
+			name := fmt.Sprint("s", i)
+			fill(name, i+1, func(int) int { return 10 })
+			looks = append(looks, OldestRequest{Stream: name, Before: ID{Ms: 50}, Count: 40})
+		}
+		heads, err := b.Oldest(t.Context(), looks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, h := range heads {
+			if want := min(int64(i+1), 40); h.Err != nil || h.Old != want || h.Length != int64(i+1) || h.First != (ID{Ms: 1}) {
+				t.Errorf("of %d entries, 49 at most of them old: %+v", i+1, h)
+			}
+		}
+	})
 }
 
 func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
