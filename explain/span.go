@@ -44,7 +44,7 @@ func ParseSpan(text string, now time.Time) (Span, error) {
 	if err != nil {
 		return s, err
 	}
-	why := ""
+	var why string
 	switch {
 	case end.From.After(now):
 		why = "in the future: it is " + stamp(now)
