@@ -1,6 +1,10 @@
 package buffer
 
-import "github.com/streamkeeper/streamkeeper/internal/escape"
+import (
+	"strings"
+
+	"github.com/streamkeeper/streamkeeper/internal/escape"
+)
 
 // Names are the keys of the stream buffer and of streamkeeper's own state.
 type Names struct {
@@ -25,6 +29,13 @@ var DefaultNames = Names{
 
 // StreamKey is the key of the stream with that name.
 func (n Names) StreamKey(name string) string { return n.StreamPrefix + name }
+
+// StreamOf is the name of the stream that a key may be of, as somebody may give it where
+// a name is wanted; false for none.
+func (n Names) StreamOf(key string) (name string, ok bool) {
+	name, ok = strings.CutPrefix(key, n.StreamPrefix)
+	return name, ok && name != "" && name != key
+}
 
 // Escape writes a name so that it can be shown; see [escape.Name].
 func Escape(name string) string { return escape.Name(name) }

@@ -93,7 +93,10 @@ type Session struct {
 
 // Answer is what there is to say of a name.
 type Answer struct {
-	Name     string
+	// Name is what it is about, and Asked the name that was asked for: it may be the key
+	// of the stream.
+	Name, Asked string
+
 	Stream   *Stream
 	Sessions []Session
 	// Near are names like it, where there is neither.

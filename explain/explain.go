@@ -44,7 +44,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 	if err != nil {
 		return Result{}, err
 	}
-	e := newExplanation(b, o, names)
+	e := newExplanation(b, o, withPlain(b.Names(), o, names))
 	r := Result{Now: now, Limits: o.Cleanup.Limits, TrimOff: o.TrimOff, CleanupOff: o.CleanupOff}
 	if err := e.read(ctx); err != nil {
 		return r, err
@@ -65,7 +65,7 @@ func Explain(ctx context.Context, b *buffer.Buffer, o Options, names []string) (
 		}
 	}
 	for _, name := range names {
-		r.Answers = append(r.Answers, e.answer(name, now))
+		r.Answers = append(r.Answers, e.answerTo(name, now))
 	}
 	return r, nil
 }

@@ -3,7 +3,9 @@ package explain
 import (
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/streamkeeper/streamkeeper/buffer"
 	"github.com/streamkeeper/streamkeeper/internal/human"
 )
 
@@ -58,4 +60,40 @@ func (n *near) best(name string) []string {
 		names = append(names, c.name)
 	}
 	return names
+}
+
+// withPlain are the names that are asked for, each once, and those of streams whose keys
+// they may be.
+func withPlain(keys buffer.Names, o Options, asked []string) (names []string) {
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, name := range asked {
+		add(name)
+		if plain, ok := keys.StreamOf(name); ok && !o.Sessions {
+			add(plain)
+		}
+	}
+	return names
+}
+
+// answerTo is what there is to say of a name that is asked for: that of a stream, where
+// it is nothing but the stream's key.
+func (e *explanation) answerTo(name string, now time.Time) Answer {
+	a := e.answer(name, now)
+	a.Asked = name
+	plain, ok := e.b.Names().StreamOf(name)
+	if a.Known() || !ok || e.o.Sessions {
+		return a
+	}
+	if stream := e.answer(plain, now); stream.Stream != nil {
+		stream.Asked, stream.Sessions = name, nil
+		return stream
+	}
+	if len(a.Near) == 0 {
+		a.Near = e.near.best(plain)
+	}
+	return a
 }

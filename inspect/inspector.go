@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/streamkeeper/streamkeeper/buffer"
@@ -26,6 +25,7 @@ import (
 type Store interface {
 	Time(context.Context) (time.Time, error)
 	Owns(stream string) bool
+	Names() buffer.Names
 	WalkStreams(ctx context.Context, visit func(names []string) error) error
 	Lengths(ctx context.Context, names []string) ([]buffer.Length, error)
 	Sizes(ctx context.Context, names []string) ([]int64, error)
@@ -264,7 +264,7 @@ func (i *Inspector) choose(ctx context.Context, names []string) (there, missing 
 func (i *Inspector) meant(ctx context.Context, names []string) ([]string, error) {
 	var prefixed []string
 	for _, name := range names {
-		if strings.HasPrefix(name, buffer.DefaultNames.StreamPrefix) {
+		if _, ok := i.store.Names().StreamOf(name); ok {
 			prefixed = append(prefixed, name)
 		}
 	}
@@ -280,7 +280,7 @@ func (i *Inspector) meant(ctx context.Context, names []string) ([]string, error)
 		if infos[n].Err != nil || infos[n].Type != "none" {
 			continue
 		}
-		plain := strings.TrimPrefix(name, buffer.DefaultNames.StreamPrefix)
+		plain, _ := i.store.Names().StreamOf(name)
 		i.o.Log.Info("took name without key prefix", "stream", buffer.Escape(plain))
 		names[slices.Index(names, name)] = plain
 	}

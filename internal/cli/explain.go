@@ -88,6 +88,9 @@ func (a *app) writeExplained(ctx context.Context, at opened, result explain.Resu
 	var unknown []error
 	var streams []string
 	for _, answer := range result.Answers {
+		if answer.Name != answer.Asked {
+			at.log.Info("took name without key prefix", "stream", buffer.Escape(answer.Name))
+		}
 		switch {
 		case answer.Stream != nil && !sessions:
 			x.AddStream(answer.Stream, result)

@@ -89,6 +89,12 @@ func (a *app) history(ctx context.Context, f historyFlags, names []string) error
 
 // readHistory takes in what was asked for.
 func readHistory(ctx context.Context, b *buffer.Buffer, out *report.History, f historyFlags, back time.Duration, names []string) error {
+	// A name may be given as its key.
+	for _, name := range names {
+		if plain, ok := b.Names().StreamOf(name); ok {
+			names = append(names, plain)
+		}
+	}
 	now, err := b.Time(ctx)
 	if err != nil {
 		return err

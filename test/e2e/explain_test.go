@@ -237,3 +237,51 @@ func TestExplainKnowsWhatIsGone(t *testing.T) {
 		}
 	}
 }
+
+func TestANameMayBeGivenAsTheKeyOfItsStream(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	w := newFixture(server.Client, server.URL())
+	w.env["CLEANUP_BRAKE"] = "1"
+	w.stream(t, "car 7", 5, time.Minute, time.Millisecond)
+	w.stream(t, "car 8", 5, time.Minute, time.Millisecond)
+	w.stream(t, "stream:car 8", 7, time.Minute, time.Millisecond)
+	w.stream(t, "gone", 5, 72*time.Hour, time.Millisecond)
+	w.session(t, "object", "stream:car 7b", "car 7", time.Minute)
+	w.env.MustRun(t, "once", "cleanup")
+	for name, c := range map[string]struct {
+		want string
+		took bool
+	}{
+		"stream:car 7": {`stream car 7`, true}, "stream:car 8": {"stream stream:car 8", false}, "stream:car 7b": {"session stream:car 7b", false},
+		"stream:gone": {"stream gone", true}, "stream:stream:car 8": {"stream stream:car 8", true},
+	} {
+		code, out, errs := w.env.Run(t, "explain", name)
+		if code != cli.ExitOK || !strings.HasPrefix(out, c.want+"\n") || strings.Contains(errs, "took name without key prefix") != c.took {
+			t.Errorf("%s: exit %d\n%s%s", name, code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"--session", "stream:car 7"}, {"stream:"}, {"stream:caar 7"}} {
+		if code, out, errs := w.env.Run(t, append([]string{"explain"}, args...)...); code != cli.ExitFailure || strings.Contains(errs, "took") {
+			t.Errorf("%v: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+	if _, _, errs := w.env.Run(t, "explain", "stream:caar 7"); !strings.Contains(errs, "did you mean") {
+		t.Errorf("%s", errs)
+	}
+	if out := w.env.MustRun(t, "history", "stream:gone"); !strings.Contains(out, "retire") {
+		t.Errorf("history says\n%s", out)
+	}
+	// Once is enough.
+	if out := w.env.MustRun(t, "explain", "gone", "gone", "stream:gone"); strings.Count(out, " retire: ") != 3 {
+		t.Errorf("explain says\n%s", out)
+	}
+	// The prefix is the one that is in use.
+	w.env["STREAM_PREFIX"] = "rta:"
+	mustDo(t, server.Client.Rename(t.Context(), "stream:car 7", "rta:car 7").Err())
+	for _, command := range []string{"explain", "inspect"} {
+		if _, out, errs := w.env.Run(t, command, "rta:car 7"); !strings.Contains(errs, "took name without key prefix") {
+			t.Errorf("%s: %s%s", command, out, errs)
+		}
+	}
+}
