@@ -23,6 +23,9 @@ type Group struct {
 	Active time.Duration
 }
 
+// Memory is about what it takes in Redis, in bytes, beside the entries.
+func (g *Group) Memory() int64 { return GroupCounts{1, g.Consumers, g.Pending}.Memory() }
+
 // groupInfoScript reads what Redis says of the consumer groups of a stream.
 //
 // KEYS[1] stream

@@ -27,15 +27,17 @@ type ExplainedStream struct {
 	Policy string `json:"policy"`
 	Rule   string `json:"rule,omitempty"`
 
-	Entries        int64      `json:"entries"`
-	Bytes          int64      `json:"bytes"`
-	BytesEstimated bool       `json:"bytes_estimated"`
-	MacroNodes     int64      `json:"macro_nodes"`
-	Oldest         *time.Time `json:"oldest,omitempty"`
-	Newest         *time.Time `json:"newest,omitempty"`
-	LastID         string     `json:"last_id"`
-	Coverage       float64    `json:"coverage_seconds"`
-	Rate           float64    `json:"rate"`
+	Entries        int64 `json:"entries"`
+	Bytes          int64 `json:"bytes"`
+	BytesEstimated bool  `json:"bytes_estimated"`
+	// GroupBytes is about what consumer groups take beside the entries.
+	GroupBytes int64      `json:"group_bytes"`
+	MacroNodes int64      `json:"macro_nodes"`
+	Oldest     *time.Time `json:"oldest,omitempty"`
+	Newest     *time.Time `json:"newest,omitempty"`
+	LastID     string     `json:"last_id"`
+	Coverage   float64    `json:"coverage_seconds"`
+	Rate       float64    `json:"rate"`
 
 	// Trim is what the next trim does; Off says that there is none.
 	Trim struct {
@@ -91,6 +93,8 @@ type ExplainedGroup struct {
 	// there is no consumer.
 	Lag       int64   `json:"lag"`
 	ActiveAgo float64 `json:"active_seconds_ago"`
+	// Bytes is about what the group takes beside the entries.
+	Bytes int64 `json:"bytes"`
 	// WithoutConsumersSince is when it was first seen so; a clean-up, or trimming that
 	// respects groups, notes it.
 	WithoutConsumersSince *time.Time `json:"without_consumers_since,omitempty"`
@@ -100,7 +104,7 @@ type ExplainedGroup struct {
 func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 	e := ExplainedStream{
 		Stream: buffer.Escape(s.Name), Listed: s.Listed, Others: s.Others, Type: s.Info.Type, Policy: s.Policy.String(), Rule: s.Rule,
-		Entries: s.Info.Length, Bytes: s.Memory.Bytes, BytesEstimated: s.Memory.Estimated, MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
+		Entries: s.Info.Length, Bytes: s.Memory.Bytes, BytesEstimated: s.Memory.Estimated, GroupBytes: s.Info.Groups.Memory(), MacroNodes: s.Info.Nodes, LastID: s.Info.LastID.String(),
 		Protected: []Protection{}, Groups: []ExplainedGroup{}, Sessions: []ExplainedSession{}, Named: s.Named, RetiredAt: retiredAt(s),
 	}
 	if s.Others {
@@ -124,7 +128,7 @@ func (x *Explanations) AddStream(s *explain.Stream, r explain.Result) {
 		e.Protected = append(e.Protected, NewProtection(s.Name, p, s.Cut.Estimated))
 	}
 	for _, g := range s.Groups {
-		explained := ExplainedGroup{buffer.Escape(g.Name), g.Consumers, g.Pending, g.Delivered.String(), g.Behind, g.Active.Seconds(), nil}
+		explained := ExplainedGroup{buffer.Escape(g.Name), g.Consumers, g.Pending, g.Delivered.String(), g.Behind, g.Active.Seconds(), g.Memory(), nil}
 		if g.Consumers == 0 {
 			explained.WithoutConsumersSince = timeOf(s.WithoutConsumers[g.Name])
 		}

@@ -87,7 +87,7 @@ func (e *ExplainedStream) Facts() []Fact {
 		if e.MacroNodes > 0 { // not known of the demo's Redis
 			in = " in " + plural(e.MacroNodes, "macro node")
 		}
-		f.says("holds", "%s%s, %s", plural(e.Entries, "entry"), in, e.size())
+		f.says("holds", "%s%s, %s%s", plural(e.Entries, "entry"), in, e.size(), e.groupSize())
 		if e.Oldest != nil {
 			f.says("covers", "%s, from %s to %s; %.1f/s", human.Duration(time.Duration(e.Coverage*float64(time.Second))), e.Oldest.Format(time.DateTime), e.Newest.Format(time.DateTime+" MST"), e.Rate)
 		} else {
@@ -132,6 +132,14 @@ func (e *ExplainedStream) size() string {
 		return "their memory is not known"
 	}
 	return about(e.BytesEstimated) + human.Bytes(e.Bytes)
+}
+
+// groupSize is what consumer groups take beside the entries.
+func (e *ExplainedStream) groupSize() string {
+	if len(e.Groups) == 0 {
+		return ""
+	}
+	return "; consumer groups take about " + human.Bytes(e.GroupBytes) + " more"
 }
 
 // nextTrim says what the next trim does.
@@ -192,7 +200,7 @@ func about(estimated bool) string {
 }
 
 func (g *ExplainedGroup) sentence() string {
-	text := fmt.Sprintf("group %s: %s, %s pending", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending))
+	text := fmt.Sprintf("group %s: %s, %s pending, about %s", named(g.Group), plural(g.Consumers, "consumer"), human.Count(g.Pending), human.Bytes(g.Bytes))
 	if g.Lag >= 0 {
 		text += fmt.Sprintf(", %s behind", human.Count(g.Lag))
 	}
