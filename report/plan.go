@@ -34,6 +34,8 @@ type Plan struct {
 	Refused string `json:"refused,omitempty"`
 	// Chosen says that patterns choose streams: what is not of an action is of all.
 	Chosen bool `json:"-"`
+	// Job is the one that is planned, "" for both.
+	Job string `json:"-"`
 	// Paused are the pauses that hold, and PausedSessions and PausedStreams how many
 	// they keep from clean-up.
 	Paused                        []Pause `json:"paused,omitempty"`
@@ -52,8 +54,9 @@ type Plan struct {
 
 // Summary counts what a plan would do.
 type Summary struct {
-	Streams         int64  `json:"streams"`
-	Sessions        int64  `json:"sessions"`
+	Streams int64 `json:"streams"`
+	// Sessions is nil where they were not read.
+	Sessions        *int64 `json:"sessions"`
 	TrimStreams     int64  `json:"trim_streams"`
 	TrimEntries     int64  `json:"trim_entries"`
 	TrimBytes       int64  `json:"trim_bytes"`

@@ -9,6 +9,7 @@ import (
 	"github.com/streamkeeper/streamkeeper/cleanup"
 	"github.com/streamkeeper/streamkeeper/internal/escape"
 	"github.com/streamkeeper/streamkeeper/internal/human"
+	"github.com/streamkeeper/streamkeeper/internal/jobs"
 )
 
 // WritePlan writes a plan.
@@ -18,11 +19,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	pw := &printer{w: w}
 	s := p.Summary
-	if s.Streams+s.Sessions == 0 && len(p.Failed) > 0 {
-		pw.line("%s: streams and sessions could not be read.", p.Redis)
-	} else {
-		pw.line("%s: %s, %s.", p.Redis, plural(s.Streams, "stream"), plural(s.Sessions, "session"))
-	}
+	pw.line("%s: %s.", p.Redis, p.found())
 	for _, sentence := range p.Policies {
 		pw.line("%s", sentence)
 	}
@@ -52,9 +49,7 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 		pw.line("… and %s more; --all lists them.", human.Count(more))
 	}
 	pw.line("")
-	pw.line("Would trim %s (%s), expire %s, retire %s, restore %s, drop %s.",
-		plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry"), plural(s.ExpireSessions, "session"),
-		plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name"))
+	pw.line("Would %s.", p.would())
 	if s.TrimBytes > 0 {
 		pw.line("Trimming would free about %s.", human.Bytes(s.TrimBytes))
 	}
@@ -63,6 +58,36 @@ func WritePlan(w io.Writer, f Format, p *Plan) error {
 	}
 	p.writeHint(pw)
 	return p.writeProtected(pw)
+}
+
+// found counts the streams and sessions that were read.
+func (p *Plan) found() string {
+	s := p.Summary
+	var found []string
+	if s.Streams > 0 || len(p.Failed) == 0 {
+		found = append(found, plural(s.Streams, "stream"))
+	}
+	if s.Sessions != nil {
+		found = append(found, plural(*s.Sessions, "session"))
+	}
+	if len(found) == 0 {
+		return "streams and sessions could not be read"
+	}
+	return strings.Join(found, ", ")
+}
+
+// would counts what would be done by the jobs that are planned.
+func (p *Plan) would() string {
+	s := p.Summary
+	var all []string
+	if p.Job != jobs.Cleanup {
+		all = append(all, fmt.Sprintf("trim %s (%s)", plural(s.TrimStreams, "stream"), plural(s.TrimEntries, "entry")))
+	}
+	if p.Job != jobs.Trim {
+		all = append(all, fmt.Sprintf("expire %s, retire %s, restore %s, drop %s",
+			plural(s.ExpireSessions, "session"), plural(s.RetireStreams, "stream"), human.Count(s.RestoreStreams), plural(s.DropNames, "name")))
+	}
+	return strings.Join(all, ", ")
 }
 
 // pauseStops reports whether there would be more to do if nothing was paused.

@@ -32,7 +32,7 @@ func compareGolden(t *testing.T, name string, got []byte) {
 func examplePlan(all bool) *Plan {
 	p := NewPlan(Redis{Version: "7.0.15", Mode: "standalone", Address: "redis://h:6379/0"}, all)
 	p.Policies = []string{"all streams: keep the newest 10000 entries, approximately"}
-	p.Summary = Summary{Streams: 12, Sessions: 1, TrimStreams: 2, TrimEntries: 7000, TrimBytes: 5_400_000, ExpireSessions: 1, RetireStreams: 1}
+	p.Summary = Summary{Streams: 12, Sessions: new(int64(1)), TrimStreams: 2, TrimEntries: 7000, TrimBytes: 5_400_000, ExpireSessions: 1, RetireStreams: 1}
 	p.Add(Action{Action: "trim", Stream: "rocket-7", Entries: 5000, Bytes: 5_400_000, Reason: "15 000 entries (limit 10 000)"})
 	p.Add(Action{Action: "trim", Stream: "a stream whose name is much too long for a table \xff", Entries: 2000, Estimated: true, Reason: "oldest entry 3h old (limit 1h)"})
 	p.Add(Action{Action: "expire", Stream: "rocket-7", Session: new("car 7\n"), Reason: "not updated for 26h 3m (limit 24h)"})
@@ -58,6 +58,17 @@ func TestPlanAsATable(t *testing.T) {
 			return p
 		}(),
 		"plan-empty": NewPlan(Redis{}, false),
+		"plan-trim": func() *Plan {
+			p := NewPlan(Redis{Version: "7.0.15", Mode: "standalone", Address: "redis://h:6379/0"}, false)
+			p.Job, p.Summary = jobs.Trim, Summary{Streams: 1, TrimStreams: 1, TrimEntries: 20}
+			p.Add(Action{Action: "trim", Stream: "car", Entries: 20, Reason: "10 020 entries (limit 10 000)"})
+			return p
+		}(),
+		"plan-cleanup": func() *Plan {
+			p := examplePlan(false)
+			p.Job, p.Policies, p.Actions = jobs.Cleanup, nil, p.Actions[2:]
+			return p
+		}(),
 	} {
 		var out bytes.Buffer
 		if err := WritePlan(&out, Table, p); err != nil {

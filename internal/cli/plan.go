@@ -73,7 +73,7 @@ func (a *app) plan(ctx context.Context, o planOptions) error {
 func (a *app) planWith(ctx context.Context, o planOptions, at opened) error {
 	b, config := at.b, at.config
 	plan := report.NewPlan(redisReport(b), o.all)
-	plan.Chosen = o.patterns != nil
+	plan.Chosen, plan.Job = o.patterns != nil, o.job
 	if b.Server().IsReplica() && !config.Buffer.AllowReplica {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
@@ -143,7 +143,7 @@ func (p *planner) absence(ctx context.Context) string {
 	switch {
 	case s.Streams == 0 && p.options.patterns != nil:
 		return p.plan.NoMatch
-	case s.Streams == 0 && s.Sessions == 0:
+	case s.Streams == 0 && (s.Sessions == nil || *s.Sessions == 0):
 		return p.buffer.Absence(ctx)
 	}
 	return ""
@@ -210,7 +210,9 @@ func (p *planner) cleanup(ctx context.Context, o cleanup.Options) error {
 		p.plan.Add(action)
 	})
 	s := &p.plan.Summary
-	s.Sessions, s.Brake = r.Sessions, r.Guard
+	if s.Brake = r.Guard; err == nil {
+		s.Sessions = &r.Sessions
+	}
 	s.ExpireSessions, s.AbandonSessions = r.SessionsExpired, r.SessionsAbandoned
 	s.RetireStreams, s.RestoreStreams, s.DropNames = r.StreamsRetired, r.StreamsRestored, r.NamesDropped
 	if p.options.patterns != nil {
@@ -251,11 +253,12 @@ func (p *planner) countChosen(ctx context.Context) error {
 		return nil
 	})
 	if err == nil && p.options.job != jobs.Trim {
-		s.Sessions = 0
+		sessions := int64(0)
+		s.Sessions = &sessions
 		err = p.buffer.WalkSessions(ctx, func(page []registry.Session) error {
 			for _, session := range page {
 				if session.HasStream && !session.Foreign && p.buffer.Owns(session.Stream) && p.chosen(session.Stream) {
-					s.Sessions++
+					sessions++
 				}
 			}
 			return nil

@@ -208,7 +208,7 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 	w := startFixture(t, "object")
 	out := w.env.MustRun(t, "plan", "busy*", "--job", "trim")
 	first, _, _ := strings.Cut(out, "\n")
-	if !strings.HasPrefix(first, "redis://"+w.server.Addr+"/0, database 0, Redis ") || !strings.Contains(first, "(standalone): 1 stream, 0 sessions.") {
+	if !strings.HasPrefix(first, "redis://"+w.server.Addr+"/0, database 0, Redis ") || !strings.Contains(first, "(standalone): 1 stream.") {
 		t.Errorf("the first line is %s", first)
 	}
 	if !strings.Contains(out, "busy") || strings.Contains(out, "trim    exact") || strings.Contains(out, "expire  ") || !strings.Contains(out, "BYTES") {
@@ -218,6 +218,12 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 		Summary map[string]any `json:"summary"`
 		Actions []map[string]any
 	}](t, w.env.MustRun(t, "plan", "-o", "json", `"dead"`, "--job", "cleanup"))
+	trimmed := decode[struct {
+		Summary map[string]any `json:"summary"`
+	}](t, w.env.MustRun(t, "plan", "-o", "json", "--job", "trim"))
+	if sessions, there := trimmed.Summary["sessions"]; !there || sessions != nil {
+		t.Errorf("sessions that were not read are %v", trimmed.Summary)
+	}
 	if len(plan.Actions) == 0 || plan.Summary["expire_sessions"] != 1.0 || plan.Summary["streams"] != 1.0 {
 		t.Errorf("of the dead stream: %v", plan)
 	}
@@ -258,7 +264,7 @@ func TestPlanTakesPatternsJobsAndSaysByItsExitCodeWhetherThereIsWork(t *testing.
 		mustDo(t, w.client.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:bad\xff", Values: []any{"id", 1, "data", "x"}}).Err())
 	}
 	for _, pattern := range []string{`bad\xff`, `b*\xff`} {
-		if out := w.env.MustRun(t, "plan", pattern, "--job", "trim"); !strings.Contains(out, "1 stream, 0 sessions") {
+		if out := w.env.MustRun(t, "plan", pattern, "--job", "trim"); !strings.Contains(out, ": 1 stream.\n") {
 			t.Errorf("plan %s\n%s", pattern, out)
 		}
 	}
