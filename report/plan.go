@@ -36,6 +36,8 @@ type Plan struct {
 	Chosen bool `json:"-"`
 	// Job is the one that is planned, "" for both.
 	Job string `json:"-"`
+	// Disabled are the planned jobs that are off: they are done only by name.
+	Disabled []string `json:"disabled,omitempty"`
 	// Paused are the pauses that hold, and PausedSessions and PausedStreams how many
 	// they keep from clean-up.
 	Paused                        []Pause `json:"paused,omitempty"`

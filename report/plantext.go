@@ -155,6 +155,9 @@ func (p *Plan) writeNotes(pw *printer) {
 	if p.Pressure != "" {
 		pw.line("%s", human.Sentence(strings.ToUpper(p.Pressure[:1])+p.Pressure[1:]))
 	}
+	for _, job := range p.Disabled {
+		pw.line("%s: the daemon does not do it, nor does once\nunless it is named (streamkeeper once %s).", OffText(job), job)
+	}
 	if p.Refused != "" {
 		pw.line("once would change nothing: %s", human.Sentence(p.Refused))
 	}

@@ -82,11 +82,30 @@ func WriteOnce(w io.Writer, f Format, o Once) error {
 			return fmt.Errorf("writing the report: %w", err)
 		}
 	}
+	if len(o.Jobs) == 0 {
+		return writeNoJobs(w)
+	}
 	rows := [][]string{onceHeading()}
 	for _, j := range o.Jobs {
 		rows = append(rows, onceRows(j, o.DryRun)...)
 	}
 	return writeTable(w, rows)
+}
+
+// OffText says by which setting a job is off.
+func OffText(job string) string {
+	return fmt.Sprintf("%s is off (%s_ENABLED=false)", job, strings.ToUpper(job))
+}
+
+// writeNoJobs says why nothing was done.
+func writeNoJobs(w io.Writer) error {
+	var off []string
+	for _, job := range jobs.OnDemand() {
+		off = append(off, OffText(job))
+	}
+	pw := &printer{w: w}
+	pw.line("Nothing was done:\n%s.\nA job that is named is done all the same: streamkeeper once %s.", strings.Join(off, ",\n"), jobs.Trim)
+	return pw.err
 }
 
 func onceHeading() []string { return []string{"JOB", "RESULT", "TIME", "WHAT"} }

@@ -64,6 +64,11 @@ func TestPlanAsATable(t *testing.T) {
 			p.Add(Action{Action: "trim", Stream: "car", Entries: 20, Reason: "10 020 entries (limit 10 000)"})
 			return p
 		}(),
+		"plan-disabled": func() *Plan {
+			p := examplePlan(false)
+			p.Disabled = []string{jobs.Trim, jobs.Cleanup}
+			return p
+		}(),
 		"plan-cleanup": func() *Plan {
 			p := examplePlan(false)
 			p.Job, p.Policies, p.Actions = jobs.Cleanup, nil, p.Actions[2:]

@@ -77,6 +77,11 @@ func (a *app) planWith(ctx context.Context, o planOptions, at opened) error {
 	if b.Server().IsReplica() && !config.Buffer.AllowReplica {
 		plan.Refused = redisconn.ErrReplica.Error()
 	}
+	for _, job := range planned {
+		if (o.job == "" || o.job == job) && !slices.Contains(config.Jobs.Enabled(), job) {
+			plan.Disabled = append(plan.Disabled, job)
+		}
+	}
 	p := planner{buffer: b, plan: plan, options: o, log: at.log}
 	var failed error
 	if o.job != jobs.Cleanup {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -122,5 +123,37 @@ func TestPatternsThatMatchNothingAreNamedAndTheBufferIsNotCalledAbsent(t *testin
 		if code != cli.ExitOK || !strings.Contains(strings.ToLower(said), strings.ToLower(c.says)) || strings.Contains(said, "are STREAMS_KEY") {
 			t.Errorf("%s streamkeeper %s: exit %d\n%s%s", c.env, c.args, code, out, errs)
 		}
+	}
+}
+
+func TestPlanAndOnceSayWhichJobsAreOff(t *testing.T) {
+	t.Parallel()
+	w := startFixture(t, "object")
+	env := maps.Clone(w.env)
+	for _, job := range []string{"TRIM", "CLEANUP", "INSPECT"} {
+		env[job+"_ENABLED"] = "false"
+	}
+	trims, cleans := "trim is off (TRIM_ENABLED=false)", "cleanup is off (CLEANUP_ENABLED=false)"
+	for args, says := range map[string][]string{
+		"plan":                {trims, cleans, "trim    busy"},
+		"plan --job cleanup":  {cleans, "retire"},
+		"plan --job trim":     {trims, "trim    busy"},
+		"once":                {"Nothing was done:\n" + trims + ",\n" + cleans + ",\ninspect is off"},
+		"once trim --dry-run": {"streams to trim"},
+	} {
+		out := env.MustRun(t, strings.Fields(args)...)
+		for _, part := range []string{trims, cleans} {
+			if !slices.Contains(says, part) && args != "once" && strings.Contains(out, part) {
+				t.Errorf("%s says %q:\n%s", args, part, out)
+			}
+		}
+		for _, part := range says {
+			if !strings.Contains(out, part) {
+				t.Errorf("%s lacks %q:\n%s", args, part, out)
+			}
+		}
+	}
+	if out := w.env.MustRun(t, "plan"); strings.Contains(out, "is off") {
+		t.Errorf("all are on:\n%s", out)
 	}
 }
