@@ -163,6 +163,12 @@ var writes = []string{
 	"+xtrim", "+xadd", "+unlink", "+sadd", "+srem", "+zadd", "+zrem", "+zremrangebyrank", "+zremrangebyscore", "+hset", "+set", "+pexpire", "+del", "+hdel", "+zscore", "+rename", "+persist", "+xdel",
 }
 
+// Writes are the words of the rule that change something.
+func (u Uses) Writes() []string {
+	words, _ := u.Rule()
+	return slices.DeleteFunc(words, func(word string) bool { return !slices.Contains(writes, word) })
+}
+
 // Rule is the least rule under which all of that works, as the words of ACL
 // SETUSER; the remarks say what a reader of it should know.
 func (u Uses) Rule() (words, remarks []string) {

@@ -43,6 +43,8 @@ type Server struct {
 	// MissingRights are words of an ACL rule that the Redis user lacks for what is
 	// enabled, and MissingToRead those that an examination needs beside them.
 	MissingRights, MissingToRead []string
+	// OnlyReads: it lacks no right to read, and each right to write.
+	OnlyReads bool
 
 	Instances      []buffer.Instance
 	InstancesError error

@@ -89,6 +89,10 @@ func (e *examination) readRights(ctx context.Context) error {
 		return err
 	}
 	toRead, err := e.b.MissingRights(ctx, e.o.Uses.OnlyReading())
+	s.OnlyReads = err == nil && len(toRead) == 0 && len(s.MissingRights) > 0
+	for _, word := range e.o.Uses.Writes() {
+		s.OnlyReads = s.OnlyReads && slices.Contains(s.MissingRights, word)
+	}
 	for _, word := range toRead {
 		if !slices.Contains(s.MissingRights, word) {
 			s.MissingToRead = append(s.MissingToRead, word)

@@ -13,12 +13,15 @@ func rights() Check {
 		needs:  []fact{factRights},
 		Rule:   "The Redis user may do what the enabled jobs need: streamkeeper acl prints the least rule.",
 		Source: fromOurs,
-		Remedy: "ACL SETUSER <user> with these words, or with all that streamkeeper acl prints; for doctor alone, streamkeeper acl --read-only.",
+		Remedy: "ACL SETUSER <user> with these words, or with all that streamkeeper acl prints; for doctor alone, streamkeeper acl --read-only. The rights of the jobs are judged by the user that doctor itself has.",
 		Good:   "no right is missing",
 		server: func(s *Server, o *outcome) {
 			missing := strings.Join(s.MissingRights, " ")
 			toRead := strings.Join(s.MissingToRead, " ")
 			switch {
+			case s.OnlyReads:
+				o.says(Advice, "the Redis user may read and nothing else, as for a person who looks on; for the enabled jobs it lacks %s: %s",
+					human.Plural(len(s.MissingRights), "right"), missing)
 			case missing != "" && toRead != "":
 				o.says(Error, "the Redis user lacks %s: %s; and for doctor alone: %s", human.Plural(len(s.MissingRights), "right"), missing, toRead)
 			case missing != "":

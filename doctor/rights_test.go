@@ -128,8 +128,14 @@ func TestTheDoctorsRuleSufficesAndTheDaemonsForAGlance(t *testing.T) {
 				t.Errorf("%s: denied %q, findings:%s", layout, denied, texts(found))
 			}
 			f.doctor.Uses = full
-			if found := f.examine(); len(found) != 1 || found[0].Check != "rights" || found[0].Severity != Error {
+			if found := f.examine(); len(found) != 1 || found[0].Check != "rights" || found[0].Severity != Advice || !strings.Contains(found[0].Text, "+xtrim") {
 				t.Errorf("%s, which is to be written to:%s", layout, texts(found))
+			}
+			// One that may write a little is a job's that lacks rights.
+			words, _ = full.OnlyReading().Rule()
+			f.under(append(words, "+xtrim")...)
+			if found := f.examine(); len(found) != 1 || found[0].Check != "rights" || found[0].Severity != Error {
+				t.Errorf("%s, which may trim and nothing else:%s", layout, texts(found))
 			}
 			words, _ = full.Rule()
 			f.under(words...)
