@@ -9,6 +9,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/streamkeeper/streamkeeper/internal/settings"
+	"github.com/streamkeeper/streamkeeper/web"
 )
 
 func TestAPanicOfACommandIsAFailureThatSaysWhere(t *testing.T) {
@@ -54,5 +55,22 @@ func TestAWrongFlagNamesWhatIsMeantAndTheHelpOfItsCommand(t *testing.T) {
 		if code := p.Run(t.Context(), strings.Fields(command)); code != ExitUsage || !strings.HasSuffix(errs.String(), want) || out.Len() > 0 {
 			t.Errorf("%s: exit %d, %s%s", command, code, &out, &errs)
 		}
+	}
+}
+
+func TestAPortThatIsTakenNamesItsSetting(t *testing.T) {
+	t.Parallel()
+	taken, err := web.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	options := hurried("redis://127.0.0.1:1")
+	options.Listen = taken.Addr().String()
+	var out, errs bytes.Buffer
+	p := Program{Stdout: &out, Stderr: &errs, Load: func(...settings.Override) (Options, error) { return options, nil }}
+	code := p.Run(t.Context(), []string{"run"})
+	if said := errs.String(); code != ExitFailure || !strings.Contains(said, `STREAMKEEPER_LISTEN="`+options.Listen+`": listening for HTTP: `) {
+		t.Errorf("exit %d, %s%s", code, &out, &errs)
 	}
 }

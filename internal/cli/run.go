@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/streamkeeper/streamkeeper/internal/rescue"
+	"github.com/streamkeeper/streamkeeper/internal/settings"
 	"github.com/streamkeeper/streamkeeper/schedule"
 	"github.com/streamkeeper/streamkeeper/web"
 )
@@ -76,7 +77,7 @@ func (a *app) serve(ctx context.Context, config Options, log *slog.Logger, o dae
 			listener, err = web.Listen(ctx, "127.0.0.1:0")
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("%s_LISTEN=%q: %w", settings.Prefix, address, err)
 		}
 		log.Info("listening", "address", listener.Addr().String())
 		if o.onListen != nil {
