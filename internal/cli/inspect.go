@@ -35,15 +35,24 @@ func (a *app) inspectCommand() *cobra.Command {
 		Short: "Sample messages and say whether they are valid",
 		Long: "Samples messages of every stream, or of those named, and says whether a client could read them.\n" +
 			"With --id it judges one message. With --save it writes the payloads to files that --file takes.\n" +
-			"With --file it judges payloads that lie in files instead, without Redis.\n" +
+			"With --file it judges payloads that lie in files instead, without Redis; further arguments are files then.\n" +
 			"With --follow it goes on with each message that comes, until Ctrl-C.\n" +
 			"Exits with 4 if a message is invalid.",
-		Example:           "  streamkeeper inspect\n  streamkeeper inspect 'car 7' --count 20\n  streamkeeper inspect 'car 7' --follow --since 10m\n  streamkeeper inspect --file payload.bin",
-		ValidArgsFunction: a.completeStreams,
+		Example: "  streamkeeper inspect\n  streamkeeper inspect 'car 7' --count 20\n  streamkeeper inspect 'car 7' --follow --since 10m\n  streamkeeper inspect --file payloads/*.bin",
+		ValidArgsFunction: func(c *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+			if len(f.files) > 0 {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return a.completeStreams(c, args, begun)
+		},
 		RunE: func(c *cobra.Command, streams []string) error {
 			format, err := a.inspectFormat(f.content)
 			if err != nil {
 				return err
+			}
+			if len(f.files) > 0 {
+				// A shell makes several of --file *.bin.
+				f.files, streams = append(f.files, streams...), nil
 			}
 			if streams, err = unescaped(streams); err != nil {
 				return usageError{err}
@@ -63,7 +72,7 @@ func (a *app) inspectCommand() *cobra.Command {
 	}
 	a.outputFlag(c)
 	a.redisFlag(c)
-	c.Flags().StringArrayVar(&f.files, "file", nil, "judge the payload in this file, - for standard input; repeatable")
+	c.Flags().StringArrayVar(&f.files, "file", nil, "judge the payload in this file, - for standard input; repeatable, and with it each argument is a file")
 	c.Flags().BoolVar(&f.content, "decode", false, "print the content of the messages as JSON too; of an invalid one, what comes before its first fault")
 	c.Flags().StringVar(&f.id, "id", "", "judge the message with this id")
 	c.Flags().Int64Var(&f.count, "count", 0, "judge so many messages of each stream, not INSPECT_SAMPLES; with --follow, end after so many in all")
@@ -75,8 +84,6 @@ func (a *app) inspectCommand() *cobra.Command {
 // check checks the flags against each other.
 func (f *inspectFlags) check(streams []string, counted bool) error {
 	switch {
-	case len(f.files) > 0 && len(streams) > 0:
-		return errors.New("--file judges files and takes no stream")
 	case len(f.files) > 0 && (f.id != "" || counted || f.save != ""):
 		return errors.New("--id, --count and --save are for messages of streams, not for a --file")
 	case counted && f.count < 1:

@@ -60,7 +60,11 @@ func TestInspectJudgesFilesAsTheCorpusSays(t *testing.T) {
 		if err := os.WriteFile(path, s.Data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, "--file", path)
+		if len(args) < 5 {
+			args = append(args, "--file")
+		}
+		// With a --file each argument is one.
+		args = append(args, path)
 	}
 	code, out, errs := env.Run(t, args...)
 	if code != cli.ExitInvalid {
@@ -185,7 +189,6 @@ func TestInspectWantsFlagsThatGoTogether(t *testing.T) {
 		"--file x --save y":               "not for a --file",
 		"--file x --count 3":              "not for a --file",
 		"--file x --id 3":                 "not for a --file",
-		"--file x somebody":               "takes no stream",
 		"--follow --since 0 a --count -1": "at least 1",
 	} {
 		if code, out, errs := env.Run(t, append([]string{"inspect"}, strings.Fields(args)...)...); code != cli.ExitUsage || !strings.Contains(errs, want) || out != "" {
