@@ -20,7 +20,7 @@ func memory() Check {
 		needs:  []fact{factNodes},
 		Rule:   "Redis's memory is well below maxmemory, and grows towards an end: at maxmemory producers' writes are refused.",
 		Source: fromRedis,
-		Remedy: "Raise maxmemory, or keep less: see retention-afforded for a policy. TRIM_PRESSURE tightens it by itself.",
+		Remedy: "Raise maxmemory, or keep less: see retention-afforded for a policy. TRIM_PRESSURE (with TRIM_MIN_AGE) would tighten it by itself, if set.",
 		Good:   "not known without a maxmemory",
 		server: func(s *Server, o *outcome) {
 			fullest := buffer.NodeState{}

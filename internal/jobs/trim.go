@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -194,7 +195,11 @@ func prepareTrim(e Env) run {
 	var started time.Time
 	o.OnProgress = func(p sweep.Progress) { e.progress(Trim, TrimProgress(p, time.Since(started))) }
 	var lengths *metrics.Lengths
-	o.OnStream = func(l sweep.Learnt) { lengths.Add(l.Stream, l.Entries, l.Protected) }
+	var left leftover
+	o.OnStream = func(l sweep.Learnt) {
+		lengths.Add(l.Stream, l.Entries, l.Protected)
+		left.add(l.Protected)
+	}
 	policies := e.policies()
 	used := policies.Now()
 	o.Policies = *used
@@ -204,24 +209,27 @@ func prepareTrim(e Env) run {
 			used = now
 			sweeper.SetPolicies(*now)
 		}
-		started, lengths = time.Now(), e.Metrics.NewLengths()
+		started, lengths, left = time.Now(), e.Metrics.NewLengths(), leftover{}
 		if err := e.refusal(ctx); err != nil {
 			return new(TrimResult), err
 		}
 		e.Metrics.TrimStarted()
 		once := sweeper.Run
 		if e.DryRun {
-			once = func(ctx context.Context) (sweep.Report, error) { return sweeper.Plan(ctx, func(trim.Cut) {}) }
+			once = func(ctx context.Context) (sweep.Report, error) {
+				return sweeper.Plan(ctx, func(c trim.Cut) { left.add(c.Protected) })
+			}
 		}
 		r, err := once(ctx)
 		sums.Flush(ctx)
 		if err == nil && !e.DryRun {
 			lengths.Use()
 		}
-		return &TrimResult{
-			Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved, BytesRemoved: r.BytesRemoved,
-			Errors: r.Errors, Backlog: r.Backlog, Pressure: r.Pressure, backlogs: int64(r.Left),
-		}, err
+		result := newTrimResult(r)
+		if o.OneTime && err == nil && left.countKept(ctx, e.Buffer, o.Policies) == nil {
+			result.left = left.sentence(o.Policies, r.Streams, r.StreamsTrimmed)
+		}
+		return result, err
 	}
 }
 
@@ -262,6 +270,15 @@ type TrimResult struct {
 
 	// backlogs are the streams that are left to the next run.
 	backlogs int64
+	// left says why no more went in a run for some streams; empty for any other.
+	left string
+}
+
+func newTrimResult(r sweep.Report) *TrimResult {
+	return &TrimResult{
+		Streams: r.Streams, StreamsTrimmed: r.StreamsTrimmed, EntriesRemoved: r.EntriesRemoved, BytesRemoved: r.BytesRemoved,
+		Errors: r.Errors, Backlog: r.Backlog, Pressure: r.Pressure, backlogs: int64(r.Left),
+	}
 }
 
 // Sentence implements [Result].
@@ -281,7 +298,7 @@ func (r *TrimResult) Sentence(dryRun bool) string {
 }
 
 // Remark implements [Result].
-func (r *TrimResult) Remark() string { return r.Pressure }
+func (r *TrimResult) Remark() string { return cmp.Or(r.Pressure, r.left) }
 
 // Found implements [Result].
 func (r *TrimResult) Found() int64 { return r.Streams }
