@@ -274,8 +274,6 @@ func (u Uses) patterns() []string {
 	}
 	if u.records() || u.shows() {
 		state(stateHistory)
-	}
-	if u.sums() || u.shows() {
 		all = append(all, redisconn.EscapeGlob(n.StatePrefix+stateTrims)+"*")
 	}
 	if u.holds() {

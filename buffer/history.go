@@ -35,6 +35,9 @@ type Removal struct {
 	Instance string
 	// Since is, of a gap that grew, when it began; zero for when it was recorded.
 	Since time.Time
+	// Run is, of a gap, the run that was cut off or is under way; see
+	// [Buffer.Underway]. Empty for what is recorded.
+	Run string
 }
 
 // fields are the names and values of an entry. The names are short, and the same
@@ -114,8 +117,20 @@ func (b *Buffer) RecordGap(ctx context.Context, removals int64, reason, instance
 // historyPage is how many entries are read at once.
 const historyPage = 500
 
-// WalkHistory visits the history, the newest entry first, back to a time.
+// WalkHistory visits the history, the newest entry first, back to a time, with the runs
+// of [Buffer.Underway] as gaps.
 func (b *Buffer) WalkHistory(ctx context.Context, since time.Time, visit func(Removal)) error {
+	runs, err := b.Underway(ctx)
+	if err != nil {
+		return err
+	}
+	// visitRuns visits those from a time on.
+	visitRuns := func(from time.Time) {
+		for len(runs) > 0 && !runs[0].Time.Before(from) {
+			visit(runs[0])
+			runs = runs[1:]
+		}
+	}
 	start, end := "-", "+"
 	if !since.IsZero() {
 		start = strconv.FormatInt(since.UnixMilli(), 10)
@@ -128,10 +143,12 @@ func (b *Buffer) WalkHistory(ctx context.Context, since time.Time, visit func(Re
 		for _, entry := range page {
 			// What has no action is not ours.
 			if r := removalOf(entry); r.Action != "" {
+				visitRuns(r.Time)
 				visit(r)
 			}
 		}
 		if len(page) < historyPage {
+			visitRuns(since)
 			return nil
 		}
 		end = "(" + page[len(page)-1].ID

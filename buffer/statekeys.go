@@ -36,7 +36,7 @@ type stateKind struct{ name, kind string }
 // ownStates are all keys under the state prefix but for those of which there is one for
 // each hour or each session.
 var ownStates = append([]stateKind{
-	{stateLease, "string"}, {statePolicy, "hash"}, {stateInstances, "hash"}, {statePauses, "hash"}, {stateHistory, "stream"},
+	{stateLease, "string"}, {statePolicy, "hash"}, {stateInstances, "hash"}, {statePauses, "hash"}, {stateHistory, "stream"}, {stateUnderway, "hash"},
 }, cleanupState...)
 
 // cleanupState are the keys of clean-up with their types.
@@ -72,7 +72,7 @@ func (b *Buffer) UnusableKeys(ctx context.Context, u Uses) ([]StateKey, error) {
 			stateKind{registry.StateCopies + sessions, "stream"}, stateKind{registry.StatePutBack + sessions, "zset"})
 	}
 	if u.records() {
-		states = append(states, stateKind{stateHistory, "stream"})
+		states = append(states, stateKind{stateHistory, "stream"}, stateKind{stateUnderway, "hash"})
 	}
 	if u.serves() {
 		states = append(states, stateKind{stateInstances, "hash"})

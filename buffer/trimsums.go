@@ -67,14 +67,20 @@ func hoursOf(now time.Time) (hours []time.Time) {
 type TrimmedNow struct {
 	TrimSum
 	// GoneBefore is how many entries had gone before it, as the last sum says;
-	// negative if not known. It counts where there is no sum of the hour yet.
+	// negative if not known. It counts where there is no sum of the hour yet, or where
+	// it is [NotTold].
 	GoneBefore int64
 }
+
+// NotTold is the GoneBefore of a stream of which we may have trimmed more than any sum
+// says: what has gone until now is nobody else's for sure.
+const NotTold = -2
 
 // sumScript adds to the sums of an hour. Streams beyond so many have none. The
 // entries that went without us are those that are gone, but for those that were
 // gone before and those that are added now. Where the first reading finds that no
-// more have ever gone than are added now, there are none.
+// more have ever gone than are added now, there are none. Gone before is -2 where more
+// went than is known.
 //
 // KEYS[1] Hash; ARGV how many streams, for how many ms, the time in ms, and for each
 // stream: name, oldest before, oldest after, entries, bytes, gone or -1, gone before
@@ -92,7 +98,9 @@ for i = 4, #ARGV, 9 do
   if sum then
     local b, n, size, o, g, r = string.match(sum, '^(%d+%-%d+) %S+ (%d+) (%d+) (%-?%d+) (%-?%d+) %d+ (%S+) ')
     if b then
-      before, entries, bytes, others, due = b, entries + n, bytes + size, tonumber(o), tonumber(g)
+      local told = due ~= ` + strconv.Itoa(NotTold) + `
+      before, entries, bytes, others, due = b, entries + n, bytes + size, tonumber(o), told and tonumber(g) or -1
+      if not told and others == 0 then others = -1 end
       for one in string.gmatch(reasons, '[^,]+') do
         if not string.find(',' .. r .. ',', ',' .. one .. ',', 1, true) then r = r .. ',' .. one end
       end

@@ -123,3 +123,37 @@ func FuzzSumsOfTrimsAreReadOrLeft(f *testing.F) {
 		}
 	})
 }
+
+func TestWhatWeMayHaveTrimmedIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	b := openOn(t, s.URL())
+	ctx, now := t.Context(), time.Now()
+	for i, c := range []struct{ entries, gone, before, others int64 }{
+		{10, 10, -1, 0},      // nothing had gone before
+		{5, 20, 10, 5},       // 5 went otherwise
+		{5, 125, NotTold, 5}, // 100 more, which may be ours
+		{5, 131, 125, 6},     // one more otherwise
+		{5, -1, NotTold, 6},  // while a run lasts
+		{5, 200, NotTold, 6}, // at its end
+	} {
+		added := TrimmedNow{TrimSum{Stream: "s", Entries: c.entries, Gone: c.gone}, c.before}
+		if err := b.SumTrims(ctx, now, []TrimmedNow{added}); err != nil {
+			t.Fatal(err)
+		}
+		sums, err := b.TrimSums(ctx, now, []string{"s"})
+		if err != nil || len(sums) != 1 || sums[0].Others != c.others {
+			t.Errorf("%d: %+v, %v", i, sums, err)
+		}
+	}
+	for _, c := range []TrimmedNow{
+		{TrimSum{Stream: "t", Entries: 10, Gone: 10}, -1}, {TrimSum{Stream: "t", Entries: 5, Gone: 50}, NotTold}, {TrimSum{Stream: "t", Entries: 5, Gone: 55}, 50},
+	} {
+		if err := b.SumTrims(ctx, now, []TrimmedNow{c}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sums, err := b.TrimSums(ctx, now, []string{"t"}); err != nil || sums[0].Others != -1 || sums[0].Gone != 55 {
+		t.Errorf("%+v, %v", sums, err)
+	}
+}

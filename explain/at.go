@@ -59,7 +59,11 @@ func (e *explanation) judgeTimes(ctx context.Context, record Record, now time.Ti
 	case <-timer.C:
 	}
 	if record.Trouble == "" {
-		if err := e.readTrims(ctx, now.Add(recordDelay)); err != nil {
+		err := e.readTrims(ctx, now.Add(recordDelay))
+		if err == nil {
+			err = record.dropAlive(ctx, e.b)
+		}
+		if err != nil {
 			record.Trouble = err.Error()
 		}
 	}
@@ -78,6 +82,20 @@ func (e *explanation) judgeTimes(ctx context.Context, record Record, now time.Ti
 		q.judge(&at)
 		s.At = &at
 	}
+	return nil
+}
+
+// dropAlive drops the runs that have given a sign of life since they were read: what
+// they had removed by then is recorded. Those that began later removed nothing of what
+// was missing then.
+func (r *Record) dropAlive(ctx context.Context, b *buffer.Buffer) error {
+	runs, err := b.Underway(ctx)
+	if err != nil {
+		return err
+	}
+	r.Gaps = slices.DeleteFunc(slices.Clone(r.Gaps), func(gap buffer.Removal) bool {
+		return gap.Run != "" && !slices.ContainsFunc(runs, func(run buffer.Removal) bool { return run.Run == gap.Run && run.Time.Equal(gap.Time) })
+	})
 	return nil
 }
 

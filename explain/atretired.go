@@ -104,7 +104,7 @@ func (q *question) unknown(since time.Time) string {
 		return "it is not certain that the record held before " + stamp(begun)
 	}
 	for _, gap := range r.Gaps {
-		if !gap.Time.Before(since) {
+		if !gap.Until().Before(since) {
 			return fmt.Sprintf("the record has a gap at %s: %s", stamp(gap.Time), buffer.Escape(gap.Reason))
 		}
 	}
@@ -131,7 +131,7 @@ func (q *question) unrecorded(since time.Time) string {
 		return "it is not certain that the history held before " + stamp(r.RemovalsSince)
 	}
 	for _, gap := range r.Gaps {
-		if !gap.Time.Before(since) && !strings.HasPrefix(gap.Reason, history.OfTrims) {
+		if !gap.Until().Before(since) && !strings.HasPrefix(gap.Reason, history.OfTrims) {
 			return fmt.Sprintf("the record has a gap at %s: %s", stamp(gap.Time), buffer.Escape(gap.Reason))
 		}
 	}

@@ -37,7 +37,8 @@ type Record struct {
 	// Since is when the record begins; zero if there is none. RemovalsSince is when the
 	// history does: it may have lost what was before its first entry.
 	Since, RemovalsSince time.Time
-	// Gaps are the removals, the newest first, that could not be recorded.
+	// Gaps are the removals, the newest first, that could not be recorded, and the runs
+	// of which it is not known yet.
 	Gaps []buffer.Removal
 	// Hours are those in which anything was trimmed, the newest first.
 	Hours []buffer.TrimHour

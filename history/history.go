@@ -5,6 +5,7 @@ package history
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -17,6 +18,8 @@ import (
 type Store interface {
 	Record(ctx context.Context, removals []buffer.Removal, keep int64) error
 	RecordGap(ctx context.Context, removals int64, reason, instance string) error
+	NoteUnderway(ctx context.Context, id, instance string) error
+	ForgetUnderway(ctx context.Context, id string) error
 	trimStore
 }
 
@@ -55,6 +58,10 @@ type Recorder struct {
 	// recorded and show no gap yet; of unknown and unknownTrims nobody knows whether
 	// they were carried out.
 	lost, lostTrims, unknown, unknownTrims lost
+
+	// process begins the ids of the runs of this process.
+	process  string
+	underway *underway
 }
 
 // lost is how many of something could not be recorded, and the class of the last
@@ -83,7 +90,16 @@ func New(store Store, o Options) *Recorder {
 	if o.After == nil {
 		o.After = func(d time.Duration, f func()) { time.AfterFunc(d, f) }
 	}
-	return &Recorder{store: store, o: o}
+	r := &Recorder{store: store, o: o, process: rand.Text()}
+	r.underway = newUnderway(r)
+	return r
+}
+
+// Begin is called before each removal.
+func (r *Recorder) Begin(ctx context.Context) {
+	if r != nil {
+		r.underway.begin(ctx)
+	}
 }
 
 // Add records a removal, soon.
@@ -124,15 +140,20 @@ func (r *Recorder) writeSoon() {
 
 // Flush writes what is left, and what is missing, at the end of a run.
 func (r *Recorder) Flush(ctx context.Context) {
-	if r == nil {
-		return
+	if r != nil {
+		r.underway.end(ctx, r.flush(ctx))
 	}
+}
+
+// flush reports whether nothing is left to write.
+func (r *Recorder) flush(ctx context.Context) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	// A run that was told to end has removed something all the same.
 	ctx = context.WithoutCancel(ctx)
 	r.write(ctx)
 	r.writeGap(ctx)
+	return r.lost.n+r.lostTrims.n+r.unknown.n+r.unknownTrims.n == 0
 }
 
 // write is not tried again: who knows what a broken connection has taken, and

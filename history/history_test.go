@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ type fakeStore struct {
 	err, gapErr error
 	log         []string
 	now         time.Time
+	gaps, runs  []buffer.Removal
 	// asked and summed count names of streams.
 	asked, summed int
 }
@@ -33,6 +35,22 @@ func (f *fakeStore) RecordGap(_ context.Context, removals int64, reason, instanc
 	}
 	return f.gapErr
 }
+
+func (f *fakeStore) NoteUnderway(_ context.Context, _, instance string) error {
+	f.log = append(f.log, "under way: "+instance)
+	return f.err
+}
+
+func (f *fakeStore) ForgetUnderway(context.Context, string) error {
+	f.log = append(f.log, "ended")
+	return f.err
+}
+
+func (f *fakeStore) NewestRemovals(context.Context, int64) ([]buffer.Removal, error) {
+	return f.gaps, nil
+}
+
+func (f *fakeStore) Underway(context.Context) ([]buffer.Removal, error) { return f.runs, nil }
 
 func (f *fakeStore) Time(context.Context) (time.Time, error) { return f.now, f.err }
 
@@ -221,5 +239,96 @@ func TestSoManyStreamsHaveASumInAnHour(t *testing.T) {
 	later()
 	if store.summed != 3*buffer.MaxTrimSums+2 {
 		t.Errorf("in the next hour %d sums were written", store.summed-3*buffer.MaxTrimSums)
+	}
+}
+
+func TestARunIsNotedBeforeItRemovesAndUntilAllIsRecorded(t *testing.T) {
+	t.Parallel()
+	store, dropped := new(fakeStore), int64(0)
+	r, later := newFake(store, &dropped)
+	ctx := t.Context()
+	r.Flush(ctx)
+	if got := store.take(); got != "[]" {
+		t.Errorf("nothing is removed: %s", got)
+	}
+	r.Begin(ctx)
+	r.Begin(ctx)
+	if got := store.take(); got != "[under way: me]" {
+		t.Errorf("before the first: %s", got)
+	}
+	later()
+	later()
+	if got := store.take(); got != "[under way: me under way: me]" {
+		t.Errorf("while it lasts: %s", got)
+	}
+	r.Add("expire", "x", "old")
+	r.Flush(ctx)
+	if got := store.take(); got != "[1 of 9, first x ended]" {
+		t.Errorf("at the end: %s", got)
+	}
+	later()
+	if got := store.take(); got != "[]" {
+		t.Errorf("afterwards: %s", got)
+	}
+	// What is not recorded, nor shown as a gap, is under way still.
+	sums := r.Trims()
+	sums.Begin(ctx)
+	sums.Unknown("s", errors.New("EOF"))
+	store.gapErr = errors.New("EOF")
+	sums.Flush(ctx)
+	if got := store.take(); got != "[under way: me]" || dropped != 1 {
+		t.Errorf("without the gap: %s, %d dropped", got, dropped)
+	}
+	store.gapErr = nil
+	sums.Begin(ctx)
+	sums.Flush(ctx)
+	if got := store.take(); got != "[under way: me gap of 1: trims of streams may have been carried out (other), by me ended]" {
+		t.Errorf("the next run: %s", got)
+	}
+	// Who records nothing notes nothing.
+	var none *Recorder
+	none.Begin(ctx)
+	none.Trims().Begin(ctx)
+	none.Unknown(1, store.gapErr)
+	none.Trims().Unknown("s", store.gapErr)
+}
+
+func TestWhatMayHaveGoneWithoutASumIsNobodyElses(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for name, c := range map[string]struct {
+		gaps, runs []buffer.Removal
+		unknown    bool
+		want       int64
+	}{
+		"nothing":            {nil, nil, false, 11},
+		"no reply":           {nil, nil, true, buffer.NotTold},
+		"a gap":              {[]buffer.Removal{{Action: buffer.Gap, Time: at}}, nil, false, buffer.NotTold},
+		"a removal":          {[]buffer.Removal{{Action: "retire", Time: at}}, nil, false, 11},
+		"a run was cut off":  {nil, []buffer.Removal{{Action: buffer.Gap, Time: at, Run: "x"}}, false, buffer.NotTold},
+		"a run of ours goes": {nil, []buffer.Removal{{Action: buffer.Gap, Time: at, Run: "ours"}}, false, 11},
+	} {
+		dropped := int64(0)
+		store := &fakeStore{now: at, gaps: c.gaps, runs: c.runs}
+		r, _ := newFake(store, &dropped)
+		r.process = "ours"
+		sums := r.Trims()
+		if c.unknown {
+			sums.Unknown("s", errors.New("EOF"))
+		}
+		sums.Add("s", "age", 5, 50)
+		sums.Flush(t.Context())
+		sums.Add("s", "age", 5, 50)
+		sums.Flush(t.Context())
+		want := []string{fmt.Sprintf("gone %d to 20", c.want), "gone -1 to 20"}
+		var got []string
+		for _, line := range store.log {
+			if _, gone, found := strings.Cut(line, "9-0, "); found {
+				got = append(got, strings.TrimSuffix(gone, ", by me"))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, not %q", name, got, want)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ type trimStore interface {
 	Infos(ctx context.Context, names []string) ([]buffer.StreamInfo, error)
 	LastTrims(ctx context.Context, now time.Time, names []string) (map[string]buffer.TrimSum, error)
 	SumTrims(ctx context.Context, now time.Time, sums []buffer.TrimmedNow) error
+	NewestRemovals(ctx context.Context, most int64) ([]buffer.Removal, error)
+	Underway(context.Context) ([]buffer.Removal, error)
 }
 
 // Trims sums what is trimmed from streams, by the hour. It may be used by several
@@ -26,6 +29,8 @@ type Trims struct {
 	mu sync.Mutex
 	// pending is what is not written yet.
 	pending map[string]*buffer.TrimSum
+	// unknown are streams that may have lost more than was told.
+	unknown map[string]bool
 	// awaited: they will be written by themselves.
 	awaited bool
 	// chosen are the streams that have a sum in this hour; the first so many.
@@ -36,6 +41,8 @@ type Trims struct {
 	// hour is the one in which the streams of summed have a sum.
 	hour   time.Time
 	summed map[string]bool
+
+	underway *underway
 }
 
 // Trims are those that the recorder keeps; nil where nothing is recorded.
@@ -43,7 +50,17 @@ func (r *Recorder) Trims() *Trims {
 	if r == nil {
 		return nil
 	}
-	return &Trims{recorder: r, pending: make(map[string]*buffer.TrimSum), chosen: make(map[string]bool), summed: make(map[string]bool)}
+	return &Trims{
+		recorder: r, pending: make(map[string]*buffer.TrimSum), chosen: make(map[string]bool), summed: make(map[string]bool),
+		unknown: make(map[string]bool), underway: newUnderway(r),
+	}
+}
+
+// Begin is called before each trim.
+func (t *Trims) Begin(ctx context.Context) {
+	if t != nil {
+		t.underway.begin(ctx)
+	}
 }
 
 // Add sums what was trimmed from a stream, soon. Bytes are an estimate, 0 if not
@@ -76,10 +93,13 @@ func (t *Trims) Add(stream, reason string, entries, bytes int64) {
 
 // Unknown takes in that entries of a stream may have gone: no reply came. The history
 // shows a gap.
-func (t *Trims) Unknown(err error) {
+func (t *Trims) Unknown(stream string, err error) {
 	if t == nil {
 		return
 	}
+	t.mu.Lock()
+	t.unknown[stream] = true
+	t.mu.Unlock()
 	t.recorder.mu.Lock()
 	defer t.recorder.mu.Unlock()
 	t.recorder.unknownTrims.add(1, err)
@@ -99,7 +119,7 @@ func (t *Trims) Flush(ctx context.Context) {
 		return
 	}
 	t.write(ctx, true)
-	t.recorder.Flush(ctx)
+	t.underway.end(ctx, t.recorder.flush(ctx))
 }
 
 // write adds to the sums of the hour; ended says that nothing is being trimmed
@@ -118,6 +138,11 @@ func (t *Trims) write(ctx context.Context, ended bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := t.sum(ctx, sums, ended); err != nil {
+		t.mu.Lock()
+		for name := range sums {
+			t.unknown[name] = true
+		}
+		t.mu.Unlock()
 		t.recorder.mu.Lock()
 		defer t.recorder.mu.Unlock()
 		t.recorder.lose(&t.recorder.lostTrims, "trims", int64(len(sums)), err)
@@ -151,6 +176,10 @@ func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended 
 	if err != nil {
 		return err
 	}
+	gap, err := t.lastGap(ctx, len(last) > 0)
+	if err != nil {
+		return err
+	}
 	infos, err := store.Infos(ctx, names)
 	if err != nil {
 		return err
@@ -160,6 +189,10 @@ func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended 
 		sum := buffer.TrimmedNow{TrimSum: *sums[name], GoneBefore: -1}
 		if before, found := last[name]; found {
 			sum.Before, sum.GoneBefore = before.After, before.Gone
+			t.doubt(name, !gap.IsZero() && !gap.Before(before.Last))
+		}
+		if t.doubt(name, false) {
+			sum.GoneBefore = buffer.NotTold
 		}
 		sum.After, sum.Gone = infos[i].First, -1
 		if ended && infos[i].Exists() && infos[i].Added >= 0 {
@@ -170,8 +203,47 @@ func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended 
 	if err := store.SumTrims(ctx, now, added); err != nil {
 		return err
 	}
-	for _, name := range names {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, name := range names {
 		t.summed[name] = true
+		if added[i].Gone >= 0 { // what goes from now on is told
+			delete(t.unknown, name)
+		}
 	}
 	return nil
+}
+
+// doubt reports whether a stream may have lost more than was told, as was known before
+// or is now.
+func (t *Trims) doubt(stream string, now bool) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now {
+		t.unknown[stream] = true
+	}
+	return t.unknown[stream]
+}
+
+// newest is how many removals are looked at for a gap.
+const newest = 500
+
+// lastGap is until when something may have gone that no sum has, as far as the newest
+// removals tell, and the runs of other processes; zero if that is not wanted.
+func (t *Trims) lastGap(ctx context.Context, wanted bool) (last time.Time, err error) {
+	if !wanted {
+		return last, nil
+	}
+	gaps, err := t.recorder.store.NewestRemovals(ctx, newest)
+	if err != nil {
+		return last, err
+	}
+	runs, err := t.recorder.store.Underway(ctx)
+	for _, r := range append(gaps, runs...) {
+		ours := strings.HasPrefix(r.Run, t.recorder.process)
+		if r.Action == buffer.Gap && !ours && r.Until().After(last) {
+			last = r.Until()
+		}
+	}
+	return last, err
 }

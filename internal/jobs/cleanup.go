@@ -127,7 +127,7 @@ func prepareCleanup(e Env) run {
 	}
 	o.OnMalformed = e.Metrics.Malformed
 	o.Paused = e.pauses.streams()
-	cleaner := cleanup.New(e.Buffer, o)
+	cleaner := cleanup.New(cleanupStore{e.Buffer, e.History}, o)
 	return func(ctx context.Context) (Result, error) {
 		result := new(CleanupResult)
 		if err := e.refusal(ctx); err != nil {

@@ -188,7 +188,7 @@ func prepareTrim(e Env) run {
 			e.Listener.OnTrimmed(r.Stream, r.Entries)
 		}
 	}
-	o.OnUnknown = func(_ string, err error) { sums.Unknown(err) }
+	o.OnUnknown = sums.Unknown
 	o.Paused = e.pauses.streams()
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed
@@ -203,7 +203,8 @@ func prepareTrim(e Env) run {
 	policies := e.policies()
 	used := policies.Now()
 	o.Policies = *used
-	sweeper := sweep.New(e.Buffer, o)
+	store := trimStore{e.Buffer, sums}
+	sweeper := sweep.New(store, o)
 	return func(ctx context.Context) (Result, error) {
 		if now := policies.Now(); now != used {
 			used = now

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -71,5 +73,76 @@ func TestACleanUpWithoutReplyIsAGapOfTheHistory(t *testing.T) {
 				t.Errorf("explain says\n%s", out)
 			}
 		}
+	}
+}
+
+// runKilledAt runs once, and kills it before a command or a script that works on such a
+// key is carried out.
+func runKilledAt(t *testing.T, w *fixture, key string, args ...string) {
+	t.Helper()
+	p := redistest.StartProxy(t, w.server.Addr)
+	env := maps.Clone(w.env)
+	env["REDIS_URL"] = p.URL()
+	cmd := env.Command(t, append([]string{"once"}, args...)...)
+	started := make(chan struct{})
+	p.Set(func(command []string) redistest.Fault {
+		at := slices.IndexFunc(command, func(word string) bool { return strings.HasPrefix(word, key) })
+		if at < 0 || !strings.HasPrefix(command[0], "eval") || at != 3 {
+			return redistest.Fault{}
+		}
+		<-started
+		_ = cmd.Process.Kill()
+		return redistest.Fault{Reset: true}
+	})
+	mustDo(t, cmd.Start())
+	close(started)
+	if err := cmd.Wait(); err == nil {
+		t.Fatal("it was not killed")
+	}
+}
+
+func TestARunThatIsKilledBeforeItsRecordIsAGapOfTheHistory(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	w := newFixture(s.Client, s.URL())
+	w.server = s
+	w.stream(t, "busy", 1500, 0, 10*time.Millisecond)
+	w.env.MustRun(t, "once", "trim")
+	if n := s.Client.Exists(t.Context(), "streamkeeper:trims:underway").Val(); n != 0 {
+		t.Error("a run that has ended is under way")
+	}
+	at := w.now.Add(-8 * time.Second).UTC().Format("2006-01-02T15:04:05Z")
+	w.env["TRIM_MAX_LENGTH"] = "100"
+	runKilledAt(t, w, "streamkeeper:trims:2", "trim")
+	if n := s.Client.XLen(t.Context(), "stream:busy").Val(); n > 200 {
+		t.Fatalf("%d entries are left", n)
+	}
+	says := func() {
+		t.Helper()
+		if out := w.env.MustRun(t, "explain", "busy", "--at", at); !strings.Contains(out, "not known: ") {
+			t.Errorf("explain says\n%s", out)
+		}
+		if out := w.env.MustRun(t, "history"); !strings.Contains(out, "a run was cut off, or is under way: what it removed last is not recorded, by ") {
+			t.Errorf("no gap:\n%s", out)
+		}
+	}
+	says()
+	// A later run does not make it others' either.
+	w.stream(t, "busy", 300, -10*time.Second, 10*time.Millisecond)
+	w.env.MustRun(t, "once", "trim")
+	says()
+	for _, sum := range historyOf(t, w.env, "--trims", "busy").Trims {
+		if sum.Others > 0 {
+			t.Errorf("%+v", sum)
+		}
+	}
+
+	w.stream(t, "dead", 10, 72*time.Hour, time.Second)
+	runKilledAt(t, w, "streamkeeper:history", "cleanup")
+	if n := s.Client.Exists(t.Context(), "stream:dead").Val(); n != 0 {
+		t.Fatal("it was not retired")
+	}
+	if h := historyOf(t, w.env, "dead"); len(h.Removals) != 2 {
+		t.Errorf("%+v", h)
 	}
 }
