@@ -212,6 +212,9 @@ func (q *question) judgeBelow(at *At) {
 		if slices.ContainsFunc(covers, func(s buffer.TrimSum) bool { return s.Others > 0 }) {
 			at.Verdict = ByEither
 		}
+		if slices.ContainsFunc(covers, q.isDoubtful) {
+			at.Verdict, rest = ByEither, strings.TrimPrefix(rest+"; what went without streamkeeper in that hour is not known, as the record has a gap", "; ")
+		}
 		if rest != "" {
 			reasons = append(reasons, rest)
 		}
@@ -257,6 +260,12 @@ func (q *question) covered(from, end buffer.ID) (covers []buffer.TrimSum, rest s
 		rest = strings.TrimPrefix(rest+"; of what came from "+stamp(reached.Time())+" on: "+why, "; ")
 	}
 	return covers, rest, unsure
+}
+
+// isDoubtful reports whether others may have removed something of a sum: the record has
+// a gap in its hour, so it does not tell.
+func (q *question) isDoubtful(s buffer.TrimSum) bool {
+	return s.Others < 0 && slices.ContainsFunc(q.record.Gaps, func(gap buffer.Removal) bool { return !gap.Until().Before(s.Hour) && !gap.Time.After(s.Last) })
 }
 
 // judgeRest is about what no sum covers.

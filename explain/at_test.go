@@ -184,6 +184,18 @@ func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 			at: "10:30", info: streamOf("11:20", "12:29", 0), sums: []buffer.TrimSum{sumOf("09:00", "10:00", "10:50", 0, 200)},
 			record: &Record{Since: yesterday, RemovalsSince: clock("12:00")}, want: NotKnown, says: "whether it was retired before",
 		},
+		"we trimmed it in an hour with a gap": {
+			at: "09:30", info: streamOf("10:00", "12:29", 205), sums: []buffer.TrimSum{sumOf("09:00", "10:00", "11:20", -1, 205)},
+			record: &Record{Since: good.Since, Gaps: []buffer.Removal{{Time: clock("11:10")}}}, want: ByEither, says: "in that hour is not known, as the record has a gap",
+		},
+		"we trimmed it in an hour after a gap": {
+			at: "09:30", info: streamOf("10:00", "12:29", 205), sums: []buffer.TrimSum{sumOf("09:00", "10:00", "11:20", -1, 205)},
+			record: &Record{Since: good.Since, Gaps: []buffer.Removal{{Time: clock("10:50")}}}, want: ByUs,
+		},
+		"a run was cut off": {
+			at: "09:30", info: streamOf("10:00", "12:29", 300), record: &Record{Since: good.Since, Gaps: []buffer.Removal{{Time: clock("09:29"), Run: "x", Reason: "cut off"}}},
+			want: NotKnown, says: "a gap at 2026-01-31 09:29:00: cut off",
+		},
 		"more streams were trimmed than are recorded": {
 			at: "09:30", info: streamOf("10:00", "12:29", 300),
 			record: &Record{Since: good.Since, Hours: []buffer.TrimHour{{Hour: clock("11:00"), Streams: buffer.MaxTrimSums}}}, want: NotKnown, says: "in the hour from 2026-01-31 11:00:00 more streams",
