@@ -172,23 +172,11 @@ func trimJob() Job {
 func prepareTrim(e Env) run {
 	o := e.Options.Trim.Options
 	o.Log = e.log(Trim)
-	// A run ends after one period of its schedule, and says what is left.
-	o.Budget = period(e.Options.Trim.Schedule)
 	var sums *history.Trims
 	if !e.DryRun {
 		sums = e.History.Trims()
 	}
-	o.OnRemoved = func(r sweep.Removed) {
-		sums.Add(r.Stream, string(r.Reason), r.Entries, r.Bytes)
-		if r.Entries == 0 {
-			return
-		}
-		e.Metrics.TrimRemoved(r.Stream, r.Reason, r.Entries)
-		if e.Listener.OnTrimmed != nil {
-			e.Listener.OnTrimmed(r.Stream, r.Entries)
-		}
-	}
-	o.OnUnknown = sums.Unknown
+	o.OnRemoved, o.OnUnknown = e.removed(sums), sums.Unknown
 	o.Paused = e.pauses.streams()
 	o.OnCall = e.Metrics.TrimCall
 	o.OnMalformed = e.Metrics.Malformed
@@ -210,6 +198,8 @@ func prepareTrim(e Env) run {
 			used = now
 			sweeper.SetPolicies(*now)
 		}
+		// A run ends after one period of its schedule, and says what is left.
+		sweeper.SetBudget(period(e.Options.Trim.Schedule))
 		started, lengths, left = time.Now(), e.Metrics.NewLengths(), leftover{}
 		if err := e.refusal(ctx); err != nil {
 			return new(TrimResult), err
@@ -234,7 +224,21 @@ func prepareTrim(e Env) run {
 	}
 }
 
-// period is the time between two runs of a schedule that is known to be right.
+// removed hears what went, for the sums, the metrics and who listens.
+func (e Env) removed(sums *history.Trims) func(sweep.Removed) {
+	return func(r sweep.Removed) {
+		sums.Add(r.Stream, string(r.Reason), r.Entries, r.Bytes)
+		if r.Entries == 0 {
+			return
+		}
+		e.Metrics.TrimRemoved(r.Stream, r.Reason, r.Entries)
+		if e.Listener.OnTrimmed != nil {
+			e.Listener.OnTrimmed(r.Stream, r.Entries)
+		}
+	}
+}
+
+// period is the time between the next two runs of a schedule that is known to be right.
 func period(spec string) time.Duration {
 	s, err := schedule.ParseSchedule(spec)
 	if err != nil {

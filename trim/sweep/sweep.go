@@ -63,8 +63,9 @@ type Options struct {
 	// MaxStall is how long one call may block Redis; 0 means
 	// [DefaultMaxStall].
 	MaxStall time.Duration
-	// Budget is how long a run may take before it leaves the rest to the
-	// next one; 0 means as long as it takes.
+	// Budget is how long a run drains backlogs before it leaves the rest to the next one;
+	// 0 means as long as it takes. Each stream gets its first call all the same, and
+	// relieving the memory has as long again.
 	Budget time.Duration
 	// OneTime says that the run is for some streams, with policies of its own: they are
 	// not compared with the last ones, nor noted, and rules may match none of the streams.
@@ -208,6 +209,9 @@ func (s *Sweeper) SetPolicies(p trim.Policies) {
 	s.announced, s.toldUnused = announcement{}, false
 	s.sizes = sizes{} // a limit of bytes may be new
 }
+
+// SetBudget has runs take another time from the next one on; see [Options.Budget].
+func (s *Sweeper) SetBudget(d time.Duration) { s.o.Budget = d }
 
 // Run removes from every stream what its policy does not keep. The error says
 // what broke the run off, or that Redis's clock cannot be trusted and so nothing
