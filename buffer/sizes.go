@@ -41,8 +41,7 @@ var sizesScript = redisconn.NewScript(oldestMeanLua + `
 local most, room, entries, bytes, sizes = tonumber(ARGV[1]), tonumber(ARGV[2]), 0, 0, {}
 for i, key in ipairs(KEYS) do
   if entries > most or bytes > room then break end
-  local size = redis.pcall('MEMORY', 'USAGE', key)
-  if type(size) ~= 'number' then size = 0 end
+  local size = redis.call('MEMORY', 'USAGE', key) or 0
   local length = redis.pcall('XLEN', key)
   if size > 0 and type(length) == 'number' and hasGroups(key) then
     local mean, count, sum = oldestMean(key)
