@@ -249,7 +249,11 @@ func (q *question) covered(from, end buffer.ID) (covers []buffer.TrimSum, rest s
 		if !lower.Less(end) || !from.Less(upper) {
 			continue
 		}
-		if len(covers) == 0 && known && from.Less(lower) {
+		switch {
+		case len(covers) > 0 || !known:
+		case lower.IsZero():
+			rest = "that was the first recorded trim of it, so whether anything of that time was there is not known"
+		case from.Less(lower):
 			rest = "what is older than " + stamp(lower.Time()) + " went otherwise, or before"
 		}
 		unsure = unsure || !known

@@ -94,7 +94,7 @@ func TestWhatBecameOfTheDataOfATime(t *testing.T) {
 			at: "09:30", info: old, sums: []buffer.TrimSum{sumOf("09:00", "10:00", "11:20", -1, -1)}, want: ByUs,
 		},
 		"we trimmed all there was, from the beginning": {
-			at: "09:30", info: streamOf("10:00", "12:29", 100), sums: []buffer.TrimSum{sumOf("", "10:00", "11:20", 0, 100)}, want: ByUs,
+			at: "09:30", info: streamOf("10:00", "12:29", 100), sums: []buffer.TrimSum{sumOf("", "10:00", "11:20", 0, 100)}, want: ByUs, says: "whether anything of that time was there is not known",
 		},
 		"we emptied it": {
 			at: "09:30", info: streamOf("", "10:00", 100), sums: []buffer.TrimSum{sumOf("", "", "11:20", 0, 100)}, want: ByUs,
