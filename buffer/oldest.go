@@ -36,7 +36,7 @@ type OldestResult struct {
 	Err error
 }
 
-// headScript looks at the oldest entries of streams and leaves the payloads on
+// oldEndScript looks at the oldest entries of streams and leaves the payloads on
 // the server. It reads one at a time: the server copies each, and only so a large one
 // is not followed by another.
 //
@@ -47,7 +47,7 @@ type OldestResult struct {
 // returns for each key, as far as it came, an error; or its length; or, if an entry is
 // old, {length, number of old entries, bytes an entry, id of the first, id of the last,
 // 1 if there are no more to count}
-var headScript = redisconn.NewScript(oldestMeanLua + `
+var oldEndScript = redisconn.NewScript(oldestMeanLua + `
 local call, to, count, start, room, most = redis.call, ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local copied, read = 0, 0
 local function sizeOfTexts(entry)
@@ -66,7 +66,7 @@ local function bytes(key, size, length)
   if type(all) ~= 'number' then return size end
   return math.max(size, math.floor(all / length))
 end
-local function head(key)
+local function oldest(key)
   local found = redis.pcall('XRANGE', key, start, to, 'COUNT', 1)
   if found.err then return found end
   local length, first = call('XLEN', key), found[1]
@@ -83,20 +83,20 @@ local function head(key)
   end
   return {length, old, each, first[1], last, 1}
 end
-local heads = {}
+local found = {}
 for i, key in ipairs(KEYS) do
   if copied > room or read >= most then break end
-  heads[i] = head(key)
+  found[i] = oldest(key)
 end
-return heads
+return found
 `)
 
-// One call of headScript looks at so many streams at most, enough to share the
+// One call of oldEndScript looks at so many streams at most, enough to share the
 // cost of a call, and reads about so many bytes and entries.
 const (
-	headsPerCall = 32
-	headsBytes   = 256 << 10
-	headsEntries = 100
+	oldestPerCall = 32
+	oldestBytes   = 256 << 10
+	oldestEntries = 100
 )
 
 // lookOf is what is still to be looked at in a stream: Count entries after the last one
@@ -116,7 +116,7 @@ func (l lookOf) start() string {
 // Oldest looks at the old end of streams, in one pipeline unless their entries are
 // large or many. An error means that the connection broke.
 func (b *Buffer) Oldest(ctx context.Context, looks []OldestRequest) ([]OldestResult, error) {
-	heads := make([]OldestResult, len(looks))
+	found := make([]OldestResult, len(looks))
 	rest := make([]lookOf, len(looks))
 	todo := make([]int, len(looks))
 	for i := range looks {
@@ -125,17 +125,17 @@ func (b *Buffer) Oldest(ctx context.Context, looks []OldestRequest) ([]OldestRes
 	}
 	for len(todo) > 0 {
 		var err error
-		if todo, err = b.oldest(ctx, rest, todo, heads); err != nil {
+		if todo, err = b.oldest(ctx, rest, todo, found); err != nil {
 			return nil, err
 		}
 	}
-	return heads, nil
+	return found, nil
 }
 
 // oldest looks at the streams whose numbers are given, and returns the numbers of
 // those that a call left to another: each call reads an entry at least.
-func (b *Buffer) oldest(ctx context.Context, looks []lookOf, todo []int, heads []OldestResult) (left []int, err error) {
-	perCall := headsPerCall
+func (b *Buffer) oldest(ctx context.Context, looks []lookOf, todo []int, found []OldestResult) (left []int, err error) {
+	perCall := oldestPerCall
 	if _, ok := b.rdb.(*redis.ClusterClient); ok {
 		perCall = 1
 	}
@@ -143,25 +143,25 @@ func (b *Buffer) oldest(ctx context.Context, looks []lookOf, todo []int, heads [
 	calls := make([]redisconn.Call, len(parts))
 	for n, part := range parts {
 		first := looks[part[0]]
-		calls[n] = redisconn.Call{Keys: make([]string, len(part)), Args: []any{"(" + first.Before.String(), first.Count, first.start(), headsBytes, headsEntries}}
+		calls[n] = redisconn.Call{Keys: make([]string, len(part)), Args: []any{"(" + first.Before.String(), first.Count, first.start(), oldestBytes, oldestEntries}}
 		for k, i := range part {
 			calls[n].Keys[k] = b.names.StreamKey(looks[i].Stream)
 		}
 	}
-	for n, cmd := range b.conn.EvalRead(ctx, headScript, calls) {
+	for n, cmd := range b.conn.EvalRead(ctx, oldEndScript, calls) {
 		part := parts[n]
 		replies, err := cmd.Slice()
 		if redisconn.IsLost(err) {
 			return nil, fmt.Errorf("looking at the oldest entry of stream %s and others: %w", Quote(looks[part[0]].Stream), err)
 		}
 		if err == nil && (len(replies) == 0 || len(replies) > len(part)) {
-			err = fmt.Errorf("%w: %d heads of %d streams", redisconn.ErrIncomplete, len(replies), len(part))
+			err = fmt.Errorf("%w: %d oldest entries of %d streams", redisconn.ErrIncomplete, len(replies), len(part))
 		}
 		for k, i := range part {
 			switch {
 			case err != nil:
-				heads[i] = OldestResult{Err: err}
-			case k >= len(replies), !heads[i].add(replies[k], &looks[i]):
+				found[i] = OldestResult{Err: err}
+			case k >= len(replies), !found[i].add(replies[k], &looks[i]):
 				left = append(left, i)
 			}
 		}
@@ -210,7 +210,7 @@ func parseOldest(reply any) (h OldestResult, last ID, all bool) {
 		h.Length = reply
 	case []any:
 		if len(reply) != 6 {
-			h.Err = fmt.Errorf("%w: a head has %d values instead of 6", redisconn.ErrIncomplete, len(reply))
+			h.Err = fmt.Errorf("%w: an oldest entry has %d values instead of 6", redisconn.ErrIncomplete, len(reply))
 			return h, last, true
 		}
 		h.Length, _ = reply[0].(int64)
@@ -225,7 +225,7 @@ func parseOldest(reply any) (h OldestResult, last ID, all bool) {
 		last, h.Err = ParseID(text)
 		return h, last, ended == 1
 	default:
-		h.Err = fmt.Errorf("%w: a head is %v", redisconn.ErrIncomplete, reply)
+		h.Err = fmt.Errorf("%w: an oldest entry is %v", redisconn.ErrIncomplete, reply)
 	}
 	return h, last, true
 }

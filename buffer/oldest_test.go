@@ -65,11 +65,11 @@ func TestLargeEntriesAreLookedAtInCallsOfTheirOwn(t *testing.T) {
 	}
 	scripts := func() int64 { return scriptCalls(t, s.Client) }
 	before := scripts()
-	heads, err := b.Oldest(t.Context(), looks)
+	found, err := b.Oldest(t.Context(), looks)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, h := range heads {
+	for i, h := range found {
 		if h.Err != nil || h.Old != 1 || h.EntryBytes < 1<<20 || h.First != (ID{Ms: uint64(i + 1)}) {
 			t.Errorf("stream %d: %+v", i, h)
 		}
@@ -115,11 +115,11 @@ func TestManyOldEntriesAreCountedInSmallCalls(t *testing.T) {
 			{"few", 200, 30, 10}, {"few", 5, 5, 2},
 		} {
 			before := scriptCalls(t, s.Client)
-			heads, err := b.Oldest(t.Context(), []OldestRequest{{Stream: c.stream, Before: ID{Ms: 10_000}, Count: c.count}})
+			found, err := b.Oldest(t.Context(), []OldestRequest{{Stream: c.stream, Before: ID{Ms: 10_000}, Count: c.count}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			h := heads[0]
+			h := found[0]
 			if h.Err != nil || h.Old != c.old || h.First != (ID{Ms: 1}) || h.EntryBytes == 0 {
 				t.Errorf("%s, %d of them: %+v", c.stream, c.count, h)
 			}
@@ -128,16 +128,16 @@ func TestManyOldEntriesAreCountedInSmallCalls(t *testing.T) {
 			}
 		}
 		var looks []OldestRequest
-		for i := range 3 * headsPerCall {
+		for i := range 3 * oldestPerCall {
 			name := fmt.Sprint("s", i)
 			fill(name, i+1, func(int) int { return 10 })
 			looks = append(looks, OldestRequest{Stream: name, Before: ID{Ms: 50}, Count: 40})
 		}
-		heads, err := b.Oldest(t.Context(), looks)
+		found, err := b.Oldest(t.Context(), looks)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range heads {
+		for i, h := range found {
 			if want := min(int64(i+1), 40); h.Err != nil || h.Old != want || h.Length != int64(i+1) || h.First != (ID{Ms: 1}) {
 				t.Errorf("of %d entries, 49 at most of them old: %+v", i+1, h)
 			}
@@ -163,7 +163,7 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 		add("nanoseconds", 10, fmt.Sprintf("%d-0", now.UnixNano()))
 		rdb.Set(t.Context(), "stream:text", "x", 0)
 		names := []string{"old", "young", "counters", "nanoseconds", "text", "gone"}
-		for n := range 2 * headsPerCall {
+		for n := range 2 * oldestPerCall {
 			names = append(names, fmt.Sprintf("young-%d", n))
 			add(names[len(names)-1], 10, at(0))
 		}
@@ -171,11 +171,11 @@ func TestHeadsSayWhatIsOldWithoutSendingIt(t *testing.T) {
 		for i, name := range names {
 			looks[i] = OldestRequest{Stream: name, Before: TimeID(now.Add(-time.Hour)), Count: 5}
 		}
-		heads, err := b.Oldest(t.Context(), looks)
+		found, err := b.Oldest(t.Context(), looks)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range heads {
+		for i, h := range found {
 			var want OldestResult
 			switch names[i] {
 			case "old":
@@ -273,18 +273,18 @@ func TestEachStreamIsLookedAtByItsOwnLimit(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, rdb *redis.Client, b *Buffer) {
 		var looks []OldestRequest
-		for i := range 5 * headsPerCall {
+		for i := range 5 * oldestPerCall {
 			name := fmt.Sprint("s", i)
 			for ms := range 4 {
 				rdb.XAdd(t.Context(), &redis.XAddArgs{Stream: "stream:" + name, ID: fmt.Sprintf("%d-0", ms+1), Values: []string{"d", "x"}})
 			}
 			looks = append(looks, OldestRequest{Stream: name, Before: ID{Ms: uint64(1 + i%5)}, Count: int64(1 + i%3)})
 		}
-		heads, err := b.Oldest(t.Context(), looks)
+		found, err := b.Oldest(t.Context(), looks)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, h := range heads {
+		for i, h := range found {
 			if want := min(int64(looks[i].Before.Ms)-1, looks[i].Count); h.Err != nil || h.Length != 4 || h.Old != want {
 				t.Errorf("of %+v %+v is told, want %d old entries", looks[i], h, want)
 			}

@@ -54,9 +54,9 @@ func TestShortRepliesAreErrors(t *testing.T) {
 			err = infos[0].Err
 		}
 		wrong("Infos", err)
-		heads, err := b.Oldest(ctx, []OldestRequest{{Stream: "a", Before: TimeID(time.Now()), Count: 1}})
+		found, err := b.Oldest(ctx, []OldestRequest{{Stream: "a", Before: TimeID(time.Now()), Count: 1}})
 		if err == nil {
-			err = heads[0].Err
+			err = found[0].Err
 		}
 		wrong("Oldest", err)
 		floors, err := b.GroupFloors(ctx, []string{"a"}, GroupLimits{})

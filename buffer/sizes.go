@@ -85,7 +85,7 @@ func (b *Buffer) someSizes(ctx context.Context, names []string) ([]int64, error)
 		for _, name := range part {
 			calls[n].Keys = append(calls[n].Keys, b.names.StreamKey(name))
 		}
-		calls[n].Args = []any{sizedEntries, headsBytes}
+		calls[n].Args = []any{sizedEntries, oldestBytes}
 	}
 	var sizes []int64
 	for n, cmd := range b.conn.EvalRead(ctx, sizesScript, calls) {

@@ -78,11 +78,11 @@ func TestTheMemoryOfAStreamIsThatOfItsEntriesWhateverItsGroupsTake(t *testing.T)
 		if err != nil {
 			t.Fatal(err)
 		}
-		heads, err := b.Oldest(ctx, []OldestRequest{{Stream: "car", Before: ID{Ms: 5000}, Count: 1}})
+		found, err := b.Oldest(ctx, []OldestRequest{{Stream: "car", Before: ID{Ms: 5000}, Count: 1}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for what, size := range map[string]int64{"its memory": whole[0], "its size": oldest[0], "the oldest entry, times all": heads[0].EntryBytes * 3000} {
+		for what, size := range map[string]int64{"its memory": whole[0], "its size": oldest[0], "the oldest entry, times all": found[0].EntryBytes * 3000} {
 			if share := float64(size) / float64(entries); share < 0.7 || share > 1.3 {
 				t.Errorf("%s: %d bytes, and its entries take %d", what, size, entries)
 			}

@@ -68,13 +68,13 @@ type TrimmedNow struct {
 	TrimSum
 	// GoneBefore is how many entries had gone before it, as the last sum says;
 	// negative if not known. It counts where there is no sum of the hour yet, or where
-	// it is [NotTold].
+	// it is [NotRecorded].
 	GoneBefore int64
 }
 
-// NotTold is the GoneBefore of a stream of which we may have trimmed more than any sum
+// NotRecorded is the GoneBefore of a stream of which we may have trimmed more than any sum
 // says: what has gone until now is nobody else's for sure.
-const NotTold = -2
+const NotRecorded = -2
 
 // sumScript adds to the sums of an hour. Streams beyond so many have none. The
 // entries that went without us are those that are gone, but for those that were
@@ -98,9 +98,9 @@ for i = 4, #ARGV, 9 do
   if sum then
     local b, n, size, o, g, r = string.match(sum, '^(%d+%-%d+) %S+ (%d+) (%d+) (%-?%d+) (%-?%d+) %d+ (%S+) ')
     if b then
-      local told = due ~= ` + strconv.Itoa(NotTold) + `
-      before, entries, bytes, others, due = b, entries + n, bytes + size, tonumber(o), told and tonumber(g) or -1
-      if not told and others == 0 then others = -1 end
+      local recorded = due ~= ` + strconv.Itoa(NotRecorded) + `
+      before, entries, bytes, others, due = b, entries + n, bytes + size, tonumber(o), recorded and tonumber(g) or -1
+      if not recorded and others == 0 then others = -1 end
       for one in string.gmatch(reasons, '[^,]+') do
         if not string.find(',' .. r .. ',', ',' .. one .. ',', 1, true) then r = r .. ',' .. one end
       end

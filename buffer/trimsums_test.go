@@ -130,12 +130,12 @@ func TestWhatWeMayHaveTrimmedIsNobodyElses(t *testing.T) {
 	b := openOn(t, s.URL())
 	ctx, now := t.Context(), time.Now()
 	for i, c := range []struct{ entries, gone, before, others int64 }{
-		{10, 10, -1, 0},      // nothing had gone before
-		{5, 20, 10, 5},       // 5 went otherwise
-		{5, 125, NotTold, 5}, // 100 more, which may be ours
-		{5, 131, 125, 6},     // one more otherwise
-		{5, -1, NotTold, 6},  // while a run lasts
-		{5, 200, NotTold, 6}, // at its end
+		{10, 10, -1, 0},          // nothing had gone before
+		{5, 20, 10, 5},           // 5 went otherwise
+		{5, 125, NotRecorded, 5}, // 100 more, which may be ours
+		{5, 131, 125, 6},         // one more otherwise
+		{5, -1, NotRecorded, 6},  // while a run lasts
+		{5, 200, NotRecorded, 6}, // at its end
 	} {
 		added := TrimmedNow{TrimSum{Stream: "s", Entries: c.entries, Gone: c.gone}, c.before}
 		if err := b.SumTrims(ctx, now, []TrimmedNow{added}); err != nil {
@@ -147,7 +147,7 @@ func TestWhatWeMayHaveTrimmedIsNobodyElses(t *testing.T) {
 		}
 	}
 	for _, c := range []TrimmedNow{
-		{TrimSum{Stream: "t", Entries: 10, Gone: 10}, -1}, {TrimSum{Stream: "t", Entries: 5, Gone: 50}, NotTold}, {TrimSum{Stream: "t", Entries: 5, Gone: 55}, 50},
+		{TrimSum{Stream: "t", Entries: 10, Gone: 10}, -1}, {TrimSum{Stream: "t", Entries: 5, Gone: 50}, NotRecorded}, {TrimSum{Stream: "t", Entries: 5, Gone: 55}, 50},
 	} {
 		if err := b.SumTrims(ctx, now, []TrimmedNow{c}); err != nil {
 			t.Fatal(err)

@@ -302,10 +302,10 @@ func TestWhatMayHaveGoneWithoutASumIsNobodyElses(t *testing.T) {
 		want       int64
 	}{
 		"nothing":            {nil, nil, false, 11},
-		"no reply":           {nil, nil, true, buffer.NotTold},
-		"a gap":              {[]buffer.Removal{{Action: buffer.Gap, Time: at}}, nil, false, buffer.NotTold},
+		"no reply":           {nil, nil, true, buffer.NotRecorded},
+		"a gap":              {[]buffer.Removal{{Action: buffer.Gap, Time: at}}, nil, false, buffer.NotRecorded},
 		"a removal":          {[]buffer.Removal{{Action: "retire", Time: at}}, nil, false, 11},
-		"a run was cut off":  {nil, []buffer.Removal{{Action: buffer.Gap, Time: at, Run: "x"}}, false, buffer.NotTold},
+		"a run was cut off":  {nil, []buffer.Removal{{Action: buffer.Gap, Time: at, Run: "x"}}, false, buffer.NotRecorded},
 		"a run of ours goes": {nil, []buffer.Removal{{Action: buffer.Gap, Time: at, Run: "ours"}}, false, 11},
 	} {
 		dropped := int64(0)

@@ -29,7 +29,7 @@ type Trims struct {
 	mu sync.Mutex
 	// pending is what is not written yet.
 	pending map[string]*buffer.TrimSum
-	// unknown are streams that may have lost more than was told.
+	// unknown are streams that may have lost more than is recorded.
 	unknown map[string]bool
 	// awaited: they will be written by themselves.
 	awaited bool
@@ -192,7 +192,7 @@ func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended 
 			t.doubt(name, !gap.IsZero() && !gap.Before(before.Last))
 		}
 		if t.doubt(name, false) {
-			sum.GoneBefore = buffer.NotTold
+			sum.GoneBefore = buffer.NotRecorded
 		}
 		sum.After, sum.Gone = infos[i].First, -1
 		if ended && infos[i].Exists() && infos[i].Added >= 0 {
@@ -207,14 +207,14 @@ func (t *Trims) sum(ctx context.Context, sums map[string]*buffer.TrimSum, ended 
 	defer t.mu.Unlock()
 	for i, name := range names {
 		t.summed[name] = true
-		if added[i].Gone >= 0 { // what goes from now on is told
+		if added[i].Gone >= 0 { // what goes from now on is recorded
 			delete(t.unknown, name)
 		}
 	}
 	return nil
 }
 
-// doubt reports whether a stream may have lost more than was told, as was known before
+// doubt reports whether a stream may have lost more than is recorded, as was known before
 // or is now.
 func (t *Trims) doubt(stream string, now bool) bool {
 	t.mu.Lock()

@@ -35,8 +35,8 @@ type oversized struct {
 	// so much until a round has told.
 	weight float64
 	// fell is by how much the last round made it smaller, 0 if that was not measured,
-	// and told how many bytes were said to be freed before that round.
-	fell, told int64
+	// and reported how many bytes were reported as freed before that round.
+	fell, reported int64
 	// last: there is no other round for it.
 	last bool
 }
@@ -73,7 +73,7 @@ func (r *run) takeOversized(ctx context.Context, done []*stream) ([]*stream, err
 		kept := *c // the page is used again
 		o := &oversized{stream: &kept, keep: m.keep}
 		o.measuredAs(m.EntryMemory)
-		o.told = o.freed
+		o.reported = o.freed
 		r.bytes.oversized = append(r.bytes.oversized, o)
 	}
 	return rest, nil
@@ -290,11 +290,11 @@ func (r *run) measureAgain(ctx context.Context, trimmed []*oversized) error {
 // tellFreed adds what a round freed more than the least that its entries can take, which
 // was said when they went.
 func (r *run) tellFreed(o *oversized) {
-	if more := o.fell - (o.freed - o.told); more > 0 {
+	if more := o.fell - (o.freed - o.reported); more > 0 {
 		o.freed += more
 		r.tally.freed(o.name, trim.ByBytes, more)
 	}
-	o.told, o.fell = o.freed, 0
+	o.reported, o.fell = o.freed, 0
 }
 
 // after takes in what a stream takes after a round. Where Redis cannot count, there

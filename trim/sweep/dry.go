@@ -203,22 +203,22 @@ func (d *dryStore) NewestOf(ctx context.Context, stream string, bytes int64) (bu
 
 // Oldest implements [Store].
 func (d *dryStore) Oldest(ctx context.Context, looks []buffer.OldestRequest) ([]buffer.OldestResult, error) {
-	heads, err := d.Store.Oldest(ctx, looks)
+	found, err := d.Store.Oldest(ctx, looks)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i := range heads {
+	for i := range found {
 		s := d.streams[looks[i].Stream]
-		if s == nil || s.gone == 0 || heads[i].Err != nil {
+		if s == nil || s.gone == 0 || found[i].Err != nil {
 			continue
 		}
 		old, err := s.countBelow(ctx, d.Store, looks[i].Before)
 		if err != nil {
 			return nil, err
 		}
-		heads[i].Length, heads[i].Old = s.left(), min(old, looks[i].Count)
-		heads[i].First = s.now().First
+		found[i].Length, found[i].Old = s.left(), min(old, looks[i].Count)
+		found[i].First = s.now().First
 	}
-	return heads, err
+	return found, err
 }
 
 // Infos implements [Store].

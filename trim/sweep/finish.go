@@ -88,18 +88,18 @@ func (r *run) finishYoung(ctx context.Context, streams []*stream) error {
 	for i, c := range streams {
 		looks[i] = buffer.OldestRequest{Stream: c.name, Before: c.floor, Count: 2*nodeEntries(r.s.nodes, c.entrySize()) + 1}
 	}
-	heads, err := r.s.store.Oldest(ctx, looks)
+	found, err := r.s.store.Oldest(ctx, looks)
 	if err != nil {
 		return err
 	}
 	for i, c := range streams {
-		if err := heads[i].Err; err != nil {
+		if err := found[i].Err; err != nil {
 			r.tally.failed(c.name, err)
 			r.handOver(c, c.cutWith(nil))
 			continue
 		}
-		c.recordLength(heads[i].Length)
-		c.stats.YoungEntries = heads[i].Length - heads[i].Old
+		c.recordLength(found[i].Length)
+		c.stats.YoungEntries = found[i].Length - found[i].Old
 		r.handOver(c, c.cutWith(trim.Left(c.policy, c.statsNow(), r.now)))
 	}
 	return nil

@@ -317,16 +317,16 @@ func (w *worker) stuck(ctx context.Context, b *backlog, limit int64, held bool, 
 	case s.left > 0:
 		return w.finishOrGoExact(b, true), nil
 	}
-	heads, err := w.store.Oldest(ctx, []buffer.OldestRequest{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
+	found, err := w.store.Oldest(ctx, []buffer.OldestRequest{{Stream: b.stream.name, Before: s.call.Before, Count: fewEntries}})
 	if err != nil {
 		return false, err
 	}
-	if heads[0].Err != nil {
-		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: heads[0].Err}, false))
+	if found[0].Err != nil {
+		n.outcomes = append(n.outcomes, b.stream.outcome(s.by, buffer.TrimResult{Err: found[0].Err}, false))
 		return true, nil //nolint:nilerr // it is the stream's own
 	}
-	b.stream.recordOldest(heads[0])
-	old := heads[0].Old
+	b.stream.recordOldest(found[0])
+	old := found[0].Old
 	if old == 0 {
 		return true, nil
 	}
